@@ -1,0 +1,68 @@
+# Settings, all optional: PYTHON, the interpreter; VENV, where the environment is made; NSMC_DIR, the folder with
+# ratings_train.txt and ratings_test.txt; ARGS and PYTEST_ARGS, added to the command.
+PYTHON ?= python3
+VENV ?= .venv
+NSMC_DIR ?=
+ARGS ?=
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help train test bench clean
+
+# Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
+# one that was copied here from elsewhere, is not taken for this one's.
+NAME := $(shell "$(PYTHON)" -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.version_info[:2] + (zlib.crc32((os.path.realpath(sys.executable) + os.getcwd()).encode()) & 0xffffffff,)))' 2>/dev/null)
+IN_VENV := "$(VENV)/bin/python"
+INPUTS = setup.cfg pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
+
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='--epochs=1' adds to the command, PYTEST_ARGS='-k corpus' to the tests'."
+
+train: $(VENV)/.run-$(NAME) ## fine-tune on movie reviews; NSMC_DIR=folder with ratings_train.txt, else found or downloaded
+	$(IN_VENV) -m nsmc_bert.train --flagfile=flags/default.flags $(if $(NSMC_DIR),--nsmc_dir="$(NSMC_DIR)") $(ARGS)
+
+test: $(VENV)/.test-$(NAME) ## run the tests
+	$(IN_VENV) -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
+	$(IN_VENV) -m tests.benchmarks $(ARGS)
+
+clean: ## delete the environment, caches and build files; runs/ and models/ stay
+	@if [ -e "$(VENV)/.made-by-make" ]; then rm -rf "$(VENV)"; fi
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	find nsmc_bert probing tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The environment. What says that a step is complete is a stamp, written last: a step that was cut off is done again.
+$(VENV)/.made-$(NAME):
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  found=$$("$(PYTHON)" -c 'import sys; print("%d.%d.%d at %s" % (sys.version_info[:3] + (sys.executable,)))' 2>/dev/null); \
+	  for other in python3.13 python3.12 python3.11 python3.10 ""; do $$other -c "" 2>/dev/null && break; done; \
+	  echo "needs Python 3.10 to 3.13, found $${found:-no $(PYTHON)}; say which to use: make PYTHON=$${other:-python3.12}" >&2; exit 1; }
+	@if [ -n "$$(ls -A "$(VENV)" 2>/dev/null)" ] && [ ! -e "$(VENV)/.made-by-make" ]; then \
+	  echo "$(VENV) exists and was not made by make: remove it, or make another: make VENV=.venv-make" >&2; exit 1; fi
+	@base=$$("$(PYTHON)" -c 'import os, sys; print(os.path.realpath(sys.executable))') && \
+	mkdir -p "$(VENV)" && touch "$(VENV)/.made-by-make" && \
+	find "$(VENV)" -mindepth 1 -maxdepth 1 ! -name .made-by-make -exec rm -rf {} + && \
+	"$$base" -m venv "$(VENV)" && touch "$@"
+
+# $(call install,EXTRAS,STAMPS)
+define install
+	@echo "Installing into $(VENV), once: the first time downloads about SIZE and takes some minutes."
+	@$(IN_VENV) -m pip install --quiet --constraint constraints.txt --editable '.$(1)'
+	@touch $(2)
+endef
+
+$(VENV)/.run-$(NAME): $(INPUTS)
+	$(call install,,"$@")
+
+$(VENV)/.test-$(NAME): $(INPUTS)
+	$(call install,[test],"$@" "$(VENV)/.run-$(NAME)")
+
+$(VENV)/.bench-$(NAME): $(INPUTS)
+	$(call install,[bench],"$@" "$(VENV)/.run-$(NAME)")

@@ -1,0 +1,76 @@
+"""The model card that a trained model carries."""
+
+
+def model_card(training):
+    """Markdown for README.md of a model folder.
+
+    Args:
+        training: what goes into training.json: keys `data`, `encoder`, `parameters`, `settings`, `seed`, `validation`,
+            `test` (or None), `test_unseen` (or None), `hardware`, `seconds`, `versions`, `command`.
+
+    Returns:
+        The card, with the front matter that model hubs read.
+    """
+    data, settings = training["data"], training["settings"]
+    rows = [("validation", training["validation"]), ("test", training["test"]), ("test, text not in train", training["test_unseen"])]
+    table = "\n".join(
+        "| %s | %s | %.2f (%.2f to %.2f) | %.2f | %.3f |"
+        % (name, f"{r['n']:,}", 100 * r["accuracy"], *(100 * x for x in r["accuracy_interval95"]), 100 * r["macro_f1"], r["ece"])
+        for name, r in rows
+        if r
+    )
+    return """---
+language: ko
+pipeline_tag: text-classification
+library_name: transformers
+---
+# Sentiment of Korean reviews: {encoder}
+
+Says how likely a review is negative (0) or positive (1). {parameters:,} parameters, at most {max_length} pieces of text.
+
+```python
+import nsmc_bert
+nsmc_bert.load("FOLDER").predict("이 영화 엄청 재미있네요")       # float32 [[p_negative, p_positive]]
+
+from transformers import pipeline
+pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네요")
+```
+
+## Figures
+
+| reviews | n | accuracy, % (95 % interval) | macro F1, % | calibration error |
+|---|---|---|---|---|
+{table}
+
+The epoch was chosen on the validation reviews, which were cut from the training file; the test reviews were read once, at
+the end.
+
+## Training
+
+* Data: {data_name}, {train:,} reviews to train on, {validation:,} to validate on.
+* Encoder: {encoder}.
+* Settings: {settings}.
+* Seed {seed}, {seconds:.0f} seconds on {hardware}.
+* Versions: {versions}.
+
+Command: `{command}`
+
+## Limits
+
+It has seen short, informal Korean written about films. Star ratings stood for sentiment in the labels, so some are wrong and
+irony is often missed. Other languages, other subjects and longer texts are outside what the figures say.
+""".format(
+        encoder=training["encoder"],
+        parameters=training["parameters"],
+        max_length=training["max_length"],
+        table=table,
+        data_name=data["name"],
+        train=data["train"],
+        validation=data["validation"],
+        settings=", ".join("%s %s" % item for item in settings.items()),
+        seed=training["seed"],
+        seconds=training["seconds"],
+        hardware=training["hardware"],
+        versions=", ".join("%s %s" % item for item in training["versions"].items()),
+        command=training["command"],
+    )

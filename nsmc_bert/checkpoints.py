@@ -1,0 +1,381 @@
+"""A name or a folder to a built TFBertModel and its configuration, without PyTorch; and back to a Hugging Face folder.
+
+Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`), whatever
+the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert.errors import UserError, shorten
+
+LABELS = ("negative", "positive")
+WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
+_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "*vocab*", "*.model", "*.spiece"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """An encoder read from a folder.
+
+    Attributes:
+        bert: a built TFBertModel.
+        config: its BertConfig.
+        classifier: (float32 [hidden, 2], float32 [2]) of a two-class head, negative first; None where there is none.
+        folder: the local folder, where the tokenizer lies too.
+        fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
+    """
+
+    bert: object
+    config: object
+    classifier: tuple
+    folder: Path
+    fresh: tuple
+
+
+def resolve(name):
+    """The local folder of an encoder.
+
+    Args:
+        name: a folder, or the name of a model on the Hugging Face hub, which is downloaded once.
+
+    Returns:
+        A Path.
+
+    Raises:
+        UserError: there is no such folder, and no such model or no network.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
+        raise UserError("%s: found no such folder, expected a Hugging Face BERT folder or hub name" % name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES[:2], "model-*.safetensors"]))
+        if not any((folder / file).exists() for file in WEIGHT_FILES):
+            folder = Path(snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES]))
+    except Exception as error:  # the client raises what each of its layers raises
+        kind = type(error).__name__
+        if "NotFound" in kind and "Local" not in kind or "HFValidation" in kind:
+            why = "the Hugging Face hub has no such model, or it is private"
+        else:
+            why = "it is not in the local cache and the Hugging Face hub cannot be reached"
+        raise UserError("%s: found no such folder, and %s (%s); expected a folder or a hub name" % (name, why, kind)) from None
+    return folder
+
+
+def read_config(path):
+    """The BertConfig of a folder or of a config.json.
+
+    Raises:
+        UserError: no such file, no valid JSON, or no BERT that this project can run.
+    """
+    from transformers.models.bert.configuration_bert import BertConfig
+
+    path = Path(path)
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+    except ValueError as error:
+        raise UserError("%s: found no valid JSON (%s), expected a BERT's config.json" % (path, error)) from None
+    if not isinstance(values, dict):
+        raise UserError("%s: found %s, expected a JSON object" % (path, shorten(values)))
+    for key, expected in (("model_type", "bert"), ("position_embedding_type", "absolute")):
+        if values.get(key, expected) != expected:
+            raise UserError("%s: found %s %s, expected %s" % (path, key, shorten(values[key]), expected))
+    counts = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    for key in (*counts, "max_position_embeddings", "type_vocab_size"):
+        if key in values and not (type(values[key]) is int and values[key] > 0):
+            raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
+    config = BertConfig(**values)
+    if config.hidden_size % config.num_attention_heads:
+        raise UserError(
+            "%s: found hidden_size %d, expected a multiple of num_attention_heads, %d"
+            % (path, config.hidden_size, config.num_attention_heads)
+        )
+    return config
+
+
+def build(config, seed):
+    """A TFBertModel with random weights that are a function of the configuration and the seed alone.
+
+    Args:
+        config: a BertConfig.
+        seed: int.
+
+    Returns:
+        A built TFBertModel: matrices from a normal distribution cut at two standard deviations of
+        `config.initializer_range`, biases 0, layer normalisation 1 and 0, as in BERT's own code.
+    """
+    bert = _bare(config)
+    random = np.random.Generator(np.random.PCG64(seed))
+    for variable in parameters(bert).values():
+        if "gamma" in variable.name:
+            variable.assign(np.ones(variable.shape, np.float32))
+        elif "beta" in variable.name or "bias" in variable.name:
+            variable.assign(np.zeros(variable.shape, np.float32))
+        else:
+            variable.assign(_truncated_normal(random, variable.shape) * config.initializer_range)
+    return bert
+
+
+def load_encoder(name, seed=0):
+    """A TFBertModel with the weights of a folder or hub model.
+
+    Args:
+        name: see `resolve`.
+        seed: of the pooler's weights where the file has none, as after masked language modelling.
+
+    Returns:
+        Loaded.
+
+    Raises:
+        UserError: files are missing or broken, or the weights do not fit config.json.
+    """
+    folder = resolve(name)
+    config, weights = read_config(folder), read_weights(folder)
+    bert = _bare(config)
+    wanted = parameters(bert)
+    fresh = tuple(sorted(set(wanted) - set(weights)))
+    if any(not name.startswith("pooler.") for name in fresh):
+        lost = [name for name in fresh if not name.startswith("pooler.")]
+        raise UserError(
+            "%s: found weights for %d of %d tensors that config.json asks for, expected all; missing: %s%s"
+            % (folder, len(wanted) - len(fresh), len(wanted), ", ".join(lost[:3]), " …" if lost[3:] else "")
+        )
+    layers = {int(match[1]) for match in (re.match(r"encoder\.layer\.(\d+)\.", name) for name in weights) if match}
+    if len(layers) > config.num_hidden_layers:
+        raise UserError(
+            "%s: found weights of %d layers, expected num_hidden_layers of config.json, %d"
+            % (folder, len(layers), config.num_hidden_layers)
+        )
+    random = np.random.Generator(np.random.PCG64(seed))
+    for name, variable in wanted.items():
+        if name in fresh:
+            value = np.zeros(variable.shape, np.float32) if name.endswith("bias") else (
+                _truncated_normal(random, variable.shape) * config.initializer_range
+            )  # fmt: skip
+        else:
+            value = weights[name].T if _transposed(variable) else weights[name]
+        if value.shape != tuple(variable.shape):
+            shape = variable.shape[::-1] if _transposed(variable) else variable.shape
+            raise UserError(
+                "%s: found %s of shape %s, expected %s by config.json; one of the two files belongs to another model"
+                % (folder, name, weights[name].shape, tuple(shape))
+            )
+        variable.assign(value.astype(np.float32, copy=False))
+    return Loaded(bert, config, _head(weights, config), folder, fresh)
+
+
+def parameters(bert):
+    """The variables of a built TFBertModel by their names in PyTorch: {name: variable}, in a fixed order."""
+    found = {_torch_name(variable.name): variable for variable in bert.weights}
+    return {name: found[name] for name in sorted(found)}
+
+
+def read_weights(folder):
+    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: {name: array}.
+
+    Raises:
+        UserError: there is no file of weights, or it is broken.
+    """
+    folder = Path(folder)
+    path = next((folder / name for name in WEIGHT_FILES if (folder / name).exists()), None)
+    if path is None:
+        pickles = [file.name for file in folder.glob("*.bin")]
+        if pickles:
+            raise UserError(
+                "%s: found %s, a pickle, which is not loaded because it can run code; expected model.safetensors. "
+                "Where PyTorch is installed, this converts it: python -c \"import torch, safetensors.torch as s; "
+                "s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', weights_only=True).items()}, "
+                "'model.safetensors', {'format': 'pt'})\"" % (folder, pickles[0], pickles[0])
+            )
+        raise UserError("%s: found no weights, expected %s" % (folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1]))))
+    if path.suffix == ".h5":
+        return _read_h5(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        shards = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UserError("%s: found no valid index of shards (%s)" % (path, error)) from None
+    weights = {}
+    for shard in shards:
+        weights.update(_read_safetensors(folder / Path(shard).name))
+    return weights
+
+
+def fingerprint(weights):
+    """A checksum of weights, the same whatever the file they were read from."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(weights[name], np.float32))
+    return digest.hexdigest()[:16]
+
+
+def save_classifier(folder, *, bert, kernel, bias, tokenizer, training, card, max_length, replace=False):
+    """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
+
+    Args:
+        folder: where to; its parent is made.
+        bert: a built TFBertModel.
+        kernel: float32 [hidden, 2]; bias: float32 [2].
+        tokenizer: a tokenizers.Tokenizer.
+        training: a dict for training.json.
+        card: the text of README.md.
+        max_length: positions that other tools cut text at.
+        replace: put it in place of a folder that this function wrote earlier.
+
+    Raises:
+        UserError: the folder exists and may not be replaced, or cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    ours = (folder / "training.json").is_file() and (folder / "model.safetensors").is_file()
+    if folder.exists() and not (replace and ours) and not (folder.is_dir() and not any(folder.iterdir())):
+        what = "a model" if ours else "something that is no model of this project"
+        raise UserError("%s: found %s, expected a new folder; nothing was overwritten" % (folder, what))
+    config = copy.deepcopy(bert.config)
+    config.update(
+        {
+            "architectures": ["BertForSequenceClassification"],
+            "id2label": dict(enumerate(LABELS)),
+            "label2id": {label: i for i, label in enumerate(LABELS)},
+            "problem_type": "single_label_classification",
+            "dtype": "float32",
+        }
+    )
+    weights = {
+        "bert." + name: np.ascontiguousarray(variable.numpy().T if _transposed(variable) else variable.numpy())
+        for name, variable in parameters(bert).items()
+    }
+    weights["classifier.weight"], weights["classifier.bias"] = np.ascontiguousarray(kernel.T), np.asarray(bias)
+    with _whole_folder(folder) as part:
+        config.save_pretrained(part)
+        save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
+        tokenizer.save(part, max_length)
+        text = json.dumps(training, ensure_ascii=False, indent=1) + "\n"
+        (part / "training.json").write_text(text, encoding="utf-8")
+        (part / "README.md").write_text(card, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _whole_folder(folder):
+    """A temporary folder beside, which takes the folder's place when the block ends well."""
+    part = folder.with_name(".%s.part-%d" % (folder.name, os.getpid()))
+    old = folder.with_name(".%s.old-%d" % (folder.name, os.getpid()))
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        for path in part.iterdir():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as error:
+        raise UserError("%s: cannot be written (%s)" % (folder, error.strerror or error)) from None
+    except Exception as error:
+        if "No space left" in str(error) or "Permission denied" in str(error):  # safetensors and tokenizers have their own
+            raise UserError("%s: cannot be written (%s)" % (folder, error)) from None
+        raise
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for rest in (part, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def _bare(config):
+    """A built TFBertModel whose weights are still to be set."""
+    from transformers.models.bert.modeling_tf_bert import TFBertModel
+
+    bert = TFBertModel(config, name="bert")
+    bert.build_in_name_scope()
+    return bert
+
+
+def _torch_name(name):
+    """A weight's name in any framework, as PyTorch calls it below BertModel, without prefix.
+
+    >>> _torch_name("tf_bert_model/bert/encoder/layer_._0/attention/self/query/kernel:0")
+    'encoder.layer.0.attention.self.query.weight'
+    """
+    name = re.sub(r":\d+$", "", name).replace("/", ".").replace("layer_._", "layer.")
+    name = re.sub(r"^.*?\b(?=(embeddings|encoder|pooler|classifier)\.)", "", name)
+    name = re.sub(r"(kernel|gamma)$", "weight", re.sub(r"beta$", "bias", name))
+    return re.sub(r"(word|position|token_type)_embeddings\.(weight|embeddings)$", r"\1_embeddings.weight", name)
+
+
+def _transposed(variable):
+    """Whether PyTorch keeps this variable the other way round."""
+    return "kernel" in variable.name
+
+
+def _read_safetensors(path):
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "numpy") as file:
+            tensorflow = (file.metadata() or {}).get("format") == "tf"
+            return {
+                _torch_name(name): file.get_tensor(name).T if tensorflow and "kernel" in name else file.get_tensor(name)
+                for name in file.keys()
+            }
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise UserError("%s: found no whole safetensors file (%s), expected one; fetch it again" % (path, error)) from None
+
+
+def _read_h5(path):
+    import h5py
+
+    weights = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            weights[_torch_name(name)] = item[()].T if "kernel" in name else item[()]
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
+    return weights
+
+
+def _head(weights, config):
+    """The two-class head among the weights, negative first."""
+    kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
+    if kernel is None or bias is None or kernel.shape != (2, config.hidden_size):
+        return None
+    names = [str(config.id2label.get(i, "")).lower() for i in (0, 1)]
+    order = [1, 0] if names[0].startswith("pos") and names[1].startswith("neg") else [0, 1]
+    return kernel[order].T.astype(np.float32), bias[order].astype(np.float32)
+
+
+def _truncated_normal(random, shape):
+    """float32 draws of the normal distribution between -2 and 2."""
+    values = random.standard_normal(tuple(shape), np.float32)
+    while True:
+        outside = np.abs(values) > 2
+        if not outside.any():
+            return values
+        values[outside] = random.standard_normal(int(outside.sum()), np.float32)

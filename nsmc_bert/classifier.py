@@ -1,0 +1,339 @@
+"""SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
+
+import functools
+import warnings
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nsmc_bert import batching, checkpoints, encoder, tokenizers
+from nsmc_bert.errors import UserError, shorten
+
+LABELS = checkpoints.LABELS
+TOKEN_BUDGET = 3072  # the fastest step on two CPU cores: larger ones leave the cache
+
+
+class SentimentClassifier(keras.Model):
+    """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
+
+    A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text: a
+    list, tuple, NumPy array or pandas Series of strings, or a tf.data.Dataset of them. `predict` takes a bare string too.
+    Whatever the form, the same text gives the same probabilities.
+
+    Args:
+        bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
+        tokenizer: the nsmc_bert.tokenizers.Tokenizer whose ids the encoder knows.
+        max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is not read.
+        seed: decides the head's first weights and the dropout of every training step.
+        precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16. Probabilities are
+            float32 in any case.
+
+    Call:
+        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2].
+
+    Example:
+        >>> model = nsmc_bert.load("runs/nsmc/model")
+        >>> model.predict("이 영화 엄청 재미있네요")
+        array([[0.026, 0.974]], dtype=float32)
+        >>> model.compile()
+        >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)
+    """
+
+    def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32"):
+        super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
+        # === Layers ===
+        self.bert = bert
+        self.classifier = keras.layers.Dense(
+            len(LABELS),
+            dtype="float32",
+            name="classifier",
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed),
+        )
+        self.classifier.build((None, bert.config.hidden_size))
+        self.built = True  # every variable exists: nothing waits for a first batch
+        # === Config ===
+        if not 3 <= max_length <= bert.config.max_position_embeddings:
+            raise UserError(
+                "max_length: found %d, expected 3 to %d, the positions that the encoder knows"
+                % (max_length, bert.config.max_position_embeddings)
+            )
+        if tokenizer.vocab_size > bert.config.vocab_size:
+            raise UserError(
+                "the tokenizer has %d pieces and the encoder's config.json a vocab_size of %d: they do not belong together"
+                % (tokenizer.vocab_size, bert.config.vocab_size)
+            )
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.seed = seed
+        # === Compiled once, for every length ===
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._forward = tf.function(self._probabilities, input_signature=[ids, ids], autograph=False)
+
+    def call(self, inputs, training=False):
+        return self._probabilities(inputs["input_ids"], inputs["attention_mask"], training)
+
+    def _probabilities(self, input_ids, attention_mask, training=False):
+        dropout = None
+        if training:
+            optimizer = getattr(self, "optimizer", None)
+            dropout = encoder.Dropout(self.seed, optimizer.iterations if optimizer else 0)
+        hidden_states = encoder.encode(
+            self.bert,
+            input_ids,
+            attention_mask,
+            read=tf.zeros([tf.shape(input_ids)[0], 1], tf.int32),
+            compute_dtype=self.compute_dtype,
+            dropout=dropout,
+        )
+        pooled = encoder.pool(self.bert, hidden_states)
+        if dropout is not None:
+            config = self.bert.config
+            rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+            pooled = dropout(pooled, rate)
+        return tf.nn.softmax(self.classifier(pooled))
+
+    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **options):
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, accuracy."""
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0)
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy()
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **options)
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, validation_split=0.0, validation_data=None, **options):
+        """Keras' fit, which also takes text and its labels.
+
+        Args:
+            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label); or what Keras takes.
+            y: int [n], 0 negative and 1 positive.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            epochs: passes over the data, each in an order of its own that the model's seed decides.
+            validation_split: the share of the reviews, taken from the end, that is held out for validation.
+            validation_data: (texts, labels), or what Keras takes.
+            **options: as in Keras.
+
+        Returns:
+            The keras.callbacks.History.
+        """
+        if not _is_text(x):
+            split = {"validation_split": validation_split} if validation_split else {}
+            return super().fit(
+                x, y, batch_size=batch_size, epochs=epochs, validation_data=validation_data, **split, **options
+            )
+        for unsupported in ("sample_weight", "steps_per_epoch"):
+            if options.get(unsupported) is not None:
+                raise UserError("%s: not for text; make a dataset of encoded reviews to use it" % unsupported)
+        texts, labels = _texts_and_labels(x, y)
+        if validation_split:
+            train = round(len(texts) * (1 - validation_split))
+            validation_data = texts[train:], labels[train:]
+            texts, labels = texts[:train], labels[:train]
+        options.pop("shuffle", None)
+        encoded = self.encode(texts)
+        first, epochs_left = options.get("initial_epoch", 0), epochs - options.get("initial_epoch", 0)
+        plans = [self.plan(encoded, batch_size, seed=self.seed, epoch=first + epoch) for epoch in range(epochs_left)]
+        if validation_data is not None and _is_text(validation_data[0]):
+            texts, held_out = _texts_and_labels(*validation_data[:2])
+            held_out_encoded = self.encode(texts)
+            held_out_plan = self.plan(held_out_encoded, batch_size)
+            validation_data = self.pipeline(held_out_encoded, held_out_plan, held_out)
+            options["validation_steps"] = len(held_out_plan)
+        return super().fit(
+            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels),
+            epochs=epochs,
+            steps_per_epoch=len(plans[0]),
+            validation_data=validation_data,
+            **options,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, **options):
+        """Keras' evaluate, which also takes text and its labels, as `fit` does."""
+        if not _is_text(x):
+            return super().evaluate(x, y, batch_size=batch_size, **options)
+        texts, labels = _texts_and_labels(x, y)
+        encoded = self.encode(texts)
+        plan = self.plan(encoded, batch_size)
+        return super().evaluate(self.pipeline(encoded, plan, labels), steps=len(plan), **options)
+
+    def predict(self, x, batch_size=None, **options):
+        """Probabilities of text, or Keras' predict for anything else.
+
+        Args:
+            x: a string; a list, tuple, NumPy array or pandas Series of strings; a tf.data.Dataset of strings, batched or
+                not. Any string will do: empty, emoji, jamo, control characters. One longer than `max_length` pieces is
+                read up to there, with a warning.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+
+        Returns:
+            float32 [n, 2]: the probabilities of negative and positive; [1, 2] for a bare string.
+        """
+        if not _is_text(x):
+            return super().predict(x, batch_size=batch_size, **options)
+        encoded = self.encode(_texts(x))
+        if encoded.truncated.any():
+            warnings.warn(
+                "%d of %d texts are longer than %d pieces: only their beginnings are read"
+                % (encoded.truncated.sum(), len(encoded), self.max_length - 2),
+                stacklevel=2,
+            )
+        return self.predict_encoded(encoded, batch_size)
+
+    def predict_encoded(self, encoded, batch_size=None):
+        """Probabilities of encoded text, float32 [n, 2], in its order: one pass over batches of equal length."""
+        if len(encoded) == 1:
+            ids = encoded.ids[None, :]
+            return self._forward(tf.constant(ids), tf.ones(ids.shape, tf.int32)).numpy()
+        probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
+        plan = self.plan(encoded, batch_size)
+        batches = batching.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)
+        for i, batch in enumerate(batches):
+            rows = plan.rows[plan.splits[i] : plan.splits[i + 1]]
+            rows = rows[rows >= 0]
+            result = self._forward(batch["input_ids"], batch["attention_mask"])
+            probabilities[rows] = result.numpy()[: len(rows)]
+        return probabilities
+
+    def encode(self, texts):
+        """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
+        return self.tokenizer.encode(texts, self.max_length)
+
+    def plan(self, encoded, batch_size=None, *, token_budget=TOKEN_BUDGET, seed=None, epoch=0):
+        """A batching.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
+        return batching.plan(
+            encoded.lengths,
+            token_budget if batch_size is None else batch_size * batching.LENGTHS[-1],
+            max_rows=batch_size,
+            seed=seed,
+            epoch=epoch,
+            multiple=self.distribute_strategy.num_replicas_in_sync,
+            static=bool(getattr(self, "_jit_compile", False)),
+        )
+
+    def pipeline(self, encoded, plan, labels, start=0, stop=None):
+        """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
+        make = functools.partial(
+            batching.dataset, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop
+        )
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return make()
+
+        def shares(context):
+            here = context.num_replicas_in_sync // context.num_input_pipelines
+            first = context.input_pipeline_id * here
+            return make(replicas=context.num_replicas_in_sync, shares=range(first, first + here))
+
+        return strategy.distribute_datasets_from_function(shares)
+
+    def fit_batches(self, encoded, labels, plan, start, stop, callbacks=()):
+        """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
+        return super().fit(
+            self.pipeline(encoded, plan, labels, start, stop),
+            steps_per_epoch=stop - start,
+            verbose=0,
+            callbacks=list(callbacks),
+        )
+
+    def save(self, filepath, *, training=None, card=None, overwrite=False):
+        """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.
+
+        Args:
+            filepath: the folder; it appears when it is complete.
+            training: a dict for training.json: what made the model and how good it is.
+            card: the text of the model card, README.md.
+            overwrite: replace a folder that an earlier `save` wrote.
+
+        Raises:
+            UserError: the folder exists or cannot be written.
+        """
+        checkpoints.save_classifier(
+            filepath,
+            bert=self.bert,
+            kernel=self.classifier.kernel.numpy(),
+            bias=self.classifier.bias.numpy(),
+            tokenizer=self.tokenizer,
+            training=training or {},
+            card=card or "# A classifier of Korean reviews\n\nWritten by nsmc_bert; no training record was given.\n",
+            max_length=self.max_length,
+            replace=overwrite,
+        )
+
+
+def load(folder, precision="float32"):
+    """Restores a SentimentClassifier from the folder that training or `save` wrote.
+
+    Args:
+        folder: the model folder, or the hub name of a BERT with a two-class head.
+        precision: the Keras policy to predict or to go on training with.
+
+    Returns:
+        A SentimentClassifier, not compiled.
+
+    Raises:
+        UserError: no such folder, a broken one, or an encoder without a classifier.
+    """
+    loaded = checkpoints.load_encoder(folder)
+    if loaded.classifier is None:
+        raise UserError(
+            "%s: found an encoder without a two-class classifier, expected a model that was fine-tuned; to fine-tune it: "
+            "python -m nsmc_bert.train --encoder=%s" % (folder, folder)
+        )
+    tokenizer = tokenizers.load(loaded.folder)
+    limit = min(tokenizer.model_max_length or 512, loaded.config.max_position_embeddings, batching.LENGTHS[-1])
+    model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
+    kernel, bias = loaded.classifier
+    model.classifier.set_weights([kernel, bias])
+    return model
+
+
+def _is_text(x):
+    """Whether x is text in one of the forms that `predict` takes."""
+    if isinstance(x, (str, bytes)):
+        return True
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+        return getattr(spec, "dtype", None) == tf.string
+    if isinstance(x, (list, tuple)):
+        return not x or isinstance(x[0], (str, bytes))
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        return False
+    return dtype == tf.string if isinstance(dtype, tf.DType) else getattr(dtype, "kind", "") in "OUST"
+
+
+def _texts(x):
+    """A list of str from any of those forms."""
+    if isinstance(x, (str, bytes)):
+        x = [x]
+    elif isinstance(x, tf.data.Dataset):
+        elements = (element[0] if isinstance(element, tuple) else element for element in x.as_numpy_iterator())
+        x = [text for element in elements for text in np.ravel(element)]
+    elif not isinstance(x, (list, tuple)):
+        x = np.asarray(x, object)
+        if x.ndim > 1:
+            raise UserError("text: found an array of shape %s, expected one dimension" % (x.shape,))
+        x = np.atleast_1d(x).tolist()
+    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in x]
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError("text %d: found %s, expected a string" % (i, shorten(text)))
+    return texts
+
+
+def _texts_and_labels(x, y):
+    if isinstance(x, tf.data.Dataset):
+        pairs = list(x.as_numpy_iterator())
+        if y is not None or not isinstance(x.element_spec, tuple):
+            raise UserError("a dataset of text to learn from: expected elements (text, label), and no y beside it")
+        y = np.concatenate([np.ravel(element[1]) for element in pairs] or [np.zeros(0)])
+    texts = _texts(x)
+    labels = np.asarray(y if y is not None else ())
+    if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
+        raise UserError(
+            "labels: found shape %s, values %s; expected one 0 or 1 for each of %d texts"
+            % (labels.shape, shorten(np.unique(labels)[:5].tolist()), len(texts))
+        )
+    return texts, labels.astype(np.int32)

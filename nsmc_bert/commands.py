@@ -1,0 +1,180 @@
+"""What every command shares: flags read with errors that name file and line, and one line instead of a traceback."""
+
+import difflib
+import errno
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from absl import app, flags
+
+from nsmc_bert.errors import Located, UserError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
+
+
+def run(main):
+    """Parses the command line, runs `main()` and exits: 0, or 1 with one line on standard error.
+
+    Args:
+        main: a function without arguments; its flags are defined when its module is imported.
+    """
+    app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its native code's chatter about oneDNN and absent GPUs, which no setting silences.
+
+    What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0.
+    """
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+        return
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(real, chatter.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def say(*words):
+    """A line on standard error, where what a command says about itself goes; results go to standard output."""
+    print(*words, file=sys.stderr, flush=True)
+
+
+def _guarded(main):
+    try:
+        main()
+        sys.stdout.flush()
+        return 0
+    except UserError as error:
+        return _fail(error)
+    except BrokenPipeError:
+        # the reader of our output has seen enough; nothing may be flushed to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        say("stopped by the keyboard; the same command run again goes on where it can")
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+            raise
+        return _fail("%s: %s" % (error.filename or "writing", error.strerror))
+
+
+def _fail(error):
+    say("error: %s" % " ".join(str(error).split("\n")))
+    return 1
+
+
+def _parse(argv):
+    try:
+        for path in _flagfiles(argv[1:]):
+            _check_flagfile(path)
+        rest = flags.FLAGS(argv)
+        if len(rest) > 1:
+            raise UserError("%s: found an argument without a flag, expected --flag=value; see --help" % shlex.quote(rest[1]))
+        return rest
+    except (UserError, flags.Error) as error:
+        sys.exit(_fail(error))
+
+
+def _flagfiles(arguments):
+    """The flagfiles that the arguments name, in either spelling."""
+    arguments = list(arguments)
+    for i, argument in enumerate(arguments):
+        name, _, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and name == "flagfile":
+            yield value or (arguments[i + 1] if i + 1 < len(arguments) else "")
+
+
+def _check_flagfile(path, seen=()):
+    """Refuses, with file and line, what absl would refuse without them."""
+    if path in seen:
+        raise UserError("%s: includes itself" % path)
+    try:
+        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("--flagfile=%s: %s" % (path, getattr(error, "strerror", None) or "not UTF-8 text")) from None
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith(("#", "//")):
+            continue
+        name, equals, value = line.lstrip("-").partition("=")
+        if name == "flagfile":
+            _check_flagfile(value, (*seen, path))
+            continue
+        known = flags.FLAGS._flags()
+        negated = name.startswith("no") and not equals and name not in known
+        flag = known.get(name[2:] if negated else name)
+        if not line.startswith("-") or flag is None:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = " (did you mean --%s?)" % near[0] if near else ""
+            raise Located(path, number, line, "a flag of this command, one a line, --name=value%s" % hint)
+        if not equals and not flag.boolean:
+            raise Located(path, number, line, "--%s=value, with an equals sign" % name)
+        if equals:
+            try:
+                flag.parser.parse(value)
+            except (ValueError, TypeError) as error:
+                raise Located(path, number, line, "a value that fits: %s" % error) from None
+
+
+def integers(name, values):
+    """A list flag's values as distinct integers.
+
+    Raises:
+        UserError: one of them is none, or comes twice.
+    """
+    try:
+        numbers = [int(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise UserError("--%s=%s: expected distinct whole numbers, separated by commas" % (name, ",".join(values)))
+    return numbers
+
+
+def define_data_flags():
+    """The flags that say which reviews a command reads; train and evaluate share them."""
+    flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC's ratings_train.txt and ratings_test.txt. Default: the cache folder, then a download.")
+    flags.DEFINE_string("cache_dir", "", "Folder for downloads. Default: $NSMC_BERT_CACHE, or nsmc_bert in the user's cache folder.")
+    flags.DEFINE_string("nsmc_url", "", "Address that NSMC's two files are downloaded from. Default: the published one, at a fixed commit.")
+    flags.DEFINE_bool("download", True, "Whether NSMC may be downloaded. Where it cannot be had, the bundled sample is trained on.")
+    flags.DEFINE_bool("sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier.")
+    flags.DEFINE_string("train_file", "", "Your own reviews instead of NSMC: TSV or, if it ends in .csv, CSV, with a header line.")
+    flags.DEFINE_string("test_file", "", "Your own test reviews, in the same format; without them no test figure is reported.")
+    flags.DEFINE_string("text_column", "document", "Name of the column of your file that holds the text.")
+    flags.DEFINE_string("label_column", "label", "Name of the column of your file that holds 0 for negative and 1 for positive.")
+    flags.DEFINE_string("delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise.")
+    flags.DEFINE_bool("skip_bad_rows", False, "Go on at a row that cannot be read, and count it, instead of stopping there.")
+
+
+def data_flags():
+    """Their values, as the arguments of recipe.find_data."""
+    values = flags.FLAGS
+    return dict(
+        sample=values.sample,
+        train_file=values.train_file,
+        test_file=values.test_file,
+        nsmc_dir=values.nsmc_dir,
+        cache_dir=values.cache_dir,
+        url=values.nsmc_url,
+        download=values.download,
+        columns=dict(
+            text_column=values.text_column,
+            label_column=values.label_column,
+            delimiter=values.delimiter or None,
+            skip_bad_rows=values.skip_bad_rows,
+        ),
+    )

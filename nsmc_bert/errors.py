@@ -1,0 +1,29 @@
+"""The error a user can act on, told in one line."""
+
+
+class UserError(ValueError):
+    """What went wrong in the user's input, files or flags, in one line: where, found, expected, what to do.
+
+    Library callers catch it as a ValueError; the commands print the line and exit with code 1.
+    """
+
+
+class Located(UserError):
+    """A UserError about one line of one file.
+
+    Args:
+        path: the file.
+        line: the line number, counted from 1, or None for the file as a whole.
+        found: what stands there.
+        expected: what should stand there and, where that is not plain, what to do.
+    """
+
+    def __init__(self, path, line, found, expected):
+        where = "%s:%d" % (path, line) if line else str(path)
+        super().__init__("%s: found %s, expected %s" % (where, found, expected))
+
+
+def shorten(value, limit=60):
+    """repr() of a value, cut to `limit` characters so that an error stays one readable line."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,45 @@
+"""Measures a trained model on labelled reviews: python -m nsmc_bert.evaluate --model=runs/reviews/model"""
+
+import json
+
+from absl import flags
+
+from nsmc_bert import commands, metrics, recipe
+from nsmc_bert.commands import say
+from nsmc_bert.files import write_text
+
+commands.define_data_flags()
+flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs/reviews/model.")
+flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
+flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
+flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")
+FLAGS = flags.FLAGS
+
+
+def main():
+    folder = FLAGS.model or recipe.default_model()
+    data = recipe.find_data(**commands.data_flags(), log=say)
+    say("model: %s" % folder)
+    commands.import_tensorflow()
+    from nsmc_bert.classifier import load
+
+    figures = recipe.evaluate(load(folder, FLAGS.precision), data, errors=FLAGS.errors)
+    if FLAGS.json:
+        record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
+        write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    for part in ("test", "test_unseen"):
+        for line in metrics.lines(figures[part], part.replace("_", " that is ")):
+            print(line)
+    if figures["errors"]:
+        print("most confident errors:")
+    for error in figures["errors"]:
+        print("  %.3f %s, labelled %s: %s" % (error["confidence"], error["said"], error["label"], error["text"]))
+
+
+def cli():
+    """The console script nsmc-bert-evaluate."""
+    commands.run(main)
+
+
+if __name__ == "__main__":
+    cli()

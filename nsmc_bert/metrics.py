@@ -1,0 +1,85 @@
+"""How good a classifier is: accuracy with its interval, F1, confusion, calibration, its most confident errors."""
+
+import math
+
+import numpy as np
+
+LABELS = ("negative", "positive")
+Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+def report(probabilities, labels, *, bins=15):
+    """The figures of one set of reviews.
+
+    Args:
+        probabilities: float [n, 2], of negative and positive.
+        labels: int [n], 0 or 1.
+        bins: how many bins of equal width the calibration error takes.
+
+    Returns:
+        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and their mean, macro_f1; confusion
+        [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
+    """
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    said = probabilities.argmax(1)
+    confusion = np.bincount(labels * 2 + said, minlength=4).reshape(2, 2)
+    right = int(np.trace(confusion))
+    f1 = [2 * confusion[c, c] / max(confusion[c].sum() + confusion[:, c].sum(), 1) for c in (0, 1)]
+    picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1.0)
+    return {
+        "n": len(labels),
+        "accuracy": right / max(len(labels), 1),
+        "accuracy_interval95": wilson(right, len(labels)),
+        "f1": dict(zip(LABELS, map(float, f1))),
+        "macro_f1": float(np.mean(f1)),
+        "confusion": confusion.tolist(),
+        "ece": expected_calibration_error(probabilities, labels, bins),
+        "log_loss": float(-np.log(picked).mean()) if len(labels) else 0.0,
+    }
+
+
+def wilson(right, n):
+    """The 95 % score interval of a share, `right` of `n` (Wilson 1927): [low, high], [0, 1] for n = 0."""
+    if not n:
+        return [0.0, 1.0]
+    share, z2 = right / n, Z95**2 / n
+    centre = (share + z2 / 2) / (1 + z2)
+    half = Z95 / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
+    return [centre - half, centre + half]
+
+
+def expected_calibration_error(probabilities, labels, bins=15):
+    """How far confidence is from accuracy, on average over reviews (Guo et al. 2017, equation 3).
+
+    Reviews go by the probability of the class that was said into `bins` bins of equal width on [0, 1]; a bin adds
+    |accuracy - mean confidence| with the share of reviews in it.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    if not len(probabilities):
+        return 0.0
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == np.asarray(labels)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gap = np.bincount(place, right - confidence, bins)
+    return float(np.abs(gap).sum() / len(confidence))
+
+
+def confident_errors(probabilities, labels, count=20):
+    """Row numbers of the errors, the most confident first, at most `count`."""
+    probabilities = np.asarray(probabilities)
+    wrong = np.flatnonzero(probabilities.argmax(1) != np.asarray(labels))
+    return wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:count]
+
+
+def lines(figures, title):
+    """A report in readable lines."""
+    low, high = figures["accuracy_interval95"]
+    (tn, fp), (fn, tp) = figures["confusion"]
+    return [
+        "%s: %d reviews" % (title, figures["n"]),
+        "  accuracy %.2f %% (95 %% interval %.2f to %.2f)" % (100 * figures["accuracy"], 100 * low, 100 * high),
+        "  macro F1 %.2f, negative %.2f, positive %.2f"
+        % (100 * figures["macro_f1"], 100 * figures["f1"]["negative"], 100 * figures["f1"]["positive"]),
+        "  true negative said negative %d, positive %d; true positive said negative %d, positive %d" % (tn, fp, fn, tp),
+        "  calibration error %.3f, log loss %.3f" % (figures["ece"], figures["log_loss"]),
+    ]

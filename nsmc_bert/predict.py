@@ -1,0 +1,88 @@
+"""Classifies reviews: python -m nsmc_bert.predict --text "이 영화 엄청 재미있네요" """
+
+import itertools
+import json
+import sys
+
+from absl import flags
+
+from nsmc_bert import commands, corpus, recipe
+from nsmc_bert.commands import say
+from nsmc_bert.errors import UserError
+
+flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs/reviews/model.")
+flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
+flags.DEFINE_string("input", "", "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input.")
+flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
+flags.DEFINE_integer("chunk", 4096, "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 answers line by line.", lower_bound=1)
+flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves probabilities by up to some hundredths.")
+FLAGS = flags.FLAGS
+
+WORDS = {"negative": "부정", "positive": "긍정"}
+
+
+def main():
+    folder = FLAGS.model or recipe.default_model()
+    reviews = _reviews()
+    first = list(itertools.islice(reviews, FLAGS.chunk))
+    if not FLAGS.model:
+        say("model: %s" % folder)
+    commands.import_tensorflow()
+    from nsmc_bert.classifier import load
+
+    model = load(folder, FLAGS.precision)
+    if FLAGS.output == "tsv":
+        print("label\tnegative\tpositive\ttext")
+    truncated = 0
+    while first:
+        encoded = model.encode(first)
+        truncated += int(encoded.truncated.sum())
+        for review, probabilities in zip(first, model.predict_encoded(encoded)):
+            print(_line(review, probabilities.tolist()))
+        sys.stdout.flush()
+        first = list(itertools.islice(reviews, FLAGS.chunk))
+    if truncated:
+        say("%d reviews longer than %d pieces: only their beginnings were read" % (truncated, model.max_length - 2))
+
+
+def _reviews():
+    if FLAGS.text and FLAGS.input:
+        raise UserError("found both --text and --input, expected one of them")
+    if FLAGS.text:
+        return iter(FLAGS.text)
+    if FLAGS.input in ("", "-"):
+        if not FLAGS.input and sys.stdin.isatty():
+            raise UserError("found no review: expected --text=\"…\", --input=FILE, or reviews on standard input")
+        return corpus.lines(sys.stdin.buffer, "standard input")
+    return _file(FLAGS.input)
+
+
+def _file(path):
+    try:
+        stream = open(path, "rb")
+    except OSError as error:
+        raise UserError("--input=%s: cannot be read (%s)" % (path, error.strerror)) from None
+    with stream:
+        yield from corpus.lines(stream, path)
+
+
+def _line(review, probabilities):
+    label = max(zip(probabilities, WORDS))[1]
+    # a lone surrogate is a valid review and no valid output
+    review = review.encode("utf-8", "replace").decode("utf-8")
+    if FLAGS.output == "jsonl":
+        values = dict(zip(WORDS, (round(p, 6) for p in probabilities)))
+        return json.dumps({"label": label, "probabilities": values, "text": review}, ensure_ascii=False)
+    review = " ".join(review.splitlines()).replace("\t", " ")
+    if FLAGS.output == "tsv":
+        return "%s\t%.6f\t%.6f\t%s" % (label, *probabilities, review)
+    return "[[%.3f, %.3f]]  %s %s  %s" % (*probabilities, label, WORDS[label], review)
+
+
+def cli():
+    """The console script nsmc-bert-predict."""
+    commands.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,330 @@
+"""Fine-tuning end to end: reviews found, split and tokenised, a model trained for each seed, evaluated and saved."""
+
+import dataclasses
+import json
+import platform
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert import batching, checkpoints, corpus, metrics, runtime, tokenizers
+from nsmc_bert.card import model_card
+from nsmc_bert.errors import UserError
+
+BUNDLED = Path(__file__).parent / "bundled"
+DEFAULT_MODELS = (BUNDLED / "classifier", Path("runs/reviews/model"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The reviews of a run: what they are called, and two corpus.Corpus; `test` may be None."""
+
+    name: str
+    train: corpus.Corpus
+    test: corpus.Corpus
+
+
+def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, download, columns, log):
+    """The reviews to train on: the user's own file, NSMC, or the bundled sample where NSMC cannot be had.
+
+    Args:
+        sample: take the bundled sample.
+        train_file, test_file: the user's own files, or "".
+        nsmc_dir, cache_dir, url, download: where NSMC may be found; see corpus.find_nsmc.
+        columns: keyword arguments of corpus.read for the user's own files.
+        log: called with each line to show.
+
+    Returns:
+        Data.
+
+    Raises:
+        UserError: a file cannot be read, or --nsmc_dir does not hold NSMC.
+    """
+    if test_file and not train_file:
+        raise UserError("--test_file=%s: found no --train_file beside it, expected both" % test_file)
+    if train_file:
+        test = corpus.read(test_file, **columns) if test_file else None
+        data = Data(Path(train_file).name, corpus.read(train_file, **columns), test)
+    elif sample:
+        data = Data("bundled sample", *corpus.sample())
+    else:
+        try:
+            paths = corpus.find_nsmc(
+                nsmc_dir or None, cache_dir or None, url=url or corpus.NSMC_URL, download=download, log=log
+            )
+            data = Data("NSMC", *(corpus.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
+        except corpus.NsmcUnavailable as error:
+            if nsmc_dir:
+                raise
+            log("NSMC cannot be had: %s" % error)
+            log("*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything works, and")
+            log("*** makes a poor classifier. With NSMC at hand: --nsmc_dir=FOLDER (make train NSMC_DIR=FOLDER).")
+            data = Data("bundled sample", *corpus.sample())
+    for name, part in (("train", data.train), ("test", data.test)):
+        if part is not None:
+            log("%s, %s: %s (%d reviews)" % (data.name, name, part.path, len(part)))
+            if part.skipped:
+                log("  %d bad rows skipped" % part.skipped)
+    return data
+
+
+def fine_tune(
+    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, epochs, settings, runtime,
+    checkpoint_seconds, log,
+):  # fmt: skip
+    """Trains, evaluates and saves a model for each seed.
+
+    Args:
+        data: Data.
+        run_dir: the run's folder; with several seeds each has a folder seed-N in it.
+        encoder: a folder, a hub name, a config.json, or "" for the bundled configuration.
+        tokenizer: a folder, or "" for the encoder's own.
+        validation: the share of data.train that is held out.
+        split_seed: the seed of that split.
+        seeds: ints.
+        max_length: positions a review may take.
+        dropout: instead of the encoder's own, or None.
+        epochs: at most, or 0 for a choice by the size of the data.
+        settings: the fields of training.Settings other than epochs and seed.
+        runtime: the arguments of runtime.configure.
+        checkpoint_seconds: about how often the state is saved.
+        log: called with each line to show.
+
+    Returns:
+        A list of dicts, one a seed: what went into training.json, and `folder`, the model's.
+    """
+    source = Source(encoder, tokenizer)
+    devices = _configure(**runtime)
+    from nsmc_bert import training
+    from nsmc_bert.classifier import SentimentClassifier
+
+    log("computing on %s" % devices.description)
+    log("starting from %s" % source.name)
+    max_length = min(max_length, source.config.max_position_embeddings)
+    train_rows, validation_rows = corpus.split(data.train.texts, validation, split_seed)
+    everything = source.tokenizer.encode(data.train.texts, max_length)
+    train_set, validation_set = (
+        (_take(everything, rows), data.train.labels[rows]) for rows in (train_rows, validation_rows)
+    )
+    plan = batching.plan(train_set[0].lengths, settings["token_budget"], seed=0)
+    epochs = epochs or int(np.clip(round(500 / len(plan)), 3, 30))
+    settings = {**settings, "patience": settings["patience"] or max(2, epochs // 3)}
+    log(
+        "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
+        "%d epochs of %d steps"
+        % (len(train_rows), len(validation_rows), train_set[0].lengths.sum(), plan.tokens,
+           plan.tokens / train_set[0].lengths.sum(), everything.truncated.sum(), max_length, epochs, len(plan))
+    )  # fmt: skip
+    results = []
+    for seed in seeds:
+        folder = Path(run_dir) / ("seed-%d" % seed if len(seeds) > 1 else "")
+        chosen = training.Settings(epochs=epochs, seed=seed, **settings)
+        identity = {
+            "data": data.train.sha1,
+            "test": data.test.sha1 if data.test else None,
+            "validation": [validation, split_seed],
+            "skipped": data.train.skipped,
+            "encoder": source.fingerprint,
+            "tokenizer": source.tokenizer.fingerprint,
+            "max_length": max_length,
+            "dropout": dropout,
+            "precision": devices.precision,
+            "xla": devices.xla,
+            "replicas": devices.replicas,
+            **dataclasses.asdict(chosen),
+        }
+        finished = folder / "model" / "training.json"
+        if finished.exists():
+            training.claim(folder, identity)
+            log("seed %d: finished already, in %s" % (seed, folder / "model"))
+            results.append({**json.loads(finished.read_text(encoding="utf-8")), "folder": str(folder / "model")})
+            continue
+        if len(seeds) > 1:
+            log("seed %d" % seed)
+        with devices.strategy.scope():
+            bert = source.build(seed, dropout)
+            model = SentimentClassifier(
+                bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision
+            )
+        record = training.train(
+            model, train_set, validation_set, chosen, folder, identity=identity, jit=devices.xla,
+            checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
+        )  # fmt: skip
+        for epoch in record["history"]:
+            log(
+                "epoch %d: training loss %.4f, validation accuracy %.4f"
+                % (epoch["epoch"], epoch["loss"], epoch["validation"]["accuracy"])
+            )
+        if not devices.chief:
+            continue
+        # figures are of what users load: the same weights, computed in float32
+        final = SentimentClassifier(bert, source.tokenizer, max_length=max_length, seed=seed)
+        final.classifier.set_weights(model.classifier.get_weights())
+        result = {
+            "encoder": source.name,
+            "parameters": final.count_params(),
+            "max_length": max_length,
+            "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows),
+                     "train_sha1": data.train.sha1, "test_sha1": data.test.sha1 if data.test else None},
+            "settings": dataclasses.asdict(chosen) | {"dropout": dropout, "precision": devices.precision},
+            "seed": seed,
+            "steps": record["steps"],
+            "best_epoch": record["best"]["epoch"],
+            "history": record["history"],
+            "validation": metrics.report(final.predict_encoded(validation_set[0]), validation_set[1]),
+            **(evaluate(final, data, errors=20) if data.test else {"test": None, "test_unseen": None, "errors": []}),
+            "seconds": record["seconds"],
+            "hardware": "%s, %s" % (devices.description, _processor()),
+            "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
+            "python": platform.python_version(),
+            "command": "python -m nsmc_bert.train " + " ".join(map(shlex.quote, sys.argv[1:])),
+        }  # fmt: skip
+        final.save(folder / "model", training=result, card=model_card(result))
+        results.append({**result, "folder": str(folder / "model")})
+    return results
+
+
+def summary(results):
+    """The lines that end a run: the figures, mean and spread over seeds, and the next command to try."""
+    if not results:
+        return []
+    out = []
+    for result in results:
+        for part in ("validation", "test", "test_unseen"):
+            if result[part] is not None:
+                out += metrics.lines(result[part], "seed %d, %s" % (result["seed"], part.replace("_", " that is ")))
+    for part in ("validation", "test", "test_unseen"):
+        if len(results) > 1 and results[0][part] is not None:
+            accuracy = [100 * result[part]["accuracy"] for result in results]
+            out.append(
+                "%s accuracy over %d seeds: mean %.2f, standard deviation %.2f (%s)"
+                % (part, len(results), np.mean(accuracy), np.std(accuracy, ddof=1), ", ".join("%.2f" % a for a in accuracy))
+            )
+    best = max(results, key=lambda result: result["validation"]["accuracy"])
+    out += [
+        "model: %s" % best["folder"],
+        'next: %s -m nsmc_bert.predict --model=%s --text "이 영화 엄청 재미있네요"'
+        % (shlex.quote(_short(sys.executable)), shlex.quote(best["folder"])),
+    ]
+    return out
+
+
+def default_model():
+    """The folder that is used where none is named.
+
+    Raises:
+        UserError: there is none yet.
+    """
+    for folder in DEFAULT_MODELS:
+        if folder.exists():
+            return str(folder)
+    raise UserError("found no model in %s; make one with `make train`, or name one with --model=FOLDER" % DEFAULT_MODELS[-1])
+
+
+class Source:
+    """What a run starts from: an encoder with weights, or a configuration alone."""
+
+    def __init__(self, encoder, tokenizer):
+        path = Path(encoder or BUNDLED / "config.json").expanduser()
+        self._weights = not path.name.endswith(".json")
+        if self._weights:
+            self.folder = checkpoints.resolve(encoder)
+            self.config = checkpoints.read_config(self.folder)
+            self.name = encoder
+        else:
+            if not path.is_file():
+                raise UserError("--encoder=%s: found no such file, expected a BERT's config.json" % encoder)
+            self.folder = path.parent
+            self.config = checkpoints.read_config(path)
+        self.tokenizer = (
+            tokenizers.load(checkpoints.resolve(tokenizer)) if tokenizer
+            else tokenizers.load(self.folder) if self._weights
+            else tokenizers.bundled()
+        )  # fmt: skip
+        if not self._weights:
+            self.config.vocab_size = self.tokenizer.vocab_size
+            self.config.pad_token_id = self.tokenizer.pad_id
+            self.name = "random weights, %d layers of %d" % (self.config.num_hidden_layers, self.config.hidden_size)
+        self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) if self._weights else str(
+            self.config.to_json_string(use_diff=False)
+        )  # fmt: skip
+
+    def build(self, seed, dropout):
+        """A TFBertModel with the first weights of a run."""
+        if self._weights:
+            bert = checkpoints.load_encoder(self.folder, seed).bert
+        else:
+            bert = checkpoints.build(self.config, seed)
+        if dropout is not None:
+            bert.config.hidden_dropout_prob = bert.config.attention_probs_dropout_prob = dropout
+        return bert
+
+
+_configure = runtime.configure  # fine_tune has an argument of the module's name
+
+
+def _take(encoded, rows):
+    """The rows of an Encoded, in that order."""
+    lengths = encoded.lengths[rows].astype(np.int64)
+    splits = np.concatenate([[0], np.cumsum(lengths)])
+    index = np.arange(splits[-1]) + np.repeat(encoded.row_splits[rows] - splits[:-1], lengths)
+    return dataclasses.replace(encoded, ids=encoded.ids[index], row_splits=splits, truncated=encoded.truncated[rows])
+
+
+def evaluate(model, data, errors=0):
+    """A model's figures on data.test, whole and without the texts that stand in data.train.
+
+    Args:
+        model: a SentimentClassifier.
+        data: Data with test reviews.
+        errors: how many of the most confident errors to add.
+
+    Returns:
+        {"test": metrics.report, "test_unseen": metrics.report, "errors": [{text, label, said, confidence}]}.
+
+    Raises:
+        UserError: there are no test reviews.
+    """
+    if data.test is None:
+        raise UserError("found no test reviews beside %s, expected --test_file=FILE" % data.train.path)
+    probabilities = model.predict_encoded(model.encode(data.test.texts))
+    unseen = corpus.unseen(data.test.texts, data.train.texts)
+    wrong = metrics.confident_errors(probabilities, data.test.labels, errors)
+    return {
+        "test": metrics.report(probabilities, data.test.labels),
+        "test_unseen": metrics.report(probabilities[unseen], data.test.labels[unseen]),
+        "errors": [
+            {
+                "text": data.test.texts[i],
+                "label": metrics.LABELS[data.test.labels[i]],
+                "said": metrics.LABELS[probabilities[i].argmax()],
+                "confidence": float(probabilities[i].max()),
+            }
+            for i in wrong
+        ],
+    }
+
+
+def _processor():
+    """The processor's name and cores, as far as the system tells."""
+    import os
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").split("\n"):
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    return "%s, %d cores" % (name, os.cpu_count())
+
+
+def _short(path):
+    """A path relative to the working directory where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

@@ -1,0 +1,141 @@
+"""Precision, XLA and tf.distribute strategy, decided once from what the user asked for and the hardware found.
+
+    >>> runtime = configure(precision="auto", xla="auto", strategy="auto")
+    >>> print(runtime.description)
+    one device (CPU), float32, no XLA
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from nsmc_bert.errors import UserError
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+XLA = ("auto", "on", "off")
+STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """What the run computes on, and how.
+
+    Attributes:
+        strategy: the tf.distribute.Strategy under whose scope models are made.
+        precision: the Keras policy's name: float32, mixed_bfloat16 or mixed_float16.
+        xla: whether the training step is compiled by XLA as a whole.
+        description: all of that in words, for the command's first lines.
+    """
+
+    strategy: object
+    precision: str
+    xla: bool
+    description: str
+
+    @property
+    def replicas(self):
+        """How many devices share a batch."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def chief(self):
+        """Whether this process writes the files: all of them but one of several workers' are silent."""
+        resolver = self.strategy.cluster_resolver
+        return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in _CHIEFS
+
+
+_CHIEFS = (("chief", 0), ("worker", 0))
+
+
+def configure(precision="auto", xla="auto", strategy="auto"):
+    """Chooses where and how to compute. To be called before any tensor is made.
+
+    Args:
+        precision: one of PRECISIONS. auto: mixed_bfloat16 on TPUs, on GPUs from compute capability 8.0 and on CPUs with
+            bfloat16 instructions; mixed_float16 on GPUs from 7.0; otherwise float32.
+        xla: one of XLA. auto: on for one GPU and for TPUs, off elsewhere. On CPUs XLA halves the speed of training.
+        strategy: one of STRATEGIES. auto: multiworker where TF_CONFIG names several workers, tpu where TPU_NAME is set,
+            mirrored where there are several GPUs, otherwise one.
+
+    Returns:
+        A Runtime.
+
+    Raises:
+        UserError: a choice that this machine or TensorFlow cannot serve.
+    """
+    for name, value, allowed in (("precision", precision, PRECISIONS), ("xla", xla, XLA), ("strategy", strategy, STRATEGIES)):
+        if value not in allowed:
+            raise UserError("--%s=%s: expected one of %s" % (name, value, ", ".join(allowed)))
+    cluster = _cluster()
+    if strategy == "auto":
+        strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else None
+    if strategy == "multiworker" and not cluster:
+        raise UserError(
+            "--strategy=multiworker: found no TF_CONFIG in the environment, expected the cluster's workers and this "
+            'one\'s index: TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", '
+            '"index": 0}}\''
+        )
+
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the GPU is in use already: its owner has chosen
+            break
+    if strategy is None:
+        strategy = "mirrored" if len(gpus) > 1 else "one"
+    made = _make(tf, strategy, gpus)
+    kind = "TPU" if strategy == "tpu" else "GPU" if gpus else "CPU"
+    if precision == "auto":
+        precision = _best_precision(tf, kind, gpus)
+    compiled = xla == "on" or xla == "auto" and (kind == "TPU" or kind == "GPU" and made.num_replicas_in_sync == 1)
+    if compiled and strategy in ("mirrored", "multiworker"):
+        raise UserError(
+            "--xla=on: found --strategy=%s, under which TensorFlow cannot compile the step with XLA; expected --xla=off or "
+            "--strategy=one" % strategy
+        )
+    words = "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
+    description = "%s (%s), %s, %s" % (words, kind, precision, "XLA" if compiled else "no XLA")
+    return Runtime(made, precision, compiled, description)
+
+
+def _cluster():
+    """The workers that TF_CONFIG names."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return []
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return [address for task in ("chief", "worker") for address in cluster.get(task, [])]
+    except (ValueError, AttributeError) as error:
+        raise UserError("TF_CONFIG: found no valid JSON (%s), expected {'cluster': …, 'task': …}" % error) from None
+
+
+def _make(tf, strategy, gpus):
+    if strategy == "one":
+        return tf.distribute.get_strategy()
+    if strategy == "mirrored":
+        return tf.distribute.MirroredStrategy(None if gpus else [cpu.name for cpu in tf.config.list_logical_devices("CPU")])
+    if strategy == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME", ""))
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # each layer of the TPU client has exceptions of its own
+        raise UserError("--strategy=tpu: found no TPU (%s)" % str(error).split("\n")[0][:200]) from None
+
+
+def _best_precision(tf, kind, gpus):
+    if kind == "TPU":
+        return "mixed_bfloat16"
+    if kind == "GPU":
+        capability = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
+        return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16" if capability >= (7, 0) else "float32"
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -1,0 +1,332 @@
+"""Text to token ids: WordPiece and SentencePiece behind one interface, many texts at a time.
+
+Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a WordPiece
+vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a model folder is written with: other tools that open the
+folder cut text exactly as this project does.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import tokenizers as hf
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
+
+from nsmc_bert.errors import Located, UserError, shorten
+
+BUNDLED = Path(__file__).parent / "bundled" / "tokenizer"
+SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
+CHUNK = 4096  # texts whose intermediate objects are in memory at a time
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The token ids of many texts, end to end.
+
+    Attributes:
+        ids: int32 [tokens of all texts], [CLS] and [SEP] around each.
+        row_splits: int64 [texts + 1], where each text begins in `ids`.
+        truncated: bool [texts], whether a text was longer than allowed and only its beginning is there.
+    """
+
+    ids: np.ndarray
+    row_splits: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self):
+        return len(self.truncated)
+
+    def __getitem__(self, rows):
+        """The texts of an array of row numbers, in that order, as another Encoded."""
+        lengths = self.lengths[rows]
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.arange(splits[-1]) + np.repeat(self.row_splits[:-1][rows] - splits[:-1], lengths)
+        return Encoded(self.ids[index], splits, self.truncated[rows])
+
+    @property
+    def lengths(self):
+        """int64 [texts], tokens of each text."""
+        return np.diff(self.row_splits)
+
+
+class Tokenizer:
+    """Cuts text into the pieces of an encoder's vocabulary.
+
+    Args:
+        backend: a tokenizers.Tokenizer.
+        special: names of the special tokens, as in SPECIAL.
+        model_max_length: positions the encoder was made for, or None.
+        sentencepiece_model: bytes of the SentencePiece model that `backend` was made from, if it was.
+
+    Raises:
+        UserError: a special token is not in the vocabulary.
+
+    Example:
+        >>> tokenizer = bundled()
+        >>> tokenizer.encode(["꿀잼", "이 영화 엄청 재미있네요"], max_length=128).lengths
+        array([4, 8])
+    """
+
+    def __init__(self, backend, special=None, model_max_length=None, sentencepiece_model=None):
+        backend.no_truncation()
+        backend.no_padding()
+        self._backend = backend
+        self.special = {**SPECIAL, **(special or {})}
+        self.model_max_length = model_max_length
+        self.sentencepiece_model = sentencepiece_model
+        ids = {role: backend.token_to_id(token) for role, token in self.special.items()}
+        missing = [self.special[role] for role in ids if ids[role] is None and role != "mask"]
+        if missing:
+            raise UserError("the tokenizer's vocabulary lacks the special tokens %s" % ", ".join(missing))
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[role] for role in SPECIAL)
+
+    @property
+    def vocab_size(self):
+        """One more than the largest id."""
+        return max(self._backend.get_vocab().values()) + 1
+
+    @functools.cached_property
+    def fingerprint(self):
+        """A checksum of everything that decides ids."""
+        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:16]
+
+    def encode(self, texts, max_length):
+        """Token ids of texts.
+
+        Args:
+            texts: a sequence of str; any str, lone surrogates count as U+FFFD.
+            max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is dropped.
+
+        Returns:
+            Encoded.
+        """
+        limit = max_length - 2
+        parts, lengths = [], []
+        for start in range(0, len(texts), CHUNK):
+            rows = [encoding.ids for encoding in self._encode_batch(list(texts[start : start + CHUNK]))]
+            lengths += map(len, rows)
+            around = ((self.cls_id, *row[:limit], self.sep_id) for row in rows)
+            parts.append(np.fromiter(itertools.chain.from_iterable(around), np.int32))
+        lengths = np.array(lengths, np.int64)
+        splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
+        return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
+
+    def _encode_batch(self, texts):
+        try:
+            return self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        except (UnicodeEncodeError, TypeError):
+            if not all(isinstance(text, str) for text in texts):
+                raise
+            texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
+            return self._backend.encode_batch_fast(texts, add_special_tokens=False)
+
+    def save(self, folder, model_max_length):
+        """Writes tokenizer.json, tokenizer_config.json and, where there is one, the SentencePiece model into a folder.
+
+        Args:
+            folder: an existing folder.
+            model_max_length: positions that other tools cut text at.
+        """
+        folder = Path(folder)
+        self._backend.save(str(folder / "tokenizer.json"), pretty=False)
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": model_max_length,
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            "clean_up_tokenization_spaces": False,
+            **{role + "_token": token for role, token in self.special.items() if self._backend.token_to_id(token) is not None},
+        }
+        text = json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
+        (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+        if self.sentencepiece_model:
+            (folder / "spiece.model").write_bytes(self.sentencepiece_model)
+
+
+def load(folder):
+    """The tokenizer of a model folder.
+
+    Args:
+        folder: holds tokenizer.json, or a SentencePiece model (spiece.model, tokenizer.model, *.spiece; KoBERT's
+            tokenizer_*.model with the vocab.txt or vocabulary JSON that its ids come from), or vocab.txt.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: there is none of these, or a file is broken.
+    """
+    folder = Path(folder)
+    settings = {**_json(folder / "special_tokens_map.json"), **_json(folder / "tokenizer_config.json")}
+    special = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
+    limit = settings.get("model_max_length")
+    limit = int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
+    pieces = next((p for pattern in ("*.spiece", "*.model") for p in sorted(folder.glob(pattern))), None)
+    vocabularies = [folder / "vocab.txt", *sorted(folder.glob("*vocab*.json"))]
+    vocabulary = next((path for path in vocabularies if path.is_file()), None)
+    if (folder / "tokenizer.json").is_file():
+        path = folder / "tokenizer.json"
+        try:
+            backend = hf.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises no narrower one
+            raise UserError("%s: found no valid tokenizer (%s)" % (path, shorten(str(error), 120))) from None
+        return Tokenizer(backend, special, limit, pieces.read_bytes() if pieces else None)
+    if pieces:
+        return from_sentencepiece(pieces, vocabulary, special=special, model_max_length=limit)
+    if vocabulary:
+        lower = {key: settings[key] for key in ("do_lower_case", "strip_accents", "tokenize_chinese_chars") if key in settings}
+        return from_vocab(vocabulary, special=special, model_max_length=limit, **lower)
+    raise UserError("%s: found no tokenizer, expected one of %s" % (folder, ", ".join(FILES)))
+
+
+@functools.cache
+def bundled():
+    """The tokenizer that ships: 8,000 SentencePiece pieces learned from NSMC's training reviews."""
+    return load(BUNDLED)
+
+
+def from_vocab(
+    path, *, do_lower_case=None, strip_accents=None, tokenize_chinese_chars=True, special=None, model_max_length=None
+):
+    """A WordPiece tokenizer from a vocabulary, one piece a line.
+
+    Args:
+        path: vocab.txt.
+        do_lower_case: None: only if no piece holds a capital Latin letter.
+        strip_accents: takes text apart by NFD, which takes Hangul syllables apart into jamo. None with `do_lower_case` given:
+            as do_lower_case, which is BERT's rule; with neither given: no.
+        tokenize_chinese_chars: each Chinese character is a word.
+        special, model_max_length: as in Tokenizer.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: the file cannot be read or has a piece twice.
+    """
+    pieces = _read(path).decode("utf-8", "replace").rstrip("\n").split("\n")
+    pieces = [piece.rstrip("\r") for piece in pieces]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    if len(vocabulary) < len(pieces):
+        twice = next(i for i, piece in enumerate(pieces) if vocabulary[piece] != i)
+        raise Located(path, twice + 1, shorten(pieces[twice]) + " twice", "each piece once")
+    special = {**SPECIAL, **(special or {})}
+    if do_lower_case is None:
+        words = [piece for piece in pieces if piece not in special.values()]
+        do_lower_case, strip_accents = not any(re.search("[A-Z]", piece) for piece in words), bool(strip_accents)
+    backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=100))
+    backend.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=tokenize_chinese_chars,
+        strip_accents=strip_accents,
+        lowercase=do_lower_case,
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return Tokenizer(_finish(backend, special), special, model_max_length)
+
+
+def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=None):
+    """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
+
+    Args:
+        path: the model file.
+        vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a line, or
+            JSON with `idx_to_token`, as KoBERT has it.
+        special, model_max_length: as in Tokenizer.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: the file is no unigram model, or pieces of the model are not in the vocabulary.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    data, proto = _read(path), sentencepiece_model_pb2.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except Exception:  # protobuf's exception has moved between its versions
+        proto.Clear()
+    if not proto.pieces or proto.trainer_spec.model_type != 1:
+        raise UserError("%s: found no SentencePiece unigram model" % path)
+    # six decimals: what JSON keeps exactly, so that a tokenizer equals what it was saved as
+    scores = {piece.piece: round(piece.score, 6) for piece in proto.pieces}
+    pieces = list(scores)
+    if vocabulary is not None:
+        text = _read(vocabulary).decode("utf-8")
+        pieces = json.loads(text)["idx_to_token"] if str(vocabulary).endswith(".json") else text.rstrip("\n").split("\n")
+        known = set(pieces)
+        lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
+        if lost:
+            raise UserError(
+                "%s: found %d pieces of %s missing (%s …), expected the vocabulary that belongs to it"
+                % (vocabulary, len(lost), path, shorten(lost[0]))
+            )
+    names = {**SPECIAL, **(special or {})}
+    if names["unk"] not in pieces:
+        names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
+    floor = round(min(scores.values()) - 20.0, 6)  # never a piece of running text
+    normal = {piece.piece for piece in proto.pieces if piece.type in (1, 4) and piece.piece not in names.values()}
+    backend = hf.Tokenizer(
+        models.Unigram(
+            [(piece, scores[piece] if piece in normal else floor) for piece in pieces],
+            unk_id=pieces.index(names["unk"]),
+            byte_fallback=proto.trainer_spec.byte_fallback,
+        )
+    )
+    steps, rules = [], proto.normalizer_spec.precompiled_charsmap
+    if rules:
+        steps.append(normalizers.Precompiled(rules))
+        if "nfkc" in proto.normalizer_spec.name:
+            # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
+            steps.append(normalizers.NFC())
+    if proto.normalizer_spec.remove_extra_whitespaces:
+        steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
+    backend.normalizer = normalizers.Sequence(steps)
+    prepend = "always" if proto.normalizer_spec.add_dummy_prefix else "never"
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prepend)
+    return Tokenizer(_finish(backend, names), names, model_max_length, data)
+
+
+def _finish(backend, special):
+    """Adds what BERT puts around a text, for tools that let the tokenizer do it."""
+    known = [token for token in special.values() if backend.token_to_id(token) is not None]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in known])
+    cls, sep = special["cls"], special["sep"]
+    if cls in known and sep in known:
+        backend.post_processor = processors.TemplateProcessing(
+            single="%s:0 $A:0 %s:0" % (cls, sep),
+            pair="%s:0 $A:0 %s:0 $B:1 %s:1" % (cls, sep, sep),
+            special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
+        )
+    return backend
+
+
+def _read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+
+
+def _json(path):
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(_read(path).decode("utf-8"))
+    except ValueError as error:
+        raise UserError("%s: found no valid JSON (%s)" % (path, error)) from None
+    if not isinstance(value, dict):
+        raise UserError("%s: found %s, expected a JSON object" % (path, shorten(value)))
+    return value
+
+
+def _token(value):
+    """A special token's text, which a configuration gives as a string or as an object."""
+    return value["content"] if isinstance(value, dict) else value

@@ -1,0 +1,68 @@
+"""Fine-tunes a BERT on movie reviews: python -m nsmc_bert.train --flagfile=flags/default.flags"""
+
+from absl import flags
+
+from nsmc_bert import commands, recipe
+from nsmc_bert.commands import say
+
+commands.define_data_flags()
+flags.DEFINE_string("run_dir", "runs/reviews", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there.")
+flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
+flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
+flags.DEFINE_float("validation", 0.1, "Share of the training reviews that is held out to choose the epoch by.")
+flags.DEFINE_integer("split_seed", 0, "Seed of that split; the same for all seeds of training.")
+flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
+flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: three, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
+flags.DEFINE_integer("token_budget", 3072, "Tokens a batch, padding included, over all devices.", lower_bound=8)
+flags.DEFINE_float("learning_rate", 5e-4, "Peak of AdamW's learning rate. 5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base.", lower_bound=0.0)
+flags.DEFINE_float("warmup", 0.1, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
+flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
+flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
+flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
+flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Probabilities are always float32.")
+flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: auto is on for one GPU and for TPUs, off elsewhere.")
+flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.")
+FLAGS = flags.FLAGS
+
+
+def main():
+    seeds = commands.integers("seeds", FLAGS.seeds)
+    data = recipe.find_data(**commands.data_flags(), log=say)
+    commands.import_tensorflow()
+    results = recipe.fine_tune(
+        data,
+        run_dir=FLAGS.run_dir,
+        encoder=FLAGS.encoder,
+        tokenizer=FLAGS.tokenizer,
+        validation=FLAGS.validation,
+        split_seed=FLAGS.split_seed,
+        seeds=seeds,
+        max_length=FLAGS.max_length,
+        dropout=FLAGS.dropout,
+        epochs=FLAGS.epochs,
+        settings=dict(
+            token_budget=FLAGS.token_budget,
+            learning_rate=FLAGS.learning_rate,
+            warmup=FLAGS.warmup,
+            weight_decay=FLAGS.weight_decay,
+            clip_norm=FLAGS.clip_norm,
+            patience=FLAGS.patience,
+        ),
+        runtime=dict(precision=FLAGS.precision, xla=FLAGS.xla, strategy=FLAGS.strategy),
+        checkpoint_seconds=FLAGS.checkpoint_seconds,
+        log=say,
+    )
+    for line in recipe.summary(results):
+        print(line)
+
+
+def cli():
+    """The console script nsmc-bert-train."""
+    commands.run(main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,283 @@
+"""The training run: schedule, validation, early stopping, checkpoints, resume.
+
+All state is in the run folder. A run that was killed at any moment goes on from the last checkpoint when it is started
+again with the same settings, and ends with the weights of the uninterrupted run: batches, dropout and learning rate are
+functions of the seed and the step alone.
+"""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nsmc_bert import metrics
+from nsmc_bert.errors import UserError
+from nsmc_bert.files import write_atomically, write_text
+from nsmc_bert.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to train. Every field changes the result, so a run is resumed with the same settings or not at all.
+
+    Attributes:
+        epochs: passes over the training reviews, at most.
+        token_budget: tokens a batch over all devices, padding included.
+        learning_rate: the peak of AdamW's.
+        warmup: the share of all steps over which the rate rises from 0 to the peak; it then falls linearly to 0.
+        weight_decay: AdamW's, on everything but biases and layer normalisation.
+        clip_norm: gradients are scaled down to this global norm.
+        patience: epochs without a better validation accuracy after which training stops.
+        seed: of the order of the batches.
+    """
+
+    epochs: int = 3
+    token_budget: int = 3072
+    learning_rate: float = 5e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    patience: int = 2
+    seed: int = 0
+
+
+class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """0 to `peak` over `warmup_steps`, then linearly back to 0 at `total_steps`."""
+
+    def __init__(self, peak, warmup_steps, total_steps):
+        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)
+        rise = (step + 1.0) / max(self.warmup_steps, 1)
+        fall = (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1)
+        return self.peak * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
+
+
+def adamw(schedule, settings):
+    """AdamW as BERT is fine-tuned: decoupled decay, none on biases and layer normalisation, global-norm clipping."""
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm, epsilon=1e-6, beta_2=0.999
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
+    return optimizer
+
+
+def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=False, checkpoint_seconds=60.0, chief=True):
+    """Trains to the best epoch on validation, or goes on with what the run folder holds.
+
+    Args:
+        model: a SentimentClassifier made in its strategy's scope; ends with the best epoch's weights.
+        train_set: (tokenizers.Encoded, int32 labels [n]).
+        validation_set: likewise.
+        settings: Settings.
+        run_dir: the folder that holds all state of the run.
+        identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
+            another identity is refused.
+        jit: compile the whole step with XLA.
+        checkpoint_seconds: about how often the state is saved.
+        chief: whether this process writes; of several workers only one does.
+
+    Returns:
+        {"history": [per epoch a dict], "best": the best epoch's dict, "steps": int, "seconds": float of all processes}.
+
+    Raises:
+        UserError: the folder belongs to another run or cannot be written.
+    """
+    (encoded, labels), run_dir = train_set, Path(run_dir)
+    strategy = model.distribute_strategy
+    plans = [
+        model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+        for epoch in range(settings.epochs)
+    ]
+    total = sum(map(len, plans))
+    with strategy.scope():
+        schedule = WarmupLinearDecay(settings.learning_rate, round(settings.warmup * total), total)
+        model.compile(adamw(schedule, settings), jit_compile=jit)
+        model.optimizer.build(model.trainable_variables)
+    claim(run_dir, identity, chief)
+    state = State(run_dir, model)
+    progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
+    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
+    reviews = sum(len(plan.rows) for plan in plans[: progress["epoch"]])
+    if progress["epoch"] < settings.epochs:
+        reviews += int(plans[progress["epoch"]].splits[progress["step"]])
+    start = time.monotonic() - progress["seconds"]
+    with writer.as_default(), Progress(settings.epochs * len(encoded), "reviews", done=reviews, title="train") as bar:
+        while not progress["done"] and progress["epoch"] < settings.epochs:
+            plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
+            follow = _Follow(bar, plan, progress, offset, schedule)
+            while progress["step"] < len(plan):
+                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result
+                stop = min(len(plan), progress["step"] + follow.steps_in(checkpoint_seconds))
+                model.fit_batches(encoded, labels, plan, progress["step"], stop, [follow])
+                follow.add_up(stop)
+                progress.update(step=stop, seconds=time.monotonic() - start)
+                if stop < len(plan) and chief:
+                    state.save(progress)
+            figures = _validate(model, validation_set)
+            best = max((epoch["validation"]["accuracy"] for epoch in progress["history"]), default=-1.0)
+            better = figures["accuracy"] > best
+            means = {name: value / len(plan.rows) for name, value in progress["sums"].items()}
+            progress["history"].append(
+                {
+                    "epoch": progress["epoch"] + 1,
+                    "steps": offset + len(plan),
+                    **means,
+                    "reviews_per_second": bar.rate,
+                    "validation": figures,
+                }
+            )
+            for name in ("accuracy", "log_loss", "ece"):
+                _log_scalar("validation/" + name, figures[name], offset + len(plan))
+            progress["bad"] = 0 if better else progress["bad"] + 1
+            progress["done"] = progress["bad"] >= settings.patience
+            progress.update(epoch=progress["epoch"] + 1, step=0, sums={}, seconds=time.monotonic() - start)
+            if better:
+                state.remember(progress, chief)
+            if chief:
+                state.save(progress)
+    if chief:
+        state.recall()
+    history = progress["history"]
+    return {
+        "history": history,
+        "best": max(history, key=lambda epoch: epoch["validation"]["accuracy"]),
+        "steps": history[-1]["steps"],
+        "seconds": progress["seconds"],
+    }
+
+
+def claim(run_dir, identity, chief=True):
+    """Makes the run folder ours, or checks that it is.
+
+    Raises:
+        UserError: it holds another run, or something that is no run; or it cannot be written.
+    """
+    path = run_dir / "run.json"
+    identity = json.loads(json.dumps(identity))
+    if chief:
+        for stale in run_dir.glob("*.part-*"):
+            stale.unlink()
+    if path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError("%s: found no valid JSON, expected a run's record; choose another --run_dir" % path) from None
+        for key in sorted({*identity, *there}):
+            if identity.get(key) != there.get(key):
+                raise UserError(
+                    "%s: holds another run: found %s=%s, expected %s; choose another --run_dir, or delete this one"
+                    % (run_dir, key, there.get(key), identity.get(key))
+                )
+        return
+    if not chief:
+        return
+    if run_dir.exists() and any(run_dir.iterdir()):
+        raise UserError("%s: found files that are no run's, expected an empty or new folder for --run_dir" % run_dir)
+    write_text(path, json.dumps(identity, indent=1) + "\n")
+
+
+class State:
+    """A run's files: checkpoint.safetensors (weights, optimizer, progress) and best.safetensors (weights)."""
+
+    def __init__(self, run_dir, model):
+        self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
+        self._weights, self._model = model.weights, model
+
+    def save(self, progress):
+        """Writes everything that the next step depends on."""
+        self._write(self._checkpoint, [*self._weights, *self._model.optimizer.variables], progress)
+
+    def restore(self):
+        """Reads it back; None where there is nothing yet."""
+        return self._read(self._checkpoint, [*self._weights, *self._model.optimizer.variables])
+
+    def remember(self, progress, chief):
+        """Keeps the present weights as the best so far."""
+        if chief:
+            self._write(self._best, self._weights, progress)
+
+    def recall(self):
+        """Brings the best weights back."""
+        self._read(self._best, self._weights)
+
+    @staticmethod
+    def _write(path, variables, progress):
+        from safetensors.numpy import save_file
+
+        tensors = {"%04d" % i: np.asarray(variable.numpy()) for i, variable in enumerate(variables)}
+        metadata = {"progress": json.dumps(progress)}
+        write_atomically(path, lambda part: save_file(tensors, str(part), metadata))
+
+    @staticmethod
+    def _read(path, variables):
+        from safetensors import SafetensorError, safe_open
+
+        if not path.exists():
+            return None
+        try:
+            with safe_open(str(path), "numpy") as file:
+                names = list(file.keys())
+                if len(names) != len(variables):
+                    raise UserError("%s: found %d tensors, expected %d" % (path, len(names), len(variables)))
+                for name, variable in zip(sorted(names), variables):
+                    variable.assign(file.get_tensor(name))
+                return json.loads(file.metadata()["progress"])
+        except (SafetensorError, ValueError) as error:
+            raise UserError("%s: not a checkpoint of this run (%s); delete it to start over" % (path, error)) from None
+
+
+def _log_scalar(tag, value, step):
+    """A point of a TensorBoard curve; tf.summary.scalar would need the tensorboard package, which only viewing needs."""
+    metadata = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")
+    tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
+
+
+def _validate(model, validation_set):
+    encoded, labels = validation_set
+    return metrics.report(model.predict_encoded(encoded), labels)
+
+
+class _Follow(keras.callbacks.Callback):
+    """Shows and logs the progress of one epoch, over its pieces."""
+
+    def __init__(self, bar, plan, progress, offset, schedule):
+        super().__init__()
+        self._bar, self._plan, self._progress, self._offset, self._schedule = bar, plan, progress, offset, schedule
+        self._start, self._steps, self._logs = time.monotonic(), 0, {}
+
+    def steps_in(self, seconds):
+        """How many steps fit, by the pace so far; few at first, while there is none."""
+        pace = (time.monotonic() - self._start) / self._steps if self._steps else seconds / 20
+        return max(1, int(seconds / max(pace, 1e-6)))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self._progress["step"] + batch
+        self._steps += 1
+        self._logs = {name: float(logs[name]) for name in ("loss", "accuracy")}
+        self._bar.update(
+            int(self._plan.splits[step + 1] - self._plan.splits[step]),
+            epoch=str(self._progress["epoch"] + 1),
+            **{name: "%.4f" % value for name, value in self._logs.items()},
+        )
+        step += self._offset
+        if step % 20 == 0:
+            for name, value in self._logs.items():
+                _log_scalar("train/" + name, value, step)
+            _log_scalar("train/learning_rate", self._schedule(step), step)
+            _log_scalar("train/reviews_per_second", self._bar.rate, step)
+
+    def add_up(self, stop):
+        """Adds the piece that ends at `stop` to the epoch's sums: Keras' own means begin anew with each piece."""
+        rows = int(self._plan.splits[stop] - self._plan.splits[self._progress["step"]])
+        sums = self._progress["sums"]
+        for name, value in self._logs.items():
+            sums[name] = sums.get(name, 0.0) + rows * value

@@ -1,0 +1,1 @@
+"""Slow checks on real data, run by hand with `make bench`: they print figures and assert nothing."""

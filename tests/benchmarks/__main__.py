@@ -1,0 +1,130 @@
+"""One table of speeds and a baseline: python -m tests.benchmarks [--nsmc_dir=FOLDER] [--only=training,…]
+
+Speeds are ratios against something else run in the same minutes, in turn, since machines are shared and differ. Peers that
+are not installed (PyTorch, scikit-learn: pip install '.[bench]') leave their cells empty.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from absl import flags
+
+from nsmc_bert import commands, corpus
+
+flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
+flags.DEFINE_list("only", ["start", "predict", "training", "baseline"], "Which parts to run.")
+flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
+flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
+FLAGS = flags.FLAGS
+
+PEERS = Path(__file__).parent / "peers.py"
+
+
+def main():
+    train, test = corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
+    rows = []
+    for part in FLAGS.only:
+        rows += {"start": start, "predict": predict, "training": training, "baseline": baseline}[part](train, test)
+        for row in rows[-1:]:
+            commands.say("%s done" % part)
+    width = max(len(name) for name, *_ in rows)
+    print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
+    for name, here, peer, ratio in rows:
+        print("%-*s  %14s  %14s  %s" % (width, name, here, peer, ratio))
+
+
+def start(train, test):
+    """Time and memory of one sentence from cold, beside `import tensorflow`."""
+    folder = _small_model()
+    one = [sys.executable, "-m", "nsmc_bert.predict", "--model=%s" % folder, "--text", "이 영화 엄청 재미있네요"]
+    bare = [sys.executable, "-c", "import tensorflow"]
+    pairs = [(_spawn(one), _spawn(bare)) for _ in range(2 * FLAGS.rounds)]
+    (seconds, memory), (bare_seconds, bare_memory) = (
+        [statistics.median(values) for values in zip(*side)] for side in zip(*pairs)
+    )
+    return [
+        ("predict one sentence from cold, s (peer: import tensorflow)", "%.2f" % seconds, "%.2f" % bare_seconds,
+         "%.2f" % (seconds / bare_seconds)),
+        ("  peak memory, MB", "%.0f" % memory, "%.0f" % bare_memory, "%.2f" % (memory / bare_memory)),
+    ]  # fmt: skip
+
+
+def predict(train, test):
+    """Reviews a second of a trained model's folder, beside a Hugging Face pipeline on PyTorch."""
+    folder = _small_model()
+    here = {precision: [] for precision in ("float32", "mixed_bfloat16")}
+    peer = []
+    for _ in range(FLAGS.rounds):
+        for precision, speeds in here.items():
+            speeds.append(_worker("predict", folder, test, 20000, precision))
+        peer.append(_peer("predict", folder, test, 5000))
+    return [
+        _rate("predict, reviews/s, %s (peer: transformers pipeline, PyTorch)" % precision, speeds, peer)
+        for precision, speeds in here.items()
+    ]
+
+
+def training(train, test):
+    """Reviews a second in training a 4-layer, 256-wide BERT, beside the Hugging Face Trainer at its fastest."""
+    here, peer = [], []
+    for _ in range(FLAGS.rounds):
+        here.append(_worker("training", train, FLAGS.reviews))
+        peer.append(_peer("training", train, FLAGS.reviews))
+    return [_rate("train, reviews/s (peer: transformers Trainer, PyTorch, bf16, grouped by length)", here, peer)]
+
+
+def baseline(train, test):
+    """Test accuracy of a linear model on character n-grams: what every classifier has to beat."""
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.svm import LinearSVC
+    except ImportError:
+        return [("linear baseline, test accuracy, %", "", "not installed", "")]
+    train, test = corpus.read(train), corpus.read(test)
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 5), min_df=3, sublinear_tf=True, dtype="float32")
+    model = LinearSVC(C=0.3).fit(vectorizer.fit_transform(train.texts), train.labels)
+    accuracy = model.score(vectorizer.transform(test.texts), test.labels)
+    return [("linear SVM on character 1- to 5-grams, test accuracy, %", "", "%.2f" % (100 * accuracy), "")]
+
+
+def _small_model():
+    """A folder with a model of the bundled shape and random weights: speed does not depend on what it learned."""
+    folder = Path(tempfile.gettempdir()) / "nsmc_bert_bench_model"
+    if not folder.exists():
+        subprocess.run([sys.executable, "-m", "tests.benchmarks.workers", "model", str(folder)], check=True)
+    return folder
+
+
+def _worker(*arguments):
+    command = [sys.executable, "-m", "tests.benchmarks.workers", *map(str, arguments)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
+
+
+def _peer(*arguments):
+    result = subprocess.run([sys.executable, str(PEERS), *map(str, arguments)], capture_output=True, text=True)
+    return float(result.stdout.split()[-1]) if result.returncode == 0 else None
+
+
+def _spawn(command):
+    """(seconds, peak MB) of a command."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = __import__("os").wait4(process.pid, 0)
+    if status:
+        raise RuntimeError("%s failed" % command)
+    assert resource.RUSAGE_CHILDREN
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def _rate(name, here, peer):
+    here, peer = statistics.median(here), None if None in peer else statistics.median(peer)
+    return (name, "%.0f" % here, "%.0f" % peer if peer else "not installed", "%.2f" % (here / peer) if peer else "")
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,64 @@
+"""Fixtures that several test files share: tiny encoders, the folder of real corpora."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import nsmc_bert  # noqa: E402, F401  selects the Keras that TFBertModel needs
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real corpora, from NLP_DATA or beside the checkout; without one the test is skipped."""
+    folder = Path(os.environ.get("NLP_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("needs the real corpora: set NLP_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_bert():
+    """Makes tiny TFBertModels: two layers of eight unless told otherwise."""
+    from transformers.models.bert.configuration_bert import BertConfig
+
+    from nsmc_bert import checkpoints
+
+    def make(seed=0, **changes):
+        shape = dict(
+            vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+            max_position_embeddings=32,
+        )  # fmt: skip
+        return checkpoints.build(BertConfig(**{**shape, **changes}), seed)
+
+    return make
+
+
+VOCABULARY = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] 이 영화 엄청 재미 ##있 ##없 ##네요 꿀잼 노잼 정말 최고 최악 ! . 다시 ##는 안 본다 봤다"
+).split()
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory):
+    """A WordPiece tokenizer of two dozen Korean pieces."""
+    from nsmc_bert import tokenizers
+
+    path = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
+    path.write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    return tokenizers.from_vocab(path)
+
+
+@pytest.fixture
+def make_model(make_bert, tiny_tokenizer):
+    """Makes tiny SentimentClassifiers with weights wide enough to tell texts apart."""
+    from nsmc_bert import SentimentClassifier
+
+    def make(seed=0, max_length=16, precision="float32", **changes):
+        bert = make_bert(seed, **{"initializer_range": 0.5, **changes})
+        return SentimentClassifier(bert, tiny_tokenizer, max_length=max_length, seed=seed, precision=precision)
+
+    return make

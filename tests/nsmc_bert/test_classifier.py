@@ -1,0 +1,188 @@
+"""SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nsmc_bert
+from nsmc_bert.errors import UserError
+
+TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
+GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
+
+
+@pytest.fixture(scope="module")
+def model(make_bert, tiny_tokenizer):
+    return nsmc_bert.SentimentClassifier(make_bert(initializer_range=0.5), tiny_tokenizer, max_length=16)
+
+
+def test_is_a_keras_model_around_tfbertmodel(model):
+    from transformers.models.bert.modeling_tf_bert import TFBertModel
+
+    assert isinstance(model, tf.keras.Model)
+    assert isinstance(model.bert, TFBertModel)
+    assert model.count_params() == model.bert.count_params() + 8 * 2 + 2
+
+
+def test_equals_bert_and_head_computed_apart(model):
+    encoded = model.encode(TEXTS[:2])
+    for i, text in enumerate(TEXTS[:2]):
+        ids = encoded.ids[encoded.row_splits[i] : encoded.row_splits[i + 1]][None]
+        pooled = model.bert(input_ids=ids, attention_mask=np.ones_like(ids)).pooler_output.numpy()
+        logits = pooled @ model.classifier.kernel.numpy() + model.classifier.bias.numpy()
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        np.testing.assert_allclose(model.predict(text), expected, atol=1e-5)
+
+
+def test_one_string_gives_one_row(model):
+    result = model.predict(TEXTS[0])
+    assert (result.shape, result.dtype) == ((1, 2), np.float32)
+    np.testing.assert_allclose(result.sum(1), 1, atol=1e-6)
+    assert abs(result - model.predict(TEXTS[1])).max() > 1e-3
+
+
+def test_every_form_of_text_gives_the_same_rows(model):
+    expected = np.concatenate([model.predict(text) for text in TEXTS])
+    assert len({row.tobytes() for row in expected}) == len(TEXTS)
+    dataset = tf.data.Dataset.from_tensor_slices(TEXTS)
+    forms = {
+        "list": TEXTS,
+        "tuple": tuple(TEXTS),
+        "array": np.array(TEXTS),
+        "array of objects": np.array(TEXTS, object),
+        "array of bytes": np.array([text.encode() for text in TEXTS]),
+        "series": pd.Series(TEXTS),
+        "series with an index": pd.Series(TEXTS, index=range(10, 16)),
+        "tensor": tf.constant(TEXTS),
+        "dataset": dataset,
+        "batched dataset": dataset.batch(4),
+        "labelled dataset": tf.data.Dataset.from_tensor_slices((TEXTS, [0] * 6)).batch(4),
+    }
+    for name, form in forms.items():
+        result = model.predict(form)
+        assert (result.shape, result.dtype) == ((6, 2), np.float32), name
+        np.testing.assert_allclose(result, expected, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(model.predict(TEXTS, batch_size=2), expected, atol=1e-6)
+
+
+def test_nothing_gives_no_rows(model):
+    for nothing in ([], np.array([], str), pd.Series([], dtype=str)):
+        result = model.predict(nothing)
+        assert (result.shape, result.dtype) == ((0, 2), np.float32)
+
+
+def test_encoded_features_go_keras_way(model):
+    encoded = model.encode(TEXTS[:1])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    np.testing.assert_allclose(model.predict(features, verbose=0), model.predict(TEXTS[0]), atol=1e-6)
+
+
+def test_long_text_is_read_to_its_limit_with_a_warning(model):
+    long = "영화 " * 50_000
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than 14 pieces"):
+        result = model.predict([long, "꿀잼"])
+    np.testing.assert_allclose(result[0], model.predict("영화 " * 14)[0], atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict("영화 " * 14)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(st.characters(codec=None), max_size=40), min_size=1, max_size=4))
+def test_any_text_is_valid(model, texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = model.predict(texts)
+    assert result.shape == (len(texts), 2)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\x00b", "\u200b", "ㄱㅏㅇ", "👍🏻👨‍👩‍👧", "\x1b[31m", "한" * 2000])
+def test_odd_text(model, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isfinite(model.predict(text)).all()
+
+
+@pytest.mark.parametrize("wrong", [["꿀잼", None], ["꿀잼", 3.5], pd.Series(["꿀잼", float("nan")], dtype=object)])
+def test_what_is_no_text_is_named(model, wrong):
+    with pytest.raises(UserError, match="1.*(None|3.5|nan)"):
+        model.predict(wrong)
+
+
+def test_two_dimensions_are_refused(model):
+    with pytest.raises(UserError, match=r"shape \(1, 2\)"):
+        model.predict(np.array([["꿀잼", "노잼"]]))
+
+
+def test_fit_evaluate_predict_as_keras_does(make_model):
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile(tf.keras.optimizers.AdamW(0.02))
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    history = model.fit(texts, labels, epochs=40, verbose=0, validation_data=(texts, labels)).history
+    assert history["loss"][-1] < 0.2 < history["loss"][0]
+    assert history["val_accuracy"][-1] == 1.0
+    loss, accuracy = model.evaluate(texts, labels, verbose=0)
+    assert accuracy == 1.0
+    picked = model.predict(texts)[np.arange(8), labels]
+    assert loss == pytest.approx(-np.log(picked).mean(), abs=1e-5)
+
+
+def test_fit_takes_datasets_and_validation_split(make_model):
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    model = make_model()
+    model.compile()
+    model.fit(tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3), epochs=1, verbose=0)
+    history = model.fit(texts, labels, epochs=2, validation_split=0.25, batch_size=2, verbose=0).history
+    assert len(history["val_loss"]) == 2
+
+
+@pytest.mark.parametrize("labels", [None, [0], [0, 2], ["0", "1"]])
+def test_labels_that_do_not_fit_are_refused(model, labels):
+    model.compile()
+    with pytest.raises(UserError, match="labels: found"):
+        model.fit(["꿀잼", "노잼"], labels)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_gives_float32(make_model, precision):
+    model = make_model(precision=precision, initializer_range=0.1)
+    model.compile(tf.keras.optimizers.AdamW(0.01))
+    history = model.fit(GOOD + BAD, [1] * 4 + [0] * 4, epochs=20, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert model.predict(GOOD).dtype == np.float32
+    assert all(weight.dtype == tf.float32 for weight in model.weights)
+
+
+def test_xla_compiles_the_step(make_model):
+    losses = []
+    for jit in (False, True):
+        model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        model.compile(tf.keras.optimizers.SGD(0.1), jit_compile=jit)
+        losses.append(model.fit(GOOD + BAD, [1] * 4 + [0] * 4, epochs=2, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_saved_and_loaded_it_says_the_same(model, tmp_path):
+    model.save(tmp_path / "model", training={"note": "한국어"})
+    loaded = nsmc_bert.load(tmp_path / "model")
+    assert loaded.max_length == 16
+    np.testing.assert_allclose(loaded.predict(TEXTS), model.predict(TEXTS), atol=1e-7)
+    with pytest.raises(UserError, match="model"):
+        model.save(tmp_path / "model")
+    model.save(tmp_path / "model", overwrite=True)
+
+
+def test_max_length_has_to_fit_the_encoder(make_model):
+    with pytest.raises(UserError, match="found 33, expected 3 to 32"):
+        make_model(max_length=33)
+
+
+def test_the_tokenizer_has_to_fit_the_encoder(make_model):
+    with pytest.raises(UserError, match="24 pieces.*vocab_size of 20"):
+        make_model(vocab_size=20)

@@ -1,0 +1,34 @@
+"""nsmc_bert.files: the old file or the new one, never half of one."""
+
+import errno
+
+import pytest
+
+from nsmc_bert import files
+from nsmc_bert.errors import UserError
+
+
+def test_writes_and_makes_the_folder(tmp_path):
+    files.write_text(tmp_path / "a" / "b.txt", "한국어\n")
+    assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == "한국어\n"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "b.txt"
+    path.write_text("old")
+
+    def fail(part):
+        part.write_text("ne")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match=r"b\.txt: cannot be written \(No space left on device\)"):
+        files.write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        files.write_text(tmp_path / "file" / "x.txt", "")

@@ -1,0 +1,84 @@
+"""nsmc_bert.runtime: what auto chooses, and what is refused."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from nsmc_bert import runtime
+from nsmc_bert.errors import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretends GPUs of a compute capability, or none."""
+
+    def pretend(capabilities):
+        gpus = list(range(len(capabilities)))
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else [])
+        monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda *_: None)
+        details = lambda gpu: {"compute_capability": capabilities[gpu]}  # noqa: E731
+        monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+        # the strategy itself needs the devices
+        monkeypatch.setattr(runtime, "_make", lambda tf, strategy, gpus: tf.distribute.get_strategy())
+
+    for name in ("TF_CONFIG", "TPU_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision", "xla"),
+    [([(9, 0)], "mixed_bfloat16", True), ([(7, 5)], "mixed_float16", True), ([(6, 1)], "float32", True)],
+)
+def test_auto_goes_by_the_gpu(machine, capabilities, precision, xla):
+    machine(capabilities)
+    chosen = runtime.configure()
+    assert (chosen.precision, chosen.xla, chosen.chief) == (precision, xla, True)
+    assert "GPU" in chosen.description
+    assert precision in chosen.description
+
+
+@pytest.mark.parametrize(("flags", "precision"), [("fma avx512_bf16", "mixed_bfloat16"), ("fma avx2", "float32")])
+def test_auto_goes_by_the_processor(machine, monkeypatch, tmp_path, flags, precision):
+    machine([])
+    (tmp_path / "cpuinfo").write_text("flags : %s\n" % flags)
+    monkeypatch.setattr(runtime, "Path", lambda _: tmp_path / "cpuinfo")
+    chosen = runtime.configure()
+    assert (chosen.precision, chosen.xla, chosen.replicas) == (precision, False, 1)
+
+
+def test_what_is_asked_for_is_taken(machine):
+    machine([(9, 0)])
+    chosen = runtime.configure(precision="float32", xla="off", strategy="one")
+    assert (chosen.precision, chosen.xla) == ("float32", False)
+
+
+def test_xla_and_several_devices_do_not_go_together(machine):
+    machine([(9, 0), (9, 0)])
+    with pytest.raises(UserError, match="--xla=on.*mirrored"):
+        runtime.configure(xla="on")
+
+
+def test_unknown_values_are_refused(machine):
+    machine([])
+    with pytest.raises(UserError, match="--precision=half: expected one of auto, float32"):
+        runtime.configure(precision="half")
+
+
+def test_multiworker_needs_its_cluster(machine, monkeypatch):
+    machine([])
+    with pytest.raises(UserError, match="TF_CONFIG"):
+        runtime.configure(strategy="multiworker")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(UserError, match="no valid JSON"):
+        runtime.configure()
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}}))
+    assert runtime.configure().replicas == 1
+
+
+def test_no_tpu(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv("TPU_NAME", "")
+    with pytest.raises(UserError, match="--strategy=tpu: found no TPU"):
+        runtime.configure(strategy="tpu")

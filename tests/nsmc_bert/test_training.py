@@ -1,0 +1,240 @@
+"""nsmc_bert.training: the schedule, early stopping, and a run that is killed and goes on to the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nsmc_bert import training
+from nsmc_bert.errors import UserError
+
+WORDS = ["이", "영화", "엄청", "정말", "다시", "."]
+
+
+def reviews(count, seed=0):
+    """Texts of two to eight words of which one decides the label."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count).astype(np.int32)
+    texts = []
+    for label in labels:
+        words = random.choice(WORDS, random.integers(1, 8)).tolist()
+        words.insert(random.integers(0, len(words) + 1), ["노잼", "꿀잼"][label])
+        texts.append(" ".join(words))
+    return texts, labels
+
+
+def sets(model, count=240):
+    texts, labels = reviews(count)
+    held_out, held_out_labels = reviews(60, seed=1)
+    return (model.encode(texts), labels), (model.encode(held_out), held_out_labels)
+
+
+SETTINGS = training.Settings(epochs=4, token_budget=128, learning_rate=0.01, patience=2, seed=3)
+
+
+def run(model, folder, settings=SETTINGS, **options):
+    return training.train(model, *sets(model), settings, folder, identity={"a": 1}, **options)
+
+
+def test_schedule_by_hand():
+    schedule = training.WarmupLinearDecay(peak=1.0, warmup_steps=4, total_steps=12)
+    rates = [float(schedule(step)) for step in range(14)]
+    np.testing.assert_allclose(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
+    np.testing.assert_allclose(rates[4:], [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0, 0], atol=1e-6)
+    assert training.WarmupLinearDecay.from_config(schedule.get_config())(2) == rates[2]
+
+
+def test_weight_decay_spares_biases_and_layer_normalisation(make_model):
+    model = make_model()
+    optimizer = training.adamw(0.0, training.Settings(weight_decay=0.5))
+    decayed = {variable.name for variable in model.trainable_variables if optimizer._use_weight_decay(variable)}
+    spared = {variable.name for variable in model.trainable_variables} - decayed
+    # in each of two layers six biases and two normalisations; the embeddings' normalisation; pooler and head
+    assert len(spared) == 2 * (6 + 2 * 2) + 2 + 1 + 1
+    assert all("kernel" in name or "embeddings" in name for name in decayed)
+    assert not any("kernel" in name or "/embeddings:" in name or name.endswith("weight:0") for name in spared)
+
+
+def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
+    model = make_model(initializer_range=0.1)
+    record = run(model, tmp_path / "run")
+    accuracy = [epoch["validation"]["accuracy"] for epoch in record["history"]]
+    assert record["best"]["validation"]["accuracy"] == max(accuracy) > 0.9
+    held_out, labels = reviews(60, seed=1)
+    assert (model.predict(held_out).argmax(1) == labels).mean() == max(accuracy)
+    assert record["history"][0]["loss"] > record["history"][-1]["loss"]
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_stops_early(make_model, tmp_path):
+    settings = training.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
+    assert len(run(make_model(), tmp_path / "run", settings)["history"]) == 3
+
+
+def test_a_finished_run_is_not_trained_again(make_model, tmp_path):
+    first, second = make_model(), make_model(seed=1)
+    record = run(first, tmp_path / "run")
+    again = run(second, tmp_path / "run")
+    assert again["history"] == record["history"]
+    np.testing.assert_array_equal(first.classifier.kernel, second.classifier.kernel)
+
+
+def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
+    training.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
+    training.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
+    with pytest.raises(UserError, match="holds another run: found epochs=3, expected 4"):
+        training.claim(tmp_path / "run", {"seed": 1, "epochs": 4})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("x")
+    with pytest.raises(UserError, match="files that are no run's"):
+        training.claim(tmp_path / "mine", {})
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.doc"]
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(UserError, match="no valid JSON"):
+        training.claim(tmp_path / "run", {})
+
+
+def test_a_broken_checkpoint_is_named(make_model, tmp_path):
+    run(make_model(), tmp_path / "run", training.Settings(epochs=1, token_budget=512))
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(UserError, match="checkpoint.safetensors: not a checkpoint of this run"):
+        run(make_model(), tmp_path / "run", training.Settings(epochs=1, token_budget=512))
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {root!r})
+import nsmc_bert, pathlib
+import numpy as np
+from transformers.models.bert.configuration_bert import BertConfig
+from nsmc_bert import checkpoints, tokenizers, training
+from nsmc_bert.classifier import SentimentClassifier
+from tests.nsmc_bert import test_training
+
+config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+                    max_position_embeddings=32)
+model = SentimentClassifier(
+    checkpoints.build(config, 5), tokenizers.from_vocab(pathlib.Path(sys.argv[1])), max_length=16, seed=5
+)
+test_training.run(model, pathlib.Path(sys.argv[2]), checkpoint_seconds=0.05)
+np.save(sys.argv[3], np.concatenate([w.numpy().ravel() for w in model.weights]))
+"""
+
+
+def test_killed_and_started_again_it_ends_with_the_same_weights(tmp_path):
+    from tests.conftest import ROOT, VOCABULARY
+
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (tmp_path / "program.py").write_text(KILLED.format(root=str(ROOT)))
+
+    def command(name):
+        return [sys.executable, "program.py", "vocab.txt", "run-" + name, name + ".npy"]
+
+    quiet = dict(cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    whole = subprocess.Popen(command("whole"), **quiet)
+    checkpoint = tmp_path / "run-killed" / "checkpoint.safetensors"
+    kills, seen = 0, None
+    while True:
+        process = subprocess.Popen(command("killed"), **quiet)
+        # killed as soon as there is a checkpoint that was not there before, three times over
+        while kills < 3 and process.poll() is None:
+            now = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+            if now != seen:
+                seen, kills = now, kills + 1
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.002)
+        error = process.communicate()[1].decode()
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, error
+            break
+    assert whole.wait() == 0
+    assert kills == 3
+    np.testing.assert_array_equal(np.load(tmp_path / "killed.npy"), np.load(tmp_path / "whole.npy"))
+    assert not list((tmp_path / "run-killed").glob("*.part-*"))
+
+
+def test_mirrored_on_two_devices_equals_one(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED)
+    results = []
+    for strategy in ("one", "mirrored"):
+        subprocess.run([sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment())
+        results.append(np.load(tmp_path / strategy / "weights.npy"))
+    np.testing.assert_allclose(*results, atol=2e-4)
+
+
+def test_two_workers_equal_one(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED)
+    cluster = {"worker": ["127.0.0.1:%d" % port for port in free_ports(2)]}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(program), "multiworker", str(tmp_path / "multiworker")],
+            env=environment(TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}})),
+        )
+        for i in range(2)
+    ]
+    one = subprocess.run([sys.executable, str(program), "one", str(tmp_path / "one")], env=environment(), check=True)
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert one.returncode == 0
+    np.testing.assert_allclose(
+        np.load(tmp_path / "multiworker" / "weights.npy"), np.load(tmp_path / "one" / "weights.npy"), atol=2e-4
+    )
+
+
+DISTRIBUTED = """
+import sys, pathlib
+import nsmc_bert
+import numpy as np
+import tensorflow as tf
+strategy, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+if strategy == "mirrored":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from nsmc_bert import runtime, training
+devices = runtime.configure(precision="float32", strategy=strategy)
+assert devices.replicas == (1 if strategy == "one" else 2), devices
+from tests.nsmc_bert.test_training import reviews
+from tests.conftest import VOCABULARY
+from nsmc_bert import checkpoints, tokenizers
+from nsmc_bert.classifier import SentimentClassifier
+from transformers.models.bert.configuration_bert import BertConfig
+
+vocabulary = folder.with_name("vocab-%s-%d.txt" % (strategy, devices.chief))
+vocabulary.write_text("\\n".join(VOCABULARY) + "\\n", encoding="utf-8")
+config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+                    max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+with devices.strategy.scope():
+    model = SentimentClassifier(checkpoints.build(config, 5), tokenizers.from_vocab(vocabulary), max_length=16, seed=5)
+texts, labels = reviews(101)
+data = (model.encode(texts), labels)
+settings = training.Settings(epochs=2, token_budget=128, learning_rate=0.002)
+training.train(model, data, data, settings, folder, identity={}, chief=devices.chief)
+if devices.chief:
+    np.save(folder / "weights.npy", np.concatenate([w.numpy().ravel() for w in model.weights]))
+"""
+
+
+def environment(**extra):
+    """This process' environment with the checkout on the path."""
+    return {**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
+
+
+def free_ports(count):
+    """Ports of the loopback interface that nobody listens on."""
+    import socket
+
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
