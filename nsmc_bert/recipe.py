@@ -107,7 +107,7 @@ def fine_tune(
     train_rows, validation_rows = corpus.split(data.train.texts, validation, split_seed)
     everything = source.tokenizer.encode(data.train.texts, max_length)
     train_set, validation_set = (
-        (_take(everything, rows), data.train.labels[rows]) for rows in (train_rows, validation_rows)
+        (everything[rows], data.train.labels[rows]) for rows in (train_rows, validation_rows)
     )
     plan = batching.plan(train_set[0].lengths, settings["token_budget"], seed=0)
     epochs = epochs or int(np.clip(round(500 / len(plan)), 3, 30))
@@ -264,14 +264,6 @@ class Source:
 
 
 _configure = runtime.configure  # fine_tune has an argument of the module's name
-
-
-def _take(encoded, rows):
-    """The rows of an Encoded, in that order."""
-    lengths = encoded.lengths[rows].astype(np.int64)
-    splits = np.concatenate([[0], np.cumsum(lengths)])
-    index = np.arange(splits[-1]) + np.repeat(encoded.row_splits[rows] - splits[:-1], lengths)
-    return dataclasses.replace(encoded, ids=encoded.ids[index], row_splits=splits, truncated=encoded.truncated[rows])
 
 
 def evaluate(model, data, errors=0):
