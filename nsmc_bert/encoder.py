@@ -5,18 +5,26 @@
 * the query, key and value projections of a layer are one matrix product;
 * the last layer computes queries, attention output and feed-forward for the positions that are read, and no others: a
   classifier reads position 0 alone, which saves a fifth of the arithmetic of a four-layer model, forwards and backwards;
+* in training, what lies between two matrix products (GELU; dropout, residual and layer normalisation) is one piece with its
+  gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by operation these took more
+  than half of a step; compiling the matrix products too would halve their speed;
 * dropout takes one random byte an element from a counter-based generator, a pure function of (seed, step, place): a
   resumed run draws what the uninterrupted one would have drawn.
 
-Matrix products run in `compute_dtype`; layer normalisation and the softmax always run in float32.
+Matrix products run in `compute_dtype`; layer normalisation, GELU and the softmax of training always run in float32.
 """
+
+import functools
+import math
 
 import tensorflow as tf
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
+WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
+ROWS = 512  # what compiled pieces see is padded to a multiple of this, so that batches of many lengths share one shape
 
 
-def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32", dropout=None):
+def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32", dropout=None, fused=None):
     """Runs BERT and returns its last hidden states.
 
     Args:
@@ -26,6 +34,8 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
         read: None for all positions, or int32 [batch, read]: the positions whose last hidden state is wanted.
         compute_dtype: dtype of the matrix products: float32, bfloat16 or float16.
         dropout: a Dropout for training, or None for inference.
+        fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes and the
+            network is not tiny.
 
     Returns:
         compute_dtype [batch, positions or read, hidden].
@@ -34,12 +44,17 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
     hidden, heads = config.hidden_size, config.num_attention_heads
     batch, positions = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
     mask = ((1.0 - tf.cast(attention_mask, tf.float32)) * MASKED)[:, None, None, :]
-    block = _Block(config, tf.as_dtype(compute_dtype), dropout)
+    if fused is None:
+        fused = config.intermediate_size >= WORTH_COMPILING and _one_cpu()
+    block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
+    tokens = batch * positions
+    rows = -(-tokens // ROWS) * ROWS if block.fused else tokens
 
     embeddings = bert.bert.embeddings
     x = tf.gather(embeddings.weight, tf.reshape(input_ids, [-1]))
     place = embeddings.position_embeddings[:positions] + embeddings.token_type_embeddings[0]
     x += tf.reshape(tf.broadcast_to(place, [batch, positions, hidden]), [-1, hidden])
+    x = _resize(x, tokens, rows, block.fused)
     x = tf.cast(block.drop(block.norm(x, embeddings.LayerNorm), config.hidden_dropout_prob), block.dtype)
 
     layers = bert.bert.encoder.layer
@@ -47,12 +62,15 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
         attention = layer.attention.self_attention
         projections = [attention.query, attention.key, attention.value]
         if read is not None and layer is layers[-1]:
+            x = _resize(x, rows, tokens, block.fused)
             keys_values = block.project(x, projections[1:])
             x = tf.reshape(x, [batch, positions, hidden])
             x = tf.reshape(tf.gather(x, read, axis=1, batch_dims=1), [-1, hidden])
             parts = [block.project(x, projections[:1]), keys_values]
+            tokens = rows = tf.shape(x)[0]
+            block.fused = False  # few rows, and as many as the batch has
         else:
-            parts = [block.project(x, projections)]
+            parts = [_resize(block.project(x, projections), rows, tokens, block.fused)]
         query, key, value = [
             tensor
             for part in parts
@@ -62,13 +80,26 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
                 )
             )
         ]
-        scores = tf.cast(tf.matmul(query * (hidden // heads) ** -0.5, key, transpose_b=True), tf.float32)
-        weights = tf.cast(tf.nn.softmax(scores + mask), block.dtype)
-        weights = block.drop(weights, config.attention_probs_dropout_prob)
+        weights = block.attend(tf.matmul(query, key, transpose_b=True), mask, (hidden // heads) ** -0.5)
         context = tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, hidden])
+        context = _resize(context, tokens, rows, block.fused)
         x = block.add_norm(context, layer.attention.dense_output, x)
         x = block.add_norm(block.activate(block.project(x, [layer.intermediate.dense])), layer.bert_output, x)
-    return tf.reshape(x, [batch, -1, hidden])
+    return tf.reshape(_resize(x, rows, tokens, block.fused), [batch, -1, hidden])
+
+
+def _one_cpu():
+    """Whether the code being traced runs on one device, a CPU."""
+    context = tf.distribute.get_replica_context()
+    one = context is None or context.num_replicas_in_sync == 1
+    return one and not any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
+def _resize(x, rows, wanted, padded):
+    """[rows, n] to [wanted, n], by rows of zeros or by cutting; x itself where nothing is padded."""
+    if not padded:
+        return x
+    return tf.cond(wanted > rows, lambda: tf.pad(x, [[0, wanted - rows], [0, 0]]), lambda: x[:wanted])
 
 
 def pool(bert, hidden_states):
@@ -96,28 +127,33 @@ class Dropout:
 
     def __call__(self, x, rate):
         """Zeroes a share `rate` of `x` (any shape, any float dtype) and scales the rest to keep the mean."""
-        dropped = round(rate * 256)
-        if not dropped:
-            return x
+        return _drop(x, self.noise(tf.shape(x)), rate) if round(rate * 256) else x
+
+    def noise(self, shape):
+        """The next place's random bytes, uint8 of this shape."""
         self._place += 1
-        size = tf.size(x)
+        size = tf.reduce_prod(shape)
         words = tf.random.stateless_uniform(
             [(size + 3) // 4], self._seed + [0, self._place], minval=None, maxval=None, dtype=tf.int32
         )
-        noise = tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], tf.shape(x))
-        keep = tf.cast(noise >= tf.constant(dropped, tf.uint8), x.dtype)
-        return x * (keep * tf.cast(256 / (256 - dropped), x.dtype))
+        return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], shape)
+
+
+def _factors(noise, rate, dtype):
+    """Dropout's factors from random bytes; 1 where the rate rounds to 0."""
+    dropped = round(rate * 256)
+    kept, zero = tf.constant(256 / (256 - dropped), dtype), tf.constant(0.0, dtype)
+    return tf.where(noise >= tf.constant(dropped, tf.uint8), kept, zero)
 
 
 class _Block:
     """The pieces of a Transformer layer on flat [rows, hidden] tensors."""
 
-    def __init__(self, config, dtype, dropout):
+    def __init__(self, config, dtype, dropout, fused):
         self.dtype = dtype
-        self.epsilon = config.layer_norm_eps
-        self.hidden_dropout = config.hidden_dropout_prob
+        self.config = config
         self.dropout = dropout
-        self.activate = _activation(config.hidden_act)
+        self.fused = fused
 
     def drop(self, x, rate):
         return x if self.dropout is None else self.dropout(x, rate)
@@ -127,23 +163,131 @@ class _Block:
         kernels = [tf.cast(layer.kernel, self.dtype) for layer in layers]
         biases = [tf.cast(layer.bias, self.dtype) for layer in layers]
         kernel, bias = (kernels[0], biases[0]) if len(layers) == 1 else (tf.concat(kernels, 1), tf.concat(biases, 0))
-        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+        return _dense(x, kernel, bias)
+
+    def norm(self, x, layer_norm):
+        """Layer normalisation in float32."""
+        return self._normalise(x, None, None, layer_norm, tf.float32)
 
     def add_norm(self, x, output, residual):
         """Dense, dropout, residual and layer normalisation: the end of either half of a layer."""
-        x = self.drop(self.project(x, [output.dense]), self.hidden_dropout)
-        return tf.cast(self.norm(tf.cast(x + residual, tf.float32), output.LayerNorm), self.dtype)
+        x = self.project(x, [output.dense])
+        drops = self.dropout is not None and round(self.config.hidden_dropout_prob * 256)
+        noise = self.dropout.noise(tf.shape(x)) if drops else None
+        return self._normalise(x, residual, noise, output.LayerNorm, self.dtype)
 
-    def norm(self, x, layer_norm):
-        mean = tf.reduce_mean(x, -1, keepdims=True)
-        centred = x - mean
-        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        return centred * tf.math.rsqrt(variance + self.epsilon) * layer_norm.gamma + layer_norm.beta
+    def attend(self, scores, mask, scale):
+        """Attention weights [batch, heads, queries, positions] of scores, with dropout."""
+        rate = self.config.attention_probs_dropout_prob
+        return self.drop(tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) * scale + mask), self.dtype), rate)
+
+    def activate(self, x):
+        """The activation of the feed-forward layer."""
+        name = self.config.hidden_act
+        if name == "gelu":
+            # without a gradient to take, TensorFlow fuses its own GELU with the matrix product before it
+            return tf.nn.gelu(x) if self.dropout is None else _gelu(x, self.fused)
+        from transformers.activations_tf import get_tf_activation
+
+        return (get_tf_activation(name) if isinstance(name, str) else name)(x)
+
+    def _normalise(self, x, residual, noise, layer_norm, dtype):
+        gamma, beta = tf.convert_to_tensor(layer_norm.gamma), tf.convert_to_tensor(layer_norm.beta)
+        rate, epsilon = self.config.hidden_dropout_prob, self.config.layer_norm_eps
+        return _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, self.fused)
 
 
-def _activation(name):
-    if name == "gelu":
-        return tf.nn.gelu
-    from transformers.activations_tf import get_tf_activation
+@tf.custom_gradient
+def _dense(x, kernel, bias):
+    """x @ kernel + bias. The gradient of the bias is a matrix product too, which takes a fifth of a sum over rows."""
 
-    return get_tf_activation(name) if isinstance(name, str) else name
+    def gradient(upstream):
+        return (
+            tf.matmul(upstream, kernel, transpose_b=True),
+            tf.matmul(x, upstream, transpose_a=True),
+            _sum_rows(upstream),
+        )
+
+    return tf.nn.bias_add(tf.matmul(x, kernel), bias), gradient
+
+
+def _sum_rows(x):
+    """The sum over the rows of [rows, n], as a matrix product."""
+    return tf.matmul(tf.ones([1, tf.shape(x)[0]], x.dtype), x)[0]
+
+
+def _gelu(x, fused):
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016)."""
+
+    @tf.custom_gradient
+    def run(x):
+        return _piece(_gelu_forwards, fused)(x), lambda upstream: _piece(_gelu_backwards, fused)(x, upstream)
+
+    return run(x)
+
+
+def _gelu_forwards(x):
+    wide = tf.cast(x, tf.float32)
+    return tf.cast(wide * (0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)), x.dtype)
+
+
+def _gelu_backwards(x, upstream):
+    wide = tf.cast(x, tf.float32)
+    share = 0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)
+    density = tf.exp(-0.5 * tf.square(wide)) * (2 * math.pi) ** -0.5
+    return tf.cast(tf.cast(upstream, tf.float32) * (share + wide * density), x.dtype)
+
+
+def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):
+    """Layer normalisation (Ba et al. 2016) of residual + dropout(x), both [rows, hidden], as `dtype`.
+
+    `noise` is None for no dropout, `residual` is None for x alone.
+    """
+    added = [] if residual is None else [residual]
+
+    @tf.custom_gradient
+    def run(gamma, beta, x, *added):
+        result, normal, scale = _piece(_add_norm_forwards, fused)(x, added, noise, gamma, beta, rate, epsilon, dtype)
+
+        def gradient(upstream):
+            arguments = upstream, normal, scale, noise, gamma, rate, [x.dtype, *(each.dtype for each in added)]
+            for_gamma, for_beta, *below = _piece(_add_norm_backwards, fused)(*arguments)
+            return [_sum_rows(for_gamma), _sum_rows(for_beta), *below]
+
+        return result, gradient
+
+    return run(gamma, beta, x, *added)
+
+
+def _add_norm_forwards(x, added, noise, gamma, beta, rate, epsilon, dtype):
+    total = _drop(tf.cast(x, tf.float32), noise, rate)
+    for residual in added:
+        total += tf.cast(residual, tf.float32)
+    centred = total - tf.reduce_mean(total, -1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
+    normal = centred * scale
+    return tf.cast(normal * gamma + beta, dtype), normal, scale
+
+
+def _add_norm_backwards(upstream, normal, scale, noise, gamma, rate, dtypes):
+    upstream = tf.cast(upstream, tf.float32)
+    inner = upstream * gamma
+    along = tf.reduce_mean(inner * normal, -1, keepdims=True)
+    total = scale * (inner - tf.reduce_mean(inner, -1, keepdims=True) - normal * along)
+    to_x, to_added = tf.cast(_drop(total, noise, rate), dtypes[0]), [tf.cast(total, dtype) for dtype in dtypes[1:]]
+    return [upstream * normal, upstream, to_x, *to_added]
+
+
+def _drop(x, noise, rate):
+    return x if noise is None else x * _factors(noise, rate, x.dtype)
+
+
+def _piece(function, fused):
+    """A function of tensors, compiled by XLA into one pass over memory if `fused`."""
+    return _compiled(function) if fused else function
+
+
+@functools.cache
+def _compiled(function):
+    # one object for all layers, so that it is compiled once
+    return tf.function(function, jit_compile=True, autograph=False)

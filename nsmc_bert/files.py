@@ -1,5 +1,6 @@
 """Files that are there as a whole or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def write_atomically(path, write):
     except OSError as error:
         raise UserError("%s: cannot be written (%s)" % (path, error.strerror or error)) from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that may not be entered has its own error above
+            part.unlink(missing_ok=True)
 
 
 def write_text(path, text):
