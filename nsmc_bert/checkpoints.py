@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.files import settle, why_not_written
 
 LABELS = ("negative", "positive")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
@@ -284,16 +286,13 @@ def _whole_folder(folder):
         part.mkdir(parents=True)
         yield part
         for path in part.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
+            settle(path)
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
-    except OSError as error:
-        raise UserError("%s: cannot be written (%s)" % (folder, error.strerror or error)) from None
     except Exception as error:
-        if "No space left" in str(error) or "Permission denied" in str(error):  # safetensors and tokenizers have their own
-            raise UserError("%s: cannot be written (%s)" % (folder, error)) from None
+        if why := why_not_written(error):
+            raise UserError("%s: cannot be written (%s)" % (folder, why)) from None
         raise
     finally:
         if old.exists() and not folder.exists():
@@ -306,6 +305,8 @@ def _bare(config):
     """A built TFBertModel whose weights are still to be set."""
     from transformers.models.bert.modeling_tf_bert import TFBertModel
 
+    # it advises to leave TensorFlow
+    logging.getLogger("transformers.modeling_tf_utils").addFilter(lambda record: "deprecated" not in record.getMessage())
     bert = TFBertModel(config, name="bert")
     bert.build_in_name_scope()
     return bert

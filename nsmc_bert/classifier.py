@@ -28,6 +28,8 @@ class SentimentClassifier(keras.Model):
         seed: decides the head's first weights and the dropout of every training step.
         precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16. Probabilities are
             float32 in any case.
+        fused: whether XLA compiles the pieces of a training step between the matrix products; None: if one CPU trains and
+            the encoder is not tiny.
 
     Call:
         {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2].
@@ -40,7 +42,7 @@ class SentimentClassifier(keras.Model):
         >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)
     """
 
-    def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32"):
+    def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32", fused=None):
         super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
         # === Layers ===
         self.bert = bert
@@ -66,6 +68,7 @@ class SentimentClassifier(keras.Model):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.seed = seed
+        self.fused = fused
         # === Compiled once, for every length ===
         ids = tf.TensorSpec([None, None], tf.int32)
         self._forward = tf.function(self._probabilities, input_signature=[ids, ids], autograph=False)
@@ -85,6 +88,7 @@ class SentimentClassifier(keras.Model):
             read=tf.zeros([tf.shape(input_ids)[0], 1], tf.int32),
             compute_dtype=self.compute_dtype,
             dropout=dropout,
+            fused=self.fused,
         )
         pooled = encoder.pool(self.bert, hidden_states)
         if dropout is not None:

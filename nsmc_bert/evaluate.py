@@ -1,4 +1,4 @@
-"""Measures a trained model on labelled reviews: python -m nsmc_bert.evaluate --model=runs/reviews/model"""
+"""Measures a trained model on labelled reviews: python -m nsmc_bert.evaluate --model=runs/nsmc/model"""
 
 import json
 
@@ -9,7 +9,7 @@ from nsmc_bert.commands import say
 from nsmc_bert.files import write_text
 
 commands.define_data_flags()
-flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs/reviews/model.")
+flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs.")
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
 flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")

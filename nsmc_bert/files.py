@@ -2,9 +2,30 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
+
+
+def why_not_written(error):
+    """What the system said when a file could not be written; None if the error is about something else.
+
+    Libraries in Rust (safetensors, tokenizers) raise exceptions of their own, which quote the system's error.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    quoted = re.search(r"([^:(]+) \(os error \d+\)", str(error))
+    return quoted and quoted[1].strip()
+
+
+def settle(path):
+    """Waits until a file's bytes are on the disk, and lets everybody read it whom the user's umask allows."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)  # safetensors makes files that only their owner reads
 
 
 def write_atomically(path, write):
@@ -16,11 +37,12 @@ def write_atomically(path, write):
     part = path.with_name("%s.part-%d" % (path.name, os.getpid()))
     try:
         write(part)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
+        settle(part)
         os.replace(part, path)
-    except OSError as error:
-        raise UserError("%s: cannot be written (%s)" % (path, error.strerror or error)) from None
+    except Exception as error:
+        if why := why_not_written(error):
+            raise UserError("%s: cannot be written (%s)" % (path, why)) from None
+        raise
     finally:
         with contextlib.suppress(OSError):  # a folder that may not be entered has its own error above
             part.unlink(missing_ok=True)

@@ -15,14 +15,16 @@ from nsmc_bert.card import model_card
 from nsmc_bert.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
-DEFAULT_MODELS = (BUNDLED / "classifier", Path("runs/reviews/model"))
+RUNS = Path("runs")
+DEFAULT_MODELS = (BUNDLED / "classifier", *(RUNS / run / "model" for run in ("nsmc", "reviews", "sample")))
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The reviews of a run: what they are called, and two corpus.Corpus; `test` may be None."""
+    """The reviews of a run: what they are called, the folder below RUNS for them, and two corpus.Corpus; `test` may be None."""
 
     name: str
+    folder: str
     train: corpus.Corpus
     test: corpus.Corpus
 
@@ -47,22 +49,22 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
         raise UserError("--test_file=%s: found no --train_file beside it, expected both" % test_file)
     if train_file:
         test = corpus.read(test_file, **columns) if test_file else None
-        data = Data(Path(train_file).name, corpus.read(train_file, **columns), test)
+        data = Data(Path(train_file).name, "reviews", corpus.read(train_file, **columns), test)
     elif sample:
-        data = Data("bundled sample", *corpus.sample())
+        data = Data("bundled sample", "sample", *corpus.sample())
     else:
         try:
             paths = corpus.find_nsmc(
                 nsmc_dir or None, cache_dir or None, url=url or corpus.NSMC_URL, download=download, log=log
             )
-            data = Data("NSMC", *(corpus.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
+            data = Data("NSMC", "nsmc", *(corpus.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
         except corpus.NsmcUnavailable as error:
             if nsmc_dir:
                 raise
             log("NSMC cannot be had: %s" % error)
             log("*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything works, and")
             log("*** makes a poor classifier. With NSMC at hand: --nsmc_dir=FOLDER (make train NSMC_DIR=FOLDER).")
-            data = Data("bundled sample", *corpus.sample())
+            data = Data("bundled sample", "sample", *corpus.sample())
     for name, part in (("train", data.train), ("test", data.test)):
         if part is not None:
             log("%s, %s: %s (%d reviews)" % (data.name, name, part.path, len(part)))
@@ -79,7 +81,7 @@ def fine_tune(
 
     Args:
         data: Data.
-        run_dir: the run's folder; with several seeds each has a folder seed-N in it.
+        run_dir: the run's folder, or "" for one below RUNS that the data names; with several seeds each has a folder seed-N in it.
         encoder: a folder, a hub name, a config.json, or "" for the bundled configuration.
         tokenizer: a folder, or "" for the encoder's own.
         validation: the share of data.train that is held out.
@@ -118,9 +120,9 @@ def fine_tune(
         % (len(train_rows), len(validation_rows), train_set[0].lengths.sum(), plan.tokens,
            plan.tokens / train_set[0].lengths.sum(), everything.truncated.sum(), max_length, epochs, len(plan))
     )  # fmt: skip
-    results = []
+    results, run_dir = [], Path(run_dir) if run_dir else RUNS / data.folder
     for seed in seeds:
-        folder = Path(run_dir) / ("seed-%d" % seed if len(seeds) > 1 else "")
+        folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
         identity = {
             "data": data.train.sha1,
@@ -133,6 +135,7 @@ def fine_tune(
             "dropout": dropout,
             "precision": devices.precision,
             "xla": devices.xla,
+            "fused": devices.fused,
             "replicas": devices.replicas,
             **dataclasses.asdict(chosen),
         }
@@ -147,7 +150,8 @@ def fine_tune(
         with devices.strategy.scope():
             bert = source.build(seed, dropout)
             model = SentimentClassifier(
-                bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision
+                bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision,
+                fused=None if devices.fused else False,
             )
         record = training.train(
             model, train_set, validation_set, chosen, folder, identity=identity, jit=devices.xla,
@@ -221,7 +225,7 @@ def default_model():
     for folder in DEFAULT_MODELS:
         if folder.exists():
             return str(folder)
-    raise UserError("found no model in %s; make one with `make train`, or name one with --model=FOLDER" % DEFAULT_MODELS[-1])
+    raise UserError("found no model in %s/nsmc/model; make one with `make train`, or name one with --model=FOLDER" % RUNS)
 
 
 class Source:

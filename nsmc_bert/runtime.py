@@ -2,7 +2,7 @@
 
     >>> runtime = configure(precision="auto", xla="auto", strategy="auto")
     >>> print(runtime.description)
-    one device (CPU), float32, no XLA
+    one device (CPU), mixed_bfloat16, XLA between the matrix products
 """
 
 import dataclasses
@@ -25,12 +25,14 @@ class Runtime:
         strategy: the tf.distribute.Strategy under whose scope models are made.
         precision: the Keras policy's name: float32, mixed_bfloat16 or mixed_float16.
         xla: whether the training step is compiled by XLA as a whole.
+        fused: whether XLA compiles the pieces of the step between the matrix products.
         description: all of that in words, for the command's first lines.
     """
 
     strategy: object
     precision: str
     xla: bool
+    fused: bool
     description: str
 
     @property
@@ -54,7 +56,8 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     Args:
         precision: one of PRECISIONS. auto: mixed_bfloat16 on TPUs, on GPUs from compute capability 8.0 and on CPUs with
             bfloat16 instructions; mixed_float16 on GPUs from 7.0; otherwise float32.
-        xla: one of XLA. auto: on for one GPU and for TPUs, off elsewhere. On CPUs XLA halves the speed of training.
+        xla: one of XLA. on: the training step as a whole. auto: that for one GPU and for TPUs; for one CPU, where XLA's
+            matrix products are slow, the pieces of the step between them; off elsewhere.
         strategy: one of STRATEGIES. auto: multiworker where TF_CONFIG names several workers, tpu where TPU_NAME is set,
             mirrored where there are several GPUs, otherwise one.
 
@@ -98,8 +101,9 @@ def configure(precision="auto", xla="auto", strategy="auto"):
             "--strategy=one" % strategy
         )
     words = "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
-    description = "%s (%s), %s, %s" % (words, kind, precision, "XLA" if compiled else "no XLA")
-    return Runtime(made, precision, compiled, description)
+    fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
+    how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
+    return Runtime(made, precision, compiled, fused, "%s (%s), %s, %s" % (words, kind, precision, how))
 
 
 def _cluster():

@@ -6,7 +6,7 @@ from nsmc_bert import commands, recipe
 from nsmc_bert.commands import say
 
 commands.define_data_flags()
-flags.DEFINE_string("run_dir", "runs/reviews", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there.")
+flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
 flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
 flags.DEFINE_float("validation", 0.1, "Share of the training reviews that is held out to choose the epoch by.")
@@ -23,7 +23,7 @@ flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy
 flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Probabilities are always float32.")
-flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: auto is on for one GPU and for TPUs, off elsewhere.")
+flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one CPU the pieces between the matrix products, nothing elsewhere; off, nothing.")
 flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.")
 FLAGS = flags.FLAGS
 

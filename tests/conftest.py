@@ -1,6 +1,8 @@
 """Fixtures that several test files share: tiny encoders, the folder of real corpora."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,44 @@ def make_model(make_bert, tiny_tokenizer):
         return SentimentClassifier(bert, tiny_tokenizer, max_length=max_length, seed=seed, precision=precision)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory):
+    """Runs a command of the package: command("predict", "--text=…", cwd=folder, input=…) -> CompletedProcess.
+
+    No model and no cache of this user is within its reach, and no network.
+    """
+    nowhere = tmp_path_factory.mktemp("nowhere")
+
+    def run(name, *arguments, cwd=nowhere, **options):
+        environment = {
+            **os.environ, "PYTHONPATH": str(ROOT), "NSMC_BERT_CACHE": str(nowhere), "HF_HUB_OFFLINE": "1",
+            "PYTHONIOENCODING": "utf-8", **options.pop("env", {}),
+        }  # fmt: skip
+        program = [sys.executable, "-m", "nsmc_bert." + name, *map(str, arguments)]
+        return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory):
+    """A config.json of two layers of 16, for the bundled tokenizer."""
+    path = tmp_path_factory.mktemp("config") / "config.json"
+    path.write_text(
+        '{"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, '
+        '"intermediate_size": 32, "max_position_embeddings": 64, "initializer_range": 0.1}'
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, command, tiny_config):
+    """A tiny model that the train command made of the bundled sample: (run folder, the command's arguments, its result)."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    arguments = ["--sample", "--encoder=%s" % tiny_config, "--epochs=5", "--token_budget=512", "--learning_rate=0.01"]
+    arguments.append("--run_dir=%s" % folder)
+    result = command("train", *arguments)
+    assert result.returncode == 0, result.stderr
+    return folder, arguments, result

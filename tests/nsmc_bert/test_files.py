@@ -1,6 +1,7 @@
 """nsmc_bert.files: the old file or the new one, never half of one."""
 
 import errno
+import os
 
 import pytest
 
@@ -32,3 +33,24 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
         files.write_text(tmp_path / "file" / "x.txt", "")
+
+
+def test_what_libraries_in_rust_say_of_the_disk():
+    error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert files.why_not_written(error) == "No space left on device"
+    assert files.why_not_written(OSError(errno.EROFS, "Read-only file system")) == "Read-only file system"
+    assert files.why_not_written(RuntimeError("a bug")) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_everybody_may_read_what_the_umask_allows(tmp_path):
+    def write(part):
+        part.write_text("x")
+        part.chmod(0o600)
+
+    old = os.umask(0o027)
+    try:
+        files.write_atomically(tmp_path / "x.txt", write)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o640

@@ -1,0 +1,53 @@
+"""The evaluate command: its figures are those of the library, on the screen and in the file."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from nsmc_bert import corpus, metrics
+
+
+def test_figures_and_errors(trained, command, tmp_path):
+    folder = trained[0] / "model"
+    result = command("evaluate", "--sample", "--model=%s" % folder, "--json=out/figures.json", "--errors=3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
+    import nsmc_bert
+
+    _, test = corpus.sample()
+    probabilities = nsmc_bert.load(folder).predict(test.texts)
+    expected = metrics.report(probabilities, test.labels)
+    assert figures["test"]["confusion"] == expected["confusion"]
+    assert figures["test"]["ece"] == pytest.approx(expected["ece"], abs=1e-6)
+    assert figures["test"] == figures["test_unseen"]  # no text of the sample is in both parts
+    assert figures["test_sha1"] == test.sha1
+    wrong = metrics.confident_errors(probabilities, test.labels, 3)
+    assert [error["text"] for error in figures["errors"]] == [test.texts[i] for i in wrong]
+    assert result.stdout.startswith("test: 224 reviews\n  accuracy %.2f %%" % (100 * expected["accuracy"]))
+    shown = re.findall(r"^  (0\.\d{3}) (\w+), labelled (\w+): (.*)$", result.stdout, re.M)
+    assert [line[3] for line in shown] == [test.texts[i] for i in wrong]
+    assert all(said != label for _, said, label, _ in shown)
+
+
+def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
+    train, test = corpus.sample()
+    rows = list(zip(test.texts, test.labels)) + list(zip(train.texts[:50], train.labels[:50]))
+    for name, part in (("train.tsv", zip(train.texts, train.labels)), ("test.tsv", rows)):
+        text = "document\tlabel\n" + "".join("%s\t%d\n" % row for row in part)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    result = command(
+        "evaluate", "--train_file=train.tsv", "--test_file=test.tsv", "--model=%s" % (trained[0] / "model"),
+        "--json=figures.json", cwd=tmp_path,
+    )  # fmt: skip
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert (figures["test"]["n"], figures["test_unseen"]["n"]) == (274, 224), result.stderr
+    assert np.sum(figures["test_unseen"]["confusion"]) == 224
+
+
+def test_without_test_reviews_there_is_nothing_to_measure(trained, command, tmp_path):
+    (tmp_path / "train.tsv").write_text("document\tlabel\n좋다\t1\n", encoding="utf-8")
+    result = command("evaluate", "--train_file=train.tsv", "--model=%s" % (trained[0] / "model"), cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith("error: found no test reviews beside train.tsv, expected --test_file=FILE\n")

@@ -1,0 +1,36 @@
+"""Every flagfile in flags/ is one that its command takes, and says in its header how it is run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FILES = sorted(ROOT.glob("flags/*.flags"))
+
+
+def test_there_are_flagfiles():
+    assert "default.flags" in [path.name for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_flagfile(path):
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    match = re.match(r"# .*python -m (\S+) --flagfile=flags/(\S+)", first)
+    assert match and match[2] == path.name, "the first line is the command"
+    # the command's own check, without running it
+    program = (
+        "import sys; from absl import flags; from nsmc_bert import commands; import %s\n"
+        "commands._parse(['program', '--flagfile=' + sys.argv[1]])" % match[1]
+    )
+    result = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_makefile_names_files_that_exist():
+    for name in re.findall(r"--flagfile=(\S+)", (ROOT / "Makefile").read_text()):
+        assert (ROOT / name).exists()
+    assert Path(ROOT / "constraints.txt").exists()

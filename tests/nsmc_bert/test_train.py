@@ -1,0 +1,170 @@
+"""The train command: what it says, what it leaves, and how it fails."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+ROWS = "리뷰,별\n" + "".join("%s %d,%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2) for i in range(40))
+
+
+def last_line(result):
+    return result.stdout.rstrip("\n").split("\n")[-1]
+
+
+def only_error(result):
+    """The one line that a failed command ends with."""
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    line = result.stderr.rstrip("\n").split("\n")[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+def test_says_what_it_does_and_what_to_do_next(trained, command):
+    folder, _, result = trained
+    said = result.stderr.split("\n")
+    assert re.fullmatch(r"bundled sample, train: .*sample_train.tsv \(660 reviews\)", said[0])
+    assert re.fullmatch(r"computing on one device \((CPU|GPU)\), .*", said[2])
+    assert said[3] == "starting from random weights, 2 layers of 16"
+    assert re.match(r"594 reviews to train on, 66 to validate on; \d+ tokens, \d+ computed \(1\.\d+ times\)", said[4])
+    assert re.search(r"^seed 1, test: 224 reviews$", result.stdout, re.M)
+    assert re.search(r"^model: %s$" % re.escape(str(folder / "model")), result.stdout, re.M)
+    following = last_line(result)
+    assert following.startswith("next: ")
+    words = shlex.split(following.removeprefix("next: "))
+    assert words[1:3] == ["-m", "nsmc_bert.predict"]
+    answer = command("predict", *words[3:])
+    assert re.fullmatch(r"\[\[0\.\d{3}, 0\.\d{3}\]\]  (negative 부정|positive 긍정)  이 영화 엄청 재미있네요\n", answer.stdout)
+
+
+def test_leaves_a_whole_model_folder(trained):
+    folder, _, result = trained
+    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "spiece.model", "training.json"}
+    assert set(os.listdir(folder / "model")) == names | {"README.md"}
+    record = json.loads((folder / "model" / "training.json").read_text(encoding="utf-8"))
+    assert (record["seed"], record["data"]["train"], record["data"]["validation"]) == (1, 594, 66)
+    assert record["test"]["n"] == 224
+    assert record["validation"]["accuracy"] == max(epoch["validation"]["accuracy"] for epoch in record["history"])
+    assert "accuracy %.2f %%" % (100 * record["test"]["accuracy"]) in result.stdout
+    assert list((folder / "tensorboard").iterdir())
+
+
+def test_the_figures_are_those_of_the_saved_model(trained):
+    import nsmc_bert
+    from nsmc_bert import corpus
+
+    folder = trained[0] / "model"
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    _, test = corpus.sample()
+    said = nsmc_bert.load(folder).predict(test.texts).argmax(1)
+    assert (said == test.labels).mean() == pytest.approx(record["test"]["accuracy"])
+    assert record["history"][-1]["loss"] < record["history"][0]["loss"] - 0.1  # it has learned something
+
+
+def test_run_again_it_trains_nothing_and_says_the_same(trained, command):
+    folder, arguments, result = trained
+    before = (folder / "model" / "model.safetensors").stat().st_mtime_ns
+    again = command("train", *arguments)
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+    assert "seed 1: finished already" in again.stderr
+    assert (folder / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_run_in_the_same_folder_is_refused(trained, command):
+    folder, arguments, _ = trained
+    before = sorted(path.name for path in folder.iterdir())
+    line = only_error(command("train", *arguments, "--learning_rate=0.02"))
+    assert "holds another run: found learning_rate=0.01, expected 0.02; choose another --run_dir" in line
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
+    """The wiring; tests of nsmc_bert.training kill at many moments."""
+    folder, arguments, _ = trained
+    program = [sys.executable, "-m", "nsmc_bert.train", *arguments[:-1], "--run_dir=killed", "--checkpoint_seconds=0.01"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen(program, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "model").exists()
+    subprocess.run(program, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    weights = load_file(tmp_path / "killed" / "model" / "model.safetensors")
+    for name, expected in load_file(folder / "model" / "model.safetensors").items():
+        np.testing.assert_array_equal(weights[name], expected, err_msg=name)
+
+
+def test_own_reviews_and_several_seeds(command, tiny_config, tmp_path):
+    (tmp_path / "mine.csv").write_text(ROWS + "좋아요,5\n", encoding="utf-8")
+    arguments = ["--train_file=mine.csv", "--text_column=리뷰", "--label_column=별", "--encoder=%s" % tiny_config,
+                 "--seeds=1,2", "--epochs=1", "--run_dir=run"]  # fmt: skip
+    line = only_error(command("train", *arguments, cwd=tmp_path))
+    assert line == "error: mine.csv:42: found the label '5', expected 0 (negative) or 1 (positive)"
+    assert os.listdir(tmp_path) == ["mine.csv"]
+    result = command("train", *arguments, "--skip_bad_rows", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "1 bad rows skipped" in result.stderr
+    assert re.search(r"^validation accuracy over 2 seeds: mean \d+\.\d\d, standard deviation \d+\.\d\d", result.stdout, re.M)
+    one, two = (load_file(tmp_path / "run" / seed / "model" / "model.safetensors") for seed in ("seed-1", "seed-2"))
+    assert (one["classifier.weight"] != two["classifier.weight"]).any()
+
+
+def test_a_trained_model_is_an_encoder_to_start_from(trained, command, tmp_path):
+    folder, _, _ = trained
+    result = command("train", "--sample", "--encoder=%s" % (folder / "model"), "--epochs=1", "--run_dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "starting from %s" % (folder / "model") in result.stderr
+
+
+def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_config, tmp_path):
+    result = command("train", "--nodownload", "--encoder=%s" % tiny_config, "--epochs=1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "NSMC cannot be had" in result.stderr
+    assert "*** Training on the bundled SAMPLE" in result.stderr
+    assert (tmp_path / "runs" / "sample" / "model" / "training.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nsmc_dir=nowhere"], r"error: nowhere: found no ratings_train.txt and no ratings_test.txt"),
+        (["--train_file=nowhere.tsv"], r"error: nowhere.tsv: cannot be read \(No such file or directory\)"),
+        (["--test_file=a.tsv"], r"error: --test_file=a.tsv: found no --train_file beside it"),
+        (["--sample", "--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
+        (["--sample", "--encoder=klue/bert-base"], r"error: klue/bert-base: .* not in the local cache .* cannot be reached"),
+        (["--sample", "--encoder=config.json"], r"error: --encoder=config.json: found no such file"),
+        (["--sample", "--seeds=1,x"], r"error: --seeds=1,x: expected distinct whole numbers"),
+        (["--sample", "--strategy=multiworker"], r"error: --strategy=multiworker: found no TF_CONFIG"),
+        (["--sample", "--epochs=-1"], r"error: flag --epochs=-1"),
+    ],
+)
+def test_bad_input_is_one_line(command, tmp_path, arguments, message):
+    assert re.match(message, only_error(command("train", *arguments, cwd=tmp_path)))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX limits")
+def test_a_disk_that_is_full_is_one_line_and_loses_nothing(tiny_config, tmp_path):
+    """A limit on the size of files stands in for the disk."""
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    program = [sys.executable, "-m", "nsmc_bert.train", "--sample", "--encoder=%s" % tiny_config, "--epochs=1", "--run_dir=run"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    result = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", preexec_fn=limit)
+    assert re.search(r"error: run/\w+.safetensors: cannot be written \(.*large.*\)$", only_error(result))
+    assert not list((tmp_path / "run").glob("*.safetensors*"))
