@@ -4,7 +4,7 @@ Speeds are ratios against something else run in the same minutes, in turn, since
 are not installed (PyTorch, scikit-learn: pip install '.[bench]') leave their cells empty.
 """
 
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -30,8 +30,7 @@ def main():
     rows = []
     for part in FLAGS.only:
         rows += {"start": start, "predict": predict, "training": training, "baseline": baseline}[part](train, test)
-        for row in rows[-1:]:
-            commands.say("%s done" % part)
+        commands.say("%s done" % part)
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
     for name, here, peer, ratio in rows:
@@ -114,10 +113,9 @@ def _spawn(command):
     """(seconds, peak MB) of a command."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = __import__("os").wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError("%s failed" % command)
-    assert resource.RUSAGE_CHILDREN
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 

@@ -61,6 +61,66 @@ def test_gradients_equal_those_of_tfbertmodel(bert):
         np.testing.assert_allclose(other, one, atol=1e-3 * max(np.abs(one).max(), 1e-3), err_msg=variable.name)
 
 
+@pytest.mark.parametrize(("batch", "positions"), [(5, 7), (80, 9)])  # padded to 512 and to 1,024 rows
+def test_compiled_pieces_change_nothing(bert, batch, positions):
+    """Loss, gradients and dropout are the same whether XLA compiles the pieces or TensorFlow runs them one by one."""
+    ids, mask = inputs(batch, positions)
+
+    def run(fused):
+        with tf.GradientTape() as tape:
+            # padding draws more random bytes, so results are comparable only if nothing is dropped
+            none = _Without(seed=1, step=tf.constant(2, tf.int64))
+            hidden = encoder.encode(bert, ids, mask, read=tf.zeros([batch, 1], tf.int32), dropout=none, fused=fused)
+            loss = tf.reduce_sum(encoder.pool(bert, hidden) ** 2)
+        return loss, [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, bert.trainable_variables)]
+
+    (one, gradients), (other, fused) = run(False), run(True)
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    for variable, expected, actual in zip(bert.trainable_variables, gradients, fused, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-4 * max(np.abs(expected).max(), 1e-2), err_msg=variable.name)
+
+
+class _Without(encoder.Dropout):
+    """Training's way through the network, with nothing dropped."""
+
+    def noise(self, shape):
+        return tf.fill(shape, tf.constant(255, tf.uint8))
+
+    def __call__(self, x, rate):
+        return x * np.float32(256 / (256 - round(rate * 256)))
+
+
+def test_dropout_in_compiled_pieces_keeps_its_mean(bert):
+    """The gradient of what is dropped is nothing, of what is kept the scale."""
+    x = tf.random.stateless_normal([512, 8], seed=[1, 2])
+    noise = encoder.Dropout(0, 0).noise([512, 8])
+    gamma, beta = tf.ones([8]), tf.zeros([8])
+    results = []
+    for fused in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = encoder._add_norm(x, tf.eye(512)[:, :8], noise, gamma, beta, 0.25, 1e-6, tf.float32, fused)
+            loss = tf.reduce_sum(y * tf.range(8.0))
+        gradient = tape.gradient(loss, x).numpy()
+        assert (gradient[noise.numpy() < 64] == 0).all()
+        results.append((y.numpy(), gradient))
+    np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-5)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4)
+
+
+def test_gelu_and_its_gradient():
+    x = tf.linspace(-6.0, 6.0, 512)[:, None]
+    for fused in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = encoder._gelu(x, fused)
+        with tf.GradientTape() as own:
+            own.watch(x)
+            expected = tf.nn.gelu(x)
+        np.testing.assert_allclose(y, expected, atol=1e-6)
+        np.testing.assert_allclose(tape.gradient(y, x), own.gradient(expected, x), atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_near_and_has_its_dtype(make_bert, dtype):
     ids, mask = inputs()

@@ -117,7 +117,8 @@ from nsmc_bert import checkpoints, tokenizers, training
 from nsmc_bert.classifier import SentimentClassifier
 from tests.nsmc_bert import test_training
 
-config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+# wide enough for XLA to compile the pieces between the matrix products
+config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256,
                     max_position_embeddings=32)
 model = SentimentClassifier(
     checkpoints.build(config, 5), tokenizers.from_vocab(pathlib.Path(sys.argv[1])), max_length=16, seed=5
