@@ -11,7 +11,7 @@ from nsmc_bert import batching, checkpoints, encoder, tokenizers
 from nsmc_bert.errors import UserError, shorten
 
 LABELS = checkpoints.LABELS
-TOKEN_BUDGET = 3072  # the fastest step on two CPU cores: larger ones leave the cache
+
 
 
 class SentimentClassifier(keras.Model):
@@ -204,7 +204,7 @@ class SentimentClassifier(keras.Model):
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
         return self.tokenizer.encode(texts, self.max_length)
 
-    def plan(self, encoded, batch_size=None, *, token_budget=TOKEN_BUDGET, seed=None, epoch=0):
+    def plan(self, encoded, batch_size=None, *, token_budget=batching.TOKEN_BUDGET, seed=None, epoch=0):
         """A batching.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
         return batching.plan(
             encoded.lengths,

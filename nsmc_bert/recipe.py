@@ -15,6 +15,8 @@ from nsmc_bert.card import model_card
 from nsmc_bert.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
+
+STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 RUNS = Path("runs")
 DEFAULT_MODELS = (BUNDLED / "classifier", *(RUNS / run / "model" for run in ("nsmc", "reviews", "sample")))
 
@@ -90,7 +92,8 @@ def fine_tune(
         max_length: positions a review may take.
         dropout: instead of the encoder's own, or None.
         epochs: at most, or 0 for a choice by the size of the data.
-        settings: the fields of training.Settings other than epochs and seed.
+        settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the
+            size of the data.
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
@@ -111,14 +114,15 @@ def fine_tune(
     train_set, validation_set = (
         (everything[rows], data.train.labels[rows]) for rows in (train_rows, validation_rows)
     )
-    plan = batching.plan(train_set[0].lengths, settings["token_budget"], seed=0)
+    tokens = int(train_set[0].lengths.sum())
+    budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
+    plan = batching.plan(train_set[0].lengths, budget, seed=0)
     epochs = epochs or int(np.clip(round(500 / len(plan)), 3, 30))
-    settings = {**settings, "patience": settings["patience"] or max(2, epochs // 3)}
+    settings = {**settings, "token_budget": budget, "patience": settings["patience"] or max(2, epochs // 3)}
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
         "%d epochs of %d steps"
-        % (len(train_rows), len(validation_rows), train_set[0].lengths.sum(), plan.tokens,
-           plan.tokens / train_set[0].lengths.sum(), everything.truncated.sum(), max_length, epochs, len(plan))
+        % (len(train_rows), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens, everything.truncated.sum(), max_length, epochs, len(plan))
     )  # fmt: skip
     results, run_dir = [], Path(run_dir) if run_dir else RUNS / data.folder
     for seed in seeds:

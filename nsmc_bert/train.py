@@ -13,7 +13,7 @@ flags.DEFINE_float("validation", 0.1, "Share of the training reviews that is hel
 flags.DEFINE_integer("split_seed", 0, "Seed of that split; the same for all seeds of training.")
 flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
 flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: three, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
-flags.DEFINE_integer("token_budget", 3072, "Tokens a batch, padding included, over all devices.", lower_bound=8)
+flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3072, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
 flags.DEFINE_float("learning_rate", 5e-4, "Peak of AdamW's learning rate. 5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base.", lower_bound=0.0)
 flags.DEFINE_float("warmup", 0.1, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)

@@ -17,7 +17,8 @@ def test_figures_and_errors(trained, command, tmp_path):
     import nsmc_bert
 
     _, test = corpus.sample()
-    probabilities = nsmc_bert.load(folder).predict(test.texts)
+    with pytest.warns(UserWarning, match="1 of 224 texts are longer"):
+        probabilities = nsmc_bert.load(folder).predict(test.texts)
     expected = metrics.report(probabilities, test.labels)
     assert figures["test"]["confusion"] == expected["confusion"]
     assert figures["test"]["ece"] == pytest.approx(expected["ece"], abs=1e-6)
