@@ -21,11 +21,13 @@ class Plan:
         rows: int64 [rows of all batches], row numbers; -1 is a row of padding that counts for nothing.
         splits: int64 [batches + 1], where each batch begins in `rows`.
         lengths: int32 [batches], the positions that each batch is padded to.
+        epoch: the pass over the data that it was made for.
     """
 
     rows: np.ndarray
     splits: np.ndarray
     lengths: np.ndarray
+    epoch: int = 0
 
     def __len__(self):
         return len(self.lengths)
@@ -35,6 +37,7 @@ class Plan:
             np.concatenate([self.rows, other.rows]),
             np.concatenate([self.splits, other.splits[1:] + self.splits[-1]]),
             np.concatenate([self.lengths, other.lengths]),
+            self.epoch,
         )
 
     @property
@@ -89,6 +92,7 @@ def plan(lengths, token_budget, *, max_rows=None, seed=None, epoch=0, multiple=1
         np.concatenate([rows for _, rows in batches] or [order]).astype(np.int64),
         np.cumsum([0] + [len(rows) for _, rows in batches]).astype(np.int64),
         np.array([length for length, _ in batches], np.int32),
+        epoch,
     )
 
 

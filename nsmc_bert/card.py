@@ -1,4 +1,4 @@
-"""The model card that a trained model carries."""
+"""The model cards that a trained classifier and a pretrained encoder carry."""
 
 
 def model_card(training):
@@ -70,6 +70,58 @@ irony is often missed. Other languages, other subjects and longer texts are outs
         settings=", ".join("%s %s" % item for item in settings.items()),
         seed=training["seed"],
         seconds=training["seconds"],
+        hardware=training["hardware"],
+        versions=", ".join("%s %s" % item for item in training["versions"].items()),
+        command=training["command"],
+    )
+
+
+def encoder_card(training):
+    """Markdown for README.md of a pretrained encoder's folder.
+
+    Args:
+        training: what goes into training.json: keys `encoder`, `parameters`, `data`, `settings`, `validation`, `steps`, `hardware`,
+            `seconds`, `versions`, `command`.
+    """
+    data = training["data"]
+    figures = "\n".join("| %s | %.3f |" % (name.replace("_", " "), value) for name, value in training["validation"].items())
+    ratings = " Their star ratings were learned beside: that is more supervision than text." if data["ratings"] else ""
+    return """---
+language: ko
+pipeline_tag: fill-mask
+library_name: transformers
+---
+# A BERT pretrained on Korean text
+
+{parameters:,} parameters, {max_length} pieces of text at most. To be fine-tuned: `python -m nsmc_bert.train --encoder=FOLDER`.
+
+| on {validation:,} texts held out | |
+|---|---|
+{figures}
+
+* Data: {texts:,} texts, {tokens:,} tokens a pass, {epochs} passes, {steps:,} steps.{ratings}
+* Objective: masked language modelling, whole words.
+* Started from: {encoder}.
+* Settings: {settings}.
+* {hours:.1f} hours on {hardware}.
+* Versions: {versions}.
+
+Command: `{command}`
+
+It knows what its texts are about and how they are written, and little else.
+""".format(
+        parameters=training["parameters"],
+        max_length=training["max_length"],
+        validation=data["validation"],
+        figures=figures,
+        texts=data["texts"],
+        tokens=data["tokens"],
+        epochs=training["settings"]["epochs"],
+        steps=training["steps"],
+        ratings=ratings,
+        encoder=training["encoder"],
+        settings=", ".join("%s %s" % item for item in training["settings"].items()),
+        hours=training["seconds"] / 3600,
         hardware=training["hardware"],
         versions=", ".join("%s %s" % item for item in training["versions"].items()),
         command=training["command"],

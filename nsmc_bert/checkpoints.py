@@ -33,6 +33,8 @@ class Loaded:
         bert: a built TFBertModel.
         config: its BertConfig.
         classifier: (float32 [hidden, 2], float32 [2]) of a two-class head, negative first; None where there is none.
+        predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's layout; empty
+            where there is none.
         folder: the local folder, where the tokenizer lies too.
         fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
     """
@@ -40,6 +42,7 @@ class Loaded:
     bert: object
     config: object
     classifier: tuple
+    predictions: dict
     folder: Path
     fresh: tuple
 
@@ -179,7 +182,9 @@ def load_encoder(name, seed=0):
                 % (folder, name, weights[name].shape, tuple(shape))
             )
         variable.assign(value.astype(np.float32, copy=False))
-    return Loaded(bert, config, _head(weights, config), folder, fresh)
+    predictions = {name: value for name, value in weights.items() if name.startswith("predictions.")}
+    predictions = {name.partition(".")[2]: value.astype(np.float32, copy=False) for name, value in predictions.items()}
+    return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
 
 
 def parameters(bert):
@@ -229,17 +234,36 @@ def fingerprint(weights):
     return digest.hexdigest()[:16]
 
 
-def save_classifier(folder, *, bert, kernel, bias, tokenizer, training, card, max_length, replace=False):
+def save_classifier(folder, *, kernel, bias, **rest):
     """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
 
     Args:
-        folder: where to; its parent is made.
-        bert: a built TFBertModel.
+        folder: where to.
         kernel: float32 [hidden, 2]; bias: float32 [2].
+        **rest: as in `save`.
+    """
+    settings = {
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {label: i for i, label in enumerate(LABELS)},
+        "problem_type": "single_label_classification",
+    }
+    heads = {"classifier.weight": kernel.T, "classifier.bias": bias}
+    save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **rest)
+
+
+def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False):
+    """Writes a Hugging Face folder: as a whole or not at all.
+
+    Args:
+        folder: where to; its parent is made.
+        architecture: the class that transformers opens it with.
+        bert: a built TFBertModel.
+        heads: the weights beside it by their names in PyTorch: {name: array}.
         tokenizer: a tokenizers.Tokenizer.
         training: a dict for training.json.
         card: the text of README.md.
         max_length: positions that other tools cut text at.
+        settings: what config.json says beside the encoder's own.
         replace: put it in place of a folder that this function wrote earlier.
 
     Raises:
@@ -253,20 +277,12 @@ def save_classifier(folder, *, bert, kernel, bias, tokenizer, training, card, ma
         what = "a model" if ours else "something that is no model of this project"
         raise UserError("%s: found %s, expected a new folder; nothing was overwritten" % (folder, what))
     config = copy.deepcopy(bert.config)
-    config.update(
-        {
-            "architectures": ["BertForSequenceClassification"],
-            "id2label": dict(enumerate(LABELS)),
-            "label2id": {label: i for i, label in enumerate(LABELS)},
-            "problem_type": "single_label_classification",
-            "dtype": "float32",
-        }
-    )
+    config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
     weights = {
-        "bert." + name: np.ascontiguousarray(variable.numpy().T if _transposed(variable) else variable.numpy())
+        "bert." + name: variable.numpy().T if _transposed(variable) else variable.numpy()
         for name, variable in parameters(bert).items()
     }
-    weights["classifier.weight"], weights["classifier.bias"] = np.ascontiguousarray(kernel.T), np.asarray(bias)
+    weights = {name: np.ascontiguousarray(value) for name, value in {**weights, **heads}.items()}
     with _whole_folder(folder) as part:
         config.save_pretrained(part)
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
@@ -319,7 +335,7 @@ def _torch_name(name):
     'encoder.layer.0.attention.self.query.weight'
     """
     name = re.sub(r":\d+$", "", name).replace("/", ".").replace("layer_._", "layer.")
-    name = re.sub(r"^.*?\b(?=(embeddings|encoder|pooler|classifier)\.)", "", name)
+    name = re.sub(r"^.*?\b(?=(embeddings|encoder|pooler|classifier|predictions)\.)", "", name)
     name = re.sub(r"(kernel|gamma)$", "weight", re.sub(r"beta$", "bias", name))
     return re.sub(r"(word|position|token_type)_embeddings\.(weight|embeddings)$", r"\1_embeddings.weight", name)
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nsmc_bert import batching, checkpoints, encoder, tokenizers
+from nsmc_bert import batching, checkpoints, encoder, metrics, tokenizers
 from nsmc_bert.errors import UserError, shorten
 
 LABELS = checkpoints.LABELS
@@ -240,6 +240,17 @@ class SentimentClassifier(keras.Model):
             verbose=0,
             callbacks=list(callbacks),
         )
+
+    shown = ("loss", "accuracy")  # what progress shows while it trains
+
+    def validate(self, encoded, labels):
+        """The figures of labelled reviews, as `metrics.report` gives them."""
+        return metrics.report(self.predict_encoded(encoded), labels)
+
+    @staticmethod
+    def score(figures):
+        """What the best epoch has most of."""
+        return figures["accuracy"]
 
     def save(self, filepath, *, training=None, card=None, overwrite=False):
         """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.

@@ -178,3 +178,15 @@ def data_flags():
             skip_bad_rows=values.skip_bad_rows,
         ),
     )
+
+
+def define_runtime_flags():
+    """The flags that say what a command computes on; train and pretrain share them."""
+    flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.")
+    flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one CPU the pieces between the matrix products, nothing elsewhere; off, nothing.")
+    flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.")
+
+
+def runtime_flags():
+    """Their values, as the arguments of runtime.configure."""
+    return dict(precision=flags.FLAGS.precision, xla=flags.FLAGS.xla, strategy=flags.FLAGS.strategy)

@@ -215,6 +215,68 @@ def lines(stream, name):
                 piece = stream.readline(1 << 16)
 
 
+def documents(paths, *, text_column="", rating_column=""):
+    r"""Texts to pretrain on, one a line, from any files; of a text that comes several times the first is kept.
+
+    Args:
+        paths: plain text, or compressed by xz or gzip (.xz, .gz), UTF-8.
+        text_column: where the files are tables with a header line and tabs between the columns, the name of the text's.
+        rating_column: the name of a column of whole numbers from 1, or "".
+
+    Returns:
+        (list of str, int32 [n] ratings less 1, or None without `rating_column`). Empty texts are left out.
+
+    Raises:
+        Located: a line that is no row, a rating that is no whole number from 1, invalid UTF-8.
+        UserError: a file cannot be read, or there is no text in any.
+    """
+    import numpy as np
+
+    texts, ratings, seen = [], [], set()
+    for path in paths:
+        with _readable(path), _decompressed(path) as stream:
+            rows = lines(stream, path)
+            at = rating_at = None
+            if text_column:
+                header = next(rows, "").split("\t")
+                for column in filter(None, (text_column, rating_column)):
+                    if header.count(column) != 1:
+                        found = "the columns %s" % shorten(header, 200)
+                        raise Located(path, 1, found, "a header line with one column %r" % column)
+                at, rating_at = header.index(text_column), header.index(rating_column) if rating_column else None
+            for number, line in enumerate(rows, 2 if text_column else 1):
+                if at is not None:
+                    row = line.split("\t")
+                    if len(row) != len(header):
+                        raise Located(path, number, "%d columns" % len(row), "%d as in the header line" % len(header))
+                    line = row[at]
+                    if rating_at is not None and not (row[rating_at].isascii() and row[rating_at].isdigit() and int(row[rating_at])):
+                        raise Located(path, number, "the rating %s" % shorten(row[rating_at]), "a whole number from 1")
+                if not line or line in seen:
+                    continue
+                seen.add(line)
+                texts.append(line)
+                if rating_at is not None:
+                    ratings.append(int(row[rating_at]) - 1)
+    if not texts:
+        raise UserError("%s: found no text, expected one text a line" % ", ".join(map(str, paths)))
+    return texts, np.array(ratings, np.int32) if rating_column else None
+
+
+def _decompressed(path):
+    """A binary stream of a file's text."""
+    path = Path(os.path.expanduser(path))
+    if path.suffix == ".xz":
+        import lzma
+
+        return lzma.open(path, "rb")
+    if path.suffix == ".gz":
+        import gzip
+
+        return gzip.open(path, "rb")
+    return open(path, "rb")
+
+
 def cache_folder():
     """Where downloads go: $NSMC_BERT_CACHE, or nsmc_bert in the user's cache folder ($XDG_CACHE_HOME or ~/.cache, on
     Windows %LOCALAPPDATA%).
@@ -379,8 +441,14 @@ def _delimiter(path, delimiter):
 def _readable(path):
     try:
         yield
+    except EOFError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
     except OSError as error:
         raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except Exception as error:
+        if type(error).__name__ not in ("LZMAError", "error"):  # of lzma and zlib, which are imported where they are used
+            raise
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
 
 
 def _invalid(error):

@@ -1,6 +1,8 @@
 """Fine-tuning end to end: reviews found, split and tokenised, a model trained for each seed, evaluated and saved."""
 
+import copy
 import dataclasses
+import hashlib
 import json
 import platform
 import shlex
@@ -11,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from nsmc_bert import batching, checkpoints, corpus, metrics, runtime, tokenizers
-from nsmc_bert.card import model_card
+from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
 
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
+VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 RUNS = Path("runs")
 DEFAULT_MODELS = (BUNDLED / "classifier", *(RUNS / run / "model" for run in ("nsmc", "reviews", "sample")))
 
@@ -185,14 +188,150 @@ def fine_tune(
             "validation": metrics.report(final.predict_encoded(validation_set[0]), validation_set[1]),
             **(evaluate(final, data, errors=20) if data.test else {"test": None, "test_unseen": None, "errors": []}),
             "seconds": record["seconds"],
-            "hardware": "%s, %s" % (devices.description, _processor()),
-            "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
-            "python": platform.python_version(),
-            "command": "python -m nsmc_bert.train " + " ".join(map(shlex.quote, sys.argv[1:])),
+            **_circumstances(devices, "train"),
         }  # fmt: skip
         final.save(folder / "model", training=result, card=model_card(result))
         results.append({**result, "folder": str(folder / "model")})
     return results
+
+
+def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
+    """The texts to pretrain on.
+
+    Args:
+        paths, text_column, rating_column: see corpus.documents.
+        nsmc_dir: NSMC's folder, whose test reviews and validation split are left out, or "".
+        log: called with each line to show.
+
+    Returns:
+        (list of str, int32 [n] ratings or None).
+
+    Raises:
+        UserError: there is no file, or one cannot be read.
+    """
+    if not paths:
+        raise UserError("found no --data, expected a file of texts, one a line")
+    if rating_column and not text_column:
+        raise UserError("--rating_column=%s: found no --text_column beside it, expected both" % rating_column)
+    texts, ratings = corpus.documents(paths, text_column=text_column, rating_column=rating_column)
+    log("%s: %d different texts" % (", ".join(paths), len(texts)))
+    if nsmc_dir:
+        train, test = (corpus.read(path) for path in corpus.find_nsmc(nsmc_dir, log=log))
+        _, held_out = corpus.split(train.texts, VALIDATION, SPLIT_SEED)
+        keep = corpus.unseen(texts, test.texts + [train.texts[i] for i in held_out])
+        log("  %d of them are NSMC's to test or to validate on: left out" % (len(texts) - keep.sum()))
+        texts = [text for text, wanted in zip(texts, keep) if wanted]
+        ratings = None if ratings is None else ratings[keep]
+    return texts, ratings
+
+
+def pretrain(
+    texts, ratings, *, run_dir, encoder, tokenizer, vocab_size, validation, max_length, dropout, rating_weight, settings, runtime,
+    checkpoint_seconds, log,
+):  # fmt: skip
+    """Pretrains an encoder by masked language modelling, and by ratings where there are any, and saves it.
+
+    Args:
+        texts: list of str.
+        ratings: int32 [n] from 0, or None.
+        run_dir: the run's folder.
+        encoder, tokenizer: see Source.
+        vocab_size: pieces of a tokenizer to learn from the texts, or 0.
+        validation: texts that are held out.
+        max_length: positions a text may take.
+        dropout: while pretraining.
+        rating_weight: what the ratings' loss counts.
+        settings: the fields of training.Settings other than patience.
+        runtime: the arguments of runtime.configure.
+        checkpoint_seconds: about how often the state is saved.
+        log: called with each line to show.
+
+    Returns:
+        A dict: what went into training.json, and `folder`, the encoder's.
+    """
+    run_dir, seed = Path(run_dir), settings["seed"]
+    if not 0 < validation < len(texts):
+        raise UserError("--validation=%d: expected fewer than the %d texts there are" % (validation, len(texts)))
+    if vocab_size:
+        tokenizer = run_dir.with_name(run_dir.name + "-tokenizer-%d" % vocab_size)
+        if not (tokenizer / "tokenizer_config.json").exists():
+            log("learning a tokenizer of %d pieces, into %s" % (vocab_size, tokenizer))
+            tokenizers.learn(texts, vocab_size, tokenizer, max_length)
+    source = Source(encoder, str(tokenizer))
+    devices = _configure(**runtime)
+    from nsmc_bert import training
+    from nsmc_bert.pretraining import MaskedLanguageModel
+
+    log("computing on %s" % devices.description)
+    log("starting from %s" % source.name)
+    max_length = min(max_length, source.config.max_position_embeddings)
+    everything = source.tokenizer.encode(texts, max_length)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(texts))
+    train_set, validation_set = (
+        (everything[rows], None if ratings is None else ratings[rows])
+        for rows in (np.sort(order[validation:]), np.sort(order[:validation]))
+    )
+    chosen = training.Settings(patience=settings["epochs"], **settings)
+    log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
+    identity = {
+        "texts": hashlib.sha1("\n".join(texts).encode("utf-8", "replace")).hexdigest(),
+        "validation": validation,
+        "ratings": None if ratings is None else hashlib.sha1(ratings).hexdigest(),
+        "rating_weight": rating_weight,
+        "encoder": source.fingerprint,
+        "tokenizer": source.tokenizer.fingerprint,
+        "max_length": max_length,
+        "dropout": dropout,
+        "precision": devices.precision,
+        "xla": devices.xla,
+        "fused": devices.fused,
+        "replicas": devices.replicas,
+        **dataclasses.asdict(chosen),
+    }
+    finished = run_dir / "encoder" / "training.json"
+    if finished.exists():
+        training.claim(run_dir, identity)
+        log("finished already, in %s" % finished.parent)
+        return {**json.loads(finished.read_text(encoding="utf-8")), "folder": str(finished.parent)}
+    with devices.strategy.scope():
+        bert, predictions = source.build_with_predictions(seed, dropout)
+        model = MaskedLanguageModel(
+            bert, source.tokenizer, ratings=0 if ratings is None else int(ratings.max()) + 1, rating_weight=rating_weight,
+            max_length=max_length, seed=seed, precision=devices.precision, predictions=predictions,
+            fused=None if devices.fused else False,
+        )  # fmt: skip
+    record = training.train(
+        model, train_set, validation_set, chosen, run_dir, identity=identity, jit=devices.xla,
+        checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
+    )  # fmt: skip
+    result = {
+        "encoder": source.name,
+        "parameters": bert.count_params(),
+        "max_length": max_length,
+        "data": {"texts": len(train_set[0]), "validation": validation, "tokens": int(train_set[0].lengths.sum()),
+                 "texts_sha1": identity["texts"], "ratings": ratings is not None},
+        "settings": dataclasses.asdict(chosen) | {"dropout": dropout, "rating_weight": rating_weight, "precision": devices.precision},
+        "steps": record["steps"],
+        "history": record["history"],
+        "validation": record["best"]["validation"],
+        "seconds": record["seconds"],
+        **_circumstances(devices, "pretrain"),
+    }  # fmt: skip
+    if devices.chief:
+        bert.config.hidden_dropout_prob = source.config.hidden_dropout_prob
+        bert.config.attention_probs_dropout_prob = source.config.attention_probs_dropout_prob
+        model.save(run_dir / "encoder", training=result, card=encoder_card(result))
+    return {**result, "folder": str(run_dir / "encoder")}
+
+
+def _circumstances(devices, command):
+    """The part of a record that says where, with what and how it was made."""
+    return {
+        "hardware": "%s, %s" % (devices.description, _processor()),
+        "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
+        "python": platform.python_version(),
+        "command": " ".join(["python -m nsmc_bert.%s" % command, *map(shlex.quote, sys.argv[1:])]),
+    }
 
 
 def summary(results):
@@ -215,9 +354,14 @@ def summary(results):
     out += [
         "model: %s" % best["folder"],
         'next: %s -m nsmc_bert.predict --model=%s --text "이 영화 엄청 재미있네요"'
-        % (shlex.quote(_short(sys.executable)), shlex.quote(best["folder"])),
+        % (interpreter(), shlex.quote(best["folder"])),
     ]
     return out
+
+
+def interpreter():
+    """This interpreter as one would type it here."""
+    return shlex.quote(_short(sys.executable))
 
 
 def default_model():
@@ -262,13 +406,18 @@ class Source:
 
     def build(self, seed, dropout):
         """A TFBertModel with the first weights of a run."""
+        return self.build_with_predictions(seed, dropout)[0]
+
+    def build_with_predictions(self, seed, dropout):
+        """The same, and the weights of its masked language model's output, if it has one: see checkpoints.Loaded."""
         if self._weights:
-            bert = checkpoints.load_encoder(self.folder, seed).bert
+            loaded = checkpoints.load_encoder(self.folder, seed)
+            bert, predictions = loaded.bert, loaded.predictions
         else:
-            bert = checkpoints.build(self.config, seed)
+            bert, predictions = checkpoints.build(copy.deepcopy(self.config), seed), {}
         if dropout is not None:
             bert.config.hidden_dropout_prob = bert.config.attention_probs_dropout_prob = dropout
-        return bert
+        return bert, predictions
 
 
 _configure = runtime.configure  # fine_tune has an argument of the module's name

@@ -99,6 +99,12 @@ class Tokenizer:
         text = re.sub(r"-?\d+\.\d{6,}", lambda score: "%.5f" % float(score[0]), self._backend.to_str())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def word_beginnings(self):
+        """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
+        pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
+        sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
+        return np.array([piece.startswith("▁") if sentencepiece else not piece.startswith("##") for piece in pieces])
+
     def encode(self, texts, max_length):
         """Token ids of texts.
 
@@ -293,6 +299,41 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     prepend = "always" if proto.normalizer_spec.add_dummy_prefix else "never"
     backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prepend)
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
+
+
+def learn(texts, vocab_size, folder, model_max_length):
+    """Learns a SentencePiece unigram tokenizer from texts and writes it into a folder.
+
+    Args:
+        texts: iterable of str.
+        vocab_size: pieces, the five special ones included.
+        folder: where to; it is made.
+        model_max_length: positions of the encoder that it is for.
+
+    Returns:
+        The Tokenizer.
+
+    Raises:
+        UserError: the texts hold too few different pieces.
+    """
+    import sentencepiece
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = folder / "spiece.model"
+    try:
+        with open(model, "wb") as file:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts), model_writer=file, vocab_size=vocab_size, model_type="unigram",
+                character_coverage=0.9995, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]",
+                control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="nmt_nfkc", minloglevel=2,
+            )  # fmt: skip
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[-1][:200]
+        raise UserError("a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)) from None
+    tokenizer = from_sentencepiece(model, model_max_length=model_max_length)
+    tokenizer.save(folder, model_max_length)
+    return tokenizer
 
 
 def _finish(backend, special):

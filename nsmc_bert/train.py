@@ -9,8 +9,8 @@ commands.define_data_flags()
 flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
 flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
-flags.DEFINE_float("validation", 0.1, "Share of the training reviews that is held out to choose the epoch by.")
-flags.DEFINE_integer("split_seed", 0, "Seed of that split; the same for all seeds of training.")
+flags.DEFINE_float("validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by.")
+flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
 flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
 flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: three, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3072, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
@@ -22,9 +22,7 @@ flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, ins
 flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
 flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
-flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Probabilities are always float32.")
-flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one CPU the pieces between the matrix products, nothing elsewhere; off, nothing.")
-flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.")
+commands.define_runtime_flags()
 FLAGS = flags.FLAGS
 
 
@@ -51,7 +49,7 @@ def main():
             clip_norm=FLAGS.clip_norm,
             patience=FLAGS.patience,
         ),
-        runtime=dict(precision=FLAGS.precision, xla=FLAGS.xla, strategy=FLAGS.strategy),
+        runtime=commands.runtime_flags(),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,
     )

@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nsmc_bert import metrics
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
 from nsmc_bert.progress import Progress
+
+PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +95,8 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
-        model: a SentimentClassifier made in its strategy's scope; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, int32 labels [n]).
+        model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's weights.
+        train_set: (tokenizers.Encoded, int32 labels [n], or None for a model that learns from text alone).
         validation_set: likewise.
         settings: Settings.
         run_dir: the folder that holds all state of the run.
@@ -126,6 +127,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     state = State(run_dir, model)
     progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
+    several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
     reviews = sum(len(plan.rows) for plan in plans[: progress["epoch"]])
     if progress["epoch"] < settings.epochs:
         reviews += int(plans[progress["epoch"]].splits[progress["step"]])
@@ -135,16 +137,17 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
             plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
             follow = _Follow(bar, plan, progress, offset, schedule)
             while progress["step"] < len(plan):
-                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result
-                stop = min(len(plan), progress["step"] + follow.steps_in(checkpoint_seconds))
+                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but that
+                # workers, whose clocks differ, have to cut alike
+                steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
+                stop = min(len(plan), progress["step"] + steps)
                 model.fit_batches(encoded, labels, plan, progress["step"], stop, [follow])
                 follow.add_up(stop)
                 progress.update(step=stop, seconds=time.monotonic() - start)
                 if stop < len(plan) and chief:
                     state.save(progress)
-            figures = _validate(model, validation_set)
-            best = max((epoch["validation"]["accuracy"] for epoch in progress["history"]), default=-1.0)
-            better = figures["accuracy"] > best
+            figures = model.validate(*validation_set)
+            better = all(model.score(figures) > model.score(epoch["validation"]) for epoch in progress["history"])
             means = {name: value / len(plan.rows) for name, value in progress["sums"].items()}
             progress["history"].append(
                 {
@@ -155,8 +158,9 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
                     "validation": figures,
                 }
             )
-            for name in ("accuracy", "log_loss", "ece"):
-                _log_scalar("validation/" + name, figures[name], offset + len(plan))
+            for name, value in figures.items():
+                if isinstance(value, float):
+                    _log_scalar("validation/" + name, value, offset + len(plan))
             progress["bad"] = 0 if better else progress["bad"] + 1
             progress["done"] = progress["bad"] >= settings.patience
             progress.update(epoch=progress["epoch"] + 1, step=0, sums={}, seconds=time.monotonic() - start)
@@ -169,7 +173,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     history = progress["history"]
     return {
         "history": history,
-        "best": max(history, key=lambda epoch: epoch["validation"]["accuracy"]),
+        "best": max(history, key=lambda epoch: model.score(epoch["validation"])),
         "steps": history[-1]["steps"],
         "seconds": progress["seconds"],
     }
@@ -261,11 +265,6 @@ def _log_scalar(tag, value, step):
     tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
 
 
-def _validate(model, validation_set):
-    encoded, labels = validation_set
-    return metrics.report(model.predict_encoded(encoded), labels)
-
-
 class _Follow(keras.callbacks.Callback):
     """Shows and logs the progress of one epoch, over its pieces."""
 
@@ -282,7 +281,7 @@ class _Follow(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = self._progress["step"] + batch
         self._steps += 1
-        self._logs = {name: float(logs[name]) for name in ("loss", "accuracy")}
+        self._logs = {name: float(logs[name]) for name in self.model.shown}
         self._bar.update(
             int(self._plan.splits[step + 1] - self._plan.splits[step]),
             epoch=str(self._progress["epoch"] + 1),

@@ -1,0 +1,71 @@
+"""Pretrains a BERT on text: python -m nsmc_bert.pretrain --data=reviews.txt.xz --run_dir=runs/pretrained"""
+
+from absl import flags
+
+from nsmc_bert import commands, recipe
+from nsmc_bert.commands import say
+
+flags.DEFINE_multi_string("data", [], "File of texts, one a line: plain, or compressed as .xz or .gz. May be given several times.")
+flags.DEFINE_string("text_column", "", "Name of the column of the text, where the files are tables with a header line and tabs.")
+flags.DEFINE_string("rating_column", "", "Name of a column of star ratings, whole numbers from 1, that are learned beside the text. More supervision than text alone: say so with every figure.")
+flags.DEFINE_float("rating_weight", 1.0, "What the loss of the rating counts beside the loss of the hidden pieces.", lower_bound=0.0)
+flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. The texts of its test reviews, and of the training reviews that fine-tuning validates on, are left out.")
+flags.DEFINE_string("run_dir", "runs/pretrained", "Folder of the run: its state, its logs, and the encoder in the end. The same command run again goes on from there.")
+flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
+flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.")
+flags.DEFINE_integer("vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0)
+flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure perplexity on.", lower_bound=1)
+flags.DEFINE_integer("max_length", 128, "Pieces of a text that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
+flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
+flags.DEFINE_integer("token_budget", 4096, "Tokens a batch, padding included, over all devices.", lower_bound=8)
+flags.DEFINE_float("learning_rate", 1e-3, "Peak of AdamW's learning rate. 1e-3 suits small encoders and random weights, 5e-5 a pretrained base.", lower_bound=0.0)
+flags.DEFINE_float("warmup", 0.05, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
+flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+flags.DEFINE_float("dropout", 0.0, "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few times needs none.", lower_bound=0.0, upper_bound=0.9)
+flags.DEFINE_integer("seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0)
+flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+commands.define_runtime_flags()
+FLAGS = flags.FLAGS
+
+
+def main():
+    texts, ratings = recipe.find_texts(FLAGS.data, FLAGS.text_column, FLAGS.rating_column, FLAGS.nsmc_dir, log=say)
+    commands.import_tensorflow()
+    result = recipe.pretrain(
+        texts,
+        ratings,
+        run_dir=FLAGS.run_dir,
+        encoder=FLAGS.encoder,
+        tokenizer=FLAGS.tokenizer,
+        vocab_size=FLAGS.vocab_size,
+        validation=FLAGS.validation,
+        max_length=FLAGS.max_length,
+        dropout=FLAGS.dropout,
+        rating_weight=FLAGS.rating_weight,
+        settings=dict(
+            epochs=FLAGS.epochs,
+            token_budget=FLAGS.token_budget,
+            learning_rate=FLAGS.learning_rate,
+            warmup=FLAGS.warmup,
+            weight_decay=FLAGS.weight_decay,
+            clip_norm=FLAGS.clip_norm,
+            seed=FLAGS.seed,
+        ),
+        runtime=commands.runtime_flags(),
+        checkpoint_seconds=FLAGS.checkpoint_seconds,
+        log=say,
+    )
+    for name, value in result["validation"].items():
+        print("validation %s %.4f" % (name.replace("_", " "), value))
+    print("encoder: %s" % result["folder"])
+    print("next: %s -m nsmc_bert.train --encoder=%s" % (recipe.interpreter(), result["folder"]))
+
+
+def cli():
+    """The console script nsmc-bert-pretrain."""
+    commands.run(main)
+
+
+if __name__ == "__main__":
+    cli()
