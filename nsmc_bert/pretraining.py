@@ -63,7 +63,8 @@ class MaskedLanguageModel(keras.Model):
         # === Config ===
         self.tokenizer, self.max_length, self.seed, self.fused = tokenizer, max_length, seed, fused
         self.rating_weight = rating_weight
-        self.shown = ("loss", "pieces_accuracy") + (("rating_accuracy",) if ratings else ())
+        # Keras names a single output's figures without it
+        self.shown = ("loss", "pieces_accuracy", "rating_accuracy") if ratings else ("loss", "accuracy")
         for name, value in (predictions or {}).items():
             self._set(name, value)
 
@@ -151,11 +152,14 @@ class MaskedLanguageModel(keras.Model):
         """
         plan = self.plan(encoded)
         results = super().evaluate(self.pipeline(encoded, plan, ratings), steps=len(plan), verbose=0, return_dict=True)
-        loss = results["pieces_loss"] if self.rating is not None else results["loss"]
-        figures = {"perplexity": math.exp(loss), "accuracy": results["pieces_accuracy"]}
-        if self.rating is not None:
-            figures.update(rating_loss=results["rating_loss"], rating_accuracy=results["rating_accuracy"])
-        return figures
+        if self.rating is None:
+            return {"perplexity": math.exp(results["loss"]), "accuracy": results["accuracy"]}
+        return {
+            "perplexity": math.exp(results["pieces_loss"]),
+            "accuracy": results["pieces_accuracy"],
+            "rating_loss": results["rating_loss"],
+            "rating_accuracy": results["rating_accuracy"],
+        }
 
     def score(self, figures):
         """What the best epoch has most of."""
