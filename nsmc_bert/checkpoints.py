@@ -321,11 +321,15 @@ def _bare(config):
     """A built TFBertModel whose weights are still to be set."""
     from transformers.models.bert.modeling_tf_bert import TFBertModel
 
-    # it advises to leave TensorFlow
-    logging.getLogger("transformers.modeling_tf_utils").addFilter(lambda record: "deprecated" not in record.getMessage())
+    logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
     bert = TFBertModel(config, name="bert")
     bert.build_in_name_scope()
     return bert
+
+
+def _is_no_farewell(record):
+    """Whether a log record is not transformers' advice to leave TensorFlow."""
+    return "deprecated" not in record.getMessage()
 
 
 def _torch_name(name):

@@ -5,6 +5,7 @@ whole words after Google's later release). The last layer and the output over th
 the hidden places only.
 """
 
+import logging
 import math
 
 import numpy as np
@@ -88,6 +89,9 @@ class MaskedLanguageModel(keras.Model):
 
     def compile(self, optimizer, **options):
         """Keras' compile with this task's losses: cross-entropy over pieces and, weighted, over ratings."""
+        # without ratings nothing teaches the pooler, and Keras warns of that
+        for logger in ("absl", "tensorflow"):
+            logging.getLogger(logger).addFilter(_is_no_warning_of_gradients)
         names = ["pieces"] + (["rating"] if self.rating is not None else [])
         super().compile(
             optimizer,
@@ -192,6 +196,10 @@ class MaskedLanguageModel(keras.Model):
         }
         if name in variables:
             variables[name].assign(value.T if name == "transform.dense.weight" else value)
+
+
+def _is_no_warning_of_gradients(record):
+    return "Gradients do not exist" not in record.getMessage()
 
 
 class Hide:

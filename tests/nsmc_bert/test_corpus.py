@@ -802,3 +802,37 @@ def test_importing_is_cheap():
     script = "import sys, nsmc_bert.corpus; print(*{'tensorflow', 'pandas', 'requests', 'numpy'} & set(sys.modules))"
     root = Path(corpus.__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True).stdout == "\n"
+
+
+# Texts to pretrain on
+
+
+def test_documents_of_every_kind(tmp_path):
+    import gzip
+    import lzma
+
+    text = "하나\n둘 둘\r\n\n하나\n셋"
+    for name, pack in (("a.txt", bytes), ("a.txt.xz", lzma.compress), ("a.gz", gzip.compress)):
+        (tmp_path / name).write_bytes(pack(text.encode()))
+        assert corpus.documents([tmp_path / name]) == (["하나", "둘 둘", "셋"], None)
+    table = write(tmp_path, "rating\tdocument\n10\t하나\n1\t넷\n3\t\n")
+    texts, ratings = corpus.documents([table], text_column="document", rating_column="rating")
+    assert (texts, ratings.tolist(), ratings.dtype) == (["하나", "넷"], [9, 0], np.int32)
+    assert corpus.documents([tmp_path / "a.txt", tmp_path / "a.gz"])[0] == ["하나", "둘 둘", "셋"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1"),
+        ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 columns, expected 2 as in the header line"),
+        ("rating\ttext\n", "a.tsv", "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'"),
+        ("rating\tdocument\n", "a.tsv", "found no text, expected one text a line"),
+        (b"rating\tdocument\n1\t\xff\n", "a.tsv", "a.tsv:2: found bytes that are no UTF-8"),
+        ("rating", "a.xz", "a.xz: cannot be read (Input format not supported by decoder)"),
+        ("rating", "a.gz", "a.gz: cannot be read (Not a gzipped file (b'ra'))"),
+    ],
+)
+def test_documents_that_cannot_be_read(tmp_path, content, name, message):
+    path = write(tmp_path, content, name)
+    assert message in error_of(corpus.documents, [path], text_column="document", rating_column="rating")
