@@ -15,7 +15,6 @@ if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1").lower() in ("0", "false"):
         "TF_USE_LEGACY_KERAS=%s selects Keras 3, on which transformers' TFBertModel cannot run; "
         "unset it or set it to 1" % os.environ["TF_USE_LEGACY_KERAS"]
     )
-os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 __version__ = "0.1.0"
 __all__ = ["load", "SentimentClassifier"]

@@ -31,7 +31,11 @@ Says how likely a review is negative (0) or positive (1). {parameters:,} paramet
 ```python
 import nsmc_bert
 nsmc_bert.load("FOLDER").predict("이 영화 엄청 재미있네요")       # float32 [[p_negative, p_positive]]
+```
 
+Without nsmc_bert, on PyTorch:
+
+```python
 from transformers import pipeline
 pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네요")
 ```

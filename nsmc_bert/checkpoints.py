@@ -4,24 +4,22 @@ Weights have one set of names here, those of Hugging Face's PyTorch models (`emb
 the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
 """
 
-import contextlib
 import copy
 import dataclasses
 import hashlib
 import json
 import logging
-import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import settle, why_not_written
+from nsmc_bert.files import whole_folder
 
 LABELS = ("negative", "positive")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
 _DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "*vocab*", "*.model", "*.spiece"]
 
 
@@ -106,6 +104,8 @@ def read_config(path):
         if key in values and not (type(values[key]) is int and values[key] > 0):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
     config = BertConfig(**values)
+    if config.hidden_act not in ACTIVATIONS:
+        raise UserError("%s: found hidden_act %s, expected one of %s" % (path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)))
     if config.hidden_size % config.num_attention_heads:
         raise UserError(
             "%s: found hidden_size %d, expected a multiple of num_attention_heads, %d"
@@ -283,7 +283,7 @@ def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_le
         for name, variable in parameters(bert).items()
     }
     weights = {name: np.ascontiguousarray(value) for name, value in {**weights, **heads}.items()}
-    with _whole_folder(folder) as part:
+    with whole_folder(folder) as part:
         config.save_pretrained(part)
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
         tokenizer.save(part, max_length)
@@ -292,34 +292,16 @@ def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_le
         (part / "README.md").write_text(card, encoding="utf-8")
 
 
-@contextlib.contextmanager
-def _whole_folder(folder):
-    """A temporary folder beside, which takes the folder's place when the block ends well."""
-    part = folder.with_name(".%s.part-%d" % (folder.name, os.getpid()))
-    old = folder.with_name(".%s.old-%d" % (folder.name, os.getpid()))
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        for path in part.iterdir():
-            settle(path)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-    except Exception as error:
-        if why := why_not_written(error):
-            raise UserError("%s: cannot be written (%s)" % (folder, why)) from None
-        raise
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for rest in (part, old):
-            shutil.rmtree(rest, ignore_errors=True)
-
-
 def _bare(config):
     """A built TFBertModel whose weights are still to be set."""
-    from transformers.models.bert.modeling_tf_bert import TFBertModel
+    from transformers.utils import import_utils
+
+    # where scikit-learn is installed, transformers imports it for metrics that nothing here uses, in half a second
+    found, import_utils._sklearn_available = import_utils._sklearn_available, False
+    try:
+        from transformers.models.bert.modeling_tf_bert import TFBertModel
+    finally:
+        import_utils._sklearn_available = found
 
     logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
     bert = TFBertModel(config, name="bert")

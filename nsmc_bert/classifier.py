@@ -1,6 +1,7 @@
 """SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
 
 import functools
+import types
 import warnings
 
 import numpy as np
@@ -9,6 +10,9 @@ import tf_keras as keras
 
 from nsmc_bert import batching, checkpoints, encoder, metrics, tokenizers
 from nsmc_bert.errors import UserError, shorten
+
+if not issubclass(keras.Model, tf.keras.Model):
+    raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
 
 LABELS = checkpoints.LABELS
 
@@ -19,7 +23,7 @@ class SentimentClassifier(keras.Model):
 
     A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text: a
     list, tuple, NumPy array or pandas Series of strings, or a tf.data.Dataset of them. `predict` takes a bare string too.
-    Whatever the form, the same text gives the same probabilities.
+    Whatever the form, the same text gives the same probabilities (in float32 to 1e-6).
 
     Args:
         bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
@@ -69,9 +73,10 @@ class SentimentClassifier(keras.Model):
         self.max_length = max_length
         self.seed = seed
         self.fused = fused
-        # === Compiled once, for every length ===
+        # === Compiled once, for every length; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
         self._forward = tf.function(self._probabilities, input_signature=[ids, ids], autograph=False)
+        self._one = self._probabilities
 
     def call(self, inputs, training=False):
         return self._probabilities(inputs["input_ids"], inputs["attention_mask"], training)
@@ -80,7 +85,9 @@ class SentimentClassifier(keras.Model):
         dropout = None
         if training:
             optimizer = getattr(self, "optimizer", None)
-            dropout = encoder.Dropout(self.seed, optimizer.iterations if optimizer else 0)
+            # a training loop of the user's own, without compile, draws its masks from TensorFlow's seed
+            step = optimizer.iterations if optimizer else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
+            dropout = encoder.Dropout(self.seed, step)
         hidden_states = encoder.encode(
             self.bert,
             input_ids,
@@ -88,7 +95,7 @@ class SentimentClassifier(keras.Model):
             read=tf.zeros([tf.shape(input_ids)[0], 1], tf.int32),
             compute_dtype=self.compute_dtype,
             dropout=dropout,
-            fused=self.fused,
+            fused=False if self._jit_compile else self.fused,  # XLA has the whole step then
         )
         pooled = encoder.pool(self.bert, hidden_states)
         if dropout is not None:
@@ -107,26 +114,32 @@ class SentimentClassifier(keras.Model):
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **options)
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, validation_split=0.0, validation_data=None, **options):
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
+        validation_data=None, shuffle=True, **options,
+    ):  # fmt: skip
         """Keras' fit, which also takes text and its labels.
 
         Args:
             x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label); or what Keras takes.
             y: int [n], 0 negative and 1 positive.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
-            epochs: passes over the data, each in an order of its own that the model's seed decides.
+            epochs: passes over the data.
+            verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
-            validation_data: (texts, labels), or what Keras takes.
+            validation_data: (texts, labels), a dataset of (text, label), or what Keras takes.
+            shuffle: each pass in an order of its own, which the model's seed decides; False: longest first.
             **options: as in Keras.
 
         Returns:
             The keras.callbacks.History.
         """
-        if not _is_text(x):
-            split = {"validation_split": validation_split} if validation_split else {}
+        options.update(verbose=verbose, callbacks=callbacks)
+        if x is None or isinstance(x, types.GeneratorType) or not _is_text(x):
             return super().fit(
-                x, y, batch_size=batch_size, epochs=epochs, validation_data=validation_data, **split, **options
-            )
+                x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split, validation_data=validation_data,
+                shuffle=shuffle, **options,
+            )  # fmt: skip
         for unsupported in ("sample_weight", "steps_per_epoch"):
             if options.get(unsupported) is not None:
                 raise UserError("%s: not for text; make a dataset of encoded reviews to use it" % unsupported)
@@ -135,12 +148,15 @@ class SentimentClassifier(keras.Model):
             train = round(len(texts) * (1 - validation_split))
             validation_data = texts[train:], labels[train:]
             texts, labels = texts[:train], labels[:train]
-        options.pop("shuffle", None)
-        encoded = self.encode(texts)
-        first, epochs_left = options.get("initial_epoch", 0), epochs - options.get("initial_epoch", 0)
-        plans = [self.plan(encoded, batch_size, seed=self.seed, epoch=first + epoch) for epoch in range(epochs_left)]
-        if validation_data is not None and _is_text(validation_data[0]):
-            texts, held_out = _texts_and_labels(*validation_data[:2])
+        encoded, first = self.encode(texts), options.get("initial_epoch", 0)
+        seed = self.seed if shuffle else None
+        plans = [self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))]
+        if isinstance(validation_data, tf.data.Dataset):
+            validation_data = (validation_data, None)
+        if validation_data is not None and not _is_text(validation_data[0]) and validation_data[1] is None:
+            validation_data = validation_data[0]
+        elif validation_data is not None and _is_text(validation_data[0]):
+            texts, held_out = _texts_and_labels(*validation_data)
             held_out_encoded = self.encode(texts)
             held_out_plan = self.plan(held_out_encoded, batch_size)
             validation_data = self.pipeline(held_out_encoded, held_out_plan, held_out)
@@ -153,29 +169,36 @@ class SentimentClassifier(keras.Model):
             **options,
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, **options):
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **options):
         """Keras' evaluate, which also takes text and its labels, as `fit` does."""
-        if not _is_text(x):
+        options["verbose"] = verbose
+        if x is None or isinstance(x, types.GeneratorType) or not _is_text(x):
             return super().evaluate(x, y, batch_size=batch_size, **options)
         texts, labels = _texts_and_labels(x, y)
         encoded = self.encode(texts)
         plan = self.plan(encoded, batch_size)
         return super().evaluate(self.pipeline(encoded, plan, labels), steps=len(plan), **options)
 
-    def predict(self, x, batch_size=None, **options):
+    def predict(self, x, batch_size=None, verbose="auto", **options):
         """Probabilities of text, or Keras' predict for anything else.
 
         Args:
-            x: a string; a list, tuple, NumPy array or pandas Series of strings; a tf.data.Dataset of strings, batched or
-                not. Any string will do: empty, emoji, jamo, control characters. One longer than `max_length` pieces is
-                read up to there, with a warning.
+            x: a string; a list, tuple, NumPy array, pandas Series or generator of strings; a tf.data.Dataset of strings,
+                batched or not. Any string will do: empty, emoji, jamo, control characters. One longer than `max_length`
+                pieces is read up to there, with a warning.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            verbose, **options: for what Keras predicts; text shows no progress.
 
         Returns:
             float32 [n, 2]: the probabilities of negative and positive; [1, 2] for a bare string.
+
+        Raises:
+            UserError: an element is no string, a missing value for one.
         """
         if not _is_text(x):
-            return super().predict(x, batch_size=batch_size, **options)
+            return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
+        if options:
+            raise TypeError("predict of text got unexpected arguments: %s" % ", ".join(options))
         encoded = self.encode(_texts(x))
         if encoded.truncated.any():
             warnings.warn(
@@ -189,7 +212,9 @@ class SentimentClassifier(keras.Model):
         """Probabilities of encoded text, float32 [n, 2], in its order: one pass over batches of equal length."""
         if len(encoded) == 1:
             ids = encoded.ids[None, :]
-            return self._forward(tf.constant(ids), tf.ones(ids.shape, tf.int32)).numpy()
+            # the first answer comes sooner without compiling; all others come sooner with it
+            forward, self._one = self._one, self._forward
+            return forward(tf.constant(ids), tf.ones(ids.shape, tf.int32)).numpy()
         probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
         plan = self.plan(encoded, batch_size)
         batches = batching.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)
@@ -252,14 +277,15 @@ class SentimentClassifier(keras.Model):
         """What the best epoch has most of."""
         return figures["accuracy"]
 
-    def save(self, filepath, *, training=None, card=None, overwrite=False):
+    def save(self, filepath, overwrite=False, *, training=None, card=None, options=None):
         """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.
 
         Args:
             filepath: the folder; it appears when it is complete.
+            overwrite: replace a folder that an earlier `save` wrote.
             training: a dict for training.json: what made the model and how good it is.
             card: the text of the model card, README.md.
-            overwrite: replace a folder that an earlier `save` wrote.
+            options: what keras.callbacks.ModelCheckpoint passes; not used.
 
         Raises:
             UserError: the folder exists or cannot be written.
@@ -306,23 +332,23 @@ def load(folder, precision="float32"):
 
 def _is_text(x):
     """Whether x is text in one of the forms that `predict` takes."""
-    if isinstance(x, (str, bytes)):
-        return True
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
         return getattr(spec, "dtype", None) == tf.string
-    if isinstance(x, (list, tuple)):
-        return not x or isinstance(x[0], (str, bytes))
-    dtype = getattr(x, "dtype", None)
-    if dtype is None:
+    if isinstance(x, (dict, keras.utils.Sequence)):
         return False
-    return dtype == tf.string if isinstance(dtype, tf.DType) else getattr(dtype, "kind", "") in "OUST"
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, tf.DType):
+        return dtype == tf.string
+    return dtype is None or getattr(dtype, "kind", "O") in "OUST" or not len(x)
 
 
 def _texts(x):
     """A list of str from any of those forms."""
-    if isinstance(x, (str, bytes)):
+    if isinstance(x, (str, bytes)) or x is None:
         x = [x]
+    elif isinstance(x, types.GeneratorType):
+        x = list(x)
     elif isinstance(x, tf.data.Dataset):
         elements = (element[0] if isinstance(element, tuple) else element for element in x.as_numpy_iterator())
         x = [text for element in elements for text in np.ravel(element)]
@@ -334,17 +360,19 @@ def _texts(x):
     texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in x]
     for i, text in enumerate(texts):
         if not isinstance(text, str):
-            raise UserError("text %d: found %s, expected a string" % (i, shorten(text)))
+            raise UserError("text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text)))
     return texts
 
 
 def _texts_and_labels(x, y):
     if isinstance(x, tf.data.Dataset):
         pairs = list(x.as_numpy_iterator())
-        if y is not None or not isinstance(x.element_spec, tuple):
+        if y is not None or not isinstance(x.element_spec, tuple) or len(x.element_spec) != 2:
             raise UserError("a dataset of text to learn from: expected elements (text, label), and no y beside it")
         y = np.concatenate([np.ravel(element[1]) for element in pairs] or [np.zeros(0)])
     texts = _texts(x)
+    if not texts:
+        raise UserError("found no text to learn from or to measure on, expected at least one")
     labels = np.asarray(y if y is not None else ())
     if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
         raise UserError(

@@ -13,6 +13,7 @@ from absl import app, flags
 from nsmc_bert.errors import Located, UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
+os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 
 def run(main):
@@ -53,6 +54,9 @@ def say(*words):
 
 
 def _guarded(main):
+    # a review can hold what the terminal's encoding cannot say
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr.reconfigure(errors="backslashreplace")
     try:
         main()
         sys.stdout.flush()
@@ -140,8 +144,8 @@ def integers(name, values):
         numbers = [int(value) for value in values]
     except ValueError:
         numbers = []
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise UserError("--%s=%s: expected distinct whole numbers, separated by commas" % (name, ",".join(values)))
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise UserError("--%s=%s: expected distinct whole numbers from 0, separated by commas" % (name, ",".join(values)))
     return numbers
 
 

@@ -250,8 +250,8 @@ def documents(paths, *, text_column="", rating_column=""):
                     if len(row) != len(header):
                         raise Located(path, number, "%d columns" % len(row), "%d as in the header line" % len(header))
                     line = row[at]
-                    if rating_at is not None and not (row[rating_at].isascii() and row[rating_at].isdigit() and int(row[rating_at])):
-                        raise Located(path, number, "the rating %s" % shorten(row[rating_at]), "a whole number from 1")
+                    if rating_at is not None and not re.fullmatch(r"[1-9]\d?|100", row[rating_at], re.ASCII):
+                        raise Located(path, number, "the rating %s" % shorten(row[rating_at]), "a whole number from 1 to 100")
                 if not line or line in seen:
                     continue
                 seen.add(line)

@@ -9,7 +9,7 @@ from nsmc_bert.commands import say
 from nsmc_bert.files import write_text
 
 commands.define_data_flags()
-flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs.")
+flags.DEFINE_string("model", "", "Model folder. Default: what `make train` left in runs/nsmc, runs/reviews or runs/sample.")
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
 flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")
@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 
 def main():
     folder = FLAGS.model or recipe.default_model()
-    data = recipe.find_data(**commands.data_flags(), log=say)
+    data = recipe.find_data(**commands.data_flags(), log=say, to_train=False)
     say("model: %s" % folder)
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
@@ -28,6 +28,8 @@ def main():
         record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     for part in ("test", "test_unseen"):
+        if figures[part] is None:
+            continue
         for line in metrics.lines(figures[part], part.replace("_", " that is ")):
             print(line)
     if figures["errors"]:

@@ -1,8 +1,9 @@
-"""Files that are there as a whole or not at all."""
+"""Files and folders that are there as a whole or not at all."""
 
 import contextlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
@@ -60,3 +61,32 @@ def write_text(path, text):
     except OSError as error:
         raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
     write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def whole_folder(folder):
+    """A temporary folder to write into, which takes the folder's place when the block ends well.
+
+    Raises:
+        UserError: the disk is full or the place cannot be written; what was there is untouched.
+    """
+    part = folder.with_name(".%s.part-%d" % (folder.name, os.getpid()))
+    old = folder.with_name(".%s.old-%d" % (folder.name, os.getpid()))
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        for path in part.iterdir():
+            settle(path)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except Exception as error:
+        if why := why_not_written(error):
+            raise UserError("%s: cannot be written (%s)" % (folder, why)) from None
+        raise
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for rest in (part, old):
+            shutil.rmtree(rest, ignore_errors=True)

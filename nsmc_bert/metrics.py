@@ -17,13 +17,15 @@ def report(probabilities, labels, *, bins=15):
         bins: how many bins of equal width the calibration error takes.
 
     Returns:
-        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and their mean, macro_f1; confusion
+        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their mean,
+        macro_f1; confusion
         [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     said = probabilities.argmax(1)
     confusion = np.bincount(labels * 2 + said, minlength=4).reshape(2, 2)
     right = int(np.trace(confusion))
+    occurring = [c for c in (0, 1) if confusion[c].sum() + confusion[:, c].sum()]
     f1 = [2 * confusion[c, c] / max(confusion[c].sum() + confusion[:, c].sum(), 1) for c in (0, 1)]
     picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1.0)
     return {
@@ -31,7 +33,7 @@ def report(probabilities, labels, *, bins=15):
         "accuracy": right / max(len(labels), 1),
         "accuracy_interval95": wilson(right, len(labels)),
         "f1": dict(zip(LABELS, map(float, f1))),
-        "macro_f1": float(np.mean(f1)),
+        "macro_f1": float(np.mean([f1[c] for c in occurring])) if occurring else 0.0,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(probabilities, labels, bins),
         "log_loss": float(-np.log(picked).mean()) if len(labels) else 0.0,

@@ -1,7 +1,7 @@
 """Classifies reviews: python -m nsmc_bert.predict --text "이 영화 엄청 재미있네요" """
 
-import itertools
 import json
+import os
 import sys
 
 from absl import flags
@@ -10,21 +10,24 @@ from nsmc_bert import commands, corpus, recipe
 from nsmc_bert.commands import say
 from nsmc_bert.errors import UserError
 
-flags.DEFINE_string("model", "", "Model folder. Default: the bundled classifier, or what `make train` left in runs.")
+flags.DEFINE_string("model", "", "Model folder. Default: what `make train` left in runs/nsmc, runs/reviews or runs/sample.")
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
 flags.DEFINE_string("input", "", "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input.")
 flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
-flags.DEFINE_integer("chunk", 4096, "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 answers line by line.", lower_bound=1)
-flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves probabilities by up to some hundredths.")
+flags.DEFINE_integer("chunk", 4096, "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 answers line by line. Very long reviews are read fewer at a time.", lower_bound=1)
+flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.")
 FLAGS = flags.FLAGS
 
+CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
 WORDS = {"negative": "부정", "positive": "긍정"}
 
 
 def main():
-    reviews = _reviews()
+    chunks = _chunks(_reviews())
     folder = FLAGS.model or recipe.default_model()
-    first = list(itertools.islice(reviews, FLAGS.chunk))
+    first = next(chunks, None)
+    if FLAGS.output != "text":
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     if not FLAGS.model:
         say("model: %s" % folder)
     commands.import_tensorflow()
@@ -40,9 +43,22 @@ def main():
         for review, probabilities in zip(first, model.predict_encoded(encoded)):
             print(_line(review, probabilities.tolist()))
         sys.stdout.flush()
-        first = list(itertools.islice(reviews, FLAGS.chunk))
+        first = next(chunks, None)
     if truncated:
         say("%d reviews longer than %d pieces: only their beginnings were read" % (truncated, model.max_length - 2))
+
+
+def _chunks(reviews):
+    """Lists of reviews: as many as --chunk says, fewer where they are very long."""
+    chunk, characters = [], 0
+    for review in reviews:
+        chunk.append(review)
+        characters += len(review)
+        if len(chunk) == FLAGS.chunk or characters > CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _reviews():
@@ -59,7 +75,7 @@ def _reviews():
 
 def _file(path):
     try:
-        stream = open(path, "rb")
+        stream = open(os.path.expanduser(path), "rb")
     except OSError as error:
         raise UserError("--input=%s: cannot be read (%s)" % (path, error.strerror)) from None
     with stream:
@@ -67,7 +83,7 @@ def _file(path):
 
 
 def _line(review, probabilities):
-    label = max(zip(probabilities, WORDS))[1]
+    label = max(WORDS, key=dict(zip(WORDS, probabilities)).get)
     # a lone surrogate is a valid review and no valid output
     review = review.encode("utf-8", "replace").decode("utf-8")
     if FLAGS.output == "jsonl":

@@ -21,12 +21,12 @@ BUNDLED = Path(__file__).parent / "bundled"
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 RUNS = Path("runs")
-DEFAULT_MODELS = (BUNDLED / "classifier", *(RUNS / run / "model" for run in ("nsmc", "reviews", "sample")))
+DEFAULT_MODELS = tuple(RUNS / run / "model" for run in ("nsmc", "reviews", "sample"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The reviews of a run: what they are called, the folder below RUNS for them, and two corpus.Corpus; `test` may be None."""
+    """The reviews of a run: what they are called, the folder below RUNS for them, and two corpus.Corpus; either may be None."""
 
     name: str
     folder: str
@@ -34,8 +34,8 @@ class Data:
     test: corpus.Corpus
 
 
-def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, download, columns, log):
-    """The reviews to train on: the user's own file, NSMC, or the bundled sample where NSMC cannot be had.
+def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, download, columns, log, to_train=True):
+    """The reviews to train on or to measure on: the user's own file, NSMC, or the bundled sample.
 
     Args:
         sample: take the bundled sample.
@@ -43,18 +43,19 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
         nsmc_dir, cache_dir, url, download: where NSMC may be found; see corpus.find_nsmc.
         columns: keyword arguments of corpus.read for the user's own files.
         log: called with each line to show.
+        to_train: whether training reviews are needed; then the bundled sample stands in where NSMC cannot be had.
 
     Returns:
         Data.
 
     Raises:
-        UserError: a file cannot be read, or --nsmc_dir does not hold NSMC.
+        UserError: a file cannot be read, or --nsmc_dir does not hold NSMC; or, not to_train, NSMC cannot be had.
     """
-    if test_file and not train_file:
+    if test_file and not train_file and to_train:
         raise UserError("--test_file=%s: found no --train_file beside it, expected both" % test_file)
-    if train_file:
-        test = corpus.read(test_file, **columns) if test_file else None
-        data = Data(Path(train_file).name, "reviews", corpus.read(train_file, **columns), test)
+    if train_file or test_file:
+        train, test = (corpus.read(path, **columns) if path else None for path in (train_file, test_file))
+        data = Data(Path(train_file or test_file).name, "reviews", train, test)
     elif sample:
         data = Data("bundled sample", "sample", *corpus.sample())
     else:
@@ -64,7 +65,7 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
             )
             data = Data("NSMC", "nsmc", *(corpus.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
         except corpus.NsmcUnavailable as error:
-            if nsmc_dir:
+            if nsmc_dir or not to_train:
                 raise
             log("NSMC cannot be had: %s" % error)
             log("*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything works, and")
@@ -132,10 +133,9 @@ def fine_tune(
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
         identity = {
-            "data": data.train.sha1,
-            "test": data.test.sha1 if data.test else None,
+            "data": _checksum(data.train),
+            "test": _checksum(data.test) if data.test else None,
             "validation": [validation, split_seed],
-            "skipped": data.train.skipped,
             "encoder": source.fingerprint,
             "tokenizer": source.tokenizer.fingerprint,
             "max_length": max_length,
@@ -195,6 +195,13 @@ def fine_tune(
     return results
 
 
+def _checksum(reviews):
+    """A checksum of texts and labels, whatever file and columns they were read from."""
+    digest = hashlib.sha1("\0".join(reviews.texts).encode("utf-8", "replace"))
+    digest.update(reviews.labels)
+    return digest.hexdigest()
+
+
 def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
     """The texts to pretrain on.
 
@@ -252,8 +259,9 @@ def pretrain(
     run_dir, seed = Path(run_dir), settings["seed"]
     if not 0 < validation < len(texts):
         raise UserError("--validation=%d: expected fewer than the %d texts there are" % (validation, len(texts)))
+    checksum = hashlib.sha1("\0".join(texts).encode("utf-8", "replace")).hexdigest()
     if vocab_size:
-        tokenizer = run_dir.with_name(run_dir.name + "-tokenizer-%d" % vocab_size)
+        tokenizer = run_dir.with_name("%s-tokenizer-%d-%s" % (run_dir.name, vocab_size, checksum[:8]))
         if not (tokenizer / "tokenizer_config.json").exists():
             log("learning a tokenizer of %d pieces, into %s" % (vocab_size, tokenizer))
             tokenizers.learn(texts, vocab_size, tokenizer, max_length)
@@ -274,7 +282,7 @@ def pretrain(
     chosen = training.Settings(patience=settings["epochs"], **settings)
     log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
     identity = {
-        "texts": hashlib.sha1("\n".join(texts).encode("utf-8", "replace")).hexdigest(),
+        "texts": checksum,
         "validation": validation,
         "ratings": None if ratings is None else hashlib.sha1(ratings).hexdigest(),
         "rating_weight": rating_weight,
@@ -432,7 +440,8 @@ def evaluate(model, data, errors=0):
         errors: how many of the most confident errors to add.
 
     Returns:
-        {"test": metrics.report, "test_unseen": metrics.report, "errors": [{text, label, said, confidence}]}.
+        {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None, "errors":
+        [{text, label, said, confidence}]}.
 
     Raises:
         UserError: there are no test reviews.
@@ -440,11 +449,11 @@ def evaluate(model, data, errors=0):
     if data.test is None:
         raise UserError("found no test reviews beside %s, expected --test_file=FILE" % data.train.path)
     probabilities = model.predict_encoded(model.encode(data.test.texts))
-    unseen = corpus.unseen(data.test.texts, data.train.texts)
+    unseen = np.zeros(len(data.test), bool) if data.train is None else corpus.unseen(data.test.texts, data.train.texts)
     wrong = metrics.confident_errors(probabilities, data.test.labels, errors)
     return {
         "test": metrics.report(probabilities, data.test.labels),
-        "test_unseen": metrics.report(probabilities[unseen], data.test.labels[unseen]),
+        "test_unseen": metrics.report(probabilities[unseen], data.test.labels[unseen]) if unseen.any() else None,
         "errors": [
             {
                 "text": data.test.texts[i],

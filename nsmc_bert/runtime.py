@@ -42,12 +42,12 @@ class Runtime:
 
     @property
     def chief(self):
-        """Whether this process writes the files: all of them but one of several workers' are silent."""
+        """Whether this process writes the files: of several workers the chief or, where none is named, the first."""
         resolver = self.strategy.cluster_resolver
-        return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in _CHIEFS
-
-
-_CHIEFS = (("chief", 0), ("worker", 0))
+        if resolver is None or not resolver.task_type:
+            return True
+        jobs = resolver.cluster_spec().jobs
+        return (resolver.task_type, resolver.task_id) == ("chief" if "chief" in jobs else "worker", 0)
 
 
 def configure(precision="auto", xla="auto", strategy="auto"):
@@ -94,8 +94,9 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     kind = "TPU" if strategy == "tpu" else "GPU" if gpus else "CPU"
     if precision == "auto":
         precision = _best_precision(tf, kind, gpus)
-    compiled = xla == "on" or xla == "auto" and (kind == "TPU" or kind == "GPU" and made.num_replicas_in_sync == 1)
-    if compiled and strategy in ("mirrored", "multiworker"):
+    shared = strategy in ("mirrored", "multiworker")
+    compiled = xla == "on" or xla == "auto" and not shared and kind in ("TPU", "GPU")
+    if compiled and shared:
         raise UserError(
             "--xla=on: found --strategy=%s, under which TensorFlow cannot compile the step with XLA; expected --xla=off or "
             "--strategy=one" % strategy
@@ -112,10 +113,15 @@ def _cluster():
     if not text:
         return []
     try:
-        cluster = json.loads(text).get("cluster", {})
-        return [address for task in ("chief", "worker") for address in cluster.get(task, [])]
-    except (ValueError, AttributeError) as error:
+        config = json.loads(text)
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        workers = [address for job in ("chief", "worker") for address in cluster.get(job, [])]
+        named = task.get("type") in cluster and 0 <= int(task.get("index", -1)) < len(cluster[task["type"]])
+    except (ValueError, AttributeError, TypeError) as error:
         raise UserError("TF_CONFIG: found no valid JSON (%s), expected {'cluster': …, 'task': …}" % error) from None
+    if workers and not named:
+        raise UserError("TF_CONFIG: found the task %s, expected the type and index of one that its cluster lists" % task)
+    return workers
 
 
 def _make(tf, strategy, gpus):

@@ -18,11 +18,13 @@ import tokenizers as hf
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
 
 from nsmc_bert.errors import Located, UserError, shorten
+from nsmc_bert.files import whole_folder
 
 BUNDLED = Path(__file__).parent / "bundled" / "tokenizer"
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
-CHUNK = 4096  # texts whose intermediate objects are in memory at a time
+CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
+CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -117,8 +119,8 @@ class Tokenizer:
         """
         limit = max_length - 2
         parts, lengths = [], []
-        for start in range(0, len(texts), CHUNK):
-            rows = [encoding.ids for encoding in self._encode_batch(list(texts[start : start + CHUNK]))]
+        for chunk in _chunks(texts):
+            rows = [encoding.ids for encoding in self._encode_batch(chunk)]
             lengths += map(len, rows)
             around = ((self.cls_id, *row[:limit], self.sep_id) for row in rows)
             parts.append(np.fromiter(itertools.chain.from_iterable(around), np.int32))
@@ -266,8 +268,12 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     scores = {piece.piece: piece.score for piece in proto.pieces}
     pieces = list(scores)
     if vocabulary is not None:
-        text = _read(vocabulary).decode("utf-8")
-        pieces = json.loads(text)["idx_to_token"] if str(vocabulary).endswith(".json") else text.rstrip("\n").split("\n")
+        if str(vocabulary).endswith(".json"):
+            pieces = _json(vocabulary).get("idx_to_token")
+            if not isinstance(pieces, list):
+                raise UserError("%s: found no list idx_to_token, expected a vocabulary as KoBERT has it" % vocabulary)
+        else:
+            pieces = [line.rstrip("\r") for line in _read(vocabulary).decode("utf-8", "replace").rstrip("\n").split("\n")]
         known = set(pieces)
         lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
         if lost:
@@ -318,22 +324,33 @@ def learn(texts, vocab_size, folder, model_max_length):
     """
     import sentencepiece
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    model = folder / "spiece.model"
-    try:
-        with open(model, "wb") as file:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts), model_writer=file, vocab_size=vocab_size, model_type="unigram",
-                character_coverage=0.9995, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]",
-                control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="nmt_nfkc", minloglevel=2,
-            )  # fmt: skip
-    except RuntimeError as error:
-        reason = str(error).strip().split("\n")[-1][:200]
-        raise UserError("a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)) from None
-    tokenizer = from_sentencepiece(model, model_max_length=model_max_length)
-    tokenizer.save(folder, model_max_length)
+    with whole_folder(Path(folder)) as part:
+        try:
+            with open(part / "spiece.model", "wb") as file:
+                sentencepiece.SentencePieceTrainer.train(
+                    sentence_iterator=iter(texts), model_writer=file, vocab_size=vocab_size, model_type="unigram",
+                    character_coverage=0.9995, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]",
+                    control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="nmt_nfkc", minloglevel=2,
+                )  # fmt: skip
+        except RuntimeError as error:
+            reason = str(error).strip().split("\n")[-1][:200]
+            raise UserError("a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)) from None
+        tokenizer = from_sentencepiece(part / "spiece.model", model_max_length=model_max_length)
+        tokenizer.save(part, model_max_length)
     return tokenizer
+
+
+def _chunks(texts):
+    """Lists of neighbouring texts, at most CHUNK and, unless one alone is longer, CHARACTERS characters."""
+    chunk, characters = [], 0
+    for text in texts:
+        if chunk and (len(chunk) == CHUNK or characters + len(text) > CHARACTERS):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(text)
+        characters += len(text)
+    if chunk:
+        yield chunk
 
 
 def _finish(backend, special):

@@ -7,6 +7,9 @@ functions of the seed and the step alone.
 
 import dataclasses
 import json
+import math
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -126,8 +129,10 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     claim(run_dir, identity, chief)
     state = State(run_dir, model)
     progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
-    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
+    if several and _differs_between_workers(strategy, progress["epoch"] * 2.0**20 + progress["step"]):
+        raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
+    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     reviews = sum(len(plan.rows) for plan in plans[: progress["epoch"]])
     if progress["epoch"] < settings.epochs:
         reviews += int(plans[progress["epoch"]].splits[progress["step"]])
@@ -142,7 +147,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
                 steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
                 stop = min(len(plan), progress["step"] + steps)
                 model.fit_batches(encoded, labels, plan, progress["step"], stop, [follow])
-                follow.add_up(stop)
+                follow.add_up(stop, settings)
                 progress.update(step=stop, seconds=time.monotonic() - start)
                 if stop < len(plan) and chief:
                     state.save(progress)
@@ -179,6 +184,19 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     }
 
 
+def _differs_between_workers(strategy, value):
+    """Whether workers hold different values: a variance of 0, which every worker computes alike."""
+
+    @tf.function
+    def moments():
+        mine = tf.constant(value, tf.float64)
+        shares = strategy.run(lambda: (mine, mine * mine))
+        return [strategy.reduce("MEAN", share, axis=None) for share in shares]
+
+    mean, square = (moment.numpy() for moment in moments())
+    return abs(square - mean * mean) > 1e-9 * max(square, 1.0)
+
+
 def claim(run_dir, identity, chief=True):
     """Makes the run folder ours, or checks that it is.
 
@@ -187,26 +205,34 @@ def claim(run_dir, identity, chief=True):
     """
     path = run_dir / "run.json"
     identity = json.loads(json.dumps(identity))
-    if chief:
-        for stale in run_dir.glob("*.part-*"):
-            stale.unlink()
+    if run_dir.exists() and not run_dir.is_dir():
+        raise UserError("%s: found a file, expected a folder, or nothing, for --run_dir" % run_dir)
     if path.exists():
         try:
             there = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise UserError("%s: found no valid JSON, expected a run's record; choose another --run_dir" % path) from None
+            there = None
+        if not isinstance(there, dict):
+            raise UserError("%s: found no valid JSON, expected a run's record; choose another --run_dir" % path)
         for key in sorted({*identity, *there}):
             if identity.get(key) != there.get(key):
                 raise UserError(
                     "%s: holds another run: found %s=%s, expected %s; choose another --run_dir, or delete this one"
                     % (run_dir, key, there.get(key), identity.get(key))
                 )
-        return
+    elif run_dir.exists() and not all(map(_is_left_over, run_dir.iterdir())):
+        raise UserError("%s: found files that are no run's, expected an empty or new folder for --run_dir" % run_dir)
     if not chief:
         return
-    if run_dir.exists() and any(run_dir.iterdir()):
-        raise UserError("%s: found files that are no run's, expected an empty or new folder for --run_dir" % run_dir)
-    write_text(path, json.dumps(identity, indent=1) + "\n")
+    for path_left in filter(_is_left_over, run_dir.glob("*")):
+        shutil.rmtree(path_left) if path_left.is_dir() else path_left.unlink()
+    if not path.exists():
+        write_text(path, json.dumps(identity, indent=1) + "\n")
+
+
+def _is_left_over(path):
+    """Whether a file or folder is what a killed run was about to write."""
+    return re.fullmatch(r"((run\.json|checkpoint\.safetensors|best\.safetensors)|\.(model|encoder))\.part-\d+", path.name)
 
 
 class State:
@@ -214,15 +240,18 @@ class State:
 
     def __init__(self, run_dir, model):
         self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
-        self._weights, self._model = model.weights, model
+        self._weights, optimizer = model.weights, model.optimizer
+        self._variables = [*self._weights, *optimizer.variables]
+        if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):  # which lists its inner optimizer's variables alone
+            self._variables += [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale._counter]
 
     def save(self, progress):
         """Writes everything that the next step depends on."""
-        self._write(self._checkpoint, [*self._weights, *self._model.optimizer.variables], progress)
+        self._write(self._checkpoint, self._variables, progress)
 
     def restore(self):
         """Reads it back; None where there is nothing yet."""
-        return self._read(self._checkpoint, [*self._weights, *self._model.optimizer.variables])
+        return self._read(self._checkpoint, self._variables)
 
     def remember(self, progress, chief):
         """Keeps the present weights as the best so far."""
@@ -231,7 +260,8 @@ class State:
 
     def recall(self):
         """Brings the best weights back."""
-        self._read(self._best, self._weights)
+        if self._read(self._best, self._weights) is None:
+            raise UserError("%s: missing, expected the best epoch's weights; delete the run's folder to start over" % self._best)
 
     @staticmethod
     def _write(path, variables, progress):
@@ -294,8 +324,17 @@ class _Follow(keras.callbacks.Callback):
             _log_scalar("train/learning_rate", self._schedule(step), step)
             _log_scalar("train/reviews_per_second", self._bar.rate, step)
 
-    def add_up(self, stop):
-        """Adds the piece that ends at `stop` to the epoch's sums: Keras' own means begin anew with each piece."""
+    def add_up(self, stop, settings):
+        """Adds the piece that ends at `stop` to the epoch's sums: Keras' own means begin anew with each piece.
+
+        Raises:
+            UserError: the loss is not finite, before such weights are saved.
+        """
+        if not math.isfinite(self._logs["loss"]):
+            raise UserError(
+                "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new --run_dir"
+                % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
+            )
         rows = int(self._plan.splits[stop] - self._plan.splits[self._progress["step"]])
         sums = self._progress["sums"]
         for name, value in self._logs.items():

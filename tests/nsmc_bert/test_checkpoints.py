@@ -200,6 +200,7 @@ def break_config(folder, **changes):
         (dict(model_type="electra"), "found model_type 'electra', expected bert"),
         (dict(position_embedding_type="relative_key"), "position_embedding_type 'relative_key', expected absolute"),
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
+        (dict(hidden_act="magic"), "found hidden_act 'magic', expected one of gelu"),
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
     ],
 )

@@ -61,6 +61,7 @@ def test_every_form_of_text_gives_the_same_rows(model):
         "tensor": tf.constant(TEXTS),
         "dataset": dataset,
         "batched dataset": dataset.batch(4),
+        "generator": (text for text in TEXTS),
         "labelled dataset": tf.data.Dataset.from_tensor_slices((TEXTS, [0] * 6)).batch(4),
     }
     for name, form in forms.items():
@@ -71,7 +72,7 @@ def test_every_form_of_text_gives_the_same_rows(model):
 
 
 def test_nothing_gives_no_rows(model):
-    for nothing in ([], np.array([], str), pd.Series([], dtype=str)):
+    for nothing in ([], np.array([]), np.array([], str), pd.Series([], dtype=str), pd.Series([], dtype=object)):
         result = model.predict(nothing)
         assert (result.shape, result.dtype) == ((0, 2), np.float32)
 
@@ -109,10 +110,18 @@ def test_odd_text(model, text):
         assert np.isfinite(model.predict(text)).all()
 
 
-@pytest.mark.parametrize("wrong", [["꿀잼", None], ["꿀잼", 3.5], pd.Series(["꿀잼", float("nan")], dtype=object)])
+@pytest.mark.parametrize(
+    "wrong",
+    [["꿀잼", None], ["꿀잼", 3.5], pd.Series(["꿀잼", float("nan")], dtype=object), ["꿀잼", ["노잼"]], {"꿀잼": 1}.values(), None],
+)
 def test_what_is_no_text_is_named(model, wrong):
-    with pytest.raises(UserError, match="1.*(None|3.5|nan)"):
+    with pytest.raises(UserError, match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*fill or drop missing values"):
         model.predict(wrong)
+
+
+def test_unknown_arguments_are_not_swallowed(model):
+    with pytest.raises(TypeError, match="vebose"):
+        model.predict(["꿀잼"], vebose=0)
 
 
 def test_two_dimensions_are_refused(model):
@@ -142,6 +151,31 @@ def test_fit_takes_datasets_and_validation_split(make_model):
     assert len(history["val_loss"]) == 2
 
 
+def test_keras_habits(make_model, tmp_path):
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    model = make_model()
+    model.compile()
+    dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(4)
+    keep = tf.keras.callbacks.ModelCheckpoint(str(tmp_path / "best"), monitor="val_loss")
+    history = model.fit(texts, labels, 4, 1, 0, [keep], validation_data=dataset).history
+    assert len(history["val_loss"]) == 1
+    assert nsmc_bert.load(tmp_path / "best").predict(texts).shape == (8, 2)
+    assert model.fit(texts, labels, epochs=2, initial_epoch=2, verbose=0).history == {}
+    with pytest.raises(UserError, match="found no text to learn from"):
+        model.fit([], [])
+    weighted = tf.data.Dataset.from_tensor_slices((texts, labels, [1.0] * 8))
+    with pytest.raises(UserError, match=r"expected elements \(text, label\)"):
+        model.fit(weighted)
+
+
+def test_a_training_loop_of_ones_own(make_model):
+    model = make_model(hidden_dropout_prob=0.5)
+    encoded = model.encode(["꿀잼"])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    draws = [model(features, training=True).numpy() for _ in range(3)]
+    assert (draws[0] != draws[1]).any() and (draws[1] != draws[2]).any()
+
+
 @pytest.mark.parametrize("labels", [None, [0], [0, 2], ["0", "1"]])
 def test_labels_that_do_not_fit_are_refused(model, labels):
     model.compile()
@@ -162,7 +196,8 @@ def test_mixed_precision_trains_and_gives_float32(make_model, precision):
 def test_xla_compiles_the_step(make_model):
     losses = []
     for jit in (False, True):
-        model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        # wide enough that without `jit_compile` pieces of the step would be compiled
+        model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, intermediate_size=256)
         model.compile(tf.keras.optimizers.SGD(0.1), jit_compile=jit)
         losses.append(model.fit(GOOD + BAD, [1] * 4 + [0] * 4, epochs=2, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-4)

@@ -824,7 +824,7 @@ def test_documents_of_every_kind(tmp_path):
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
-        ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1"),
+        ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1 to 100"),
         ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 columns, expected 2 as in the header line"),
         ("rating\ttext\n", "a.tsv", "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'"),
         ("rating\tdocument\n", "a.tsv", "found no text, expected one text a line"),

@@ -47,6 +47,24 @@ def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
     assert np.sum(figures["test_unseen"]["confusion"]) == 224
 
 
+def test_a_test_file_alone_is_enough(trained, command, tmp_path):
+    (tmp_path / "test.tsv").write_text("document\tlabel\n좋다\t1\n싫다\t1\n", encoding="utf-8")
+    result = command(
+        "evaluate", "--test_file=test.tsv", "--model=%s" % (trained[0] / "model"), "--json=figures.json", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert (figures["test"]["n"], figures["test_unseen"]) == (2, None)
+    assert "unseen" not in result.stdout
+
+
+def test_it_never_measures_on_the_sample_unasked(trained, command, tmp_path):
+    result = command("evaluate", "--nodownload", "--model=%s" % (trained[0] / "model"), cwd=tmp_path)
+    assert result.returncode == 1
+    assert "downloading is turned off" in result.stderr
+    assert "SAMPLE" not in result.stderr
+
+
 def test_without_test_reviews_there_is_nothing_to_measure(trained, command, tmp_path):
     (tmp_path / "train.tsv").write_text("document\tlabel\n좋다\t1\n", encoding="utf-8")
     result = command("evaluate", "--train_file=train.tsv", "--model=%s" % (trained[0] / "model"), cwd=tmp_path)

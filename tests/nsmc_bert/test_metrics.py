@@ -49,6 +49,12 @@ def test_confident_errors_come_worst_first():
     assert metrics.confident_errors(P, Y, 1).tolist() == [3]
 
 
+def test_a_class_that_does_not_occur_counts_for_nothing():
+    figures = metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1]))
+    assert figures["macro_f1"] == 1.0
+    assert figures["f1"] == {"negative": 0.0, "positive": 1.0}
+
+
 def test_no_reviews():
     figures = metrics.report(np.zeros((0, 2), np.float32), np.zeros(0, int))
     assert (figures["n"], figures["accuracy"], figures["ece"]) == (0, 0, 0)

@@ -71,6 +71,12 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(model, tmp_path):
     assert result.stdout.count("\n") == 1
 
 
+def test_a_terminal_that_cannot_say_it(command, model):
+    result = command("predict", "--model=%s" % model, "--text=ㅋㅋ 😂", env={"PYTHONIOENCODING": "ascii"})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("\\u314b\\u314b \\U0001f602\n")
+
+
 def test_nothing_in_nothing_out(command, model):
     result = command("predict", "--model=%s" % model, input="")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -54,6 +54,32 @@ def test_what_is_asked_for_is_taken(machine):
     assert (chosen.precision, chosen.xla) == ("float32", False)
 
 
+@pytest.mark.parametrize("strategy", ["mirrored", "multiworker"])
+def test_auto_never_asks_for_xla_under_a_strategy_that_cannot_have_it(machine, monkeypatch, strategy):
+    machine([(9, 0)])
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}}))
+    assert not runtime.configure(strategy=strategy).xla
+
+
+@pytest.mark.parametrize(
+    ("jobs", "task", "chief"),
+    [
+        (["worker"], ("worker", 0), True),
+        (["worker"], ("worker", 1), False),
+        (["chief", "worker"], ("chief", 0), True),
+        (["chief", "worker"], ("worker", 0), False),
+    ],
+)
+def test_one_process_of_a_cluster_writes(jobs, task, chief):
+    spec = tf.train.ClusterSpec({job: ["localhost:1", "localhost:2"] for job in jobs})
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(spec, task_type=task[0], task_id=task[1])
+
+    class Strategy:
+        cluster_resolver = resolver
+
+    assert runtime.Runtime(Strategy, "float32", False, False, "").chief == chief
+
+
 def test_xla_and_several_devices_do_not_go_together(machine):
     machine([(9, 0), (9, 0)])
     with pytest.raises(UserError, match="--xla=on.*mirrored"):
@@ -74,6 +100,9 @@ def test_multiworker_needs_its_cluster(machine, monkeypatch):
     with pytest.raises(UserError, match="no valid JSON"):
         runtime.configure()
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}}))
+    with pytest.raises(UserError, match="found the task {}, expected the type and index"):
+        runtime.configure()
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}}))
     assert runtime.configure().replicas == 1
 
 

@@ -88,6 +88,14 @@ def test_another_run_in_the_same_folder_is_refused(trained, command):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+def test_another_column_is_another_run(command, tiny_config, tmp_path):
+    rows = "document\tother\tlabel\n" + "".join("%d 꿀잼\t%d 노잼\t%d\n" % (i, i, i % 2) for i in range(20))
+    (tmp_path / "mine.tsv").write_text(rows, encoding="utf-8")
+    arguments = ["--train_file=mine.tsv", "--encoder=%s" % tiny_config, "--epochs=1", "--run_dir=run"]
+    assert command("train", *arguments, cwd=tmp_path).returncode == 0
+    assert "holds another run: found data=" in only_error(command("train", *arguments, "--text_column=other", cwd=tmp_path))
+
+
 def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
     """The wiring; tests of nsmc_bert.training kill at many moments."""
     folder, arguments, _ = trained
@@ -146,6 +154,7 @@ def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_c
         (["--sample", "--encoder=klue/bert-base"], r"error: klue/bert-base: .* not in the local cache .* cannot be reached"),
         (["--sample", "--encoder=config.json"], r"error: --encoder=config.json: found no such file"),
         (["--sample", "--seeds=1,x"], r"error: --seeds=1,x: expected distinct whole numbers"),
+        (["--sample", "--seeds=-1"], r"error: --seeds=-1: expected distinct whole numbers from 0"),
         (["--sample", "--strategy=multiworker"], r"error: --strategy=multiworker: found no TF_CONFIG"),
         (["--sample", "--epochs=-1"], r"error: flag --epochs=-1"),
     ],

@@ -107,6 +107,54 @@ def test_a_broken_checkpoint_is_named(make_model, tmp_path):
         run(make_model(), tmp_path / "run", training.Settings(epochs=1, token_budget=512))
 
 
+def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
+    """A kill can leave half a model folder; only a run's own left-overs go, and only in its own folder."""
+    training.claim(tmp_path / "run", {"seed": 1})
+    (tmp_path / "run" / ".model.part-12").mkdir()
+    (tmp_path / "run" / ".model.part-12" / "config.json").write_text("{")
+    (tmp_path / "run" / "checkpoint.safetensors.part-12").write_text("")
+    (tmp_path / "run" / "thesis.part-1.doc").write_text("x")
+    training.claim(tmp_path / "run", {"seed": 1})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "thesis.part-1.doc"]
+    (tmp_path / "mine").mkdir()
+    for name in ("thesis.part-1.doc", "best.safetensors.part-3"):
+        (tmp_path / "mine" / name).write_text("x")
+    with pytest.raises(UserError, match="files that are no run's"):
+        training.claim(tmp_path / "mine", {})
+    assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_a_file_where_the_run_should_be(tmp_path):
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(UserError, match="run: found a file, expected a folder"):
+        training.claim(tmp_path / "run", {})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(make_model, tmp_path):
+    model = make_model()
+    model.classifier.kernel.assign(np.full(model.classifier.kernel.shape, np.nan))
+    with pytest.raises(UserError, match="the loss is nan after step .* lower --learning_rate, 0.01"):
+        run(model, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_float16_goes_on_with_its_loss_scale(make_model, tmp_path):
+    model = make_model(precision="mixed_float16", initializer_range=0.1)
+    run(model, tmp_path / "run")
+    assert model.optimizer.dynamic_counter > 0
+    expected = [float(model.optimizer.loss_scale), int(model.optimizer.dynamic_counter)]
+    again = make_model(seed=1, precision="mixed_float16")
+    run(again, tmp_path / "run")
+    assert [float(again.optimizer.loss_scale), int(again.optimizer.dynamic_counter)] == expected
+
+
+def test_missing_best_weights_are_not_passed_over(make_model, tmp_path):
+    run(make_model(), tmp_path / "run")
+    (tmp_path / "run" / "best.safetensors").unlink()
+    with pytest.raises(UserError, match="best.safetensors: missing"):
+        run(make_model(), tmp_path / "run")
+
+
 KILLED = """
 import sys
 sys.path.insert(0, {root!r})
