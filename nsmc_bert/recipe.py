@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import batching, checkpoints, corpus, metrics, runtime, tokenizers
+from nsmc_bert import batching, checkpoints, corpus, metrics, perturbation, runtime, tokenizers
 from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 
@@ -132,20 +132,10 @@ def fine_tune(
     for seed in seeds:
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
-        identity = {
-            "data": _checksum(data.train),
-            "test": _checksum(data.test) if data.test else None,
-            "validation": [validation, split_seed],
-            "encoder": source.fingerprint,
-            "tokenizer": source.tokenizer.fingerprint,
-            "max_length": max_length,
-            "dropout": dropout,
-            "precision": devices.precision,
-            "xla": devices.xla,
-            "fused": devices.fused,
-            "replicas": devices.replicas,
-            **dataclasses.asdict(chosen),
-        }
+        identity = _identity(
+            devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
+            validation=[validation, split_seed], max_length=max_length, dropout=dropout,
+        )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():
             training.claim(folder, identity)
@@ -281,21 +271,10 @@ def pretrain(
     )
     chosen = training.Settings(patience=settings["epochs"], **settings)
     log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
-    identity = {
-        "texts": checksum,
-        "validation": validation,
-        "ratings": None if ratings is None else hashlib.sha1(ratings).hexdigest(),
-        "rating_weight": rating_weight,
-        "encoder": source.fingerprint,
-        "tokenizer": source.tokenizer.fingerprint,
-        "max_length": max_length,
-        "dropout": dropout,
-        "precision": devices.precision,
-        "xla": devices.xla,
-        "fused": devices.fused,
-        "replicas": devices.replicas,
-        **dataclasses.asdict(chosen),
-    }
+    identity = _identity(
+        devices, source, chosen, texts=checksum, validation=validation, rating_weight=rating_weight, max_length=max_length,
+        ratings=None if ratings is None else hashlib.sha1(ratings).hexdigest(), dropout=dropout,
+    )  # fmt: skip
     finished = run_dir / "encoder" / "training.json"
     if finished.exists():
         training.claim(run_dir, identity)
@@ -317,7 +296,7 @@ def pretrain(
         "parameters": bert.count_params(),
         "max_length": max_length,
         "data": {"texts": len(train_set[0]), "validation": validation, "tokens": int(train_set[0].lengths.sum()),
-                 "texts_sha1": identity["texts"], "ratings": ratings is not None},
+                 "texts_sha1": checksum, "ratings": ratings is not None},
         "settings": dataclasses.asdict(chosen) | {"dropout": dropout, "rating_weight": rating_weight, "precision": devices.precision},
         "steps": record["steps"],
         "history": record["history"],
@@ -330,6 +309,20 @@ def pretrain(
         bert.config.attention_probs_dropout_prob = source.config.attention_probs_dropout_prob
         model.save(run_dir / "encoder", training=result, card=encoder_card(result))
     return {**result, "folder": str(run_dir / "encoder")}
+
+
+def _identity(devices, source, settings, **rest):
+    """All that decides a run's result: a run is resumed with the same of it or not at all."""
+    return {
+        "encoder": source.fingerprint,
+        "tokenizer": source.tokenizer.fingerprint,
+        "precision": devices.precision,
+        "xla": devices.xla,
+        "fused": devices.fused,
+        "replicas": devices.replicas,
+        **dataclasses.asdict(settings),
+        **rest,
+    }
 
 
 def _circumstances(devices, command):
@@ -431,17 +424,18 @@ class Source:
 _configure = runtime.configure  # fine_tune has an argument of the module's name
 
 
-def evaluate(model, data, errors=0):
-    """A model's figures on data.test, whole and without the texts that stand in data.train.
+def evaluate(model, data, errors=0, perturb=()):
+    """A model's figures on data.test, whole, without the texts that stand in data.train, and perturbed.
 
     Args:
         model: a SentimentClassifier.
         data: Data with test reviews.
         errors: how many of the most confident errors to add.
+        perturb: names in perturbation.PERTURBATIONS.
 
     Returns:
         {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None, "errors":
-        [{text, label, said, confidence}]}.
+        [{text, label, said, confidence}]}, and "test_NAME": metrics.report for each name in `perturb`.
 
     Raises:
         UserError: there are no test reviews.
@@ -463,6 +457,12 @@ def evaluate(model, data, errors=0):
             }
             for i in wrong
         ],
+        **{
+            "test_" + name: metrics.report(
+                model.predict_encoded(model.encode(perturbation.PERTURBATIONS[name](data.test.texts))), data.test.labels
+            )
+            for name in perturb
+        },
     }
 
 

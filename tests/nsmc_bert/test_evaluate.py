@@ -6,24 +6,30 @@ import re
 import numpy as np
 import pytest
 
-from nsmc_bert import corpus, metrics
+from nsmc_bert import corpus, metrics, perturbation
 
 
 def test_figures_and_errors(trained, command, tmp_path):
     folder = trained[0] / "model"
-    result = command("evaluate", "--sample", "--model=%s" % folder, "--json=out/figures.json", "--errors=3", cwd=tmp_path)
+    result = command("evaluate", "--sample", "--model=%s" % folder, "--json=out/figures.json", "--errors=3", "--perturb=spaces,typo",
+                     cwd=tmp_path)  # fmt: skip
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
     import nsmc_bert
 
     _, test = corpus.sample()
     with pytest.warns(UserWarning, match="1 of 224 texts are longer"):
-        probabilities = nsmc_bert.load(folder).predict(test.texts)
+        model = nsmc_bert.load(folder)
+        probabilities = model.predict(test.texts)
     expected = metrics.report(probabilities, test.labels)
     assert figures["test"]["confusion"] == expected["confusion"]
     assert figures["test"]["ece"] == pytest.approx(expected["ece"], abs=1e-6)
     assert figures["test"] == figures["test_unseen"]  # no text of the sample is in both parts
     assert figures["test_sha1"] == test.sha1
+    for name, change in perturbation.PERTURBATIONS.items():
+        with pytest.warns(UserWarning, match="texts are longer"):
+            changed = model.predict(change(test.texts))
+        assert figures["test_" + name]["confusion"] == metrics.report(changed, test.labels)["confusion"]
     wrong = metrics.confident_errors(probabilities, test.labels, 3)
     assert [error["text"] for error in figures["errors"]] == [test.texts[i] for i in wrong]
     assert result.stdout.startswith("test: 224 reviews\n  accuracy %.2f %%" % (100 * expected["accuracy"]))
@@ -45,6 +51,11 @@ def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert (figures["test"]["n"], figures["test_unseen"]["n"]) == (274, 224), result.stderr
     assert np.sum(figures["test_unseen"]["confusion"]) == 224
+
+
+def test_an_unknown_perturbation(command):
+    result = command("evaluate", "--sample", "--perturb=spaces,caps")
+    assert (result.returncode, result.stderr) == (1, "error: --perturb=spaces,caps: expected some of spaces, typo\n")
 
 
 def test_a_test_file_alone_is_enough(trained, command, tmp_path):

@@ -1,0 +1,64 @@
+"""How people really type: without spaces, and with a slip of the finger on one jamo."""
+
+import numpy as np
+
+INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
+FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+KEYS = ("ㅂㅈㄷㄱㅅ", "ㅁㄴㅇㄹㅎ", "ㅋㅌㅊㅍ", "ㅛㅕㅑㅐㅔ", "ㅗㅓㅏㅣ", "ㅠㅜㅡ")  # rows of the Korean keyboard, either hand
+SHIFTED = dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "ㅂㅈㄷㄱㅅㅐㅔ"))
+FIRST, LAST = 0xAC00, 0xD7A3  # the Hangul syllables of Unicode
+
+
+def without_spaces(texts, seed=0):
+    """The texts with all white space taken out."""
+    return ["".join(text.split()) for text in texts]
+
+
+def with_typo(texts, seed=0):
+    """The texts with one jamo each mistyped: the key beside it was hit, shift was forgotten, or a final was left out.
+
+    Args:
+        texts: sequence of str; one without Hangul syllables stays as it is.
+        seed: of the places and the slips; a text's slip depends on nothing but the seed and its place in the sequence.
+
+    Returns:
+        list of str.
+
+    Example:
+        >>> with_typo(["재미있다"], seed=0)
+        ['재미있더']
+    """
+    return [_mistype(text, np.random.Generator(np.random.PCG64([seed, i]))) for i, text in enumerate(texts)]
+
+
+PERTURBATIONS = {"spaces": without_spaces, "typo": with_typo}
+
+
+def _mistype(text, random):
+    places = [i for i, character in enumerate(text) if FIRST <= ord(character) <= LAST]
+    if not places:
+        return text
+    place = places[random.integers(len(places))]
+    slips = _slips(text[place])
+    return text[:place] + slips[random.integers(len(slips))] + text[place + 1 :]
+
+
+def _slips(syllable):
+    """Every syllable that one slip makes of this one."""
+    rest, final = divmod(ord(syllable) - FIRST, len(FINALS))
+    initial, vowel = divmod(rest, len(VOWELS))
+    made = [(INITIALS.find(key), vowel, final) for key in _beside(INITIALS[initial])]
+    made += [(initial, VOWELS.find(key), final) for key in _beside(VOWELS[vowel])]
+    if final:
+        made += [(initial, vowel, FINALS.find(key)) for key in (" ", *_beside(FINALS[final]))]
+    return [chr(FIRST + (i * len(VOWELS) + v) * len(FINALS) + f) for i, v, f in made if min(i, v, f) >= 0]
+
+
+def _beside(jamo):
+    """The keys beside a jamo's, and its own where it wants shift."""
+    key = SHIFTED.get(jamo, jamo)
+    row = next((row for row in KEYS if key in row), "")
+    at = row.find(key)
+    around = [row[i] for i in (at - 1, at + 1) if row and 0 <= i < len(row)]
+    return around + ([key] if key != jamo else [])
