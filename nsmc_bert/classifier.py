@@ -57,6 +57,7 @@ class SentimentClassifier(keras.Model):
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed),
         )
         self.classifier.build((None, bert.config.hidden_size))
+        self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.built = True  # every variable exists: nothing waits for a first batch
         # === Config ===
         if not 3 <= max_length <= bert.config.max_position_embeddings:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from nsmc_bert.errors import Located, UserError
 
@@ -54,6 +54,8 @@ def say(*words):
 
 
 def _guarded(main):
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every collective operation
     # a review can hold what the terminal's encoding cannot say
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr.reconfigure(errors="backslashreplace")

@@ -60,6 +60,7 @@ class MaskedLanguageModel(keras.Model):
         if ratings:
             self.rating = keras.layers.Dense(ratings, kernel_initializer=initializer, dtype="float32", name="rating")
             self.rating.build((None, config.hidden_size))
+        self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.built = True
         # === Config ===
         self.tokenizer, self.max_length, self.seed, self.fused = tokenizer, max_length, seed, fused

@@ -212,11 +212,9 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(tmp_path):
 def test_mirrored_on_two_devices_equals_one(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(DISTRIBUTED)
-    results = []
     for strategy in ("one", "mirrored"):
         subprocess.run([sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment())
-        results.append(np.load(tmp_path / strategy / "weights.npy"))
-    np.testing.assert_allclose(*results, atol=2e-4)
+    assert_same_run(tmp_path / "mirrored", tmp_path / "one")
 
 
 def test_two_workers_equal_one(tmp_path):
@@ -233,9 +231,35 @@ def test_two_workers_equal_one(tmp_path):
     one = subprocess.run([sys.executable, str(program), "one", str(tmp_path / "one")], env=environment(), check=True)
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     assert one.returncode == 0
-    np.testing.assert_allclose(
-        np.load(tmp_path / "multiworker" / "weights.npy"), np.load(tmp_path / "one" / "weights.npy"), atol=2e-4
-    )
+    assert_same_run(tmp_path / "multiworker", tmp_path / "one")
+
+
+def assert_same_run(one, other):
+    np.testing.assert_allclose(np.load(one / "weights.npy"), np.load(other / "weights.npy"), atol=2e-4)
+    # a row of padding, which makes 101 reviews two equal shares, counts in the means that are shown
+    np.testing.assert_allclose(np.load(one / "figures.npy"), np.load(other / "figures.npy"), atol=0.01)
+
+
+def test_replicas_take_the_step_that_one_device_takes(tmp_path):
+    """Plain gradient descent, which, unlike Adam, shows the scale of the gradients."""
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED.partition("data = (")[0] + GRADIENT_DESCENT)
+    for strategy in ("one", "mirrored"):
+        (tmp_path / strategy).mkdir()
+        subprocess.run([sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment())
+    one, other = (np.load(tmp_path / strategy / "moved.npy") for strategy in ("one", "mirrored"))
+    assert np.abs(one).max() > 1e-3
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+GRADIENT_DESCENT = """
+with devices.strategy.scope():
+    model.compile(tf.keras.optimizers.SGD(0.1))
+before = model.classifier.kernel.numpy()
+encoded = model.encode(texts)
+model.fit_batches(encoded, labels, model.plan(encoded, token_budget=128, seed=0), 0, 1)
+np.save(folder / "moved.npy", model.classifier.kernel.numpy() - before)
+"""
 
 
 DISTRIBUTED = """
@@ -265,9 +289,10 @@ with devices.strategy.scope():
 texts, labels = reviews(101)
 data = (model.encode(texts), labels)
 settings = training.Settings(epochs=2, token_budget=128, learning_rate=0.002)
-training.train(model, data, data, settings, folder, identity={}, chief=devices.chief)
+record = training.train(model, data, data, settings, folder, identity={}, chief=devices.chief)
 if devices.chief:
     np.save(folder / "weights.npy", np.concatenate([w.numpy().ravel() for w in model.weights]))
+    np.save(folder / "figures.npy", [[epoch["loss"], epoch["accuracy"]] for epoch in record["history"]])
 """
 
 
