@@ -182,6 +182,7 @@ def fine_tune(
         }  # fmt: skip
         final.save(folder / "model", training=result, card=model_card(result))
         results.append({**result, "folder": str(folder / "model")})
+    devices.leave()
     return results
 
 
@@ -308,6 +309,7 @@ def pretrain(
         bert.config.hidden_dropout_prob = source.config.hidden_dropout_prob
         bert.config.attention_probs_dropout_prob = source.config.attention_probs_dropout_prob
         model.save(run_dir / "encoder", training=result, card=encoder_card(result))
+    devices.leave()
     return {**result, "folder": str(run_dir / "encoder")}
 
 

@@ -8,6 +8,7 @@
 import dataclasses
 import json
 import os
+import time
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
@@ -48,6 +49,21 @@ class Runtime:
             return True
         jobs = resolver.cluster_spec().jobs
         return (resolver.task_type, resolver.task_id) == ("chief" if "chief" in jobs else "worker", 0)
+
+
+    def leave(self):
+        """Waits until every worker has come here; the chief, to whom the others are connected, goes last.
+
+        A worker whose chief is gone before it aborts.
+        """
+        if self.strategy.cluster_resolver is None or self.replicas == 1:
+            return
+        import tensorflow as tf
+
+        one = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
+        one()
+        if self.chief:
+            time.sleep(2)
 
 
 def configure(precision="auto", xla="auto", strategy="auto"):

@@ -293,6 +293,7 @@ record = training.train(model, data, data, settings, folder, identity={}, chief=
 if devices.chief:
     np.save(folder / "weights.npy", np.concatenate([w.numpy().ravel() for w in model.weights]))
     np.save(folder / "figures.npy", [[epoch["loss"], epoch["accuracy"]] for epoch in record["history"]])
+devices.leave()
 """
 
 
