@@ -53,7 +53,7 @@ $(VENV)/.made-$(NAME):
 
 # $(call install,EXTRAS,STAMPS)
 define install
-	@echo "Installing into $(VENV), once: the first time downloads about 700 MB, fills 2.4 GB and takes some minutes."
+	@echo "Installing into $(VENV), once: the first time fills 2.4 GB and takes some minutes."
 	@$(IN_VENV) -m pip install --quiet --constraint constraints.txt --editable '.$(1)'
 	@touch $(2)
 endef

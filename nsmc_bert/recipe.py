@@ -126,7 +126,8 @@ def fine_tune(
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
         "%d epochs of %d steps"
-        % (len(train_rows), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens, everything.truncated.sum(), max_length, epochs, len(plan))
+        % (len(train_rows), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens,
+           everything.truncated.sum(), max_length, epochs, len(plan))
     )  # fmt: skip
     results, run_dir = [], Path(run_dir) if run_dir else RUNS / data.folder
     for seed in seeds:
