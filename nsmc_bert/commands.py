@@ -186,6 +186,19 @@ def data_flags():
     )
 
 
+def define_optimizer_flags(learning_rate, advice, *, warmup):
+    """The flags of AdamW and its schedule; train and pretrain share them, with defaults of their own."""
+    flags.DEFINE_float("learning_rate", learning_rate, "Peak of AdamW's learning rate. %s." % advice, lower_bound=0.0)
+    flags.DEFINE_float("warmup", warmup, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
+    flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
+    flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+
+
+def optimizer_flags():
+    """Their values, as fields of training.Settings."""
+    return {name: flags.FLAGS[name].value for name in ("learning_rate", "warmup", "weight_decay", "clip_norm")}
+
+
 def define_runtime_flags():
     """The flags that say what a command computes on; train and pretrain share them."""
     flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.")

@@ -18,10 +18,7 @@ flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure per
 flags.DEFINE_integer("max_length", 128, "Pieces of a text that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
 flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
 flags.DEFINE_integer("token_budget", 4096, "Tokens a batch, padding included, over all devices.", lower_bound=8)
-flags.DEFINE_float("learning_rate", 1e-3, "Peak of AdamW's learning rate. 1e-3 suits small encoders and random weights, 5e-5 a pretrained base.", lower_bound=0.0)
-flags.DEFINE_float("warmup", 0.05, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
-flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+commands.define_optimizer_flags(1e-3, "1e-3 suits small encoders and random weights, 5e-5 a pretrained base", warmup=0.05)
 flags.DEFINE_float("dropout", 0.0, "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few times needs none.", lower_bound=0.0, upper_bound=0.9)
 flags.DEFINE_integer("seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0)
 flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
@@ -46,10 +43,7 @@ def main():
         settings=dict(
             epochs=FLAGS.epochs,
             token_budget=FLAGS.token_budget,
-            learning_rate=FLAGS.learning_rate,
-            warmup=FLAGS.warmup,
-            weight_decay=FLAGS.weight_decay,
-            clip_norm=FLAGS.clip_norm,
+            **commands.optimizer_flags(),
             seed=FLAGS.seed,
         ),
         runtime=commands.runtime_flags(),

@@ -14,10 +14,7 @@ flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the s
 flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
 flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: three, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3072, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
-flags.DEFINE_float("learning_rate", 5e-4, "Peak of AdamW's learning rate. 5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base.", lower_bound=0.0)
-flags.DEFINE_float("warmup", 0.1, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
-flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+commands.define_optimizer_flags(5e-4, "5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base", warmup=0.1)
 flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
 flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
 flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
@@ -43,10 +40,7 @@ def main():
         epochs=FLAGS.epochs,
         settings=dict(
             token_budget=FLAGS.token_budget,
-            learning_rate=FLAGS.learning_rate,
-            warmup=FLAGS.warmup,
-            weight_decay=FLAGS.weight_decay,
-            clip_norm=FLAGS.clip_norm,
+            **commands.optimizer_flags(),
             patience=FLAGS.patience,
         ),
         runtime=commands.runtime_flags(),
