@@ -1,7 +1,7 @@
 """Fine-tune BERT on Korean movie reviews and classify text.
 
     >>> import nsmc_bert
-    >>> model = nsmc_bert.load("models/nsmc")           # a folder that training wrote
+    >>> model = nsmc_bert.load()                        # the classifier that ships, or a folder that training wrote
     >>> model.predict("이 영화 엄청 재미있네요")          # float32 [[p_negative, p_positive]]
 
 TFBertModel belongs to Keras 2, which TensorFlow calls legacy: this package selects it, and therefore has to be

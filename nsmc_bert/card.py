@@ -5,14 +5,18 @@ def model_card(training):
     """Markdown for README.md of a model folder.
 
     Args:
-        training: what goes into training.json: keys `data`, `encoder`, `parameters`, `settings`, `seed`, `validation`,
-            `test` (or None), `test_unseen` (or None), `hardware`, `seconds`, `versions`, `command`.
+        training: what goes into training.json: keys `data`, `encoder`, `parameters`, `settings`, `seed`, `temperature`,
+            `validation`, `test` (or None), `test_unseen` (or None), perhaps `test_spaces` and `test_typo`, `hardware`, `seconds`, `versions`, `command`.
 
     Returns:
         The card, with the front matter that model hubs read.
     """
     data, settings = training["data"], training["settings"]
-    rows = [("validation", training["validation"]), ("test", training["test"]), ("test, text not in train", training["test_unseen"])]
+    names = {
+        "validation": "validation", "test": "test", "test_unseen": "test, text not in train", "test_spaces": "test, all spaces taken out",
+        "test_typo": "test, one jamo mistyped in each",
+    }  # fmt: skip
+    rows = [(name, training.get(part)) for part, name in names.items()]
     table = "\n".join(
         "| %s | %s | %.2f (%.2f to %.2f) | %.2f | %.3f |"
         % (name, f"{r['n']:,}", 100 * r["accuracy"], *(100 * x for x in r["accuracy_interval95"]), 100 * r["macro_f1"], r["ece"])
@@ -46,8 +50,9 @@ pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네�
 |---|---|---|---|---|
 {table}
 
-The epoch was chosen on the validation reviews, which were cut from the training file; the test reviews were read once, at
-the end.
+The epoch was chosen on the validation reviews, which were cut from the training file, and so was the temperature, {temperature:.3f},
+that the logits were divided by to make confidence honest (it is in the head's weights). The test reviews were read once, at the
+end.
 
 ## Training
 
@@ -68,6 +73,7 @@ irony is often missed. Other languages, other subjects and longer texts are outs
         parameters=training["parameters"],
         max_length=training["max_length"],
         table=table,
+        temperature=training["temperature"],
         data_name=data["name"],
         train=data["train"],
         validation=data["validation"],

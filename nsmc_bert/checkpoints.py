@@ -251,7 +251,7 @@ def save_classifier(folder, *, kernel, bias, **rest):
     save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **rest)
 
 
-def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False):
+def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False, dtype="float32"):
     """Writes a Hugging Face folder: as a whole or not at all.
 
     Args:
@@ -265,6 +265,7 @@ def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_le
         max_length: positions that other tools cut text at.
         settings: what config.json says beside the encoder's own.
         replace: put it in place of a folder that this function wrote earlier.
+        dtype: of the weights in the file, float32 or float16; whoever loads them computes in float32.
 
     Raises:
         UserError: the folder exists and may not be replaced, or cannot be written.
@@ -282,7 +283,7 @@ def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_le
         "bert." + name: variable.numpy().T if _transposed(variable) else variable.numpy()
         for name, variable in parameters(bert).items()
     }
-    weights = {name: np.ascontiguousarray(value) for name, value in {**weights, **heads}.items()}
+    weights = {name: np.ascontiguousarray(value, dtype) for name, value in {**weights, **heads}.items()}
     with whole_folder(folder) as part:
         config.save_pretrained(part)
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})

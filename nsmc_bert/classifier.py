@@ -3,6 +3,7 @@
 import functools
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +15,8 @@ from nsmc_bert.errors import UserError, shorten
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
 
+BUNDLED = Path(__file__).parent / "bundled" / "classifier"
 LABELS = checkpoints.LABELS
-
 
 
 class SentimentClassifier(keras.Model):
@@ -278,7 +279,11 @@ class SentimentClassifier(keras.Model):
         """What the best epoch has most of."""
         return figures["accuracy"]
 
-    def save(self, filepath, overwrite=False, *, training=None, card=None, options=None):
+    def rescale(self, temperature):
+        """Divides the logits by a temperature, for good: in the head's weights, so that whoever opens the folder has it."""
+        self.classifier.set_weights([weight / temperature for weight in self.classifier.get_weights()])
+
+    def save(self, filepath, overwrite=False, *, training=None, card=None, dtype="float32", options=None):
         """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.
 
         Args:
@@ -286,6 +291,7 @@ class SentimentClassifier(keras.Model):
             overwrite: replace a folder that an earlier `save` wrote.
             training: a dict for training.json: what made the model and how good it is.
             card: the text of the model card, README.md.
+            dtype: of the weights in the file, float32 or float16.
             options: what keras.callbacks.ModelCheckpoint passes; not used.
 
         Raises:
@@ -301,14 +307,15 @@ class SentimentClassifier(keras.Model):
             card=card or "# A classifier of Korean reviews\n\nWritten by nsmc_bert; no training record was given.\n",
             max_length=self.max_length,
             replace=overwrite,
+            dtype=dtype,
         )
 
 
-def load(folder, precision="float32"):
+def load(folder=None, precision="float32"):
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
-        folder: the model folder, or the hub name of a BERT with a two-class head.
+        folder: the model folder, or the hub name of a BERT with a two-class head; None for the classifier that ships.
         precision: the Keras policy to predict or to go on training with.
 
     Returns:
@@ -317,7 +324,7 @@ def load(folder, precision="float32"):
     Raises:
         UserError: no such folder, a broken one, or an encoder without a classifier.
     """
-    loaded = checkpoints.load_encoder(folder)
+    loaded = checkpoints.load_encoder(BUNDLED if folder is None else folder)
     if loaded.classifier is None:
         raise UserError(
             "%s: found an encoder without a two-class classifier, expected a model that was fine-tuned; to fine-tune it: "

@@ -11,6 +11,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from nsmc_bert.errors import Located, UserError
+from nsmc_bert.perturbation import PERTURBATIONS
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
@@ -184,6 +185,28 @@ def data_flags():
             skip_bad_rows=values.skip_bad_rows,
         ),
     )
+
+
+def define_perturb_flag():
+    """The flag that says how test reviews are perturbed; train and evaluate share it."""
+    flags.DEFINE_list("perturb", [], "Measure also with the test reviews changed as people type, separated by commas: spaces, all white space taken out; typo, one jamo of each review mistyped.")
+
+
+def perturbations():
+    """Its value.
+
+    Raises:
+        UserError: it has a name that is none of perturbation.PERTURBATIONS.
+    """
+    names = flags.FLAGS["perturb"].value
+    if set(names) - set(PERTURBATIONS):
+        raise UserError("--perturb=%s: expected some of %s" % (",".join(names), ", ".join(PERTURBATIONS)))
+    return names
+
+
+def define_weights_flag():
+    """The flag that says how weights are saved; train and pretrain share it."""
+    flags.DEFINE_enum("weights", "float32", ["float32", "float16"], "Number format of the weights in the file; float16 halves it, and moves probabilities by about 0.001. Computing is in float32 all the same.")
 
 
 def define_optimizer_flags(learning_rate, advice, *, warmup):

@@ -24,8 +24,10 @@ WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compilin
 ROWS = 512  # what compiled pieces see is padded to a multiple of this, so that batches of many lengths share one shape
 
 
-def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32", dropout=None, fused=None):
-    """Runs BERT and returns its last hidden states.
+def encode(
+    bert, input_ids, attention_mask, *, read=None, compute_dtype="float32", dropout=None, fused=None, all_layers=False
+):
+    """Runs BERT and returns its last hidden states, or those of every layer.
 
     Args:
         bert: a built TFBertModel with absolute positions.
@@ -36,9 +38,10 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
         dropout: a Dropout for training, or None for inference.
         fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes and the
             network is not tiny.
+        all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
-        compute_dtype [batch, positions or read, hidden].
+        compute_dtype [batch, positions or read, hidden]; with `all_layers` a list of them, num_hidden_layers + 1.
     """
     config = bert.config
     hidden, heads = config.hidden_size, config.num_attention_heads
@@ -57,7 +60,7 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
     x = _resize(x, tokens, rows, block.fused)
     x = tf.cast(block.drop(block.norm(x, embeddings.LayerNorm), config.hidden_dropout_prob), block.dtype)
 
-    layers = bert.bert.encoder.layer
+    layers, states = bert.bert.encoder.layer, [x]
     for layer in layers:
         attention = layer.attention.self_attention
         projections = [attention.query, attention.key, attention.value]
@@ -85,7 +88,9 @@ def encode(bert, input_ids, attention_mask, *, read=None, compute_dtype="float32
         context = _resize(context, tokens, rows, block.fused)
         x = block.add_norm(context, layer.attention.dense_output, x)
         x = block.add_norm(block.activate(block.project(x, [layer.intermediate.dense])), layer.bert_output, x)
-    return tf.reshape(_resize(x, rows, tokens, block.fused), [batch, -1, hidden])
+        states.append(x)
+    states = [tf.reshape(_resize(x, rows, tokens, block.fused), [batch, -1, hidden]) for x in (states if all_layers else [x])]
+    return states if all_layers else states[0]
 
 
 def _one_cpu():

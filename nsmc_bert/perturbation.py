@@ -35,6 +35,27 @@ def with_typo(texts, seed=0):
 PERTURBATIONS = {"spaces": without_spaces, "typo": with_typo}
 
 
+def augment(texts, share, seed, epoch):
+    """The texts of one pass over them, of which a share is perturbed: each of PERTURBATIONS changes an equal part of it.
+
+    Args:
+        texts: sequence of str.
+        share: from 0 to 1, the probability that a text is changed.
+        seed, epoch: another choice of texts and of slips for each.
+
+    Returns:
+        list of str.
+    """
+    random = np.random.Generator(np.random.PCG64([seed, epoch]))
+    fate = random.uniform(size=len(texts)) * len(PERTURBATIONS) / max(share, 1e-9)
+    slips, texts = int(random.integers(1 << 31)), list(texts)
+    for i, perturb in enumerate(PERTURBATIONS.values()):
+        rows = np.flatnonzero((fate >= i) & (fate < i + 1))
+        for row, text in zip(rows, perturb([texts[row] for row in rows], slips)):
+            texts[row] = text
+    return texts
+
+
 def _mistype(text, random):
     places = [i for i, character in enumerate(text) if FIRST <= ord(character) <= LAST]
     if not places:

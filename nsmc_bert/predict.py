@@ -10,7 +10,7 @@ from nsmc_bert import commands, corpus, recipe
 from nsmc_bert.commands import say
 from nsmc_bert.errors import UserError
 
-flags.DEFINE_string("model", "", "Model folder. Default: what `make train` left in runs/nsmc, runs/reviews or runs/sample.")
+flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
 flags.DEFINE_string("input", "", "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input.")
 flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
@@ -24,7 +24,7 @@ WORDS = {"negative": "부정", "positive": "긍정"}
 
 def main():
     chunks = _chunks(_reviews())
-    folder = FLAGS.model or recipe.default_model()
+    folder = FLAGS.model or recipe.CLASSIFIER
     first = next(chunks, None)
     if FLAGS.output != "text":
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")

@@ -11,7 +11,7 @@ flags.DEFINE_string("rating_column", "", "Name of a column of star ratings, whol
 flags.DEFINE_float("rating_weight", 1.0, "What the loss of the rating counts beside the loss of the hidden pieces.", lower_bound=0.0)
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. The texts of its test reviews, and of the training reviews that fine-tuning validates on, are left out.")
 flags.DEFINE_string("run_dir", "runs/pretrained", "Folder of the run: its state, its logs, and the encoder in the end. The same command run again goes on from there.")
-flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
+flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: random weights in the shape of the encoder that ships, 4 layers of 256.")
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.")
 flags.DEFINE_integer("vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0)
 flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure perplexity on.", lower_bound=1)
@@ -20,8 +20,10 @@ flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
 flags.DEFINE_integer("token_budget", 4096, "Tokens a batch, padding included, over all devices.", lower_bound=8)
 commands.define_optimizer_flags(1e-3, "1e-3 suits small encoders and random weights, 5e-5 a pretrained base", warmup=0.05)
 flags.DEFINE_float("dropout", 0.0, "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few times needs none.", lower_bound=0.0, upper_bound=0.9)
+flags.DEFINE_float("masked_share", 0.15, "Share of a text's pieces that are hidden, in whole words.", lower_bound=0.01, upper_bound=0.9)
 flags.DEFINE_integer("seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0)
 flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+commands.define_weights_flag()
 commands.define_runtime_flags()
 FLAGS = flags.FLAGS
 
@@ -39,6 +41,7 @@ def main():
         validation=FLAGS.validation,
         max_length=FLAGS.max_length,
         dropout=FLAGS.dropout,
+        masked_share=FLAGS.masked_share,
         rating_weight=FLAGS.rating_weight,
         settings=dict(
             epochs=FLAGS.epochs,
@@ -46,6 +49,7 @@ def main():
             **commands.optimizer_flags(),
             seed=FLAGS.seed,
         ),
+        dtype=FLAGS.weights,
         runtime=commands.runtime_flags(),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,

@@ -1,7 +1,7 @@
 """Masked language modelling: BERT learns from text alone, and from star ratings where there are any.
 
-Of each text 15 % of the pieces, in whole words, are hidden, and the encoder says what they were (Devlin et al. 2019, section 3.1;
-whole words after Google's later release). The last layer and the output over the vocabulary are computed at
+Of each text a share of the pieces, 15 % unless told otherwise, is hidden in whole words, and the encoder says what they were
+(Devlin et al. 2019, section 3.1; whole words after Google's later release). The last layer and the output over the vocabulary are computed at
 the hidden places only.
 """
 
@@ -27,6 +27,7 @@ class MaskedLanguageModel(keras.Model):
         tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
         ratings: classes of the rating, or 0 for none.
         rating_weight: what the rating's loss counts beside the masked pieces'.
+        masked_share: of a text's pieces, those to hide.
         max_length: positions a text may take.
         seed: decides what is hidden, dropout, and the first weights of the outputs.
         precision: the Keras policy of the matrix products.
@@ -39,8 +40,8 @@ class MaskedLanguageModel(keras.Model):
     """
 
     def __init__(
-        self, bert, tokenizer, *, ratings=0, rating_weight=1.0, max_length=128, seed=0, precision="float32", predictions=None,
-        fused=None,
+        self, bert, tokenizer, *, ratings=0, rating_weight=1.0, masked_share=MASKED_SHARE, max_length=128, seed=0,
+        precision="float32", predictions=None, fused=None,
     ):  # fmt: skip
         super().__init__(name="masked_language_model", dtype=keras.mixed_precision.Policy(precision))
         if tokenizer.mask_id is None:
@@ -64,7 +65,7 @@ class MaskedLanguageModel(keras.Model):
         self.built = True
         # === Config ===
         self.tokenizer, self.max_length, self.seed, self.fused = tokenizer, max_length, seed, fused
-        self.rating_weight = rating_weight
+        self.rating_weight, self.masked_share = rating_weight, masked_share
         # Keras names a single output's figures without it
         self.shown = ("loss", "pieces_accuracy", "rating_accuracy") if ratings else ("loss", "accuracy")
         for name, value in (predictions or {}).items():
@@ -120,7 +121,7 @@ class MaskedLanguageModel(keras.Model):
                 encoded, plan, pad_id=self.tokenizer.pad_id, labels=ratings, start=start, stop=stop, replicas=replicas,
                 shares=shares,
             )  # fmt: skip
-            hide = Hide(self.tokenizer, [self.seed, plan.epoch * replicas + shares[0]])
+            hide = Hide(self.tokenizer, [self.seed, plan.epoch * replicas + shares[0]], self.masked_share)
             first = start * len(shares)
             return data.enumerate(first).map(
                 lambda number, batch: self._targets(hide(number, batch[0]), batch[1], batch[2]), num_parallel_calls=2,
@@ -171,12 +172,12 @@ class MaskedLanguageModel(keras.Model):
         """What the best epoch has most of."""
         return -math.log(figures["perplexity"]) - self.rating_weight * figures.get("rating_loss", 0.0)
 
-    def save(self, filepath, *, training, card, overwrite=False):
+    def save(self, filepath, *, training, card, overwrite=False, dtype="float32"):
         """Writes a Hugging Face folder that transformers opens as BertForMaskedLM."""
         heads = {"cls.predictions." + name: value for name, value in self._head().items()}
         checkpoints.save(
             filepath, architecture="BertForMaskedLM", bert=self.bert, heads=heads, tokenizer=self.tokenizer, training=training,
-            card=card, max_length=self.max_length, replace=overwrite,
+            card=card, max_length=self.max_length, replace=overwrite, dtype=dtype,
         )  # fmt: skip
 
     def _head(self):
@@ -208,20 +209,21 @@ class Hide:
     """Hides pieces of a batch, in whole words, as a function of (seeds, the batch's number).
 
     A word begins at a piece with SentencePiece's ▁, or without WordPiece's ##. Words are taken in random order until a share
-    MASKED_SHARE of the text's pieces is reached. Of the pieces taken 80 % become [MASK], 10 % another piece, 10 % stay.
+    of the text's pieces is reached. Of the pieces taken 80 % become [MASK], 10 % another piece, 10 % stay.
 
     Args:
         tokenizer: a tokenizers.Tokenizer.
         seeds: two ints.
+        share: of a text's pieces, those to hide.
     """
 
-    def __init__(self, tokenizer, seeds):
+    def __init__(self, tokenizer, seeds, share=MASKED_SHARE):
         self._mask_id = tokenizer.mask_id
         special = {tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id, tokenizer.unk_id}
         self._normal = np.array([i for i in range(tokenizer.vocab_size) if i not in special], np.int32)
         self._hideable = np.isin(np.arange(tokenizer.vocab_size), list(special - {tokenizer.unk_id}), invert=True)
         self._begins = tokenizer.word_beginnings()
-        self._seeds = seeds
+        self._seeds, self._share = seeds, share
 
     def __call__(self, number, features):
         """Hides pieces of one batch.
@@ -245,8 +247,8 @@ class Hide:
         key = tf.where(hideable, tf.gather(draws[:, :, 0], word, batch_dims=1), 2.0)
         # a word is taken whole if what is wanted is not reached by the words before it
         before = tf.reduce_sum(tf.cast(key[:, None, :] < key[:, :, None], tf.int32), 2)
-        wanted = tf.maximum(tf.cast(tf.round(MASKED_SHARE * tf.cast(pieces, tf.float32)), tf.int32), tf.minimum(pieces, 1))
-        read = tf.minimum(tf.cast(tf.math.ceil(MASKED_SHARE * tf.cast(shape[1], tf.float32)), tf.int32) + SPARE, shape[1])
+        wanted = tf.maximum(tf.cast(tf.round(self._share * tf.cast(pieces, tf.float32)), tf.int32), tf.minimum(pieces, 1))
+        read = tf.minimum(tf.cast(tf.math.ceil(self._share * tf.cast(shape[1], tf.float32)), tf.int32) + SPARE, shape[1])
         order = tf.argsort(key, 1, stable=True)[:, :read]
         taken = tf.gather(tf.logical_and(before < wanted, hideable), order, batch_dims=1)
         targets = tf.gather(ids, order, batch_dims=1)

@@ -17,11 +17,19 @@ from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
+ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
+CONFIG = ENCODER / "config.json"  # its shape alone, for random weights
 
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 RUNS = Path("runs")
-DEFAULT_MODELS = tuple(RUNS / run / "model" for run in ("nsmc", "reviews", "sample"))
+PARTS = {  # of a record, and what they are called
+    "validation": "validation",
+    "test": "test",
+    "test_unseen": "test that is unseen",
+    "test_spaces": "test without spaces",
+    "test_typo": "test with a typo each",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,24 +88,27 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
 
 
 def fine_tune(
-    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, epochs, settings, runtime,
-    checkpoint_seconds, log,
+    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, augment, epochs, settings, dtype,
+    perturb, runtime, checkpoint_seconds, log,
 ):  # fmt: skip
     """Trains, evaluates and saves a model for each seed.
 
     Args:
         data: Data.
         run_dir: the run's folder, or "" for one below RUNS that the data names; with several seeds each has a folder seed-N in it.
-        encoder: a folder, a hub name, a config.json, or "" for the bundled configuration.
+        encoder: a folder, a hub name, a config.json for random weights, or "" for the bundled encoder.
         tokenizer: a folder, or "" for the encoder's own.
         validation: the share of data.train that is held out.
         split_seed: the seed of that split.
         seeds: ints.
         max_length: positions a review may take.
         dropout: instead of the encoder's own, or None.
+        augment: the share of the training reviews that each pass perturbs: see perturbation.augment.
         epochs: at most, or 0 for a choice by the size of the data.
         settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the
             size of the data.
+        dtype: of the weights that are saved, float32 or float16.
+        perturb: names in perturbation.PERTURBATIONS, with which the test is read as well.
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
@@ -105,7 +116,7 @@ def fine_tune(
     Returns:
         A list of dicts, one a seed: what went into training.json, and `folder`, the model's.
     """
-    source = Source(encoder, tokenizer)
+    source = Source(encoder or ENCODER, tokenizer)
     devices = _configure(**runtime)
     from nsmc_bert import training
     from nsmc_bert.classifier import SentimentClassifier
@@ -135,7 +146,7 @@ def fine_tune(
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
         identity = _identity(
             devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
-            validation=[validation, split_seed], max_length=max_length, dropout=dropout,
+            validation=[validation, split_seed], max_length=max_length, dropout=dropout, augment=augment, dtype=dtype,
         )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():
@@ -151,8 +162,14 @@ def fine_tune(
                 bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision,
                 fused=None if devices.fused else False,
             )
+        passes = train_set[0]
+        if augment:
+            texts = [data.train.texts[row] for row in train_rows]
+            passes = [
+                source.tokenizer.encode(perturbation.augment(texts, augment, seed, epoch), max_length) for epoch in range(epochs)
+            ]
         record = training.train(
-            model, train_set, validation_set, chosen, folder, identity=identity, jit=devices.xla,
+            model, (passes, train_set[1]), validation_set, chosen, folder, identity=identity, jit=devices.xla,
             checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
         )  # fmt: skip
         for epoch in record["history"]:
@@ -162,26 +179,33 @@ def fine_tune(
             )
         if not devices.chief:
             continue
-        # figures are of what users load: the same weights, computed in float32
+        # figures are of what users load: the weights as they are saved, computed in float32, their confidence made honest
         final = SentimentClassifier(bert, source.tokenizer, max_length=max_length, seed=seed)
         final.classifier.set_weights(model.classifier.get_weights())
+        temperature = metrics.temperature(final.predict_encoded(validation_set[0]), validation_set[1])
+        final.rescale(temperature)
+        for variable in final.variables:
+            variable.assign(variable.numpy().astype(dtype))
         result = {
             "encoder": source.name,
             "parameters": final.count_params(),
             "max_length": max_length,
             "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows),
                      "train_sha1": data.train.sha1, "test_sha1": data.test.sha1 if data.test else None},
-            "settings": dataclasses.asdict(chosen) | {"dropout": dropout, "precision": devices.precision},
+            "settings": dataclasses.asdict(chosen) | {
+                "dropout": dropout, "augment": augment, "precision": devices.precision, "weights": dtype,
+            },
+            "temperature": temperature,
             "seed": seed,
             "steps": record["steps"],
             "best_epoch": record["best"]["epoch"],
             "history": record["history"],
             "validation": metrics.report(final.predict_encoded(validation_set[0]), validation_set[1]),
-            **(evaluate(final, data, errors=20) if data.test else {"test": None, "test_unseen": None, "errors": []}),
+            **(evaluate(final, data, errors=20, perturb=perturb) if data.test else {"test": None, "test_unseen": None, "errors": []}),
             "seconds": record["seconds"],
             **_circumstances(devices, "train"),
         }  # fmt: skip
-        final.save(folder / "model", training=result, card=model_card(result))
+        final.save(folder / "model", training=result, card=model_card(result), dtype=dtype)
         results.append({**result, "folder": str(folder / "model")})
     devices.leave()
     return results
@@ -225,8 +249,8 @@ def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
 
 
 def pretrain(
-    texts, ratings, *, run_dir, encoder, tokenizer, vocab_size, validation, max_length, dropout, rating_weight, settings, runtime,
-    checkpoint_seconds, log,
+    texts, ratings, *, run_dir, encoder, tokenizer, vocab_size, validation, max_length, dropout, masked_share, rating_weight, settings,
+    dtype, runtime, checkpoint_seconds, log,
 ):  # fmt: skip
     """Pretrains an encoder by masked language modelling, and by ratings where there are any, and saves it.
 
@@ -239,8 +263,10 @@ def pretrain(
         validation: texts that are held out.
         max_length: positions a text may take.
         dropout: while pretraining.
+        masked_share: of a text's pieces, those to hide.
         rating_weight: what the ratings' loss counts.
         settings: the fields of training.Settings other than patience.
+        dtype: of the weights that are saved, float32 or float16.
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
@@ -257,7 +283,7 @@ def pretrain(
         if not (tokenizer / "tokenizer_config.json").exists():
             log("learning a tokenizer of %d pieces, into %s" % (vocab_size, tokenizer))
             tokenizers.learn(texts, vocab_size, tokenizer, max_length)
-    source = Source(encoder, str(tokenizer))
+    source = Source(encoder or CONFIG, str(tokenizer))
     devices = _configure(**runtime)
     from nsmc_bert import training
     from nsmc_bert.pretraining import MaskedLanguageModel
@@ -274,8 +300,8 @@ def pretrain(
     chosen = training.Settings(patience=settings["epochs"], **settings)
     log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
     identity = _identity(
-        devices, source, chosen, texts=checksum, validation=validation, rating_weight=rating_weight, max_length=max_length,
-        ratings=None if ratings is None else hashlib.sha1(ratings).hexdigest(), dropout=dropout,
+        devices, source, chosen, texts=checksum, validation=validation, masked_share=masked_share, rating_weight=rating_weight,
+        max_length=max_length, ratings=None if ratings is None else hashlib.sha1(ratings).hexdigest(), dropout=dropout,
     )  # fmt: skip
     finished = run_dir / "encoder" / "training.json"
     if finished.exists():
@@ -286,7 +312,7 @@ def pretrain(
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(
             bert, source.tokenizer, ratings=0 if ratings is None else int(ratings.max()) + 1, rating_weight=rating_weight,
-            max_length=max_length, seed=seed, precision=devices.precision, predictions=predictions,
+            masked_share=masked_share, max_length=max_length, seed=seed, precision=devices.precision, predictions=predictions,
             fused=None if devices.fused else False,
         )  # fmt: skip
     record = training.train(
@@ -299,7 +325,9 @@ def pretrain(
         "max_length": max_length,
         "data": {"texts": len(train_set[0]), "validation": validation, "tokens": int(train_set[0].lengths.sum()),
                  "texts_sha1": checksum, "ratings": ratings is not None},
-        "settings": dataclasses.asdict(chosen) | {"dropout": dropout, "rating_weight": rating_weight, "precision": devices.precision},
+        "settings": dataclasses.asdict(chosen) | {
+            "dropout": dropout, "masked_share": masked_share, "rating_weight": rating_weight, "precision": devices.precision,
+        },
         "steps": record["steps"],
         "history": record["history"],
         "validation": record["best"]["validation"],
@@ -309,7 +337,7 @@ def pretrain(
     if devices.chief:
         bert.config.hidden_dropout_prob = source.config.hidden_dropout_prob
         bert.config.attention_probs_dropout_prob = source.config.attention_probs_dropout_prob
-        model.save(run_dir / "encoder", training=result, card=encoder_card(result))
+        model.save(run_dir / "encoder", training=result, card=encoder_card(result), dtype=dtype)
     devices.leave()
     return {**result, "folder": str(run_dir / "encoder")}
 
@@ -344,11 +372,11 @@ def summary(results):
         return []
     out = []
     for result in results:
-        for part in ("validation", "test", "test_unseen"):
-            if result[part] is not None:
-                out += metrics.lines(result[part], "seed %d, %s" % (result["seed"], part.replace("_", " that is ")))
-    for part in ("validation", "test", "test_unseen"):
-        if len(results) > 1 and results[0][part] is not None:
+        for part, title in PARTS.items():
+            if result.get(part):
+                out += metrics.lines(result[part], "seed %d, %s" % (result["seed"], title))
+    for part in PARTS:
+        if len(results) > 1 and results[0].get(part):
             accuracy = [100 * result[part]["accuracy"] for result in results]
             out.append(
                 "%s accuracy over %d seeds: mean %.2f, standard deviation %.2f (%s)"
@@ -368,28 +396,16 @@ def interpreter():
     return shlex.quote(_short(sys.executable))
 
 
-def default_model():
-    """The folder that is used where none is named.
-
-    Raises:
-        UserError: there is none yet.
-    """
-    for folder in DEFAULT_MODELS:
-        if folder.exists():
-            return str(folder)
-    raise UserError("found no model in %s/nsmc/model; make one with `make train`, or name one with --model=FOLDER" % RUNS)
-
-
 class Source:
     """What a run starts from: an encoder with weights, or a configuration alone."""
 
     def __init__(self, encoder, tokenizer):
-        path = Path(encoder or BUNDLED / "config.json").expanduser()
+        path = Path(encoder).expanduser()
         self._weights = not path.name.endswith(".json")
         if self._weights:
             self.folder = checkpoints.resolve(encoder)
             self.config = checkpoints.read_config(self.folder)
-            self.name = encoder
+            self.name = "the encoder that ships" if path == ENCODER else str(encoder)
         else:
             if not path.is_file():
                 raise UserError("--encoder=%s: found no such file, expected a BERT's config.json" % encoder)

@@ -20,7 +20,7 @@ from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, p
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.files import whole_folder
 
-BUNDLED = Path(__file__).parent / "bundled" / "tokenizer"
+BUNDLED = Path(__file__).parent / "bundled" / "encoder"
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
@@ -127,6 +127,10 @@ class Tokenizer:
         lengths = np.array(lengths, np.int64)
         splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
         return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
+
+    def pieces(self, words):
+        """Token ids of words that stand for themselves, without special tokens: a list of lists of ids."""
+        return [encoding.ids for encoding in self._encode_batch(list(words))]
 
     def _encode_batch(self, texts):
         try:

@@ -7,7 +7,7 @@ from nsmc_bert.commands import say
 
 commands.define_data_flags()
 flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
-flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the bundled configuration, 4 layers of 256.")
+flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the encoder that ships, 4 layers of 256, pretrained on reviews.")
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
 flags.DEFINE_float("validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by.")
 flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
@@ -16,15 +16,18 @@ flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0:
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3072, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
 commands.define_optimizer_flags(5e-4, "5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base", warmup=0.1)
 flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
+flags.DEFINE_float("augment", 0.0, "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half with a mistyped jamo.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
 flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+commands.define_perturb_flag()
+commands.define_weights_flag()
 commands.define_runtime_flags()
 FLAGS = flags.FLAGS
 
 
 def main():
-    seeds = commands.integers("seeds", FLAGS.seeds)
+    seeds, perturb = commands.integers("seeds", FLAGS.seeds), commands.perturbations()
     data = recipe.find_data(**commands.data_flags(), log=say)
     commands.import_tensorflow()
     results = recipe.fine_tune(
@@ -37,12 +40,15 @@ def main():
         seeds=seeds,
         max_length=FLAGS.max_length,
         dropout=FLAGS.dropout,
+        augment=FLAGS.augment,
         epochs=FLAGS.epochs,
         settings=dict(
             token_budget=FLAGS.token_budget,
             **commands.optimizer_flags(),
             patience=FLAGS.patience,
         ),
+        dtype=FLAGS.weights,
+        perturb=perturb,
         runtime=commands.runtime_flags(),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,

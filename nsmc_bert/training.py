@@ -99,8 +99,9 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
 
     Args:
         model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, int32 labels [n], or None for a model that learns from text alone).
-        validation_set: likewise.
+        train_set: (tokenizers.Encoded, or a list of them, one for each epoch; int32 labels [n], or None for a model that learns
+            from text alone).
+        validation_set: (tokenizers.Encoded, labels).
         settings: Settings.
         run_dir: the folder that holds all state of the run.
         identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
@@ -115,11 +116,12 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     Raises:
         UserError: the folder belongs to another run or cannot be written.
     """
-    (encoded, labels), run_dir = train_set, Path(run_dir)
+    (passes, labels), run_dir = train_set, Path(run_dir)
+    passes = passes if isinstance(passes, list) else [passes] * settings.epochs
     strategy = model.distribute_strategy
     plans = [
         model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
-        for epoch in range(settings.epochs)
+        for epoch, encoded in enumerate(passes)
     ]
     total = sum(map(len, plans))
     with strategy.scope():
@@ -137,7 +139,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     if progress["epoch"] < settings.epochs:
         reviews += int(plans[progress["epoch"]].splits[progress["step"]])
     start = time.monotonic() - progress["seconds"]
-    with writer.as_default(), Progress(settings.epochs * len(encoded), "reviews", done=reviews, title="train") as bar:
+    with writer.as_default(), Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train") as bar:
         while not progress["done"] and progress["epoch"] < settings.epochs:
             plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
             follow = _Follow(bar, plan, progress, offset, schedule)
@@ -146,7 +148,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
                 # workers, whose clocks differ, have to cut alike
                 steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
                 stop = min(len(plan), progress["step"] + steps)
-                model.fit_batches(encoded, labels, plan, progress["step"], stop, [follow])
+                model.fit_batches(passes[progress["epoch"]], labels, plan, progress["step"], stop, [follow])
                 follow.add_up(stop, settings)
                 progress.update(step=stop, seconds=time.monotonic() - start)
                 if stop < len(plan) and chief:

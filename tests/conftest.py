@@ -68,7 +68,7 @@ def make_model(make_bert, tiny_tokenizer):
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory):
-    """Runs a command of the package: command("predict", "--text=…", cwd=folder, input=…) -> CompletedProcess.
+    """Runs a command: command("predict", "--text=…", cwd=folder, input=…), command("probing.run", …) -> CompletedProcess.
 
     No model and no cache of this user is within its reach, and no network.
     """
@@ -79,7 +79,7 @@ def command(tmp_path_factory):
             **os.environ, "PYTHONPATH": str(ROOT), "NSMC_BERT_CACHE": str(nowhere), "HF_HUB_OFFLINE": "1",
             "PYTHONIOENCODING": "utf-8", **options.pop("env", {}),
         }  # fmt: skip
-        program = [sys.executable, "-m", "nsmc_bert." + name, *map(str, arguments)]
+        program = [sys.executable, "-m", name if "." in name else "nsmc_bert." + name, *map(str, arguments)]
         return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", **options)
 
     return run

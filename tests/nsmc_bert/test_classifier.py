@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 
 import nsmc_bert
 from nsmc_bert.errors import UserError
@@ -211,6 +212,30 @@ def test_saved_and_loaded_it_says_the_same(model, tmp_path):
     with pytest.raises(UserError, match="model"):
         model.save(tmp_path / "model")
     model.save(tmp_path / "model", overwrite=True)
+
+
+def test_rescaled_it_is_less_sure_of_the_same(model, tmp_path, make_model):
+    texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    before, changed = model.predict(texts), make_model()
+    changed.rescale(2.0)
+    logits = np.log(before) / 2
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(changed.predict(texts), expected, atol=1e-6)
+    changed.save(tmp_path / "saved")
+    np.testing.assert_allclose(nsmc_bert.load(tmp_path / "saved").predict(texts), expected, atol=1e-6)
+
+
+def test_saved_in_float16_it_takes_half_and_is_loaded_in_float32(model, tmp_path):
+    texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    for dtype in ("float32", "float16"):
+        model.save(tmp_path / dtype, dtype=dtype)
+    tensors = {dtype: load_file(tmp_path / dtype / "model.safetensors") for dtype in ("float32", "float16")}
+    for name, expected in tensors["float32"].items():
+        assert tensors["float16"][name].dtype == np.float16
+        np.testing.assert_array_equal(tensors["float16"][name], expected.astype(np.float16))
+    loaded = nsmc_bert.load(tmp_path / "float16")
+    assert {variable.dtype.name for variable in loaded.variables} == {"float32"}
+    np.testing.assert_allclose(loaded.predict(texts), model.predict(texts), atol=2e-3)
 
 
 def test_max_length_has_to_fit_the_encoder(make_model):

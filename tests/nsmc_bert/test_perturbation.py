@@ -56,3 +56,23 @@ def test_the_example_of_the_docstring():
     import doctest
 
     assert doctest.testmod(perturbation).failed == 0
+
+
+def test_augment_changes_a_share_in_equal_parts():
+    texts = ["이 영화 정말 재미있다"] * 4000
+    changed = perturbation.augment(texts, 0.2, 1, 0)
+    spaces = sum(text == "이영화정말재미있다" for text in changed)
+    same = sum(text == texts[0] for text in changed)
+    assert abs(same - 3200) < 120
+    assert abs(spaces - 400) < 90
+    assert len(changed) == 4000
+
+
+def test_augment_draws_anew_for_each_epoch_and_the_same_again():
+    texts = ["이 영화 %d 재미있다" % i for i in range(200)]
+    first = perturbation.augment(texts, 0.5, 1, 0)
+    assert first == perturbation.augment(texts, 0.5, 1, 0)
+    assert first != perturbation.augment(texts, 0.5, 1, 1)
+    assert first != perturbation.augment(texts, 0.5, 2, 0)
+    assert perturbation.augment(texts, 0.0, 1, 0) == texts
+    assert all(a != b for a, b in zip(perturbation.augment(texts, 1.0, 1, 0), texts))

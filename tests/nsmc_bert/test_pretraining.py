@@ -14,11 +14,11 @@ from nsmc_bert.pretraining import MASKED_SHARE, SPARE, Hide, MaskedLanguageModel
 PAD, MASK = 0, 4
 
 
-def hidden(tokenizer, texts, seeds=(1, 0), budget=4096):
+def hidden(tokenizer, texts, seeds=(1, 0), budget=4096, share=MASKED_SHARE):
     """Every batch of some texts: (ids, ids with pieces hidden, read, targets, weights), NumPy."""
     encoded = tokenizer.encode(texts, 64)
     plan = batching.plan(encoded.lengths, budget, seed=0)
-    hide = Hide(tokenizer, list(seeds))
+    hide = Hide(tokenizer, list(seeds), share)
     data = batching.dataset(encoded, plan, pad_id=PAD, labels=np.zeros(len(texts), int))
     for number, (features, _, _) in enumerate(data):
         result, targets, weights = hide(tf.constant(number, tf.int64), features)
@@ -54,6 +54,16 @@ def test_what_is_hidden():
     assert 0.15 < taken / pieces < 0.22  # whole words, at least one a text
     assert abs(masked / taken - 0.8) < 0.04
     assert abs(kept / taken - 0.1) < 0.03
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_the_share_that_is_hidden(share):
+    tokenizer = tokenizers.bundled()
+    taken = pieces = 0
+    for ids, _, read, _, weights in hidden(tokenizer, corpus.sample()[0].texts, share=share):
+        assert read.shape[1] == min(int(np.ceil(np.float32(share * ids.shape[1]))) + SPARE, ids.shape[1])
+        taken, pieces = taken + (weights > 0).sum(), pieces + ((ids != PAD).sum(1) - 2).sum()
+    assert share < taken / pieces < share + 0.07  # whole words: the last one goes beyond
 
 
 def test_hiding_is_a_function_of_seed_epoch_and_batch():

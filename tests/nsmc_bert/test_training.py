@@ -71,6 +71,23 @@ def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
+def test_each_epoch_can_have_reviews_of_its_own(make_model, tmp_path):
+    model = make_model()
+    (encoded, labels), held_out = sets(model)
+    settings = training.Settings(epochs=2, token_budget=128, learning_rate=0.01, seed=3)
+    seen = []
+
+    class Spy(type(model)):
+        def fit_batches(self, encoded, *rest):
+            seen.append(id(encoded))
+            return super().fit_batches(encoded, *rest)
+
+    model.__class__ = Spy
+    other = encoded[np.arange(len(encoded))[::-1]]
+    training.train(model, ([encoded, other], labels), held_out, settings, tmp_path / "run", identity={})
+    assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
+
+
 def test_stops_early(make_model, tmp_path):
     settings = training.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
     assert len(run(make_model(), tmp_path / "run", settings)["history"]) == 3
