@@ -14,10 +14,14 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import commands, corpus
+from nsmc_bert import commands, corpus, recipe
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
-flags.DEFINE_list("only", ["start", "predict", "training", "baseline"], "Which parts to run.")
+flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing"], "Which parts to run.")
+flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the part `probing` is left out.")
+flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
+flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
+flags.DEFINE_integer("probing_steps", 60, "Steps of the peer that are timed for each representation; its whole time is computed from them.")
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
 FLAGS = flags.FLAGS
@@ -29,7 +33,7 @@ def main():
     train, test = corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
     rows = []
     for part in FLAGS.only:
-        rows += {"start": start, "predict": predict, "training": training, "baseline": baseline}[part](train, test)
+        rows += {"start": start, "predict": predict, "training": training, "baseline": baseline, "probing": probing}[part](train, test)
         commands.say("%s done" % part)
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
@@ -89,6 +93,30 @@ def baseline(train, test):
     model = LinearSVC(C=0.3).fit(vectorizer.fit_transform(train.texts), train.labels)
     accuracy = model.score(vectorizer.transform(test.texts), test.labels)
     return [("linear SVM on character 1- to 5-grams, test accuracy, %", "", "%.2f" % (100 * accuracy), "")]
+
+
+def probing(train, test):
+    """Seconds of probing lex, cat and mix, encoding included, beside runs that encode at every step."""
+    if not FLAGS.probing_data:
+        return [("probing: no --probing_data", "", "", "")]
+    encoder = FLAGS.probing_encoder or str(recipe.ENCODER)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "probing.run", "--task=pos", "--data=%s" % FLAGS.probing_data, "--encoder=%s" % encoder,
+            "--epochs=%d" % FLAGS.probing_epochs, "--run_dir=%s/run" % folder, "--store=%s/store" % folder,
+        ]  # fmt: skip
+        seconds, memory = _spawn(command)
+    rows = []
+    for dtype in ("bfloat16", "float32"):
+        loop = [sys.executable, "-m", "tests.benchmarks.encode_every_step", encoder, FLAGS.probing_data, "pos",
+                str(FLAGS.probing_epochs), str(FLAGS.probing_steps), dtype]  # fmt: skip
+        result = subprocess.run(loop, capture_output=True, text=True)
+        peer = float(result.stdout.split()[-1]) if result.returncode == 0 else None
+        rows.append(
+            ("probe pos, lex + cat + mix, s (peer: encoding at every step, PyTorch, %s)" % dtype, "%.0f" % seconds,
+             "%.0f" % peer if peer else "not installed", "%.1f" % (peer / seconds) if peer else "")
+        )  # fmt: skip
+    return [*rows, ("  peak memory, MB", "%.0f" % memory, "", "")]
 
 
 def _small_model():

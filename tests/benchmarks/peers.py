@@ -34,7 +34,7 @@ def training(path, count):
     from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 
     pieces = sentencepiece.SentencePieceProcessor(
-        model_file=str(Path(__file__).parents[2] / "nsmc_bert" / "bundled" / "tokenizer" / "spiece.model")
+        model_file=str(Path(__file__).parents[2] / "nsmc_bert" / "bundled" / "encoder" / "spiece.model")
     )
     texts, labels = read(path, int(count))
     data = [

@@ -9,7 +9,7 @@ def model(folder):
     from nsmc_bert import recipe, tokenizers
     from nsmc_bert.classifier import SentimentClassifier
 
-    source = recipe.Source("", "")
+    source = recipe.Source(recipe.CONFIG, "")
     SentimentClassifier(source.build(0, None), tokenizers.bundled()).save(folder)
 
 
@@ -33,7 +33,7 @@ def training(path, count):
     from nsmc_bert.classifier import SentimentClassifier
 
     devices = runtime.configure()
-    source = recipe.Source("", "")
+    source = recipe.Source(recipe.CONFIG, "")
     data = corpus.read(path)
     texts, labels = data.texts[: int(count)], data.labels[: int(count)]
     learner = SentimentClassifier(source.build(0, None), source.tokenizer, precision=devices.precision)

@@ -1,0 +1,242 @@
+"""The store: every distinct sentence is encoded once, for all tasks, representations and seeds.
+
+A store is a folder below --store, named after the encoder's fingerprint:
+
+    store.json       what it holds, and how many sentences are known to be on the disk
+    layer-00.f16 …   one file a layer: the states of sentence after sentence, float16 [positions, width]
+    index            32 bytes a sentence, written after its states: key, place, positions, checksum of its states
+
+A sentence counts once its line of the index is there. What a killed process wrote after the last whole line is cut off, and
+sentences written since the last time the files were flushed to the disk are read back and compared with their checksums.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert.errors import UserError
+from nsmc_bert.files import write_text
+from nsmc_bert.progress import Progress
+
+LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
+CHUNK = 256  # sentences that are encoded before they are written
+SETTLE = 4096  # sentences between two flushes to the disk
+
+
+class Store:
+    """States of sentences on disk, read by number.
+
+    Args:
+        root: the folder of all stores.
+        encoder: an encoders.Encoder.
+        log: called with each line to show.
+    """
+
+    def __init__(self, root, encoder, log=print):
+        self.encoder, self.folder, self._log = encoder, Path(root) / encoder.fingerprint, log
+        self._files = []
+        self._known = {}  # key: (first position, positions)
+        self._positions = 0
+
+    def ensure(self, examples):
+        """Encodes what is not there yet.
+
+        Args:
+            examples: list of alignment.Examples.
+
+        Raises:
+            UserError: the disk is too small, or the store cannot be written or is another's.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._lock():
+                self._open()
+                wanted = {key: payload for part in examples for key, payload in zip(part.keys, part.payloads)}
+                missing = {key: payload for key, payload in wanted.items() if key not in self._known}
+                positions = sum(len(payload) for payload in missing.values())
+                self._log(
+                    "activations: %d sentences, %d of them in the store already; %s to write to %s"
+                    % (len(wanted), len(wanted) - len(missing), size(positions * self._bytes), self.folder)
+                )
+                free = shutil.disk_usage(self.folder).free
+                if positions * self._bytes > 0.95 * free:
+                    raise UserError(
+                        "%s: %s are free, expected %s; choose another --store, or --activations=recompute, which needs no disk"
+                        % (self.folder, size(free), size(positions * self._bytes))
+                    )
+                self._write(missing)
+        except OSError as error:
+            raise UserError("%s: cannot be written (%s)" % (self.folder, error.strerror or error)) from None
+
+    @property
+    def _bytes(self):
+        return 2 * sum(self.encoder.widths)
+
+    def read(self, examples, sentences, layers):
+        """The states of some sentences, end to end.
+
+        Args:
+            examples: alignment.Examples that `ensure` has seen.
+            sentences: int [n], numbers of distinct sentences in them.
+            layers: int [k].
+
+        Returns:
+            list of k arrays, float16 [positions of all, width].
+        """
+        places = [self._known[examples.keys[number]] for number in sentences]
+        total = sum(count for _, count in places)
+        out = []
+        for layer in layers:
+            width = self.encoder.widths[layer]
+            states, at = np.empty((total, width), np.float16), 0
+            for first, count in places:
+                part = states[at : at + count]
+                if os.preadv(self._files[layer], [part], first * width * 2) != part.nbytes:
+                    raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
+                at += count
+            out.append(states)
+        return out
+
+    def close(self):
+        """Closes its files."""
+        for file in self._files:
+            os.close(file)
+        self._files = []
+
+    # Writing
+
+    @contextlib.contextmanager
+    def _lock(self):
+        with open(self.folder / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._log("activations: another run writes to this store; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _path(self, layer):
+        return self.folder / ("layer-%02d.f16" % layer)
+
+    def _open(self):
+        """Reads the index and cuts off what is not whole."""
+        description = {"encoder": self.encoder.name, "fingerprint": self.encoder.fingerprint, "layer0": self.encoder.layer0,
+                       "widths": list(self.encoder.widths)}  # fmt: skip
+        self._description, settled = description, 0
+        path = self.folder / "store.json"
+        if path.exists():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                settled = int(found["settled"])
+                same = found["fingerprint"] == description["fingerprint"] and found["widths"] == description["widths"]
+            except (ValueError, KeyError, TypeError):
+                same = False
+            if not same:
+                raise UserError("%s: found no description of this encoder's store; delete the folder to encode anew" % path)
+        else:
+            self._settle(0)
+        self.close()
+        self._files = [os.open(self._path(layer), os.O_RDWR | os.O_CREAT, 0o666) for layer in range(len(self.encoder.widths))]
+        index = self.folder / "index"
+        content = index.read_bytes() if index.exists() else b""
+        sizes = [os.fstat(file).st_size // (2 * width) for file, width in zip(self._files, self.encoder.widths)]
+        whole, positions = 0, 0
+        for number in range(len(content) // LINE.size):
+            key, first, count, checksum = LINE.unpack_from(content, number * LINE.size)
+            if first != positions or first + count > min(sizes):
+                break
+            if number >= settled and self._checksum(first, count) != checksum:
+                break
+            self._known[key] = (first, count)
+            whole, positions = number + 1, first + count
+        if whole < len(content) // LINE.size:
+            self._log("activations: the store was damaged after %d sentences; the rest is encoded anew" % whole)
+        self._positions = positions
+        if len(content) != whole * LINE.size:
+            os.truncate(index, whole * LINE.size)
+        for file, width in zip(self._files, self.encoder.widths):
+            os.ftruncate(file, positions * 2 * width)
+
+    def _checksum(self, first, count):
+        checksum = 0
+        for file, width in zip(self._files, self.encoder.widths):
+            checksum = zlib.crc32(os.pread(file, count * 2 * width, first * 2 * width), checksum)
+        return checksum
+
+    def _settle(self, sentences):
+        for file in self._files:
+            os.fsync(file)
+        write_text(self.folder / "store.json", json.dumps({**self._description, "settled": sentences}, indent=1) + "\n")
+
+    def _write(self, missing):
+        # longest first: what does not fit into memory shows at once, and neighbours fill batches of one length
+        order = sorted(missing, key=lambda key: -len(missing[key]))
+        unsettled = 0
+        with open(self.folder / "index", "ab", buffering=0) as index, Progress(len(order), "sentences", title="encode") as bar:
+            for start in range(0, len(order), CHUNK):
+                keys = order[start : start + CHUNK]
+                states = self.encoder.encode([missing[key] for key in keys])
+                lines, checksums = [], [0] * len(keys)
+                for layer, file in enumerate(self._files):
+                    rows = [sentence[layer] for sentence in states]
+                    if any(np.isnan(row).any() for row in rows):
+                        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (self.encoder.name, layer))
+                    checksums = [zlib.crc32(row.tobytes(), checksum) for row, checksum in zip(rows, checksums)]
+                    _write_all(file, b"".join(row.tobytes() for row in rows), self._positions * 2 * self.encoder.widths[layer])
+                first = self._positions
+                for key, sentence, checksum in zip(keys, states, checksums):
+                    lines.append(LINE.pack(key, first, len(sentence[0]), checksum))
+                    self._known[key] = (first, len(sentence[0]))
+                    first += len(sentence[0])
+                index.write(b"".join(lines))
+                self._positions = first
+                unsettled += len(keys)
+                if unsettled >= SETTLE:
+                    os.fsync(index)
+                    self._settle(len(self._known))
+                    unsettled = 0
+                bar.update(len(keys))
+            if unsettled:
+                os.fsync(index)
+                self._settle(len(self._known))
+
+
+class Recompute:
+    """The same without a disk: sentences are encoded each time they are read."""
+
+    def __init__(self, encoder, log=print):
+        self.encoder = encoder
+        log("activations: encoded anew at every step, nothing is stored")
+
+    def ensure(self, examples):
+        """Nothing to do."""
+
+    def read(self, examples, sentences, layers):
+        """As Store.read."""
+        states = self.encoder.encode([examples.payloads[number] for number in sentences])
+        return [np.concatenate([sentence[layer] for sentence in states]) for layer in layers]
+
+    def close(self):
+        """Nothing to do."""
+
+
+def _write_all(file, data, offset):
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def size(count):
+    """Bytes in words: 1234567 -> '1.2 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return "%.1f %s" % (count, unit) if unit != "bytes" else "%d bytes" % count
+        count /= 1000

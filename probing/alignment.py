@@ -1,0 +1,223 @@
+"""Words to positions: what an encoder makes of a sentence's words, and where the spans of the targets then lie.
+
+Each word is cut into pieces by itself, so that a span of words is a span of positions whatever the tokenizer does; this
+is what Tenney et al. (2019) computed by matching characters. A word that leaves no piece (control characters) becomes one
+unknown piece: no span is ever empty.
+"""
+
+import dataclasses
+import hashlib
+from array import array
+
+import numpy as np
+
+from nsmc_bert.errors import UserError, shorten
+
+
+@dataclasses.dataclass
+class Sentence:
+    """What an encoder reads of one sentence.
+
+    Attributes:
+        payload: int array, [positions] or [positions, …]: token ids, or whatever else the encoder reads at each position.
+        starts: int32 [words + 1]: word i takes the positions starts[i] to starts[i + 1] - 1.
+        unknown: words that left no piece.
+    """
+
+    payload: np.ndarray
+    starts: np.ndarray
+    unknown: int = 0
+
+    @property
+    def key(self):
+        """16 bytes that say what is read, the same for the same payload."""
+        return hashlib.blake2b(np.ascontiguousarray(self.payload), digest_size=16).digest()
+
+
+@dataclasses.dataclass
+class Examples:
+    """The targets of one split of a task as arrays.
+
+    Attributes:
+        payloads: list of the distinct sentences' payloads.
+        keys: their keys.
+        sentence: int32 [records]: which of them each record reads.
+        splits: int64 [records + 1]: where each record's targets begin.
+        span1: int32 [targets, 2]: first position and the one after the last.
+        span2: the same, or None for a task of one span.
+        label_splits: int64 [targets + 1]; labels: int32 [of all targets]: the numbers of each target's labels.
+        types: int64 [targets]: a checksum of the words of span1, which control tasks go by.
+        names: list of str, the labels by number.
+        dropped: {reason: count} of records and words that were treated otherwise than the rest.
+        where: the file.
+    """
+
+    payloads: list
+    keys: list
+    sentence: np.ndarray
+    splits: np.ndarray
+    span1: np.ndarray
+    span2: np.ndarray
+    label_splits: np.ndarray
+    labels: np.ndarray
+    types: np.ndarray
+    names: list
+    dropped: dict
+    where: str
+
+    def __len__(self):
+        return len(self.span1)
+
+    @property
+    def records(self):
+        """How many records there are."""
+        return len(self.sentence)
+
+    @property
+    def record(self):
+        """int64 [targets]: the record each target belongs to."""
+        return np.repeat(np.arange(self.records), np.diff(self.splits))
+
+    def gold(self, targets=slice(None)):
+        """bool [targets, labels]: which labels each of these targets has."""
+        rows = np.arange(len(self))[targets]
+        out = np.zeros((len(rows), len(self.names)), bool)
+        counts = (self.label_splits[1:] - self.label_splits[:-1])[rows]
+        index = np.arange(counts.sum()) + np.repeat(self.label_splits[:-1][rows] - np.cumsum(counts) + counts, counts)
+        out[np.repeat(np.arange(len(rows)), counts), self.labels[index]] = True
+        return out
+
+
+def align(records, encoder, task, names, *, where=""):
+    """Reads records into arrays of positions.
+
+    Args:
+        records: iterable of records.Record.
+        encoder: an encoders.Encoder.
+        task: a tasks.Task.
+        names: list of str, every label there is.
+        where: the file, for errors.
+
+    Returns:
+        Examples. Records without targets are left out, as in the published study, and counted.
+
+    Raises:
+        UserError: a label is not in `names`, or no target is left.
+    """
+    numbers = {name: i for i, name in enumerate(names)}
+    known, payloads, keys = {}, [], []
+    # compact arrays: a corpus can have millions of targets
+    sentence, sizes, span1, span2, label_sizes, labels = (array("i") for _ in range(6))
+    types = array("q")
+    dropped = {"records without targets": 0, "sentences beyond the encoder's length, encoded in windows": 0,
+               "words that the tokenizer deletes, read as unknown": 0}  # fmt: skip
+    starts_of = []
+    for chunk in _chunks(records, 2048):
+        fresh = list(dict.fromkeys(record.text for record in chunk if record.targets and record.text not in known))
+        for text, read in zip(fresh, encoder.read([text.split() for text in fresh])):
+            known[text] = len(payloads)
+            payloads.append(read.payload)
+            keys.append(read.key)
+            starts_of.append(read.starts)
+            if len(read.payload) > encoder.max_positions:
+                dropped["sentences beyond the encoder's length, encoded in windows"] += 1
+            dropped["words that the tokenizer deletes, read as unknown"] += read.unknown
+        for record in chunk:
+            if not record.targets:
+                dropped["records without targets"] += 1
+                continue
+            number = known[record.text]
+            starts, words = starts_of[number], record.text.split()
+            sentence.append(number)
+            sizes.append(len(record.targets))
+            for target in record.targets:
+                span1.extend(int(starts[edge]) for edge in target.span1)
+                if task.spans == 2:
+                    span2.extend(int(starts[edge]) for edge in target.span2)
+                label_sizes.append(len(target.labels))
+                for label in target.labels:
+                    if label not in numbers:
+                        raise UserError("%s: found the label %s, expected one of %d known" % (where, shorten(label), len(names)))
+                    labels.append(numbers[label])
+                types.append(_checksum(" ".join(words[slice(*target.span1)])))
+    if not span1:
+        raise UserError("%s: found no target, expected records with some" % where)
+    return Examples(
+        payloads=payloads,
+        keys=keys,
+        sentence=np.array(sentence, np.int32),
+        splits=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        span1=np.array(span1, np.int32).reshape(-1, 2),
+        span2=np.array(span2, np.int32).reshape(-1, 2) if task.spans == 2 else None,
+        label_splits=np.concatenate([[0], np.cumsum(label_sizes)]).astype(np.int64),
+        labels=np.array(labels, np.int32),
+        types=np.array(types, np.int64),
+        names=list(names),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        where=str(where),
+    )
+
+
+def _checksum(text):
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little", signed=True)
+
+
+def pieces(backend, words, *, cls_id, sep_id, unk_id, cache):
+    """Token ids of a sentence's words, each cut by itself.
+
+    Args:
+        backend: a function from a list of str to a list of lists of ids, without special tokens.
+        words: list of str.
+        cls_id, sep_id: ids put around; None for none.
+        unk_id: what a word without any piece becomes.
+        cache: a dict that keeps the pieces of words that were seen.
+
+    Returns:
+        Sentence.
+    """
+    new = [word for word in dict.fromkeys(words) if word not in cache]
+    if new:
+        cache.update(zip(new, backend(new)))
+    rows = [cache[word] for word in words]
+    filled = [row or [unk_id] for row in rows]
+    first = 0 if cls_id is None else 1
+    starts = np.cumsum([first, *map(len, filled)]).astype(np.int32)
+    around = ([] if cls_id is None else [cls_id], [] if sep_id is None else [sep_id])
+    ids = np.array([*around[0], *(piece for row in filled for piece in row), *around[1]], np.int32)
+    return Sentence(ids, starts, sum(not row for row in rows))
+
+
+def windows(length, limit, margin):
+    """How a sequence too long for an encoder is encoded: overlapping windows, of which each gives its middle.
+
+    Args:
+        length: positions of the sequence, without special tokens.
+        limit: positions of a window.
+        margin: positions of context that a window reads at either inner end without giving them.
+
+    Returns:
+        A list of (begin, end, first, last): the window reads positions begin to end - 1 and gives first to last - 1; what they
+        give is every position once, in order.
+    """
+    if length <= limit:
+        return [(0, length, 0, length)]
+    out, first = [], 0
+    while first < length:
+        begin = max(0, first - margin)
+        end = min(length, begin + limit)
+        begin = max(0, end - limit)
+        last = length if end == length else end - margin
+        out.append((begin, end, first, last))
+        first = last
+    return out
+
+
+def _chunks(items, size):
+    chunk = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,176 @@
+"""Turns a corpus in its native format into records:
+
+    python -m probing.convert --source=conllu --task=dep --input=UD_English-EWT --output=data
+
+writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of them or none, and prints what is in them,
+what was left out and why, and the published counts where the published data was made of the same release.
+"""
+
+import dataclasses
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Callable
+
+from absl import flags
+
+from nsmc_bert import commands
+from nsmc_bert.errors import UserError, shorten
+from probing import records
+from probing.sources import conll2012, conllu, dpr, gum, semeval, spr
+from probing.tasks import TASKS
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One native format.
+
+    Attributes:
+        splits: the function that finds its files.
+        tasks: the tasks it has.
+        options: the further flags that `splits` takes.
+        published: whether the published data of its tasks was made of it.
+    """
+
+    splits: Callable
+    tasks: tuple
+    options: tuple = ("split",)
+    published: bool = False
+
+
+SOURCES = {
+    "conllu": Source(conllu.splits, conllu.TASKS, ("split", "files", "tags", "as_published")),
+    "conll2012": Source(conll2012.splits, conll2012.TASKS, ("split", "language"), published=True),
+    "propbank_ewt": Source(conll2012.propbank_ewt_splits, conll2012.PROPBANK_EWT_TASKS, ("split", "files")),
+    "gum": Source(gum.splits, gum.TASKS, ("tags",)),
+    "semeval": Source(semeval.splits, semeval.TASKS, published=True),
+    "dpr": Source(dpr.splits, dpr.TASKS),
+    "spr1": Source(spr.spr1_splits, ("spr1",), published=True),
+    "spr2": Source(spr.spr2_splits, ("spr2",), (), published=True),
+}
+
+flags.DEFINE_enum("source", None, list(SOURCES), "Format of the corpus: conllu, Universal Dependencies in any language; conll2012, OntoNotes 5.0; propbank_ewt; gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.")
+flags.DEFINE_string("task", "", "Task to make records for: %s. May be left out where the source has one task." % ", ".join(TASKS))
+flags.DEFINE_string("input", "", "Folder of the corpus, as its owner publishes it; or one file, with --split.")
+flags.DEFINE_string("output", "", "Folder to write TASK.train.jsonl, TASK.dev.jsonl and TASK.test.jsonl into, or as many as there are.")
+flags.DEFINE_enum("split", "", ["", "train", "dev", "test"], "The split that a single file is, or that a folder without a split in its names is.")
+flags.DEFINE_string("files", "*", "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu and propbank_ewt.")
+flags.DEFINE_enum("tags", "xpos", ["xpos", "upos"], "Column of CoNLL-U that labels parts of speech: xpos, the language's own tags; upos, the universal ones; conllu and gum.")
+flags.DEFINE_bool("as_published", False, "Leave out what the published data leaves out, sentences with an empty node and the last one of each file; conllu.")
+flags.DEFINE_string("language", conll2012.LANGUAGE, "Language of OntoNotes, a folder in its data; conll2012.")
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass
+class Summary:
+    """What was written of one split: the file, its records, those without targets, targets, how often each label, notes."""
+
+    path: Path
+    notes: Counter
+    records: int = 0
+    empty: int = 0
+    targets: int = 0
+    labels: Counter = dataclasses.field(default_factory=Counter)
+
+    def count(self, stream):
+        """Passes records on and counts them."""
+        for record in stream:
+            self.records += 1
+            self.empty += not record.targets
+            self.targets += len(record.targets)
+            for target in record.targets:
+                self.labels.update(target.labels)
+            yield record
+
+
+def convert(splits, task, output):
+    """Writes each split to OUTPUT/TASK.SPLIT.jsonl, all of them or none.
+
+    Args:
+        splits: {name: sources.Split}.
+        task: tasks.Task.
+        output: the folder; it is made where there is none.
+
+    Returns:
+        {name: Summary}.
+
+    Raises:
+        UserError: what is wrong with the corpus, or that the folder cannot be written; the files there are the old ones.
+    """
+    output = Path(os.path.expanduser(output))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("%s: cannot be made (%s)" % (output, error.strerror)) from None
+    done = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix=".convert-", dir=output) as part:
+            for name, split in splits.items():
+                done[name] = summary = Summary(output / ("%s.%s.jsonl" % (task.name, name)), split.notes)
+                records.write(Path(part) / summary.path.name, summary.count(split.records), task.multi_label)
+                if not summary.records:
+                    raise UserError("found no sentence for %s, expected at least one" % name)
+            for summary in done.values():
+                os.replace(Path(part) / summary.path.name, summary.path)
+    except OSError as error:
+        raise UserError("%s: cannot be written (%s)" % (output, error.strerror)) from None
+    return done
+
+
+def describe(done, task, published):
+    """The lines that say what was written: a dict of Summary, a Task, whether to set the published counts beside."""
+    for name, summary in done.items():
+        counts = summary.records, summary.targets
+        line = "%s: %s, %d labels" % (summary.path.name, _counts(*counts), len(summary.labels))
+        if published and name in task.counts:
+            line += "; as published" if counts == task.counts[name] else "; published: %s" % _counts(*task.counts[name])
+        yield line
+        if summary.empty:
+            yield "  %s records without targets, which training and scoring pass over" % _number(summary.empty)
+        for reason, times in sorted(summary.notes.items()):
+            yield "  %s (%s)" % (reason, _number(times))
+    labels = sum((summary.labels for summary in done.values()), Counter())
+    other = sorted(set(labels) - set(task.labels))
+    missing = sorted(set(task.labels) - set(labels))
+    line = "labels: %d in all, %d of the %d published" % (len(labels), len(labels) - len(other), len(task.labels))
+    kindred = 2 * len(other) < len(labels)  # another language's labels are not worth comparing
+    yield line + (_some("; others: %s", other) + _some("; missing: %s", missing)) * kindred
+
+
+def _counts(number, targets):
+    return "%s records, %s targets" % (_number(number), _number(targets))
+
+
+def _number(number):
+    return format(number, ",")
+
+
+def _some(text, names):
+    return text % (", ".join(names[:10]) + (" and %d more" % (len(names) - 10) if len(names) > 10 else "")) if names else ""
+
+
+def main():
+    if not FLAGS.source or not FLAGS.input or not FLAGS.output:
+        missing = ", ".join("--" + name for name in ("source", "input", "output") if not FLAGS[name].value)
+        raise UserError("found no %s, expected --source=FORMAT --task=TASK --input=CORPUS --output=FOLDER; see --help" % missing)
+    source = SOURCES[FLAGS.source]
+    name = FLAGS.task or source.tasks[0]
+    if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
+        found = "--task=%s" % shorten(FLAGS.task) if FLAGS.task else "no --task"
+        raise UserError("found %s, expected one that --source=%s has: %s" % (found, FLAGS.source, ", ".join(source.tasks)))
+    for option in ("split", "files", "tags", "as_published", "language"):
+        if FLAGS[option].present and option not in source.options:
+            takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
+            raise UserError("found --%s with --source=%s, expected it with %s" % (option, FLAGS.source, takers))
+    task = TASKS[name]
+    options = {option: FLAGS[option].value for option in source.options}
+    done = convert(source.splits(FLAGS.input, name, **options), task, FLAGS.output)
+    # one file, or a folder that is a split as a whole, is not the release
+    published = not FLAGS.split and (source.published or FLAGS.as_published and name == "dep")
+    print("\n".join(describe(done, task, published)))
+    print("wrote %s" % ", ".join(str(summary.path) for summary in done.values()))
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,443 @@
+"""Trains any number of probes over one reading of the activations.
+
+Probes of one task differ in representation, seed and control; they see the same batches in the same order, each with weights,
+dropout, learning rate and an end of its own, so that a probe trained beside others ends as it would alone.
+"""
+
+import dataclasses
+import functools
+import json
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from nsmc_bert.errors import UserError
+from nsmc_bert.files import write_atomically
+from nsmc_bert.progress import Progress
+from nsmc_bert.training import WarmupLinearDecay
+from probing import probe
+
+PIECE = 400  # steps between two chances to save the state
+PREDICT = 64  # records of a batch that is only predicted
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What tells the probes of one task and encoder apart.
+
+    Attributes:
+        representation: its name.
+        seed: of the first weights and of dropout.
+        control: "", or "random_labels" for the control task.
+    """
+
+    representation: str
+    seed: int
+    control: str = ""
+
+    @property
+    def name(self):
+        return "-".join(filter(None, (self.representation, "seed%d" % self.seed, self.control)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long and how fast probes learn.
+
+    Attributes:
+        kind: "linear": warm-up and linear decay over `epochs`, validated after each of them; "plateau", the published one: the
+            rate is halved whenever the figure on dev has not risen for `halve_after` validations.
+        learning_rate: its peak.
+        batch_records: records a batch, each with all its targets.
+        epochs, warmup: of a linear schedule: passes over the records, and the share of all steps in which the rate rises.
+        steps, interval: of a plateau schedule: at most so many steps, and steps between two validations.
+        halve_after, patience: more validations than these without a better figure halve the rate, and stop.
+        dev_records: records that are validated on while training, the first ones; 0 for all.
+        clip_norm: the global norm that gradients are scaled down to.
+        order_seed: of the order of the records, the same for all probes.
+    """
+
+    kind: str = "linear"
+    learning_rate: float = 1e-3
+    batch_records: int = 32
+    epochs: int = 20
+    warmup: float = 0.1
+    steps: int = 250_000
+    interval: int = 1000
+    halve_after: int = 5
+    patience: int = 20
+    dev_records: int = 0
+    clip_norm: float = 5.0
+    order_seed: int = 0
+
+    SMALLEST, BETTER = 1e-6, 1e-4  # a plateau ends below this rate; what counts as a rise of the figure
+
+    def total(self, records):
+        """Steps of the whole training."""
+        return self.epochs * self.per_epoch(records) if self.kind == "linear" else self.steps
+
+    def per_epoch(self, records):
+        """Steps of one pass over the records."""
+        return -(-records // self.batch_records)
+
+    def validate_every(self, records):
+        """Steps between two validations."""
+        return self.per_epoch(records) if self.kind == "linear" else self.interval
+
+
+class Batches:
+    """Batches of records with the states that their spans read.
+
+    Args:
+        store: an activations.Store or Recompute that has seen the examples.
+        examples: alignment.Examples.
+        layers: ascending list of the layers that any probe reads.
+        control: bool [targets, labels], the labels of the control task, or None.
+    """
+
+    def __init__(self, store, examples, layers, control=None):
+        self._store, self._examples, self._layers, self._control = store, examples, list(layers), control
+
+    def dataset(self, choose, start, stop):
+        """A tf.data.Dataset of batches `start` to `stop`; choose(number) -> int [records], what is in one."""
+        spans, labels = 1 if self._examples.span2 is None else 2, len(self._examples.names)
+        types = [tf.float16] * len(self._layers) + [tf.int32] * (2 * spans) + [tf.uint8] * (1 + (self._control is not None))
+        types.append(tf.float32)
+
+        def make(number):
+            return tf.numpy_function(lambda n: self._make(choose(int(n))), [number], types, stateful=False)
+
+        def name(*tensors):
+            batch = {"states": tuple(tensors[: len(self._layers)])}
+            for states, layer in zip(batch["states"], self._layers):
+                states.set_shape([None, self._store.encoder.widths[layer]])
+            rest = list(tensors[len(self._layers) :])
+            for key in ["rows1", "segments1", "rows2", "segments2"][: 2 * spans] + ["gold"] + ["control"] * (self._control is not None):
+                batch[key] = rest.pop(0)
+                batch[key].set_shape([None, labels] if key in ("gold", "control") else [None])
+            batch["weights"] = rest.pop(0)
+            batch["weights"].set_shape([None])
+            return batch
+
+        return tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True).map(name).prefetch(3)
+
+    def _make(self, records):
+        examples = self._examples
+        sentences, which = np.unique(examples.sentence[records], return_inverse=True)
+        states = self._store.read(examples, sentences, self._layers)
+        counts = np.array([len(examples.payloads[number]) for number in sentences])
+        base = np.cumsum(counts) - counts
+        sizes = examples.splits[records + 1] - examples.splits[records]
+        targets = _ranges(examples.splits[records], sizes)
+        offset = np.repeat(base[which], sizes)
+        spans = [examples.span1] if examples.span2 is None else [examples.span1, examples.span2]
+        members = []
+        for span in spans:
+            first, last = span[targets].T
+            members.append((_ranges(first + offset, last - first), np.repeat(np.arange(len(targets)), last - first)))
+        # only positions that some span reads are projected
+        used, place = np.unique(np.concatenate([rows for rows, _ in members]), return_inverse=True)
+        wide, n = bucket(len(used)), bucket(len(targets))
+        out = []
+        for layer in states:
+            chosen = np.zeros((wide, layer.shape[1]), np.float16)
+            np.take(layer, used, 0, out=chosen[: len(used)])
+            out.append(chosen)
+        at = 0
+        for rows, segments in members:
+            padding = bucket(len(rows)) - len(rows)
+            # what fills up goes to the last target, which only fills up too
+            out.append(np.pad(place[at : at + len(rows)], (0, padding)).astype(np.int32))
+            out.append(np.pad(segments, (0, padding), constant_values=n).astype(np.int32))
+            at += len(rows)
+        labels = [examples.gold(targets)] + ([] if self._control is None else [self._control[targets]])
+        for each in labels:
+            out.append(np.pad(each, ((0, n + 1 - len(targets)), (0, 0))).astype(np.uint8))
+        out.append((np.arange(n + 1) < len(targets)).astype(np.float32))
+        return out
+
+
+def bucket(n):
+    """The size that n things are filled up to: few different ones, so that compiled steps are few, at most a seventh more."""
+    step = max(32, 1 << max(0, int(n).bit_length() - 4))
+    return max(step, -(-n // step) * step)
+
+
+def _ranges(first, counts):
+    """The ranges first[i] to first[i] + counts[i] - 1, end to end."""
+    first, counts = np.asarray(first, np.int64), np.asarray(counts, np.int64)
+    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+
+
+def control_labels(examples, frequencies):
+    """Labels of the control task: every type of span1 has one of its own, drawn as often as it occurs (Hewitt and Liang 2019).
+
+    Args:
+        examples: alignment.Examples.
+        frequencies: float [labels], how often each label occurs in training.
+
+    Returns:
+        bool [targets, labels], one label each: the same for the same words of span1 in every split.
+    """
+    edges = np.cumsum(frequencies / np.sum(frequencies))
+    draws = (examples.types.astype(np.uint64) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    label = np.minimum(np.searchsorted(edges, draws, side="right"), len(edges) - 1)
+    return label[:, None] == np.arange(len(edges))
+
+
+class Probes:
+    """The probes of one task over one encoder, and their optimizers.
+
+    Args:
+        cells: list of Cell.
+        task: tasks.Task.
+        encoder: encoders.Encoder.
+        labels: how many labels there are.
+        schedule: Schedule.
+        precision: the Keras policy of the matrix products.
+        jit: compile the step with XLA.
+    """
+
+    def __init__(self, cells, task, encoder, labels, schedule, precision="float32", jit=False):
+        precision = "float32" if precision == "mixed_float16" else precision  # too small to need a scaled loss
+        self.cells = list(cells)
+        self.layers = sorted({layer for cell in cells for layer in encoder.representation(cell.representation).layers})
+        self.models = {
+            cell: probe.EdgeProbe(
+                encoder.representation(cell.representation), encoder.widths, task.spans, labels, seed=cell.seed, precision=precision
+            )
+            for cell in cells
+        }
+        self.optimizers = {cell: probe.AMSGrad(schedule.clip_norm, fused=not jit) for cell in cells}
+        for cell, model in self.models.items():
+            self.optimizers[cell].build(model.trainable_variables)
+        self._jit = jit
+        self._predict = tf.function(self._logits, autograph=False, jit_compile=jit, reduce_retracing=True)
+        self._steps = {}
+
+    def train_step(self, batch, rates, number, active):
+        """One step of the active probes: float32 [active] losses."""
+        if active not in self._steps:
+            self._steps = {active: tf.function(
+                functools.partial(self._step, active), autograph=False, jit_compile=self._jit, reduce_retracing=True
+            )}  # fmt: skip
+        return self._steps[active](batch, rates, number)
+
+    def predict(self, batch):
+        """float32 [targets, labels] logits of every probe."""
+        return self._predict(batch)
+
+    def _step(self, active, batch, rates, number):
+        losses = []
+        for i, cell in enumerate(active):
+            model, optimizer = self.models[cell], self.optimizers[cell]
+            with tf.GradientTape() as tape:
+                logits = model(self._inputs(batch, model), training=True, step=number)
+                value = probe.loss(logits, batch["control" if cell.control else "gold"], batch["weights"])
+            gradients = tape.gradient(value, model.trainable_variables)
+            optimizer.learning_rate.assign(rates[i])
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+            losses.append(value)
+        return tf.stack(losses)
+
+    def _logits(self, batch):
+        return [self.models[cell](self._inputs(batch, self.models[cell])) for cell in self.cells]
+
+    def _inputs(self, batch, model):
+        states = dict(zip(self.layers, batch["states"]))
+        inputs = {key: value for key, value in batch.items() if key.startswith(("rows", "segments"))}
+        return {
+            "states": [states[layer] for layer in model.representation.layers],
+            "targets": tf.shape(batch["weights"])[0],
+            **inputs,
+        }
+
+
+def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, identity, checkpoint_seconds=60.0, title=""):
+    """Trains probes to their best figures on dev, or goes on with what `path` holds.
+
+    Args:
+        probes: Probes; they end with the weights of their best validation.
+        train_batches, dev_batches: Batches of the two splits.
+        examples, dev: alignment.Examples of the two splits.
+        schedule: Schedule.
+        path: the file of the state, which is deleted by whoever has saved the results.
+        identity: what the state belongs to; another one's is not gone on with.
+        checkpoint_seconds: about how often the state is saved.
+        title: shown with the progress.
+
+    Returns:
+        {cell: {"history": [{step, loss, dev_f1}], "best_step", "dev_f1", "stopped_at", …}}, and "_time": {"seconds", "waited"}:
+        what training took, and what of it was waiting for states to be read.
+
+    Raises:
+        UserError: a loss is not finite.
+    """
+    records, total = examples.records, schedule.total(examples.records)
+    every, per_epoch = schedule.validate_every(records), schedule.per_epoch(records)
+    rate = WarmupLinearDecay(1.0, round(schedule.warmup * total), total)
+    progress = _restore(path, probes, identity) or {
+        "step": 0, "seconds": 0.0, "waited": 0.0,
+        "cells": {
+            cell.name: {"history": [], "scale": 1.0, "bad": 0, "halve": 0, "best": -1.0, "peak": -1.0, "done": False, "sum": 0.0}
+            for cell in probes.cells
+        },
+        "best_weights": {},
+    }  # fmt: skip
+    state, best_weights = progress["cells"], progress.pop("best_weights")
+
+    @functools.lru_cache(2)
+    def order(epoch):
+        return np.random.Generator(np.random.PCG64([schedule.order_seed, epoch])).permutation(records)
+
+    def choose(number):
+        epoch, place = divmod(number, per_epoch)
+        return np.sort(order(epoch)[place * schedule.batch_records : (place + 1) * schedule.batch_records])
+
+    step, saved, began = progress["step"], time.monotonic(), time.monotonic() - progress["seconds"]
+    with Progress(total * schedule.batch_records, "records", done=step * schedule.batch_records, title=title) as bar:
+        while step < total and not all(cell["done"] for cell in state.values()):
+            active = tuple(cell for cell in probes.cells if not state[cell.name]["done"])
+            stop = min(total, (step // every + 1) * every, step + PIECE)
+            losses = np.zeros(len(active))
+            iterator = iter(train_batches.dataset(choose, step, stop))
+            for number in range(step, stop):
+                waiting = time.monotonic()
+                batch = next(iterator)
+                progress["waited"] += time.monotonic() - waiting
+                relative = float(rate(number)) if schedule.kind == "linear" else 1.0
+                rates = [schedule.learning_rate * relative * state[cell.name]["scale"] for cell in active]
+                losses += probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active).numpy()
+                bar.update(schedule.batch_records, **_shown(state, active))
+            for cell, value in zip(active, losses):
+                if not np.isfinite(value):
+                    raise UserError(
+                        "the loss of %s is %s before step %d, expected a finite one; lower --learning_rate, %g"
+                        % (cell.name, value, stop, schedule.learning_rate)
+                    )
+                state[cell.name]["sum"] += float(value)
+            step = stop
+            if step % every == 0 or step == total:
+                scores = dev_scores(probes, dev_batches, dev, schedule.dev_records)
+                for cell in active:
+                    _validated(cell, state[cell.name], scores[cell], step, every, schedule, probes, best_weights)
+            progress.update(step=step, seconds=time.monotonic() - began)
+            if time.monotonic() - saved > checkpoint_seconds:
+                _save(path, probes, progress, best_weights, identity)
+                saved = time.monotonic()
+    for cell, model in probes.models.items():
+        model.set_weights(best_weights[cell.name])
+    out = {
+        cell: {
+            "history": state[cell.name]["history"],
+            "best_step": max(state[cell.name]["history"], key=lambda point: point["dev_f1"])["step"],
+            "dev_f1": state[cell.name]["best"],
+            "stopped_at": state[cell.name]["history"][-1]["step"],
+        }
+        for cell in probes.cells
+    }
+    return {**out, "_time": {"seconds": time.monotonic() - began, "waited": progress["waited"]}}
+
+
+def _validated(cell, state, score, step, every, schedule, probes, best_weights):
+    """Notes a validation of one probe, and what follows from it."""
+    since = step - (state["history"][-1]["step"] if state["history"] else 0)
+    state["history"].append({"step": step, "loss": state["sum"] / since, "dev_f1": score})
+    state["sum"] = 0.0
+    if score > state["best"]:
+        state.update(best=score, bad=0)
+        best_weights[cell.name] = probes.models[cell].get_weights()
+    else:
+        state["bad"] += 1
+    if schedule.kind != "plateau":
+        return
+    # PyTorch's ReduceLROnPlateau and the published early stop act when there are more bad validations than they are patient
+    if score > state["peak"] + schedule.BETTER:
+        state.update(peak=score, halve=0)
+    else:
+        state["halve"] += 1
+    if state["halve"] > schedule.halve_after:
+        state.update(scale=state["scale"] / 2, halve=0)
+    state["done"] = state["bad"] > schedule.patience or schedule.learning_rate * state["scale"] < schedule.SMALLEST
+
+
+def _shown(state, active):
+    done = [state[cell.name]["history"][-1]["dev_f1"] for cell in active[:3] if state[cell.name]["history"]]
+    return {"dev F1": " ".join("%.2f" % (100 * value) for value in done)} if done else {}
+
+
+def dev_scores(probes, batches, dev, limit=0):
+    """Micro-averaged F1 over all labels and targets, the figure that training goes by: {cell: float}."""
+    counts = {cell: np.zeros(3, np.int64) for cell in probes.cells}
+    for targets, batch, logits in _predicted(probes, batches, dev, limit):
+        for cell, values in zip(probes.cells, logits):
+            said = values.numpy()[: len(targets)] >= 0
+            gold = batch["control" if cell.control else "gold"].numpy()[: len(targets)] > 0
+            counts[cell] += [(said & gold).sum(), (said & ~gold).sum(), (gold & ~said).sum()]
+    return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
+
+
+def probabilities(probes, batches, examples):
+    """What every probe says: {cell: float32 [targets, labels]}."""
+    out = {cell: np.empty((len(examples), len(examples.names)), np.float32) for cell in probes.cells}
+    for targets, _, logits in _predicted(probes, batches, examples, 0):
+        for cell, values in zip(probes.cells, logits):
+            out[cell][targets] = 1 / (1 + np.exp(-np.clip(values.numpy()[: len(targets)], -80, 80)))
+    return out
+
+
+def _predicted(probes, batches, examples, limit):
+    records = min(examples.records, limit or examples.records)
+    # neighbours in length are read together: less is filled up
+    cuts = np.arange(0, records, PREDICT)
+
+    def choose(number):
+        return np.arange(cuts[number], min(cuts[number] + PREDICT, records))
+
+    for number, batch in enumerate(batches.dataset(choose, 0, len(cuts))):
+        chosen = choose(number)
+        yield np.arange(examples.splits[chosen[0]], examples.splits[chosen[-1] + 1]), batch, probes.predict(batch)
+
+
+def _variables(probes):
+    for cell in probes.cells:
+        for i, variable in enumerate(probes.models[cell].weights):
+            yield "%s/weight/%03d" % (cell.name, i), variable
+        for i, variable in enumerate(probes.optimizers[cell].variables):
+            yield "%s/optimizer/%03d" % (cell.name, i), variable
+
+
+def _save(path, probes, progress, best_weights, identity):
+    from safetensors.numpy import save_file
+
+    tensors = {name: np.asarray(variable.numpy()) for name, variable in _variables(probes)}
+    for name, weights in best_weights.items():
+        tensors.update({"%s/best/%03d" % (name, i): np.asarray(weight) for i, weight in enumerate(weights)})
+    metadata = {"progress": json.dumps(progress), "identity": json.dumps(identity, sort_keys=True)}
+    write_atomically(path, lambda part: save_file(tensors, str(part), metadata))
+
+
+def _restore(path, probes, identity):
+    """The progress of a state file, whose weights are put in place; None where there is none, or another run's."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(str(path), "numpy") as file:
+            metadata = file.metadata()
+            if metadata["identity"] != json.dumps(identity, sort_keys=True):
+                return None
+            progress = json.loads(metadata["progress"])
+            for name, variable in _variables(probes):
+                variable.assign(file.get_tensor(name))
+            names = sorted(file.keys())
+            progress["best_weights"] = {
+                cell.name: [file.get_tensor(name) for name in names if name.startswith(cell.name + "/best/")]
+                for cell in probes.cells
+            }
+            progress["best_weights"] = {name: weights for name, weights in progress["best_weights"].items() if weights}
+            return progress
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UserError("%s: not a state of this run (%s); delete it to train these probes anew" % (path, error)) from None

@@ -1,0 +1,180 @@
+"""The probing model of Tenney et al. (2019) in Keras: a span of frozen states in, the probability of every label out.
+
+    H   [positions, hidden]    scalar mix of the layers, or layers side by side; dropout 0.2
+    r_i [targets, 256]         for each span of a target: projection, attention pooling inside the span
+    z   [targets, 256 or 512]  r_1, or r_1 and r_2 side by side
+    logits                     Dense(256), tanh, layer normalisation, dropout 0.3, Dense(labels); a sigmoid for each label
+
+Positions of all sentences of a batch stand end to end, and only those that lie in some span are there. First weights are
+PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
+"""
+
+import math
+
+import tensorflow as tf
+import tf_keras as keras
+
+from nsmc_bert.encoder import Dropout
+
+PROJECTION = 256  # of a span, and of the hidden layer of the classifier
+INPUT_DROPOUT, DROPOUT = 0.2, 0.3
+
+
+def dense(inputs, units, seed, **options):
+    """A Dense layer on `inputs` features with PyTorch's first weights."""
+    limit = 1 / math.sqrt(inputs)
+    layer = keras.layers.Dense(
+        units,
+        kernel_initializer=keras.initializers.RandomUniform(-limit, limit, seed=seed),
+        bias_initializer=keras.initializers.RandomUniform(-limit, limit, seed=seed + 1),
+        **options,
+    )
+    layer.build((None, inputs))
+    return layer
+
+
+class ScalarMix(keras.layers.Layer):
+    """gamma times the mean of layers weighted by softmax(w); w begins at 0, gamma at 1 (Peters et al. 2018, equation 1).
+
+    Call:
+        list of [positions, hidden], any float dtype -> compute dtype [positions, hidden].
+    """
+
+    def __init__(self, layers, **options):
+        super().__init__(**options)
+        self.w = self.add_weight(name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False)
+        self.gamma = self.add_weight(name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False)
+        self.built = True
+
+    def call(self, layers):
+        shares = tf.unstack(self.gamma * tf.nn.softmax(self.w))
+        return tf.add_n([tf.cast(share, self.compute_dtype) * tf.cast(h, self.compute_dtype) for share, h in zip(shares, layers)])
+
+    def shares(self):
+        """softmax(w) as NumPy, float32 [layers]."""
+        return tf.nn.softmax(self.w).numpy()
+
+
+class SpanAttention(keras.layers.Layer):
+    """Projects positions, and averages each span's with weights that a learned vector gives (Lee et al. 2017, section 3.3).
+
+    Args:
+        inputs: width of the states.
+        seed: of the first weights.
+
+    Call:
+        hidden [positions, inputs]; rows int32 [n], the position of every member of every span; segments int32 [n], ascending,
+        the span it is a member of; spans, how many there are -> [spans, PROJECTION].
+    """
+
+    def __init__(self, inputs, seed, **options):
+        super().__init__(**options)
+        self.projection = dense(inputs, PROJECTION, seed, name="projection", dtype=self._dtype_policy)
+        self.attention = dense(PROJECTION, 1, seed + 2, name="attention", dtype="float32")
+        self.built = True
+
+    def call(self, hidden, rows, segments, spans):
+        projected = self.projection(hidden)
+        logits = tf.gather(self.attention(tf.cast(projected, tf.float32))[:, 0], rows)
+        largest = tf.math.unsorted_segment_max(tf.stop_gradient(logits), segments, spans)
+        weights = tf.exp(logits - tf.gather(largest, segments))
+        weights /= tf.gather(tf.math.unsorted_segment_sum(weights, segments, spans), segments)
+        members = tf.gather(projected, rows) * tf.cast(weights, projected.dtype)[:, None]
+        return tf.math.unsorted_segment_sum(members, segments, spans)
+
+
+class EdgeProbe(keras.Model):
+    """One probe: a representation of frozen layers, one or two spans a target, independent labels.
+
+    Args:
+        representation: encoders.Representation.
+        widths: of the encoder's layers.
+        spans: 1 or 2; two spans have projections of their own.
+        labels: how many.
+        seed: of the first weights and of dropout.
+        precision: the Keras policy of the matrix products.
+
+    Call:
+        {"states": list of float16 [positions, width], one for each of representation.layers; "rows1", "segments1", and for two
+        spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels] logits.
+    """
+
+    def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
+        super().__init__(name="edge_probe", dtype=keras.mixed_precision.Policy(precision))
+        # === Layers ===
+        policy = keras.mixed_precision.Policy(precision)
+        read = [widths[layer] for layer in representation.layers]
+        inputs = read[0] if representation.mixed else sum(read)
+        base = seed * 1000
+        self.mix = ScalarMix(len(read), name="mix", dtype=policy) if representation.mixed else None
+        self.pool = [SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)]
+        self.hidden = dense(spans * PROJECTION, PROJECTION, base + 100, name="hidden", dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name="norm")
+        self.norm.build((None, PROJECTION))
+        self.output_layer = dense(PROJECTION, labels, base + 110, name="output", dtype="float32")
+        self.built = True
+        # === Config ===
+        self.representation, self.spans, self.seed = representation, spans, seed
+
+    def call(self, inputs, training=False, step=None):
+        dropout = Dropout(self.seed, 0 if step is None else step) if training else _no_dropout
+        if self.mix is not None:
+            hidden = self.mix(inputs["states"])
+        else:
+            hidden = tf.concat([tf.cast(layer, self.compute_dtype) for layer in inputs["states"]], 1)
+        hidden = dropout(hidden, INPUT_DROPOUT)
+        pooled = [
+            pool(hidden, inputs["rows%d" % number], inputs["segments%d" % number], inputs["targets"])
+            for number, pool in enumerate(self.pool, 1)
+        ]
+        features = self.norm(tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32))
+        return self.output_layer(dropout(features, DROPOUT))
+
+
+def loss(logits, gold, weights):
+    """The mean binary cross-entropy over the labels of the targets that count.
+
+    Args:
+        logits: float32 [targets, labels].
+        gold: [targets, labels], 1 for the labels a target has.
+        weights: float32 [targets], 1, or 0 for a row that only fills up the batch.
+    """
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(gold, tf.float32), logits=logits)
+    return tf.reduce_sum(tf.reduce_mean(each, 1) * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
+
+
+class AMSGrad(keras.optimizers.Adam):
+    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by TensorFlow's one operation for it.
+
+    Args:
+        clip_norm: the global norm that gradients are scaled down to.
+        fused: whether to use that operation, which XLA does not know.
+    """
+
+    def __init__(self, clip_norm, fused=True):
+        super().__init__(1.0, amsgrad=True, epsilon=1e-8, global_clipnorm=clip_norm)
+        self._fused = fused
+
+    def update_step(self, gradient, variable):
+        if not self._fused:
+            super().update_step(gradient, variable)
+            return
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        place = self._index_dict[self._var_key(variable)]
+        tf.raw_ops.ResourceApplyAdamWithAmsgrad(
+            var=variable.handle,
+            m=self._momentums[place].handle,
+            v=self._velocities[place].handle,
+            vhat=self._velocity_hats[place].handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            lr=tf.cast(self.learning_rate, variable.dtype),
+            beta1=tf.cast(self.beta_1, variable.dtype),
+            beta2=tf.cast(self.beta_2, variable.dtype),
+            epsilon=tf.cast(self.epsilon, variable.dtype),
+            grad=tf.convert_to_tensor(gradient),
+        )
+
+
+def _no_dropout(x, rate):
+    return x

@@ -1,0 +1,317 @@
+r"""Edge-probing records: sentences of words and labelled spans in them, as JSON lines in and out.
+
+The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are,
+the retokenized ones too. A line is a sentence:
+
+    {"text": "Atmosphere is always fun", "info": {"source": "UD_English-EWT"},
+     "targets": [{"span1": [0, 1], "span2": [3, 4], "label": "nsubj"}]}
+
+Spans count the words of text.split() from 0, and their ends are exclusive. Tasks with one span have no span2. A label is a
+string, or a list of strings where a target may have none or several.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from nsmc_bert.errors import Located, UserError, shorten
+from nsmc_bert.files import write_atomically
+
+_BOM = b"\xef\xbb\xbf"
+_EXAMPLE = 'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """One labelled span, or pair of spans, of a sentence.
+
+    Attributes:
+        span1: (start, end) in words, end exclusive.
+        span2: likewise; None where the task has one span.
+        labels: tuple of str, one for most tasks.
+        info: what a source says of it; the height of a constituent, for example.
+        rest: further keys of its JSON object, kept as they are.
+    """
+
+    span1: tuple
+    span2: tuple | None
+    labels: tuple
+    info: dict = dataclasses.field(default_factory=dict)
+    rest: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One sentence with its targets.
+
+    Attributes:
+        text: the words, with one space between each two.
+        targets: tuple of Target; it may be empty.
+        info: where the sentence is from.
+        rest: further keys of its JSON object, kept as they are.
+    """
+
+    text: str
+    targets: tuple
+    info: dict = dataclasses.field(default_factory=dict)
+    rest: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def words(self):
+        """The words that spans count: text.split()."""
+        return self.text.split()
+
+
+def read(path, spans, labels=None):
+    """Reads records one at a time.
+
+    Args:
+        path: JSON lines in UTF-8, with or without a byte order mark, plain or compressed (.gz, .xz). Empty lines are passed
+            over.
+        spans: how many spans each target has, 1 or 2.
+        labels: the labels there are; None allows any.
+
+    Yields:
+        Record.
+
+    Raises:
+        Located: what is wrong, on which line. A target is known by its number in the sentence, from 1.
+        UserError: the file cannot be read.
+
+    Example:
+        >>> [target.labels for record in read("dep.dev.jsonl", 2) for target in record.targets][:3]
+        [('case',), ('det',), ('obl',)]
+    """
+    known = None if labels is None else frozenset(labels)
+    for number, entry in _entries(path):
+        try:
+            yield _record(entry, spans, known)
+        except _Bad as bad:
+            raise Located(path, number, bad.found, bad.expected) from None
+
+
+def write(path, records, multi_label=False):
+    """Writes records, as a whole or not at all: the file is the old one until it is the new one.
+
+    What `read` read is written with the same content, save that a record without info gets an empty one, and that an
+    empty info of a target is left out. Keys come in the order text, info, targets and span1, span2, label, info.
+
+    Args:
+        path: the file; compressed where it ends in .gz or .xz. Its folder is made where there is none.
+        records: iterable of Record.
+        multi_label: write every label as a list. Otherwise one label is a string, and a list holds none or several.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        UserError: the file cannot be written. What is raised by `records` passes through, and the old file stays.
+    """
+    path = Path(os.path.expanduser(path))
+    number = 0
+
+    def pour(part):
+        nonlocal number
+        with _compressed(part, path.suffix) as file:
+            for record in records:
+                file.write(_line(record, multi_label))
+                number += 1
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
+    write_atomically(path, pour)
+    return number
+
+
+def labels_in(paths):
+    """The labels that occur in any of some files, sorted: what is published as labels.txt.
+
+    Raises:
+        Located, UserError: as `read`.
+    """
+    found = set()
+    for path in paths:
+        for record in read(path, None):
+            for target in record.targets:
+                found.update(target.labels)
+    return tuple(sorted(found))
+
+
+def lines(path):
+    r"""The lines of a text file, plain or compressed (.gz, .xz), UTF-8 with or without a byte order mark.
+
+    Yields:
+        (number from 1, str without the line's end); only "\n" or "\r\n" ends a line.
+
+    Raises:
+        Located: a line is not UTF-8.
+        UserError: the file cannot be read.
+    """
+    with readable(path), _decompressed(Path(os.path.expanduser(path))) as file:
+        yield from decode(file, path)
+
+
+def decode(file, path):
+    """The lines of an open binary file, which errors call `path`; Yields, Raises: as `lines`."""
+    for number, line in enumerate(file, 1):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            yield number, (line.removeprefix(_BOM) if number == 1 else line).decode()
+        except UnicodeDecodeError as error:
+            found = "bytes that are no UTF-8: %s" % shorten(line[error.start : error.start + 12])
+            raise Located(path, number, found, "UTF-8 text; convert with iconv -t utf-8 -f and the encoding it has") from None
+
+
+@contextlib.contextmanager
+def readable(path):
+    """Turns what goes wrong while a file is read, or decompressed, into a UserError."""
+    try:
+        yield
+    except EOFError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except Exception as error:
+        if type(error).__name__ not in ("LZMAError", "error", "ReadError"):  # of lzma, zlib, tarfile
+            raise
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+
+
+def _decompressed(path):
+    if path.suffix == ".gz":
+        import gzip
+
+        return gzip.open(path, "rb")
+    if path.suffix == ".xz":
+        import lzma
+
+        return lzma.open(path, "rb")
+    return open(path, "rb")
+
+
+@contextlib.contextmanager
+def _compressed(path, suffix):
+    with open(path, "wb") as file:
+        if suffix == ".gz":
+            import gzip
+
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:  # the same records give the same bytes
+                yield packed
+        elif suffix == ".xz":
+            import lzma
+
+            with lzma.open(file, "wb") as packed:
+                yield packed
+        else:
+            yield file
+
+
+class _Bad(Exception):
+    """What is wrong with one line."""
+
+    def __init__(self, found, expected):
+        self.found, self.expected = found, expected
+
+
+def _entries(path):
+    """(line number, parsed JSON) of each line that is not empty."""
+    for number, line in lines(path):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            found = "no JSON (%s): %s" % (error, shorten(line))
+            raise Located(path, number, found, _EXAMPLE) from None
+
+
+def _record(entry, spans, known):
+    if not isinstance(entry, dict):
+        raise _Bad(shorten(entry), _EXAMPLE)
+    text, targets = entry.get("text"), entry.get("targets")
+    if not isinstance(text, str):
+        found = "the text %s" % shorten(text) if "text" in entry else "no text"
+        raise _Bad(found, 'a sentence as "text": its words with spaces between them')
+    if not isinstance(targets, list):
+        found = "the targets %s" % shorten(targets) if "targets" in entry else "no targets"
+        raise _Bad(found, 'a list as "targets", [] where the sentence has none')
+    length = len(text.split())
+    return Record(
+        text,
+        tuple(_target(target, number, length, spans, known) for number, target in enumerate(targets, 1)),
+        _info(entry, "the sentence"),
+        {key: value for key, value in entry.items() if key not in ("text", "info", "targets")},
+    )
+
+
+def _target(target, number, length, spans, known):
+    name = "target %d" % number
+    if not isinstance(target, dict):
+        raise _Bad("%s: %s" % (name, shorten(target)), 'an object, such as {"span1": [0, 1], "label": "PRP"}')
+    span1, span2 = _span(target, "span1", name, length), None
+    if target.get("span2") is not None:
+        if spans == 1:
+            raise _Bad("a span2 in %s" % name, "span1 alone: the task has one span; is this the file of another task?")
+        span2 = _span(target, "span2", name, length)
+    elif spans == 2:
+        raise _Bad("no span2 in %s" % name, "span1 and span2: the task has two spans; is this the file of another task?")
+    label = target.get("label")
+    labels = (label,) if isinstance(label, str) else label
+    if not isinstance(labels, (tuple, list)) or not all(isinstance(label, str) for label in labels):
+        found = "the label %s" % shorten(label) if "label" in target else "no label"
+        raise _Bad("%s in %s" % (found, name), "a string, or a list of strings")
+    if known is not None:
+        for label in labels:
+            if label not in known:
+                names = ", ".join(sorted(known)[:20]) + ", …" * (len(known) > 20)
+                expected = "one of the %d labels there are: %s" % (len(known), names)
+                raise _Bad("the label %s in %s" % (shorten(label), name), expected)
+    rest = {key: value for key, value in target.items() if key not in ("span1", "span2", "label", "info")}
+    return Target(span1, span2, tuple(labels), _info(target, name), rest)
+
+
+def _span(target, key, name, length):
+    span = target.get(key)
+    if not (isinstance(span, list) and len(span) == 2 and type(span[0]) is int and type(span[1]) is int):
+        found = "%s %s" % (key, shorten(span)) if key in target else "no %s" % key
+        raise _Bad("%s in %s" % (found, name), "two whole numbers, [first word, word after the last], words counted from 0")
+    start, end = span
+    if start >= end:
+        kind = "empty" if start == end else "reversed"
+        raise _Bad(
+            "the %s %s %s in %s" % (kind, key, span, name), "a start below the end: ends are exclusive, [2, 3] is one word"
+        )
+    if start < 0 or end > length:
+        expected = "a span of the sentence's %d words, from 0 to %d; words are what white space parts" % (length, length)
+        raise _Bad("%s %s in %s" % (key, span, name), expected)
+    return start, end
+
+
+def _info(entry, name):
+    info = entry.get("info")
+    if info is None:
+        return {}
+    if not isinstance(info, dict):
+        raise _Bad("the info %s of %s" % (shorten(info), name), 'an object, such as {"source": "GUM"}')
+    return info
+
+
+def _line(record, multi_label):
+    targets = []
+    for target in record.targets:
+        entry = {"span1": target.span1}
+        if target.span2 is not None:
+            entry["span2"] = target.span2
+        entry["label"] = target.labels[0] if len(target.labels) == 1 and not multi_label else target.labels
+        if target.info:
+            entry["info"] = target.info
+        targets.append({**entry, **target.rest})
+    entry = {"text": record.text, "info": record.info, "targets": targets, **record.rest}
+    try:
+        return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot
+        return json.dumps(entry).encode() + b"\n"

@@ -1,0 +1,140 @@
+"""Precision, recall and F1 as sums of counts, each published row's own rule, and bootstrap intervals.
+
+    >>> counts = count(probabilities, gold)                     # one PRF a label
+    >>> row(TASKS["srl"], counts)                               # {"SRL (all)": PRF, "SRL (core)": PRF, …}
+
+A target has each label or not, and a label is predicted where its probability is at least one half; no label is compared with
+another. What is reported is F1 of counts that were added up, over targets and over the labels of a row (Tenney et al. 2019).
+"""
+
+import dataclasses
+import re
+
+import numpy as np
+
+THRESHOLD = 0.5
+CORE, NON_CORE = r"^ARG[0-5A]$", r"^ARGM(-.+)?$"
+Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+
+@dataclasses.dataclass(frozen=True)
+class PRF:
+    """Counts of decisions: true positives, false positives, false negatives. They add."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other):
+        return PRF(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self):
+        return self.tp / (self.tp + self.fp) if self.tp else 0.0
+
+    @property
+    def recall(self):
+        return self.tp / (self.tp + self.fn) if self.tp else 0.0
+
+    @property
+    def f1(self):
+        """The harmonic mean of precision and recall, 0 where nothing is right."""
+        return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp else 0.0
+
+
+def columns(task, labels):
+    """Which labels each row of a task adds up.
+
+    Args:
+        task: a tasks.Task.
+        labels: sequence of str, in the order of the predictions' columns.
+
+    Returns:
+        {row: bool [labels]}; the first row is the task's figure in the macro average. A row of one class alone, or without
+        some labels, keeps all targets: what is predicted for them counts.
+    """
+    every = np.ones(len(labels), bool)
+    if task.metric == "srl":
+        core, rest = (np.array([bool(re.match(pattern, label)) for label in labels], bool) for pattern in (CORE, NON_CORE))
+        return {task.title: core | rest, "SRL (core)": core, "SRL (non-core)": rest}
+    if task.metric == "positive":
+        return {task.title: np.array([label == "1" for label in labels], bool)}
+    if task.metric == "clean":
+        return {task.title: np.array([label != "Other" for label in labels], bool)}
+    return {task.title: every}
+
+
+def count(predicted, gold, record, records):
+    """Counts of every record, label by label.
+
+    Args:
+        predicted: bool [targets, labels].
+        gold: bool [targets, labels].
+        record: int [targets], the record each target belongs to.
+        records: how many records there are.
+
+    Returns:
+        int32 [records, labels, 3]: true positives, false positives, false negatives.
+    """
+    out = np.zeros((records, predicted.shape[1], 3), np.int32)
+    for place, cases in enumerate((predicted & gold, predicted & ~gold, gold & ~predicted)):
+        target, label = np.nonzero(cases)
+        np.add.at(out, (np.asarray(record)[target], label, place), 1)
+    return out
+
+
+def total(counts):
+    """The PRF of an array of counts [..., 3], all added up."""
+    return PRF(*(int(x) for x in np.asarray(counts).reshape(-1, 3).sum(0)))
+
+
+def f1(counts):
+    """F1 of counts [..., 3]: float64 [...], 0 where nothing is right."""
+    counts = np.asarray(counts, np.float64)
+    below = 2 * counts[..., 0] + counts[..., 1] + counts[..., 2]
+    return np.divide(2 * counts[..., 0], below, out=np.zeros(below.shape), where=counts[..., 0] > 0)
+
+
+def bootstrap(counts, *, samples=1000, seed=0):
+    """F1 of resampled test sets: sentences are drawn with replacement, and so are the seeds.
+
+    Two figures of the same records and `seed` are of the same draws, which makes their difference a paired one (Sellam et al.
+    2021, with seeds and sentences crossed).
+
+    Args:
+        counts: int [seeds, records, 3].
+        samples: how many test sets are drawn.
+        seed: of the draws.
+
+    Returns:
+        float64 [samples]: in each, the mean F1 over the seeds drawn.
+    """
+    counts = np.asarray(counts, np.float64)
+    seeds, records = counts.shape[:2]
+    random = np.random.Generator(np.random.PCG64([seed, records]))
+    wide = counts.transpose(1, 0, 2).reshape(records, -1)
+    sums = np.empty((samples, wide.shape[1]))
+    for i in range(samples):
+        drawn = np.bincount(random.integers(records, size=records), minlength=records)
+        sums[i] = drawn @ wide
+    scores = f1(sums.reshape(samples, seeds, 3))
+    chosen = np.random.Generator(np.random.PCG64([seed, 1])).integers(seeds, size=(samples, seeds))
+    return np.take_along_axis(scores, chosen, 1).mean(1)
+
+
+def interval(values, level=0.95):
+    """The middle `level` of bootstrap values: (low, high)."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def published_half_width(prf):
+    """The half width of the interval as the published table has it: of F1 the harmonic mean of those of precision and recall.
+
+    Those two are normal approximations with as many trials as there are predicted and gold positives. Its authors' own comment
+    on it is that it probably is not the right way; `bootstrap` is.
+    """
+    halves = []
+    for share, n in ((prf.precision, prf.tp + prf.fp), (prf.recall, prf.tp + prf.fn)):
+        halves.append(Z95 * (share * (1 - share) / n) ** 0.5 if n else 0.0)
+    return 2 * halves[0] * halves[1] / sum(halves) if all(halves) else 0.0

@@ -1,0 +1,232 @@
+"""CoNLL-2012, the format of OntoNotes 5.0, and PropBank EWT's kindred one: trees, entities, predicates, coreference.
+
+A word per line, an empty line after a sentence; brackets run down the columns. OntoNotes has columns between white space:
+0 document, 1 part, 2 index, 3 word, 4 tag, 5 tree, 6 lemma, 7 frameset, 8 sense, 9 speaker, 10 entities, then one per
+predicate, and coreference last. PropBank EWT has columns between tabs: 0 document, 1 sentence, 2 index, 3 word, 4 tag, 5
+tree, 6 frame file, 7 roleset, then one per predicate.
+
+The rules are the published ones (spec A.6, extract_ontonotes_all.py):
+
+pos, constituents: the leaves and the inner nodes of the trees, tags cut to their category (`brackets.category`). TOP is a
+    constituent, and of several constituents over the same words each is a target. The words are the trees': "(" is
+    written -LRB-. An OntoNotes sentence with a word or tag XX has no tree, and no targets.
+entities: every span of column 10.
+srl: one record per predicate; span1 is the predicate's span V, span2 every other span of its column.
+coref: all pairs of mentions in the same sentence, the earlier one first; 1 where they are of one chain, else 0.
+
+Sentences without targets are records all the same. The published test data is the folder test, not conll-2012-test.
+"""
+
+import collections
+import itertools
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from nsmc_bert.errors import Located, UserError, shorten
+from probing.records import Record, Target, lines
+from probing.sources import brackets, check_task, files_below, files_by_split, one_word, split_name, split_of
+
+TASKS = ("pos", "constituents", "entities", "srl", "coref")
+PROPBANK_EWT_TASKS = ("pos", "constituents", "srl")
+LANGUAGE = "english"
+
+_TREE_WORDS = {"(": "-LRB-", ")": "-RRB-"}
+
+
+class Sentence(NamedTuple):
+    """One sentence: where its first line is, document and part, and the columns of its words, a list of str each.
+
+    entities and coreference are None where the format has none.
+    """
+
+    line: int
+    document: str
+    part: str
+    words: list
+    tags: list
+    tree: list
+    entities: list | None
+    frames: list
+    coreference: list | None
+
+
+def splits(path, task, *, split="", language=LANGUAGE):
+    """The records of OntoNotes.
+
+    Args:
+        path: the folder of the release (conll-formatted-ontonotes-5.0, or its data), which has folders train,
+            development and test with files *gold_conll in them; or, with `split`, any folder or file.
+        task: one of TASKS.
+        split: the split that all files of the folder, or the file, are.
+        language: of data/LANGUAGE/annotations, which the release has three of.
+
+    Returns:
+        {split: Split}.
+
+    Raises:
+        UserError: no file is found. While records are read also Located: a line that is none of CoNLL-2012.
+    """
+    check_task(task, TASKS, "CoNLL-2012")
+    found = {name: sorted(files) for name, files in _gold_files(path, split, language).items()}
+    return {name: split_of(_all_records, files, task) for name, files in found.items()}
+
+
+def propbank_ewt_splits(path, task, *, split="", files="*"):
+    """The records of PropBank EWT: `path` is a folder with en_ewt-pb-train.gold_conll and so on, or one file.
+
+    Returns, Raises: as `splits`.
+    """
+    check_task(task, PROPBANK_EWT_TASKS, "PropBank EWT")
+    found = files_by_split(path, ("gold_conll",), split, files)
+    return {name: split_of(_all_records, [file], task, tabs=True) for name, file in found.items()}
+
+
+def sentences(path, tabs=False):
+    """The sentences of a file.
+
+    Args:
+        path: the file; compressed where it ends in .gz or .xz.
+        tabs: whether it is PropBank EWT's, with tabs between its columns, or OntoNotes'.
+
+    Yields:
+        Sentence.
+
+    Raises:
+        Located: a line has too few columns, or not as many as the one above it.
+        UserError: the file cannot be read.
+    """
+    least = 8 if tabs else 12
+    rows, first = [], 0
+    for number, line in itertools.chain(lines(path), [(0, "")]):
+        if line.strip() and not line.startswith("#"):
+            columns = line.split("\t") if tabs else line.split()
+            if len(columns) < least:
+                kind = "with tabs between them, as in PropBank EWT" if tabs else "as in CoNLL-2012"
+                raise Located(path, number, "%d columns: %s" % (len(columns), shorten(line)), "%d or more, %s" % (least, kind))
+            if rows and len(columns) != len(rows[0]):
+                found = "%d columns after lines of %d" % (len(columns), len(rows[0]))
+                raise Located(path, number, found, "as many in every line of a sentence, and an empty line between two")
+            first = first or number
+            rows.append(columns)
+        elif rows:
+            columns = list(map(list, zip(*rows)))
+            entities, frames, coreference = (None, columns[8:], None) if tabs else (columns[10], columns[11:-1], columns[-1])
+            yield Sentence(first, rows[0][0], rows[0][1], *columns[3:6], entities, frames, coreference)
+            rows, first = [], 0
+
+
+def mentions(cells):
+    """The mentions of a sentence from its coreference column.
+
+    Args:
+        cells: one str per word: "(3" opens a mention of chain 3, "3)" closes the one opened last, "(3)" is one word; "(1|(3"
+            and "(1(3" are several. Anything without a bracket is none.
+
+    Returns:
+        list of (start, end, chain) in the order of the text, each once.
+
+    Raises:
+        brackets.Unbalanced: a cell of another form, a mention that is closed and not opened or the reverse.
+    """
+    found, open_ = set(), collections.defaultdict(list)
+    for i, cell in enumerate(cells):
+        if "(" not in cell and ")" not in cell:
+            continue
+        pieces = re.findall(r"(\()?(\d+)(\))?\|?", cell)
+        if not re.fullmatch(r"((\(\d+\)?|\d+\))\|?)+", cell):
+            raise brackets.Unbalanced("the cell %r where (1, 1) or (1) was expected" % cell)
+        for opens, chain, closes in pieces:
+            if opens:
+                open_[chain].append(i)
+            if closes:
+                if not open_[chain]:
+                    raise brackets.Unbalanced("a mention of chain %s that is closed at word %d and not opened" % (chain, i + 1))
+                found.add((open_[chain].pop(), i + 1, int(chain)))
+    if left := [chain for chain, starts in open_.items() if starts]:
+        raise brackets.Unbalanced("a mention of chain %s that is never closed" % left[0])
+    return sorted(found)
+
+
+def coreferences(mentions):
+    """Targets of all pairs of mentions of one sentence: label 1 where they are of one chain, else 0."""
+    return tuple(
+        Target(first[:2], second[:2], (str(int(first[2] == second[2])),)) for first, second in itertools.combinations(mentions, 2)
+    )
+
+
+def _gold_files(path, split, language):
+    """{split: list of files}."""
+    path = Path(path).expanduser()
+    if path.is_file():
+        if not split:
+            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+        return {split: [path]}
+    listed = [
+        file
+        for file in files_below(path)
+        if not (match := re.search(r"/data/(\w+)/annotations/", file.as_posix())) or match[1] == language
+    ]
+    gold = [file for file in listed if re.search(r"gold_conll(\.gz|\.xz)?$", file.name)]
+    if not gold:
+        skeletons = any(file.name.endswith("gold_skel") for file in listed)
+        found = "skeletons without words (gold_skel)" if skeletons else "no file *gold_conll"
+        raise UserError("%s: found %s, expected CoNLL-2012 files with their words" % (path, found))
+    if split:
+        return {split: gold}
+    found = collections.defaultdict(list)
+    for file in gold:
+        folders = file.relative_to(path).parts[:-1]
+        if "conll-2012-test" not in folders:
+            found[next(filter(None, map(split_name, folders)), None)].append(file)
+    found.pop(None, None)
+    if not found:
+        expected = "folders train, development and test, or --split, the one split that all of these files are"
+        raise UserError("%s: found %d files *gold_conll, expected %s" % (path, len(gold), expected))
+    return {name: found[name] for name in ("train", "dev", "test") if name in found}
+
+
+def _all_records(files, task, *, notes, tabs=False):
+    for path in files:
+        for sentence in sentences(path, tabs):
+            try:
+                yield from _records(sentence, task, notes, tabs)
+            except brackets.Unbalanced as error:
+                expected = "brackets that match in the %d lines from here" % len(sentence.words)
+                raise Located(path, sentence.line, error, expected) from None
+
+
+def _records(sentence, task, notes, tabs):
+    info = {"document_id": sentence.document, "sentence_id": int(sentence.part) if sentence.part.isdecimal() else sentence.part}
+    words = [one_word(word, notes) for word in sentence.words]
+    text = " ".join(words)
+    if task in ("pos", "constituents"):
+        if tabs:
+            targets = _tree(sentence, task)
+        elif "XX" in sentence.tags or "XX" in words:
+            notes["sentence without a tree (a word or tag XX): no targets"] += 1
+            targets = ()
+        else:
+            text = " ".join(_TREE_WORDS.get(word, word) for word in words)
+            targets = _tree(sentence, task)
+        yield Record(text, targets, info)
+    elif task == "entities":
+        targets = tuple(Target((span.start, span.end), None, (span.tag,)) for span in brackets.spans(sentence.entities))
+        yield Record(text, targets, info)
+    elif task == "coref":
+        yield Record(text, coreferences(mentions(sentence.coreference)), info)
+    else:
+        for cells in sentence.frames:
+            arguments = brackets.spans(cells)
+            predicates = [(span.start, span.end) for span in arguments if span.tag == "V"]
+            if predicates:
+                targets = [Target(predicates[-1], (s.start, s.end), (s.tag,)) for s in arguments if s.tag != "V"]
+                yield Record(text, tuple(targets), info)
+            elif arguments:
+                notes["frame without a predicate (V): left out"] += 1
+
+
+def _tree(sentence, task):
+    if task == "constituents":
+        return tuple(map(brackets.constituent, brackets.spans(sentence.tree)))
+    return tuple(Target((i, i + 1), None, (brackets.category(_TREE_WORDS.get(tag, tag)),)) for i, tag in enumerate(sentence.tags))

@@ -1,0 +1,143 @@
+"""CoNLL-U, the format of Universal Dependencies, in any language: parts of speech and dependencies.
+
+Ten columns between tabs, words numbered from 1, an empty line after a sentence. Lines of multiword tokens (3-4) are passed
+over, since their words follow; so are empty nodes (8.1), which are no words.
+
+pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS).
+dep: span1 is the dependent, span2 its head; the root is its own head (spec A.6, ud_to_json.py).
+
+The published data (UD English-EWT r2.2) lacks every sentence with an empty node, and the last sentence of each file, which
+its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
+"""
+
+import re
+from typing import NamedTuple
+
+from nsmc_bert.errors import Located, shorten
+from probing.records import Record, Target, lines
+from probing.sources import check_task, files_by_split, one_word, split_of
+
+TASKS = ("pos", "dep")
+
+
+class Word(NamedTuple):
+    """One word: the line it stands in, and its columns FORM, UPOS, XPOS, HEAD, DEPREL, MISC."""
+
+    line: int
+    form: str
+    upos: str
+    xpos: str
+    head: str
+    deprel: str
+    misc: str
+
+
+class Sentence(NamedTuple):
+    """One sentence: list of Word, its sent_id or "", and whether empty nodes stand among its words."""
+
+    words: list
+    sent_id: str
+    has_empty_node: bool
+
+
+def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
+    """The records of a treebank.
+
+    Args:
+        path: a folder of .conllu files with train, dev and test in their names, or one file. Also compressed.
+        task: "pos" or "dep".
+        split: the split that one file is.
+        files: a pattern for the names in the folder, where it holds several files of a split.
+        tags: "xpos" or "upos", the column that labels parts of speech.
+        as_published: leave out what the published data leaves out.
+
+    Returns:
+        {split: Split}.
+
+    Raises:
+        UserError: a file is not found. While records are read also Located: a line that is none of CoNLL-U.
+    """
+    check_task(task, TASKS, "CoNLL-U")
+    found = files_by_split(path, (".conllu",), split, files)
+    return {name: split_of(_records, file, task, tags=tags, as_published=as_published) for name, file in found.items()}
+
+
+def sentences(path):
+    """The sentences of a file.
+
+    Yields:
+        Sentence.
+
+    Raises:
+        Located: a line has not ten columns, or an id that does not follow.
+        UserError: the file cannot be read.
+    """
+    words, sent_id, has_empty_node = [], "", False
+    for number, line in lines(path):
+        if not line.strip():
+            if words:
+                yield Sentence(words, sent_id, has_empty_node)
+                words, sent_id, has_empty_node = [], "", False
+            continue
+        if line.startswith("#"):
+            key, equals, value = line[1:].partition("=")
+            if equals and key.strip() == "sent_id":
+                sent_id = value.strip()
+            continue
+        columns = line.split("\t")
+        if len(columns) != 10:
+            raise Located(
+                path, number, "%d columns: %s" % (len(columns), shorten(line)), "10 with tabs between them, as in CoNLL-U"
+            )
+        name = columns[0]
+        if name == str(len(words) + 1):
+            words.append(Word(number, columns[1], columns[3], columns[4], columns[6], columns[7], columns[9]))
+        elif re.fullmatch(r"\d+\.\d+", name):
+            has_empty_node = True
+        elif not re.fullmatch(r"\d+-\d+", name):
+            expected = "%d, a range such as 3-4, or an empty node such as 8.1" % (len(words) + 1)
+            raise Located(path, number, "the id %s" % shorten(name), expected)
+    if words:
+        yield Sentence(words, sent_id, has_empty_node)
+
+
+def targets(path, sentence, task, tags, notes):
+    """The targets of a sentence of `path`, tuple of Target; `task`, `tags` and Raises: as `splits`."""
+    found = []
+    for i, word in enumerate(sentence.words):
+        if task == "pos":
+            tag = word.upos if tags == "upos" else word.xpos
+            if tag == "_":
+                notes["word without %s: no target" % tags.upper()] += 1
+            else:
+                found.append(Target((i, i + 1), None, (tag,)))
+        elif "_" in (word.head, word.deprel):
+            notes["word without a head or relation: no target"] += 1
+        else:
+            if not re.fullmatch(r"\d{1,9}", word.head, re.ASCII) or int(word.head) > len(sentence.words):
+                expected = "0 or the id of one of the sentence's %d words" % len(sentence.words)
+                raise Located(path, word.line, "the head %s" % shorten(word.head), expected)
+            head = int(word.head) - 1 if int(word.head) else i
+            found.append(Target((i, i + 1), (head, head + 1), (word.deprel,)))
+    return tuple(found)
+
+
+def _records(path, task, *, tags, as_published, notes):
+    source = path.resolve().parent.name
+    for sentence in _published(sentences(path), notes) if as_published else sentences(path):
+        text = " ".join(one_word(word.form, notes) for word in sentence.words)
+        info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
+        yield Record(text, targets(path, sentence, task, tags, notes), info)
+
+
+def _published(sentences, notes):
+    """Those of a file's sentences that the published data has."""
+    waiting = None
+    for sentence in sentences:
+        if waiting and waiting.has_empty_node:
+            notes["sentence with an empty node: left out, as in the published data"] += 1
+        elif waiting:
+            yield waiting
+        waiting = sentence
+    if waiting:
+        notes["last sentence of the file: left out, as in the published data"] += 1

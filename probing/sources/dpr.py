@@ -1,0 +1,151 @@
+"""DPR, definite pronoun resolution (Rahman & Ng 2012), the Winograd-like coreference task.
+
+Blocks of four lines, a sentence, a pronoun, its two candidates with a comma between them, and the right one; then an empty
+line. Two targets per sentence: span1 is the pronoun, span2 a candidate; entailed where it is the right one, else
+not-entailed.
+
+This is the authors' own release. The published data (spec A.6, convert-dpr.py) is a recast of it, which lost a third of the
+sentences and some candidates of others; the sentences are the same ones. A sentence in which the pronoun stands more or less
+than once is left out, since the release does not say which one is meant. Of a candidate that stands there twice the first
+one is taken.
+
+Two sentences in a row are twins with opposite answers, "because it had pollen" and "because it wanted pollen". The release
+has no development data; the training data is cut by pairs of twins, so that no twin of a dev sentence is trained on, as the
+one of SemEval is (spec A.6): random numbers, seeded by 42, one per pair; up to 0.85 it is train.
+"""
+
+import random
+import re
+from pathlib import Path
+
+from nsmc_bert.errors import Located, UserError, shorten
+from probing.records import Record, Target, lines
+from probing.sources import check_task, files_below, split_of
+
+TASKS = ("dpr",)
+FILES = {"train": "train.c.txt", "test": "test.c.txt"}
+SEED, SHARE = 42, 0.85
+
+_TITLES = "Mr Mrs Ms Dr St Jr Sr Prof Gen Sen Rep Rev Capt Lt Col Sgt Mt vs No".split()
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+\w*|['’]\w*|[^\s,;:!?()\"“”'’]+|\S")
+
+
+def splits(path, task, *, split=""):
+    """The records of the release.
+
+    Args:
+        path: a folder with train.c.txt and test.c.txt somewhere in it, or, with `split`, one such file.
+        task: "dpr".
+        split: the split that all of one file is.
+
+    Returns:
+        {split: Split}; train and dev are cut from train.c.txt.
+
+    Raises:
+        UserError: no file is found. While records are read also Located: a block of another form.
+    """
+    check_task(task, TASKS, "DPR")
+    path = Path(path).expanduser()
+    if path.is_file():
+        if not split:
+            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+        return {split: split_of(_records, path)}
+    files = {file.name: file for file in files_below(path)}
+    found = {}
+    if train := files.get(FILES["train"]):
+        found = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
+    if test := files.get(FILES["test"]):
+        found["test"] = split_of(_records, test)
+    if not found:
+        raise UserError("%s: found no %s, expected DPR's" % (path, " and no ".join(FILES.values())))
+    return found
+
+
+def tokenize(sentence):
+    """The words of an English sentence as (start, end) of characters: punctuation and what follows an apostrophe apart.
+
+    A full stop stays with the word before it, unless it ends the sentence.
+
+    Example:
+        >>> [sentence[start:end] for start, end in tokenize("Mr. Bob's bee isn't at 5:30, is it?")]
+        ['Mr.', 'Bob', "'s", 'bee', 'isn', "'t", 'at', '5:30', ',', 'is', 'it', '?']
+    """
+    found = []
+    for match in _WORD.finditer(sentence):
+        start, end = match.span()
+        word = match[0]
+        if word.endswith(".") and word.strip(".") and _ends_sentence(word[:-1], sentence[end:]):
+            found += [(start, end - 1), (end - 1, end)]
+        else:
+            found.append((start, end))
+    return found
+
+
+def _ends_sentence(word, rest):
+    if not re.search(r"\w", rest):
+        return True
+    return bool(re.match(r"\s+[A-Z]", rest)) and word not in _TITLES and not re.fullmatch(r"(\w\.)*\w", word)
+
+
+def _records(path, *, notes, part=None):
+    generator = random.Random(SEED)
+    in_train = True
+    for index, block in enumerate(_blocks(path)):
+        if index % 2 == 0:
+            in_train = generator.random() <= SHARE
+        if not part or in_train == (part == "train"):
+            yield from _record(path, index, block, notes)
+
+
+def _blocks(path):
+    block = []
+    for number, line in lines(path):
+        if line.strip():
+            block.append((number, line.strip()))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _record(path, index, block, notes):
+    number, sentence = block[0]
+    if len(block) != 4:
+        expected = "4, a sentence, a pronoun, two candidates and the right one, and an empty line below them"
+        raise Located(path, number, "%d lines together" % len(block), expected)
+    pronoun, candidates, answer = (line for _, line in block[1:])
+    candidates = [candidate.strip() for candidate in candidates.split(",")]
+    same = [candidate.lower() == answer.lower() for candidate in candidates]
+    if len(candidates) != 2 or same.count(True) != 1:
+        expected = "two with a comma between them, one of them the answer below"
+        raise Located(path, number + 2, "the candidates %s with the answer %s" % (candidates, shorten(answer)), expected)
+    places = _places(pronoun, sentence)
+    if len(places) != 1:
+        notes["sentence with the pronoun %s: left out" % ("twice or more" if places else "nowhere")] += 1
+        return
+    words = tokenize(sentence)
+    span1 = _in_words(places[0], words)
+    targets = []
+    for candidate, right in zip(candidates, same):
+        places = _places(candidate, sentence)
+        span2 = places and _in_words(places[0], words)
+        if not span1 or not span2:
+            notes["candidate or pronoun that is not in the sentence as whole words: left out"] += 1
+            continue
+        info = {"span1_text": pronoun, "span2_text": candidate}
+        targets.append(Target(span1, span2, ("entailed" if right else "not-entailed",), info))
+    yield Record(" ".join(sentence[start:end] for start, end in words), tuple(targets), {"source": "DPR", "id": index + 1})
+
+
+def _places(text, sentence):
+    """(start, end) in characters wherever a text stands in a sentence."""
+    return [match.span() for match in re.finditer(r"(?<!\w)%s(?!\w)" % re.escape(text), sentence, re.IGNORECASE)]
+
+
+def _in_words(place, words):
+    """A span of characters as one of words; None where it cuts one."""
+    starts, ends = zip(*words)
+    if place[0] in starts and place[1] in ends:
+        return starts.index(place[0]), ends.index(place[1]) + 1
+    return None

@@ -1,0 +1,160 @@
+"""GUM, the Georgetown University Multilayer corpus: parts of speech, dependencies, constituents, entities, coreference.
+
+A folder with dep/ (CoNLL-U, which has the words and sentences of all tasks), const/ (bracketed trees), coref/ontogum/conll/
+or ontogum/ (coreference in the manner of OntoNotes), and train.txt, dev.txt, test.txt, which name the documents of each
+split, one a line.
+
+pos, dep: as in CoNLL-U.
+constituents: the inner nodes of the trees, as in OntoNotes; the outermost, ROOT here, is called TOP as there.
+entities: the mentions in column MISC of dep/, Entity=(id-type-…; nested ones too. The types are GUM's (person, place,
+    organization, object, event, time, substance, animal, plant, abstract).
+coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those of
+    dep/, word by word.
+"""
+
+import re
+from pathlib import Path
+
+from nsmc_bert.errors import Located, UserError, shorten
+from probing.records import Record, Target, lines
+from probing.sources import brackets, check_task, conllu, one_word, split_of
+from probing.sources.conll2012 import coreferences, mentions
+
+TASKS = ("pos", "dep", "constituents", "entities", "coref")
+
+
+def splits(path, task, *, tags="xpos"):
+    """The records of GUM.
+
+    Args:
+        path: the corpus' folder.
+        task: one of TASKS.
+        tags: "xpos" or "upos", the column that labels parts of speech.
+
+    Returns:
+        {split: Split} for each list of documents that is there.
+
+    Raises:
+        UserError: there are no lists. While records are read also: a document is missing; Located: a line that cannot be
+            read, or layers that do not have the same words.
+    """
+    check_task(task, TASKS, "GUM")
+    folder = Path(path).expanduser()
+    lists = {name: folder / (name + ".txt") for name in ("train", "dev", "test")}
+    found = {name: split_of(_records, folder, file, task, tags=tags) for name, file in lists.items() if file.is_file()}
+    if not found:
+        expected = "GUM's folder, with dep/ and lists of documents, one name a line"
+        raise UserError("%s: found no train.txt, dev.txt or test.txt, expected %s" % (folder, expected))
+    return found
+
+
+def _records(folder, names, task, *, tags, notes):
+    for number, name in lines(names):
+        name = name.strip()
+        if not name:
+            continue
+        dep = _layer(folder, names, number, name, ".conllu", "dep")
+        sentences = list(conllu.sentences(dep))
+        if task in ("pos", "dep"):
+            found = (conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences)
+        elif task == "entities":
+            found = (_entities(dep, sentence, notes) for sentence in sentences)
+        elif task == "constituents":
+            found = _constituents(_layer(folder, names, number, name, ".ptb", "const"), sentences)
+        else:
+            path = _layer(folder, names, number, name, ".conll", "coref/ontogum/conll", "ontogum")
+            found = _coreferences(path, sentences)
+        for sentence, targets in zip(sentences, found):
+            text = " ".join(one_word(word.form, notes) for word in sentence.words)
+            yield Record(text, targets, {"source": "GUM", "sent_id": sentence.sent_id})
+
+
+def _layer(folder, names, number, name, ending, *places):
+    for place in places:
+        if (path := folder / place / (name + ending)).is_file():
+            return path
+    where = " or ".join("%s/%s%s" % (place, name, ending) for place in places)
+    raise Located(names, number, "the document %s and no file for it" % shorten(name), "%s in %s" % (where, folder))
+
+
+def _entities(path, sentence, notes):
+    """One target per mention, in the order in which they close."""
+    found, open_ = [], []
+    for i, word in enumerate(sentence.words):
+        value = next((part[7:] for part in word.misc.split("|") if part.startswith("Entity=")), "")
+        if not re.fullmatch(r"(\([^()]+\)?|[^()]+\))*", value):
+            raise Located(path, word.line, "Entity=%s" % value, "(id-type-…), (id-type-… or id)")
+        for opened, at_once, closed in re.findall(r"\(([^()]+)(\))?|([^()]+)\)", value):
+            if opened:
+                name, _, rest = opened.partition("-")
+                open_.append((name, i, rest.partition("-")[0]))
+            name = closed or at_once and open_[-1][0]
+            if not name:
+                continue
+            last = next((k for k in reversed(range(len(open_))) if open_[k][0] == name), None)
+            if last is None:
+                notes["mention that begins in another sentence: left out"] += 1
+                continue
+            _, start, kind = open_.pop(last)
+            found.append(Target((start, i + 1), None, (kind,)))
+    if open_:
+        notes["mention that ends in another sentence: left out"] += len(open_)
+    return tuple(sorted(found, key=lambda target: target.span1))
+
+
+def _constituents(path, sentences):
+    """The targets of each sentence, from as many trees."""
+    trees = list(_trees(path))
+    if len(trees) != len(sentences):
+        raise Located(path, None, "%d trees" % len(trees), "%d, one for each sentence in dep/" % len(sentences))
+    for (line, events), sentence in zip(trees, sentences):
+        words = events.count("*")
+        if words != len(sentence.words):
+            found = "a tree of %d words" % words
+            raise Located(path, line, found, "the %d of sentence %s in dep/" % (len(sentence.words), sentence.sent_id))
+        try:
+            spans = brackets.nest(events)
+        except brackets.Unbalanced as error:
+            raise Located(path, line, error, "words in all brackets of the tree that begins here") from None
+        yield tuple(brackets.constituent(span._replace(tag="TOP") if span.tag == "ROOT" else span) for span in spans)
+
+
+def _trees(path):
+    """(first line, events for brackets.nest) of each tree of a file; a tree may have any line ends and indentation."""
+    events, depth, first, before = [], 0, None, ""
+    for number, line in lines(path):
+        for piece in re.findall(r"\([^\s()]*|\)|[^\s()]+", line):
+            opens, closes = piece.startswith("("), piece == ")"
+            in_leaf = before and before not in "()"
+            if in_leaf and not closes or not opens and not (depth if closes else before == "("):
+                raise Located(path, number, shorten(piece), "a tree, such as (ROOT (NP (NN water)))")
+            first = first or number
+            if opens:
+                events.append(piece)
+            elif not closes:
+                events[-1] = "*"  # the bracket was a word's
+            elif not in_leaf:
+                events.append(")")
+            depth += opens - closes
+            before = "(" if opens else piece
+            if not depth:
+                yield first, events
+                events, first, before = [], None, ""
+    if depth:
+        raise Located(path, first, "a tree that is never closed", "as many closing brackets as opening ones")
+
+
+def _coreferences(path, sentences):
+    """The targets of each sentence, from its words' rows."""
+    rows = [(number, line.split("\t")) for number, line in lines(path) if line.strip() and not line.startswith("#")]
+    words = sum(len(sentence.words) for sentence in sentences)
+    if len(rows) != words:
+        raise Located(path, None, "%d words" % len(rows), "the %d that dep/ has" % words)
+    at = 0
+    for sentence in sentences:
+        here = rows[at : at + len(sentence.words)]
+        at += len(sentence.words)
+        try:
+            yield coreferences(mentions([columns[-1] for _, columns in here]))
+        except brackets.Unbalanced as error:
+            raise Located(path, here[0][0], error, "brackets that match in the %d lines from here" % len(here)) from None

@@ -1,0 +1,98 @@
+"""SemEval 2010 task 8: relations between two nominals of a sentence.
+
+Blocks of a numbered sentence in quotation marks with <e1>…</e1> and <e2>…</e2> in it, the relation, a comment, and an empty
+line. Words are what white space parts, so that punctuation stays with them; span1 is e1, span2 is e2 (spec A.6,
+convert-semeval2010-task8.py).
+
+The release has no development data. The published cut of the training data is taken: random numbers from Python's
+generator, seeded by 42, one per sentence; up to 0.85 it is train, above it dev (spec A.6, deterministic_split.py).
+"""
+
+import random
+import re
+from pathlib import Path
+
+from nsmc_bert.errors import Located, UserError, shorten
+from probing.records import Record, Target, lines
+from probing.sources import check_task, files_below, split_of
+
+TASKS = ("rel",)
+FILES = {"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"}
+SEED, SHARE = 42, 0.85
+
+_TAG = re.compile(r"<(/?)e([12])>")
+
+
+def splits(path, task, *, split=""):
+    """The records of the release.
+
+    Args:
+        path: a folder with TRAIN_FILE.TXT and TEST_FILE_FULL.TXT somewhere in it, or, with `split`, one such file.
+        task: "rel".
+        split: the split that all of one file is.
+
+    Returns:
+        {split: Split}; train and dev are cut from TRAIN_FILE.TXT.
+
+    Raises:
+        UserError: no file is found. While records are read also Located: a block of another form.
+    """
+    check_task(task, TASKS, "SemEval 2010 task 8")
+    path = Path(path).expanduser()
+    if path.is_file():
+        if not split:
+            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+        return {split: split_of(_records, path)}
+    files = {file.name.upper(): file for file in files_below(path)}
+    found = {}
+    if train := files.get(FILES["train"]):
+        found = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
+    if test := files.get(FILES["test"]):
+        found["test"] = split_of(_records, test)
+    if not found:
+        raise UserError("%s: found no %s, expected SemEval 2010 task 8's" % (path, " and no ".join(FILES.values())))
+    return found
+
+
+def _records(path, *, notes, part=None):
+    generator = random.Random(SEED)
+    for block in _blocks(path):
+        if part and (generator.random() <= SHARE) != (part == "train"):
+            continue
+        yield _record(path, *block)
+
+
+def _blocks(path):
+    block = []
+    for number, line in lines(path):
+        if line.strip():
+            block.append((number, line.strip()))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _record(path, sentence, *rest):
+    number, line = sentence
+    match = re.fullmatch(r'(\d+)\s+"(.*)"', line)
+    if not match:
+        raise Located(path, number, shorten(line), 'a numbered sentence: 1<tab>"The <e1>burst</e1> … <e2>pressure</e2>."')
+    if len(rest) != 2 or not re.match("Comment", rest[1][1]):
+        found = "%d lines below the sentence" % len(rest)
+        raise Located(path, number, found, "2, its relation and its comment, and an empty line below them")
+    words, spans = [], {}
+    for piece in match[2].split():
+        word = _TAG.sub("", piece)
+        for closes, name in _TAG.findall(piece):
+            # a tag that stands alone belongs to the word after it, or to the one before where it closes
+            spans.setdefault(name, {})[closes] = len(words) + bool(closes and word)
+        if word:
+            words.append(word)
+    pairs = [(spans.get(name, {}).get("", 0), spans.get(name, {}).get("/", 0)) for name in "12"]
+    if any(start >= end for start, end in pairs):
+        raise Located(path, number, shorten(line, 120), "<e1> and </e1>, <e2> and </e2>, with a word inside")
+    comment = re.sub(r"Comment\s*:?\s*", "", rest[1][1], count=1)
+    target = Target(*pairs, (rest[0][1],), {"comment": comment})
+    return Record(" ".join(words), (target,), {"id": int(match[1])})

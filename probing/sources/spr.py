@@ -1,0 +1,194 @@
+"""Semantic proto-roles: what is true of an argument of a predicate, any number of twenty properties.
+
+spr2 (White et al. 2016, http://decomp.io): a table with one annotator's answer, from 1 to 5, about one property a row, over
+the sentences of UD English 1.2. span1 is the predicate's word, span2 the argument's, whose last word the table counts in.
+Rows that are not applicable are passed over; a property is true where the mean of its answers is 4 or more (spec A.6,
+convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all false has no label.
+
+spr1 (Teichert et al. 2017) is a JSON object a line, as Rachel Rudinger's, since its sentences are the Penn Treebank's:
+{"tokens": […], "spr1": [{"pred_idx": 8, "arg_idx": 11, "responses": [{"spr_property": "awareness", "response": 1.0}, …]},
+…], "split": "dev", "sent_id": "1940_1"}. Both spans are one word; a property is true where its answer is more than 3, and
+of several answers the last one counts, as published (spec A.6, convert-spr1-rudinger.py).
+"""
+
+import contextlib
+import json
+import re
+from pathlib import Path
+
+from nsmc_bert.errors import Located, UserError, shorten
+from probing.records import Record, Target, decode, lines, readable
+from probing.sources import check_task, conllu, files_below, files_by_split, one_word, split_of
+
+SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"
+
+_COLUMNS = (
+    "Is.Pilot", "Sentence.ID", "Pred.Token", "Pred.Lemma", "Arg.Phrase", "Arg.Tokens.Begin", "Arg.Tokens.End", "Property",
+    "Response", "Applicable", "Sent.Grammatical",
+)  # fmt: skip
+
+
+def spr1_splits(path, task="spr1", *, split=""):
+    """The records of SPR1.
+
+    Args:
+        path: a folder with files *.json, which have train, dev and test in their names, or one file.
+        task: "spr1".
+        split: the split that one file is.
+
+    Returns:
+        {split: Split}.
+
+    Raises:
+        UserError: no file is found. While records are read also Located: a line of another form.
+    """
+    check_task(task, ("spr1",), "SPR1")
+    found = files_by_split(path, (".json", ".jsonl"), split)
+    return {name: split_of(_spr1_records, file) for name, file in found.items()}
+
+
+def spr2_splits(path, task="spr2"):
+    """The records of SPR2.
+
+    Args:
+        path: a folder with the table, or the archive protoroles_eng_udewt.tar.gz it comes in, and with UD English 1.2's
+            sentences, en-ud-train.conllu and so on, or en-ud-train.words.txt with one sentence a line.
+        task: "spr2".
+
+    Returns:
+        {split: Split}.
+
+    Raises:
+        UserError: a file is not found. While records are read also Located: a row of another form, or that points at no
+            word.
+    """
+    check_task(task, ("spr2",), "SPR2")
+    path = Path(path).expanduser()
+    if path.is_file():
+        raise UserError("%s: one file, expected the folder that has the table and the sentences of UD English 1.2" % path)
+    files = files_below(path)
+    table = next((file for file in files if file.name == SPR2_TABLE), None) or next(
+        (file for file in files if re.fullmatch(r"protoroles_eng_ud.*\.tar\.gz", file.name)), None
+    )
+    if not table:
+        raise UserError("%s: found neither %s nor protoroles_eng_udewt.tar.gz, expected one of them" % (path, SPR2_TABLE))
+    texts = {}
+    for file in files:
+        if match := re.fullmatch(r"en-ud-(train|dev|test)(\.words\.txt|\.conllu(\.gz|\.xz)?)", file.name):
+            texts.setdefault(match[1], file)
+    missing = [name for name in ("train", "dev", "test") if name not in texts]
+    if missing:
+        names = ", ".join("en-ud-%s.conllu" % name for name in missing)
+        raise UserError("%s: found no %s, expected the sentences of UD English 1.2, which the table counts" % (path, names))
+    return {name: split_of(_spr2_records, table, name, file) for name, file in sorted(texts.items(), key=_order)}
+
+
+def _order(item):
+    return ("train", "dev", "test").index(item[0])
+
+
+def _spr2_records(table, split, text_file, *, notes):
+    sentences = _sentences(text_file, notes)
+    wanted = "en-ud-%s.conllu " % split
+    answers, first, grammatical = {}, {}, {}
+    for number, row in _rows(table, wanted):
+        if row["Applicable"] == "no":
+            notes["answer about a property that is not applicable: left out"] += 1
+            continue
+        try:
+            sentence = int(row["Sentence.ID"].removeprefix(wanted))
+            predicate, start, end = (int(row[name]) for name in ("Pred.Token", "Arg.Tokens.Begin", "Arg.Tokens.End"))
+            answer = float(row["Response"])
+        except ValueError:
+            expected = "whole numbers as sentence and tokens, and a number as answer"
+            raise Located(table, number, shorten(list(row.values()), 200), expected) from None
+        length = len(sentences[sentence - 1].split()) if 0 < sentence <= len(sentences) else 0
+        if not (0 <= predicate < length and 0 <= start <= end < length):
+            found = "sentence %d, predicate %d, argument %d to %d" % (sentence, predicate, start, end)
+            expected = "words of %s, which has %d in that sentence; is it UD English 1.2?" % (text_file, length)
+            raise Located(table, number, found, expected)
+        pair = (sentence, (predicate, predicate + 1), (start, end + 1))
+        answers.setdefault(pair, {}).setdefault(row["Property"], []).append(answer)
+        first.setdefault(pair, row)
+        grammatical.setdefault(sentence, row["Sent.Grammatical"])
+    targets = {sentence: [] for sentence in grammatical}
+    for (sentence, span1, span2), properties in answers.items():
+        row = first[sentence, span1, span2]
+        true = tuple(name for name, values in properties.items() if sum(values) / len(values) >= 4)
+        info = {
+            "span2_txt": row["Arg.Phrase"], "span1_text": sentences[sentence - 1].split()[span1[0]],
+            "is_pilot": row["Is.Pilot"] == "True", "pred_lemma": row["Pred.Lemma"],
+        }  # fmt: skip
+        targets[sentence].append(Target(span1, span2, true, info))
+    for sentence, found in targets.items():
+        score = grammatical[sentence]
+        info = {
+            "source": "SPR2", "sent-id": str(sentence), "split": split,
+            "grammatical": float(score) if re.fullmatch(r"\d+(\.\d+)?", score) else None, "sent_id": str(sentence),
+        }  # fmt: skip
+        yield Record(sentences[sentence - 1], tuple(found), info)
+
+
+def _sentences(path, notes):
+    """The texts of a file, in its order."""
+    if path.name.endswith(".txt"):
+        return [line for _, line in lines(path)]
+    return [" ".join(one_word(word.form, notes) for word in sentence.words) for sentence in conllu.sentences(path)]
+
+
+def _rows(path, wanted):
+    """(line number, {column: value}) of each row of the table whose sentence is of the wanted file."""
+    with _table(path) as rows:
+        header = None
+        for number, line in rows:
+            values = line.split("\t")
+            if header is None:
+                header = values
+                if missing := [name for name in _COLUMNS if name not in header]:
+                    raise Located(path, number, "no column %s" % ", ".join(missing), "SPR2's header line")
+                sentence_at = header.index("Sentence.ID")
+            elif line:
+                if len(values) != len(header):
+                    raise Located(path, number, "%d columns" % len(values), "%d as in the header line" % len(header))
+                if values[sentence_at].startswith(wanted):
+                    yield number, dict(zip(header, values))
+
+
+@contextlib.contextmanager
+def _table(path):
+    """The lines of the table, from the archive if it is in one."""
+    if path.suffix != ".gz":
+        yield lines(path)
+        return
+    import tarfile
+
+    with readable(path), tarfile.open(path) as archive:
+        name = next((name for name in archive.getnames() if name.split("/")[-1] == SPR2_TABLE), None)
+        if not name:
+            raise UserError("%s: found no %s in it, expected the archive of decomp.io" % (path, SPR2_TABLE))
+        yield decode(archive.extractfile(name), path)
+
+
+def _spr1_records(path, *, notes):
+    for number, line in lines(path):
+        if line.strip():
+            try:
+                yield _spr1_record(json.loads(line), notes)
+            except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+                why = "no %s" % error if isinstance(error, KeyError) else error
+                expected = 'an object with "tokens" and "spr1": pred_idx, arg_idx and responses, each spr_property and response'
+                raise Located(path, number, "%s (%s)" % (shorten(line), why), expected) from None
+
+
+def _spr1_record(entry, notes):
+    words = [one_word(word, notes) for word in entry["tokens"]]
+    targets = []
+    for pair in entry["spr1"]:
+        predicate, argument = int(pair["pred_idx"]), int(pair["arg_idx"])
+        if not (0 <= predicate < len(words) and 0 <= argument < len(words)):
+            raise IndexError("pred_idx %d, arg_idx %d of %d tokens" % (predicate, argument, len(words)))
+        answers = {answer["spr_property"]: float(answer["response"]) for answer in pair["responses"]}
+        true = tuple(sorted(name for name, value in answers.items() if value > 3))
+        targets.append(Target((predicate, predicate + 1), (argument, argument + 1), true))
+    info = {key: entry[key] for key in ("split", "sent_id") if key in entry}
+    return Record(" ".join(words), tuple(targets), info)

@@ -1,0 +1,363 @@
+"""A probing study: records aligned, encoded once, every probe trained on them, scored and saved; and the table of what was found.
+
+A run's folder holds, for each task and encoder, two files a probe:
+
+    TASK/ENCODER/CELL.json    what it is, its figures on every split, its history, its mixing weights
+    TASK/ENCODER/CELL.npz     probabilities float16 [targets, labels] of dev and test, and the counts of every record
+"""
+
+import dataclasses
+import hashlib
+import json
+import platform
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert.errors import UserError
+from nsmc_bert.files import write_atomically, write_text
+from probing import alignment, records, scoring
+from probing.tasks import TASKS
+
+BUNDLED = Path(__file__).parent / "bundled"
+SPLITS = ("train", "dev", "test")
+CONTROLS = ("random_labels", "random_encoder")
+RANDOM_SEED = 0  # of the random encoder's weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The files of one task: {split: path}; train and dev, and test where there is one."""
+
+    task: object
+    name: str
+    paths: dict
+
+
+def find(task, folder, files):
+    """The files of a task.
+
+    Args:
+        task: tasks.Task.
+        folder: the folder that holds TASK.train.jsonl and so on, perhaps compressed (.gz, .xz); "" for the bundled sample.
+        files: {split: path or ""} of files that are named one by one.
+
+    Returns:
+        Corpus.
+
+    Raises:
+        UserError: train or dev is missing.
+    """
+    if any(files.values()):
+        name, paths = "", {split: Path(path).expanduser() for split, path in files.items() if path}
+    else:
+        name = "bundled sample" if not folder else str(folder)
+        base, paths = Path(folder).expanduser() if folder else BUNDLED, {}
+        for split in SPLITS:
+            tried = [base / ("%s.%s.jsonl%s" % (task.name, split, suffix)) for suffix in ("", ".gz", ".xz")]
+            paths.update({split: path for path in tried[::-1] if path.exists()})
+    for split in ("train", "dev"):
+        if split not in paths:
+            raise UserError(
+                "%s: found no %s.%s.jsonl, expected one; make it with python -m probing.convert, or name files with --%s_file"
+                % ("--%s_file" % split if any(files.values()) else base, task.name, split, split)
+            )
+    return Corpus(task, name or str(paths["train"].parent), paths)
+
+
+class Aligned:
+    """A corpus as one encoder reads it: {split: alignment.Examples}, with what decides it."""
+
+    def __init__(self, corpus, encoder, log):
+        task = corpus.task
+        self.corpus, self.names = corpus, records.labels_in(corpus.paths.values())
+        self.examples = {}
+        for split, path in corpus.paths.items():
+            part = alignment.align(records.read(path, task.spans), encoder, task, self.names, where=path)
+            self.examples[split] = part
+            log(
+                "%s, %s: %d records, %d targets, %d different sentences%s"
+                % (task.name, split, part.records, len(part), len(part.keys),
+                   "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()))
+            )  # fmt: skip
+        log("%s: %d labels" % (task.name, len(self.names)))
+
+    @property
+    def checksum(self):
+        """What the probes learn and are measured on."""
+        digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "replace"))
+        for split in SPLITS:
+            if split in self.examples:
+                part = self.examples[split]
+                digest.update(split.encode())
+                for key in part.keys:
+                    digest.update(key)
+                for values in (part.sentence, part.splits, part.span1, part.span2, part.label_splits, part.labels, part.types):
+                    digest.update(b"" if values is None else np.ascontiguousarray(values))
+        return digest.hexdigest()
+
+
+def study(
+    corpora, *, encoder, layer0, representations, seeds, controls, schedule, run_dir, store, recompute, runtime, checkpoint_seconds,
+    log,
+):  # fmt: skip
+    """Trains and scores every probe that is not there yet.
+
+    Args:
+        corpora: list of Corpus.
+        encoder: a folder or hub name.
+        layer0: see encoders.load.
+        representations: list of str.
+        seeds: list of int; empty for as many as a task's published figure has.
+        controls: list of names in CONTROLS.
+        schedule: a function from tasks.Task to fit.Schedule.
+        run_dir: the run's folder.
+        store: the folder of the stores.
+        recompute: encode at every step instead.
+        runtime: a nsmc_bert.runtime.Runtime.
+        checkpoint_seconds: about how often the state is saved.
+        log: called with each line to show.
+
+    Returns:
+        A list of results, a dict each: the content of the cells' JSON files.
+    """
+    from probing import activations, encoders
+
+    run_dir, out = Path(run_dir).expanduser(), []
+    variants = [None] + [RANDOM_SEED] * ("random_encoder" in controls)
+    for random_weights in variants:
+        loaded = encoders.load(encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights)
+        for name in representations:
+            loaded.representation(name)
+        log("encoder: %s, %d layers of %s; layer 0 is %s" % (loaded.name, len(loaded.widths) - 1, loaded.widths[-1], loaded.layer0))
+        states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log)
+        for corpus in corpora:
+            labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
+            out += _task(
+                corpus, loaded, states, random_weights, representations, seeds or range(1, corpus.task.seeds + 1), labels,
+                schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
+            )  # fmt: skip
+        states.close()
+    return out
+
+
+def _task(corpus, encoder, states, random_weights, representations, seeds, controls, schedule, run_dir, runtime, checkpoint_seconds, log):
+    from probing import fit
+
+    task = corpus.task
+    cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
+    aligned = Aligned(corpus, encoder, log)
+    identity = {
+        "data": aligned.checksum, "encoder": encoder.fingerprint, "precision": runtime.precision,
+        "schedule": dataclasses.asdict(schedule),
+    }  # fmt: skip
+    folder = run_dir / task.name / hashlib.sha1(encoder.fingerprint.encode()).hexdigest()[:10]
+    results = {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
+    missing = [cell for cell in cells if results[cell] is None]
+    if len(missing) < len(cells):
+        log("%s: %d probes finished already, in %s" % (task.name, len(cells) - len(missing), folder))
+    if missing:
+        examples = aligned.examples
+        states.ensure(list(examples.values()))
+        frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
+        control = "random_labels" in [cell.control for cell in missing]
+        probes = fit.Probes(missing, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
+        batches = {
+            split: fit.Batches(states, part, probes.layers, fit.control_labels(part, frequencies) if control else None)
+            for split, part in examples.items()
+        }
+        log(
+            "%s: %d probes of %s parameters, %d steps of %d records"
+            % (task.name, len(missing), "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
+               schedule.total(examples["train"].records), schedule.batch_records)
+        )  # fmt: skip
+        state = folder / "state.safetensors"
+        _make(folder)
+        trained = fit.train(
+            probes, batches["train"], batches["dev"], examples["train"], examples["dev"], schedule, state,
+            identity={**identity, "cells": [cell.name for cell in missing]}, checkpoint_seconds=checkpoint_seconds, title=task.name,
+        )  # fmt: skip
+        seconds = trained.pop("_time")
+        log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
+            task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
+        ))  # fmt: skip
+        said = {split: fit.probabilities(probes, batches[split], examples[split]) for split in SPLITS[1:] if split in examples}
+        for cell in missing:
+            result = {
+                "task": task.name,
+                "representation": cell.representation,
+                "seed": cell.seed,
+                "control": cell.control or ("random_encoder" if random_weights is not None else ""),
+                "encoder": encoder.name,
+                "layer0": encoder.layer0,
+                "data": {"name": corpus.name, "splits": {
+                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped} for split, part in examples.items()
+                }},
+                "labels": list(aligned.names),
+                "parameters": probes.models[cell].count_params(),
+                **trained[cell],
+                "seconds": {"together": seconds["seconds"], "probes": len(missing)},
+                "mix": _mix(probes.models[cell]),
+                "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
+                "python": platform.python_version(),
+                "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
+                "identity": identity,
+            }
+            arrays, figures = _score(task, cell, aligned, {split: part[cell] for split, part in said.items()}, frequencies)
+            results[cell] = {**result, "figures": figures}
+            write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
+            write_text(folder / (cell.name + ".json"), json.dumps(results[cell], ensure_ascii=False, indent=1) + "\n")
+        state.unlink(missing_ok=True)
+    for cell in cells:
+        results[cell]["folder"] = str(folder)
+        results[cell]["cell"] = cell.name
+    return list(results.values())
+
+
+def _score(task, cell, aligned, said, frequencies):
+    """(arrays to save, {split: {row: counts and figures}}) of one probe."""
+    from probing import fit
+
+    arrays, figures = {}, {}
+    rows = {task.title: np.ones(len(aligned.names), bool)} if cell.control else scoring.columns(task, aligned.names)
+    for split, probabilities in said.items():
+        part = aligned.examples[split]
+        gold = fit.control_labels(part, frequencies) if cell.control else part.gold()
+        counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
+        by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
+        arrays[split + "_probabilities"] = probabilities.astype(np.float16)
+        arrays[split + "_counts"] = by_row
+        figures[split] = {}
+        for i, row in enumerate(rows):
+            prf = scoring.total(by_row[:, i])
+            figures[split][row] = {
+                "tp": prf.tp, "fp": prf.fp, "fn": prf.fn, "precision": prf.precision, "recall": prf.recall, "f1": prf.f1,
+                "published_half_width": scoring.published_half_width(prf),
+            }  # fmt: skip
+        figures[split]["labels"] = {
+            name: dataclasses.astuple(scoring.total(counts[:, i])) for i, name in enumerate(aligned.names)
+        }
+    return arrays, figures
+
+
+def _save_arrays(path, arrays):
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _mix(model):
+    if model.mix is None:
+        return None
+    return {"layers": list(model.representation.layers), "shares": model.mix.shares().tolist(), "gamma": float(model.mix.gamma)}
+
+
+def _make(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("%s: cannot be made (%s)" % (folder, error.strerror)) from None
+
+
+def _finished(path, identity):
+    """The result in a file; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        there = found["identity"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError("%s: found no valid result, expected one; delete it to train that probe anew" % path) from None
+    identity = json.loads(json.dumps(identity))
+    for key in identity:
+        if there.get(key) != identity[key]:
+            raise UserError(
+                "%s: holds a probe with another %s, %s; expected %s; choose another --run_dir, or delete this file"
+                % (path, key, there.get(key), identity[key])
+            )
+    return found
+
+
+# What was found
+
+
+def split_of(result):
+    """The split that a result is reported on."""
+    return "test" if "test" in result["figures"] else "dev"
+
+
+def draws(results, row, samples=1000):
+    """Bootstrap values of one cell of the table over its seeds, float64 [samples]: see scoring.bootstrap."""
+    counts = []
+    for result in results:
+        split = split_of(result)
+        place = list(result["figures"][split]).index(row)
+        with np.load(Path(result["folder"]) / (result["cell"] + ".npz")) as arrays:
+            counts.append(arrays[split + "_counts"][:, place])
+    return scoring.bootstrap(np.stack(counts), samples=samples)
+
+
+def mean_f1(results, row):
+    """The mean F1 over seeds."""
+    return float(np.mean([result["figures"][split_of(result)][row]["f1"] for result in results]))
+
+
+def table(results, samples=1000):
+    """Lines of a table: tasks and their rows by representations, F1 in percent with 95 % bootstrap intervals, and differences.
+
+    Args:
+        results: what `study` returned.
+        samples: bootstrap samples.
+    """
+    groups = {}
+    for result in results:
+        groups.setdefault((result["task"], result["control"], result["representation"]), []).append(result)
+    names = list(dict.fromkeys(result["representation"] for result in results))
+    tasks = list(dict.fromkeys(result["task"] for result in results))
+    lines = [["", "", *("F1 " + name for name in names), *("%s - %s" % (name, names[0]) for name in names[1:])]]
+    means, macro = {name: [] for name in names}, {name: [] for name in names}
+    for task in tasks:
+        first = groups[(task, "", names[0])][0]
+        for row in (row for row in first["figures"][split_of(first)] if row != "labels"):
+            drawn = {name: draws(groups[(task, "", name)], row, samples) for name in names}
+            value = {name: mean_f1(groups[(task, "", name)], row) for name in names}
+            lines.append(
+                [row, "%s, %d seed%s" % (split_of(first), len(groups[(task, "", names[0])]), "s" * (len(groups[(task, "", names[0])]) > 1)),
+                 *(_cell(value[name], drawn[name]) for name in names),
+                 *(_cell(value[name] - value[names[0]], drawn[name] - drawn[names[0]], "%+.1f") for name in names[1:])]
+            )  # fmt: skip
+            if row == TASKS[task].title:
+                for name in names:
+                    means[name].append(value[name])
+                    macro[name].append(drawn[name])
+        for control, title in (("random_labels", "control task"), ("random_encoder", "random encoder")):
+            if (task, control, names[0]) not in groups:
+                continue
+            row = TASKS[task].title
+            real = {name: _micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row) for name in names}
+            there = {name: mean_f1(groups[(task, control, name)], row) for name in names}
+            lines.append(["  %s" % title, "", *("%.1f" % (100 * there[name]) for name in names), *[""] * (len(names) - 1)])
+            lines.append(["  %s" % ("selectivity" if control == "random_labels" else "gain over it"), "",
+                          *("%.1f" % (100 * (real[name] - there[name])) for name in names), *[""] * (len(names) - 1)])  # fmt: skip
+    if len(tasks) == len(TASKS):
+        lines.append(
+            ["Macro average", "", *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
+             *(_cell(np.mean(means[name]) - np.mean(means[names[0]]), np.mean(macro[name], 0) - np.mean(macro[names[0]], 0), "%+.1f")
+               for name in names[1:])]
+        )  # fmt: skip
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+
+
+def _micro(results):
+    """The mean over seeds of F1 over all labels, which is what the control task is measured by."""
+    return float(np.mean([
+        scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1 for result in results
+    ]))  # fmt: skip
+
+
+def _cell(value, drawn, form="%.1f"):
+    low, high = scoring.interval(drawn)
+    return (form + " (%.1f to %.1f)") % (100 * value, 100 * low, 100 * high)

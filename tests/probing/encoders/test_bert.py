@@ -1,0 +1,116 @@
+"""probing.encoders.bert: states equal transformers' own, long sentences lose nothing, layer 0 as it is called."""
+
+import numpy as np
+import pytest
+
+from nsmc_bert import checkpoints
+from nsmc_bert.errors import UserError
+from probing import encoders
+
+SENTENCES = [["이", "영화", "재미있네요"], ["꿀잼"], ["정말", "최고", "!"], ["다시는", "안", "본다", "."]]
+
+
+@pytest.fixture(scope="module")
+def encoder(encoder_folder):
+    return encoders.load(encoder_folder)
+
+
+def payloads(encoder, sentences=SENTENCES):
+    return [sentence.payload for sentence in encoder.read(sentences)]
+
+
+def hidden_states(folder, ids):
+    bert = checkpoints.load_encoder(folder).bert
+    return [states.numpy()[0] for states in bert(ids[None, :], output_hidden_states=True).hidden_states], bert
+
+
+@pytest.mark.parametrize("layer0", encoders.LAYER0)
+def test_states_are_those_of_transformers(encoder_folder, layer0):
+    encoder = encoders.load(encoder_folder, layer0=layer0)
+    read = payloads(encoder)
+    for ids, states in zip(read, encoder.encode(read)):
+        expected, bert = hidden_states(encoder_folder, ids)
+        if layer0 == "lexical":
+            words, norm = bert.bert.embeddings.weight.numpy()[ids], bert.bert.embeddings.LayerNorm
+            centred = words - words.mean(1, keepdims=True)
+            normal = centred / np.sqrt((centred**2).mean(1, keepdims=True) + bert.config.layer_norm_eps)
+            expected[0] = normal * norm.gamma.numpy() + norm.beta.numpy()
+        assert [layer.dtype for layer in states] == [np.float16] * 4
+        for layer, wanted in zip(states, expected, strict=True):
+            np.testing.assert_allclose(layer, wanted, atol=4e-3)  # float16 of values up to 4
+
+
+def test_the_lexical_layer_knows_no_place(encoder):
+    a, b = encoder.encode(payloads(encoder, [["꿀잼", "영화"], ["영화", "꿀잼"]]))
+    np.testing.assert_array_equal(a[0][1], b[0][2])
+    assert (a[1][1] != b[1][2]).any()
+    other = encoders.load(encoder.name, layer0="positions")
+    a, b = other.encode(payloads(other, [["꿀잼", "영화"], ["영화", "꿀잼"]]))
+    assert (a[0][1] != b[0][2]).any()
+
+
+def test_a_sentence_has_the_same_states_alone_and_in_company(encoder):
+    read = payloads(encoder)
+    together = encoder.encode(read)
+    for ids, states in zip(read, together):
+        for layer, alone in zip(states, encoder.encode([ids])[0]):
+            np.testing.assert_allclose(layer, alone, atol=4e-3)
+
+
+def test_a_sentence_beyond_the_encoders_length(encoder_folder, monkeypatch):
+    from probing.encoders import bert
+
+    monkeypatch.setattr(bert, "MARGIN", 8)
+    encoder = encoders.load(encoder_folder)
+    words = ["영화", "꿀잼", "이", "정말"] * 20
+    (ids,) = payloads(encoder, [words])
+    assert len(ids) == 82 > encoder.max_positions == 32
+    (states,) = encoder.encode([ids])
+    assert {layer.shape for layer in states} == {(82, 16)}
+    # the lexical layer knows no window
+    np.testing.assert_array_equal(states[0], np.concatenate([encoder.encode([part])[0][0] for part in (ids[:32], ids[32:64], ids[64:])]))
+    # the first window gives [CLS] and all of its 30 pieces but the margin; the last one [SEP]
+    first = encoder.encode([np.concatenate([ids[:31], ids[-1:]])])[0]
+    last = encoder.encode([np.concatenate([ids[:1], ids[-31:]])])[0]
+    for layer in range(1, 4):
+        np.testing.assert_allclose(states[layer][:23], first[layer][:23], atol=4e-3)
+        np.testing.assert_allclose(states[layer][-5:], last[layer][-5:], atol=4e-3)
+
+
+def test_random_weights_are_the_seeds(encoder_folder, encoder):
+    one, same, other = (encoders.load(encoder_folder, random_weights=seed) for seed in (5, 5, 6))
+    assert one.fingerprint == same.fingerprint
+    assert len({one.fingerprint, other.fingerprint, encoder.fingerprint}) == 3
+    read = payloads(one)
+    assert (one.encode(read)[0][3] != encoder.encode(read)[0][3]).any()
+
+
+def test_a_fingerprint_says_what_decides_the_states(encoder_folder, encoder):
+    prints = {encoder.fingerprint}
+    prints.add(encoders.load(encoder_folder, layer0="positions").fingerprint)
+    prints.add(encoders.load(encoder_folder, precision="mixed_bfloat16").fingerprint)
+    assert len(prints) == 3
+    assert encoders.load(encoder_folder).fingerprint == encoder.fingerprint
+
+
+def test_bfloat16_is_near(encoder_folder, encoder):
+    half = encoders.load(encoder_folder, precision="mixed_bfloat16")
+    read = payloads(encoder)
+    for exact, near in zip(encoder.encode(read), half.encode(read)):
+        for a, b in zip(exact, near):
+            np.testing.assert_allclose(a, b, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "mixed"),
+    [("lex", (0,), False), ("cat", (3, 0), False), ("mix", (0, 1, 2, 3), True), ("top_2", (2,), False), ("mix_0", (0,), True),
+     ("mix_2", (0, 1, 2), True)],
+)  # fmt: skip
+def test_representations(encoder, name, layers, mixed):
+    assert encoder.representation(name) == encoders.Representation(name, layers, mixed)
+
+
+@pytest.mark.parametrize("name", ["full", "top_4", "mix_4", "mix_", "top_-1", ""])
+def test_representations_that_are_not_there(encoder, name):
+    with pytest.raises(UserError, match="--representations=%s: expected some of lex, cat, mix, top_0 to top_3" % name):
+        encoder.representation(name)

@@ -1,0 +1,301 @@
+"""probing.sources.conll2012: the published examples as OntoNotes has them, and real files' counts."""
+
+import gzip
+
+import pytest
+
+from nsmc_bert.errors import Located, UserError
+from probing.sources import brackets, conll2012
+from probing.tasks import TASKS
+
+# word, tag, tree, entity, two frames, coreference
+BRAND = """
+The DT (TOP(S(NP(NP* * (ARG1* * -
+important JJ * * * * -
+thing NN *) * * * -
+about IN (PP* * * * -
+Disney NNP (NP*))) (ORG) *) * (7)
+is VBZ (VP* * (V*) * -
+that IN (SBAR* * (ARG2* * -
+it PRP (S(NP*) * * (ARG1*) (7)
+is VBZ (VP* * * (V*) -
+a DT (NP* * * (ARG2* (9
+global JJ * * * * -
+brand NN *))))) * *) *) 9)
+. . *)) * * * -
+"""
+TEXT = "The important thing about Disney is that it is a global brand ."
+
+
+def conll(rows, document="bc/x/00/x_0000", part=0):
+    """The lines of a sentence as OntoNotes has them: columns padded with blanks."""
+    lines = []
+    for i, line in enumerate(rows.strip().split("\n")):
+        word, tag, tree, *rest = line.split()
+        lines.append("   ".join([document, str(part), str(i), word, tag, tree, "-", "-", "-", "A", *rest]))
+    return "\n".join(lines) + "\n"
+
+
+def save(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+    return path
+
+
+def read(folder, text, task):
+    [split] = conll2012.splits(save(folder / "x.gold_conll", text), task, split="dev").values()
+    return list(split.records), dict(split.notes)
+
+
+def spans(record):
+    return [(*target.span1, *(target.span2 or ()), *target.labels) for target in record.targets]
+
+
+FILE = "#begin document (bc/x/00/x_0000); part 000\n%s \n\n#end document\n" % conll(BRAND)
+
+
+def test_parts_of_speech(tmp_path):
+    [record], notes = read(tmp_path, FILE, "pos")
+    assert record.text == TEXT
+    assert record.info == {"document_id": "bc/x/00/x_0000", "sentence_id": 0}
+    assert spans(record) == [(i, i + 1, tag) for i, tag in enumerate("DT JJ NN IN NNP VBZ IN PRP VBZ DT JJ NN .".split())]
+    assert (11, 12, "NN") in spans(record) and record.words[11] == "brand"
+    assert not notes
+
+
+def test_constituents(tmp_path):
+    [record], _ = read(tmp_path, FILE, "constituents")
+    assert [(*span, target.info["height"]) for span, target in zip(spans(record), record.targets)] == [
+        (0, 13, "TOP", 8), (0, 13, "S", 7), (0, 5, "NP", 4), (0, 3, "NP", 2), (3, 5, "PP", 3), (4, 5, "NP", 2),
+        (5, 12, "VP", 6), (6, 12, "SBAR", 5), (7, 12, "S", 4), (7, 8, "NP", 2), (8, 12, "VP", 3), (9, 12, "NP", 2),
+    ]  # fmt: skip
+    assert " ".join(record.words[8:12]) == "is a global brand"
+
+
+def test_entities(tmp_path):
+    [record], _ = read(tmp_path, FILE, "entities")
+    assert spans(record) == [(4, 5, "ORG")]
+
+
+def test_roles_are_one_record_per_predicate(tmp_path):
+    first, second = read(tmp_path, FILE, "srl")[0]
+    assert first.text == second.text == TEXT
+    assert spans(first) == [(5, 6, 0, 5, "ARG1"), (5, 6, 6, 12, "ARG2")]
+    assert spans(second) == [(8, 9, 7, 8, "ARG1"), (8, 9, 9, 12, "ARG2")]
+
+
+def test_coreference_of_all_pairs(tmp_path):
+    [record], _ = read(tmp_path, FILE, "coref")
+    assert spans(record) == [(4, 5, 7, 8, "1"), (4, 5, 9, 12, "0"), (7, 8, 9, 12, "0")]
+
+
+def test_sentences_without_targets_are_records(tmp_path):
+    text = conll("Yes UH (TOP(INTJ*)) * -") + "\n" + conll("No UH (TOP(INTJ*)) * * -", part=3)
+    for task in ("entities", "coref"):
+        found, _ = read(tmp_path, text, task)
+        assert [(record.text, record.targets, record.info["sentence_id"]) for record in found] == [("Yes", (), 0), ("No", (), 3)]
+    assert read(tmp_path, text, "srl") == ([], {})
+
+
+def test_a_frame_without_a_predicate(tmp_path):
+    assert read(tmp_path, conll("Yes UH (TOP*) * (ARG0*) -"), "srl") == ([], {"frame without a predicate (V): left out": 1})
+
+
+def test_sentences_without_a_tree(tmp_path):
+    for text in ("a XX (TOP* * -\nb VERB *) * -", "XX NN (TOP* * -\nb NN *) * -"):
+        for task in ("pos", "constituents"):
+            [record], notes = read(tmp_path, conll(text), task)
+            assert (len(record.words), record.targets) == (2, ())
+            assert notes == {"sentence without a tree (a word or tag XX): no targets": 1}
+        assert read(tmp_path, conll(text), "entities")[1] == {}
+
+
+def test_brackets_as_words(tmp_path):
+    text = conll("( ( (TOP(PRN* * -\nx NN * * -\n) ) *)) * -")
+    assert read(tmp_path, text, "entities")[0][0].text == "( x )"
+    [record], _ = read(tmp_path, text, "pos")
+    assert record.text == "-LRB- x -RRB-"
+    assert [target.labels[0] for target in record.targets] == ["-LRB-", "NN", "-RRB-"]
+
+
+def test_continued_and_referring_arguments_and_wide_predicates(tmp_path):
+    rows = "a X * * (ARG1*) -\nb X * * (R-ARG1*) -\nc X * * (V* -\nd X * * *) -\ne X * * (C-ARG1* -\nf X * * *) -"
+    [record], _ = read(tmp_path, conll(rows), "srl")
+    assert spans(record) == [(2, 4, 0, 1, "ARG1"), (2, 4, 1, 2, "R-ARG1"), (2, 4, 4, 6, "C-ARG1")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["(1|(3", "1)", "3)"], [(0, 2, 1), (0, 3, 3)]),
+        (["(1(2)", "_", "1)"], [(0, 1, 2), (0, 3, 1)]),
+        (["(1", "(1)|(1", "1)|1)"], [(0, 3, 1), (1, 2, 1), (1, 3, 1)]),
+        (["(4)|(4)", "-"], [(0, 1, 4)]),
+        (["(4)|(5)", "-"], [(0, 1, 4), (0, 1, 5)]),
+        (["(2)(3", "3)(12)"], [(0, 1, 2), (0, 2, 3), (1, 2, 12)]),
+    ],
+)
+def test_mentions(cells, expected):
+    assert conll2012.mentions(cells) == expected
+
+
+@pytest.mark.parametrize("cells", [["(1"], ["1)"], ["(1", "2)"], ["(x)"], ["()"], ["(1)2"]])
+def test_mentions_that_do_not_match(cells):
+    with pytest.raises(brackets.Unbalanced):
+        conll2012.mentions(cells)
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("pos", "bc 0 0 The\n", ":1: found 4 columns: 'bc 0 0 The', expected 12 or more, as in CoNLL-2012"),
+        ("pos", conll("a X * * -") + conll("b X * * * -"), ":2: found 13 columns after lines of 12, expected as many in every"),
+        ("constituents", "\n" + conll("a X (TOP(S* * -\nb X *) * -"), ":2: found 1 brackets that are never closed, expected "
+         "brackets that match in the 2 lines from here"),
+        ("srl", conll("a X * * (V* -"), ":1: found 1 brackets that are never closed"),
+        ("coref", conll("a X * * (3\nb X * * 4)"), ":1: found a mention of chain 4 that is closed at word 2 and not opened"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong(tmp_path, task, text, message):
+    with pytest.raises(Located) as caught:
+        read(tmp_path, text, task)
+    assert str(caught.value).startswith("%s%s" % (tmp_path / "x.gold_conll", message))
+
+
+# Which files
+
+
+def test_the_folders_of_the_release(tmp_path):
+    for place in (
+        "data/train/data/english/annotations/bc/x/01/x_0001.gold_conll",
+        "data/train/data/english/annotations/bc/x/00/x_0000.v4_gold_conll",
+        "data/train/data/chinese/annotations/bc/x/00/x_0000.gold_conll",
+        "data/development/data/english/annotations/bc/x/00/x_0000.gold_conll",
+        "data/test/data/english/annotations/bc/x/00/x_0000.gold_conll",
+        "data/conll-2012-test/data/english/annotations/bc/x/00/x_0000.gold_conll",
+    ):
+        save(tmp_path / place, conll("%s X (TOP*) * -" % place))
+    found = {name: [record.text for record in split.records] for name, split in conll2012.splits(tmp_path, "pos").items()}
+    assert list(found) == ["train", "dev", "test"]
+    assert [text[36:] for text in found["train"]] == ["bc/x/00/x_0000.v4_gold_conll", "bc/x/01/x_0001.gold_conll"]
+    assert [text[:24] for text in found["dev"] + found["test"]] == ["data/development/data/en", "data/test/data/english/a"]
+    [split] = conll2012.splits(tmp_path / "data", "pos", language="chinese").values()
+    assert "chinese" in next(split.records).text
+
+
+def test_files_that_are_not_there(tmp_path):
+    with pytest.raises(UserError, match="found no such file or folder"):
+        conll2012.splits(tmp_path / "none", "pos")
+    save(tmp_path / "train" / "x.gold_skel", "")
+    with pytest.raises(UserError, match=r"found skeletons without words \(gold_skel\), expected CoNLL-2012 files with their"):
+        conll2012.splits(tmp_path, "pos")
+    path = save(tmp_path / "other" / "x.gold_conll", "")
+    with pytest.raises(UserError, match="found 1 files .gold_conll, expected folders train, development and test, or --split"):
+        conll2012.splits(tmp_path, "pos")
+    with pytest.raises(UserError, match="one file, expected the split it is to be"):
+        conll2012.splits(path, "pos")
+    with pytest.raises(UserError, match="found the task dep, expected one that CoNLL-2012 has"):
+        conll2012.splits(path, "dep")
+    with pytest.raises(UserError, match="found the task coref, expected one that PropBank EWT has: pos, constituents, srl"):
+        conll2012.propbank_ewt_splits(path, "coref")
+
+
+# Real files
+
+
+def test_the_samples(data_dir):
+    folder = data_dir / "probing" / "conll2012_samples"
+    counts = {}
+    for task in conll2012.TASKS:
+        [split] = conll2012.splits(folder, task, split="train").values()
+        found = list(split.records)
+        counts[task] = len(found), sum(len(record.targets) for record in found)
+        assert {label for record in found for target in record.targets for label in target.labels} <= set(TASKS[task].labels)
+        assert not split.notes
+    assert counts == {"pos": (58, 757), "constituents": (58, 742), "entities": (58, 27), "srl": (126, 320), "coref": (58, 110)}
+
+
+def test_a_sample_by_hand(data_dir):
+    path = data_dir / "probing" / "conll2012_samples" / "conll_2012" / "subdomain" / "example.gold_conll"
+    found = {task: list(conll2012.splits(path, task, split="test")["test"].records) for task in conll2012.TASKS}
+    assert found["coref"][0].text == "Mali government officials say the woman 's confession was forced ."
+    assert spans(found["coref"][0]) == [(4, 7, 4, 8, "0")]
+    assert spans(found["coref"][1]) == [(0, 2, 3, 4, "1")]
+    assert spans(found["entities"][0]) == [(0, 1, "GPE")]
+    assert spans(found["entities"][2]) == [(0, 2, "PERSON"), (2, 4, "WORK_OF_ART")]
+    assert spans(found["srl"][0]) == [(3, 4, 0, 3, "ARG0"), (3, 4, 4, 10, "ARG1")]
+    assert spans(found["srl"][1]) == [(8, 9, 4, 8, "ARG1"), (8, 9, 9, 10, "ARG2")]
+    # words may be numbered with gaps: a span counts the words that are there
+    assert spans(found["constituents"][2]) == [
+        (0, 5, "TOP"), (0, 5, "FRAG"), (0, 2, "NP"), (2, 4, "NP"),
+    ]  # fmt: skip
+
+
+def tabs(rows):
+    lines = []
+    for i, line in enumerate(rows.strip().split("\n")):
+        word, tag, tree, *frames = line.split()
+        lines.append("\t".join(["google/ewt/a.xml", "4", str(i), word.replace("~", " "), tag, tree, "-", "-", *frames]))
+    return "\n".join(lines) + "\n"
+
+
+def test_propbank_ewt_by_hand(tmp_path):
+    text = tabs(
+        "He PRP (TOP(S(NP*) (ARG0*) *\nwill MD (VP* (ARGM-MOD*) *\nmake VB (VP* (V*) *\nit PRP (NP*)))) * (V*)\n. XX *) * *"
+    )
+    path = save(tmp_path / "en_ewt-pb-dev.gold_conll", text)
+    found = {task: list(conll2012.propbank_ewt_splits(tmp_path, task)["dev"].records) for task in conll2012.PROPBANK_EWT_TASKS}
+    assert [spans(record) for record in found["srl"]] == [[(2, 3, 0, 1, "ARG0"), (2, 3, 1, 2, "ARGM-MOD")], []]
+    assert spans(found["constituents"][0]) == [
+        (0, 5, "TOP"), (0, 4, "S"), (0, 1, "NP"), (1, 4, "VP"), (2, 4, "VP"), (3, 4, "NP"),
+    ]  # fmt: skip
+    assert [target.labels[0] for target in found["pos"][0].targets] == ["PRP", "MD", "VB", "PRP", "XX"]
+    assert found["pos"][0].info == {"document_id": "google/ewt/a.xml", "sentence_id": 4}
+    save(path, text.replace("make", "make up"))
+    [split] = conll2012.propbank_ewt_splits(path, "pos", split="dev").values()
+    assert next(split.records).words == ["He", "will", "make_up", "it", "."]
+
+
+def test_what_is_wrong_with_propbank_ewt(tmp_path):
+    path = tmp_path / "en_ewt-pb-dev.gold_conll"
+    for text, message in (
+        (conll(BRAND), "dev.gold_conll:1: found 1 columns: 'bc/x/00/x_0000   0"),
+        (tabs("a X *\nb X * *"), "dev.gold_conll:2: found 9 columns after lines of 8, expected as many in every line"),
+        (tabs("a X * (V*)\nb X * *)"), "dev.gold_conll:1: found a closing bracket too many after word 2, expected brackets"),
+    ):
+        save(path, text)
+        with pytest.raises(Located) as caught:
+            list(conll2012.propbank_ewt_splits(tmp_path, "srl")["dev"].records)
+        assert message in str(caught.value)
+
+
+def test_the_counts_of_propbank_ewt(data_dir):
+    counts, labels = {}, {}
+    for task in conll2012.PROPBANK_EWT_TASKS:
+        labels[task] = set()
+        for name, split in conll2012.propbank_ewt_splits(data_dir / "probing" / "PropBank_EWT", task).items():
+            number = targets = 0
+            for record in split.records:
+                number += 1
+                targets += len(record.targets)
+                labels[task].update(target.labels[0] for target in record.targets)
+            counts[task, name] = number, targets
+            assert not split.notes
+    sentences = {name: number for (task, name), (number, _) in counts.items() if task == "pos"}
+    assert sentences == {"train": 12542, "dev": 1974, "test": 2062}
+    assert {name: number for (task, name), (number, _) in counts.items() if task == "constituents"} == sentences
+    predicates = {name: number for (task, name), (number, _) in counts.items() if task == "srl"}
+    assert predicates == {"train": 40482, "dev": 4977, "test": 4799}
+    assert [counts[task, "train"][1] for task in conll2012.PROPBANK_EWT_TASKS] == [204550, 190037, 81537]
+    assert labels["constituents"] - set(TASKS["constituents"].labels) == {"EDITED"}
+    assert labels["pos"] - set(TASKS["pos"].labels) == {"GW", "XX"}
+
+
+def test_every_bracket_of_propbank_ewt_is_a_target(data_dir):
+    folder = data_dir / "probing" / "PropBank_EWT"
+    with gzip.open(folder / "en_ewt-pb-dev.gold_conll.gz", "rt", encoding="utf-8", newline="\n") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file if line != "\n"]
+    roles = sum(cell.count("(") for row in rows for cell in row[8:]) - sum(row[7] != "-" for row in rows)
+    for task, brackets_there in (("constituents", sum(row[5].count("(") for row in rows)), ("srl", roles)):
+        split = conll2012.propbank_ewt_splits(folder, task, split="dev")["dev"]
+        assert sum(len(record.targets) for record in split.records) == brackets_there

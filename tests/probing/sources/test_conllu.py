@@ -1,0 +1,211 @@
+"""probing.sources.conllu: sentences by hand, and the treebanks' published counts."""
+
+import gzip
+
+import pytest
+
+from nsmc_bert.errors import Located, UserError
+from probing.records import Record, Target
+from probing.sources import conllu
+from probing.tasks import TASKS
+
+
+def row(id, form, head="0", deprel="root", upos="X", xpos="_", misc="_"):
+    return "\t".join([id, form, "_", upos, xpos, "_", head, deprel, "_", misc]) + "\n"
+
+
+FUN = (
+    "# sent_id = reviews-1\n# text = Atmosphere is always fun\n"
+    + row("1", "Atmosphere", "4", "nsubj", "NOUN", "NN")
+    + row("2", "is", "4", "cop", "AUX", "VBZ")
+    + row("3", "always", "4", "advmod", "ADV", "RB")
+    + row("4", "fun", "0", "root", "ADJ", "JJ")
+)
+
+
+def save(folder, text, name="x-ud-train.conllu"):
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def read(folder, text, task="dep", **options):
+    [split] = conllu.splits(save(folder, text), task, split="train", **options).values()
+    return list(split.records), dict(split.notes)
+
+
+def test_dependencies_by_hand(tmp_path):
+    [record], notes = read(tmp_path / "UD_English", FUN)
+    assert record == Record(
+        "Atmosphere is always fun",
+        (
+            Target((0, 1), (3, 4), ("nsubj",)),
+            Target((1, 2), (3, 4), ("cop",)),
+            Target((2, 3), (3, 4), ("advmod",)),
+            Target((3, 4), (3, 4), ("root",)),
+        ),
+        {"source": "UD_English", "sent_id": "reviews-1"},
+    )
+    assert not notes
+
+
+def test_tags_by_hand(tmp_path):
+    for tags, expected in (("xpos", ["NN", "VBZ", "RB", "JJ"]), ("upos", ["NOUN", "AUX", "ADV", "ADJ"])):
+        [record], _ = read(tmp_path, FUN, "pos", tags=tags)
+        assert [(*target.span1, target.span2, *target.labels) for target in record.targets] == [
+            (i, i + 1, None, tag) for i, tag in enumerate(expected)
+        ]
+
+
+def test_multiword_tokens_and_empty_nodes_are_no_words(tmp_path):
+    text = row("1-2", "vámonos", "_", "_") + row("1", "vamos") + row("2", "nos", "1", "obj") + row("2.1", "_", "_", "_")
+    [record], notes = read(tmp_path, text + row("3", "ya", "1", "advmod"))
+    assert record.text == "vamos nos ya"
+    assert [target.labels[0] for target in record.targets] == ["root", "obj", "advmod"]
+    assert not notes
+
+
+def test_what_the_published_data_leaves_out(tmp_path):
+    node = row("1", "a") + row("1.1", "b", "_", "_")
+    sentences = [row("1", "one"), node, row("1", "two"), row("1", "three")]
+    found, notes = read(tmp_path, "\n".join(sentences) + "\n", as_published=True)
+    assert [record.text for record in found] == ["one", "two"]
+    assert notes == {
+        "sentence with an empty node: left out, as in the published data": 1,
+        "last sentence of the file: left out, as in the published data": 1,
+    }
+    found, notes = read(tmp_path, "\n".join(sentences))
+    assert ([record.text for record in found], notes) == (["one", "a", "two", "three"], {})
+
+
+def test_white_space_inside_words_keeps_the_indices(tmp_path):
+    text = row("1", "Hà Nội", "2", "nsubj") + row("2", "\u3000") + row("3", "10\u00a0000", "2", "obj") + row("4", "", "2", "dep")
+    [record], notes = read(tmp_path, text)
+    assert record.words == ["Hà_Nội", "_", "10_000", "_"]
+    assert record.targets[2] == Target((2, 3), (1, 2), ("obj",))
+    assert notes == {"word with white space inside, or empty: written with _": 4}
+
+
+def test_words_without_annotation_are_counted(tmp_path):
+    text = row("1", "a", "_", "_") + row("2", "b", xpos="B")
+    [record], notes = read(tmp_path, text)
+    assert record.targets == (Target((1, 2), (1, 2), ("root",)),)
+    assert notes == {"word without a head or relation: no target": 1}
+    [record], notes = read(tmp_path, text, "pos")
+    assert record.targets == (Target((1, 2), None, ("B",)),)
+    assert notes == {"word without XPOS: no target": 1}
+
+
+def test_line_ends_marks_and_odd_line_breaks(tmp_path):
+    text = "\ufeff# sent_id = 1\r\n" + row("1", "a\u2028b").replace("\n", "\r\n") + "\r\n\r\n\r\n" + row("1", "끝")
+    found, _ = read(tmp_path, text)
+    assert [record.text for record in found] == ["a_b", "끝"]
+    assert [record.info.get("sent_id") for record in found] == ["1", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FUN + "5\tx\n", ":7: found 2 columns: '5\\tx', expected 10 with tabs between them, as in CoNLL-U"),
+        (FUN + row("6", "x"), ":7: found the id '6', expected 5, a range such as 3-4, or an empty node such as 8.1"),
+        (FUN + row("5", "x", "9", "dep"), ":7: found the head '9', expected 0 or the id of one of the sentence's 5 words"),
+        (FUN + row("5", "x", "-1", "dep"), ":7: found the head '-1', expected 0"),
+        (FUN + row("5", "x", "one", "dep"), ":7: found the head 'one', expected 0"),
+    ],
+)
+def test_what_is_wrong(tmp_path, text, message):
+    with pytest.raises(Located) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith("%s%s" % (tmp_path / "x-ud-train.conllu", message))
+
+
+# Which files
+
+
+def test_the_files_of_a_folder(tmp_path):
+    for name in ("xx_yy-ud-train.conllu", "xx_yy-ud-dev.conllu", "xx_yy-ud-test.conllu", "README.md", "xx-other.conllu"):
+        save(tmp_path, FUN, name)
+    assert list(conllu.splits(tmp_path, "dep")) == ["train", "dev", "test"]
+    assert list(conllu.splits(tmp_path, "dep", split="dev")) == ["dev"]
+    assert list(conllu.splits(tmp_path, "dep", files="*-test*")) == ["test"]
+    (tmp_path / "xx_yy-ud-test.conllu.gz").write_bytes(gzip.compress(FUN.encode()))
+    with pytest.raises(UserError, match=r"xx_yy-ud-test\.conllu and xx_yy-ud-test\.conllu\.gz as test, expected one; choose"):
+        conllu.splits(tmp_path, "dep")
+    [split] = conllu.splits(tmp_path, "dep", files="*.gz").values()
+    assert len(list(split.records)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nowhere", {}, "nowhere: found no such file or folder, expected a corpus"),
+        ("x-train.txt", {}, ": found 0 such files, expected one .conllu with train, dev or test in its name"),
+        ("x.conllu", {}, ": found 1 such files, expected one .conllu with train, dev or test in its name"),
+        ("x-dev.conllu", {"split": "test"}, ": found 1 such files, expected one .conllu with test in its name"),
+        ("x-dev.conllu", {"files": "ko*"}, ": found 0 such files that match ko*, expected one"),
+        ("x-dev.conllu", {"task": "srl"}, "found the task srl, expected one that CoNLL-U has: pos, dep"),
+    ],
+)
+def test_files_that_are_not_there(tmp_path, name, options, message):
+    if name != "nowhere":
+        save(tmp_path, FUN, name)
+    with pytest.raises(UserError) as caught:
+        conllu.splits(tmp_path / name if name == "nowhere" else tmp_path, **{"task": "dep", **options})
+    assert message in str(caught.value)
+
+
+def test_one_file_needs_the_name_of_its_split(tmp_path):
+    with pytest.raises(UserError, match="one file, expected the split it is to be, --split=train, dev or test"):
+        conllu.splits(save(tmp_path, FUN), "dep")
+
+
+# The treebanks
+
+
+def count(splits):
+    """{split: (records, targets)}, and all labels."""
+    counts, labels = {}, set()
+    for name, split in splits.items():
+        number = targets = 0
+        for record in split.records:
+            number += 1
+            targets += len(record.targets)
+            labels.update(label for target in record.targets for label in target.labels)
+        counts[name] = number, targets
+    return counts, labels
+
+
+def test_the_published_dependencies(data_dir):
+    folder = data_dir / "probing" / "UD_English-EWT-r2.2"
+    counts, labels = count(conllu.splits(folder, "dep", as_published=True))
+    assert counts == {"train": (12522, 203919), "dev": (2000, 25110), "test": (2075, 25049)} == TASKS["dep"].counts
+    assert labels == set(TASKS["dep"].labels)
+
+
+def test_the_first_published_record_and_the_paper_s_example(data_dir):
+    found = list(conllu.splits(data_dir / "probing" / "UD_English-EWT-r2.2", "dep", split="dev")["dev"].records)
+    assert found[0].text == "From the AP comes this story :"
+    assert [(target.span1[0], target.span2[0], target.labels[0]) for target in found[0].targets] == [
+        (0, 2, "case"), (1, 2, "det"), (2, 3, "obl"), (3, 3, "root"), (4, 5, "det"), (5, 3, "nsubj"), (6, 3, "punct"),
+    ]  # fmt: skip
+    [record] = [record for record in found if record.text.startswith("Atmosphere is always fun")]
+    assert record.targets[0] == Target((0, 1), (3, 4), ("nsubj",))
+
+
+def test_english_tags(data_dir):
+    counts, labels = count(conllu.splits(data_dir / "probing" / "UD_English-EWT", "pos", split="dev"))
+    assert counts == {"dev": (2001, 25147)}
+    assert labels - set(TASKS["pos"].labels) == {"GW"}
+
+
+def test_korean(data_dir):
+    folder = data_dir / "probing" / "UD_Korean-Kaist-r2.2"
+    counts, labels = count(conllu.splits(folder, "pos", files="emorynlp_*", tags="upos"))
+    assert counts == {"train": (23010, 296446), "dev": (2066, 25278), "test": (2287, 28366)}
+    assert labels <= set("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split())
+    counts, labels = count(conllu.splits(folder, "dep", files="ko_*"))
+    assert counts == {"dev": (2066, 25278), "test": (2287, 28366)}
+    assert labels - {"clf"} < set(TASKS["dep"].labels)
+    with pytest.raises(UserError, match="choose with --files=PATTERN, such as --files='emorynlp_kaist"):
+        conllu.splits(folder, "dep")

@@ -1,0 +1,178 @@
+"""probing.activations: encoded once, read as encoded, and whole after any kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nsmc_bert.errors import UserError
+from probing import activations, alignment, encoders
+from probing.tasks import TASKS
+
+
+class Counting(encoders.Encoder):
+    """An encoder whose states say which sentence, layer and position they are of."""
+
+    name, fingerprint, layer0, widths, max_positions = "counting", "counting-1", "none", (2, 3), 64
+
+    def __init__(self):
+        self.encoded = []
+
+    def read(self, sentences):
+        return [
+            alignment.Sentence(np.array([len(word) for word in words], np.int32), np.arange(len(words) + 1, dtype=np.int32))
+            for words in sentences
+        ]
+
+    def encode(self, payloads):
+        self.encoded += [payload.tolist() for payload in payloads]
+        return [
+            [(payload[:, None] * (layer + 1) + np.arange(width)).astype(np.float16) for layer, width in enumerate(self.widths)]
+            for payload in payloads
+        ]
+
+
+@pytest.fixture
+def examples(make_records):
+    return alignment.align(make_records(20), Counting(), TASKS["pos"], ["A", "B", "C"])
+
+
+def check(store, examples, sentences=None):
+    sentences = np.arange(len(examples.keys)) if sentences is None else sentences
+    for layer, states in zip((1, 0), store.read(examples, sentences, [1, 0])):
+        expected = [store.encoder.encode([examples.payloads[i]])[0][layer] for i in sentences]
+        np.testing.assert_array_equal(states, np.concatenate(expected))
+
+
+@pytest.mark.parametrize("kind", ["store", "recompute"])
+def test_what_is_read_is_what_was_encoded(examples, tmp_path, kind, capsys):
+    encoder = Counting()
+    store = activations.Store(tmp_path, encoder) if kind == "store" else activations.Recompute(encoder)
+    store.ensure([examples])
+    check(store, examples)
+    check(store, examples, [3, 0, 3])
+    store.close()
+
+
+def test_every_sentence_is_encoded_once(examples, make_records, tmp_path):
+    encoder, said = Counting(), []
+    store = activations.Store(tmp_path, encoder, said.append)
+    store.ensure([examples, examples])
+    assert len(encoder.encoded) == len(examples.keys) == len({tuple(ids) for ids in encoder.encoded})
+    bytes_written = sum(len(payload) for payload in examples.payloads) * (2 + 3) * 2
+    assert said[-1].startswith("activations: %d sentences, 0 of them in the store already; %s to write" % (
+        len(examples.keys), activations.size(bytes_written)))  # fmt: skip
+    other = activations.Store(tmp_path, encoder, said.append)
+    more = alignment.align(make_records(25), encoder, TASKS["pos"], ["A", "B", "C"])
+    before = len(encoder.encoded)
+    other.ensure([more])
+    assert len(encoder.encoded) - before == len(more.keys) - len(examples.keys) > 0
+    check(other, more)
+
+
+def damage(path, kind):
+    folder = path / "counting-1"
+    if kind == "half a line":
+        with open(folder / "index", "ab") as file:
+            file.write(b"\x00" * 17)
+    elif kind == "states without a line":
+        with open(folder / "layer-01.f16", "ab") as file:
+            file.write(b"\x00" * 1000)
+    elif kind == "a line without states":
+        os.truncate(folder / "layer-01.f16", 6 * 40)
+    elif kind == "states that are not as written":
+        (folder / "store.json").write_text(
+            json.dumps({**json.loads((folder / "store.json").read_text()), "settled": 0}), encoding="utf-8"
+        )
+        with open(folder / "layer-00.f16", "r+b") as file:
+            file.seek(4 * 30)
+            file.write(b"\xff\xff")
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [("half a line", 0), ("states without a line", 0), ("a line without states", True), ("states that are not as written", True)],
+)
+def test_what_a_crash_left_behind(examples, tmp_path, kind, again):
+    activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
+    damage(tmp_path, kind)
+    encoder = Counting()
+    store = activations.Store(tmp_path, encoder, lambda line: None)
+    store.ensure([examples])
+    assert (0 < len(encoder.encoded) < len(examples.keys)) if again else not encoder.encoded
+    check(store, examples)
+
+
+def test_another_encoders_folder_is_refused(examples, tmp_path):
+    activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
+    encoder = Counting()
+    encoder.widths = (2, 4)
+    with pytest.raises(UserError, match="store.json: found no description of this encoder's store"):
+        activations.Store(tmp_path, encoder, lambda line: None).ensure([examples])
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_written(examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 100})())
+    encoder = Counting()
+    with pytest.raises(UserError, match=r"100 bytes are free, expected \d.* --activations=recompute, which needs no disk"):
+        activations.Store(tmp_path, encoder, lambda line: None).ensure([examples])
+    assert not encoder.encoded
+
+
+def test_states_that_are_no_numbers_are_named(examples, tmp_path):
+    class Broken(Counting):
+        def encode(self, payloads):
+            return [[layer * np.float16("nan") for layer in sentence] for sentence in super().encode(payloads)]
+
+    with pytest.raises(UserError, match="counting: its states are no numbers in layer 0"):
+        activations.Store(tmp_path, Broken(), lambda line: None).ensure([examples])
+
+
+KILLED = """
+import sys, time
+sys.path[:0] = {path!r}
+import numpy as np
+from probing import activations, alignment
+from tests.probing.test_activations import Counting
+activations.CHUNK = 2
+class Slow(Counting):
+    def encode(self, payloads):
+        time.sleep(0.01)
+        return super().encode(payloads)
+texts = [["w" * (1 + (i * k) % 11) for k in range(1, 4 + i % 5)] + ["v" * (i + 1)] for i in range(60)]
+read = Slow().read(texts)
+part = alignment.Examples([s.payload for s in read], [s.key for s in read], *[None] * 10)
+store = activations.Store({folder!r}, Slow(), lambda line: print(line, flush=True))
+print("begin", flush=True)
+store.ensure([part])
+states = store.read(part, np.arange(60), [0, 1])
+expected = [np.concatenate([Counting().encode([p])[0][layer] for p in part.payloads]) for layer in (0, 1)]
+assert all((a == b).all() for a, b in zip(states, expected))
+print("whole")
+"""
+
+
+def test_killed_again_and_again_it_ends_whole(tmp_path):
+    script = KILLED.format(path=sys.path, folder=str(tmp_path))
+    written = []
+    for moment in (0.05, 0.12, 0.08):
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=os.getcwd())
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        index = tmp_path / "counting-1" / "index"
+        written.append(index.stat().st_size // 32 if index.exists() else 0)
+    assert written == sorted(written) and 0 < written[-1] < 60
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=os.getcwd())
+    assert result.stdout.endswith("whole\n"), result.stderr
+    assert "activations: 60 sentences, %d of them in the store already" % written[-1] in result.stdout
+
+
+def test_sizes_in_words():
+    assert [activations.size(n) for n in (0, 999, 1000, 1_234_567, 5.2e13)] == ["0 bytes", "999 bytes", "1.0 kB", "1.2 MB", "52.0 TB"]

@@ -1,0 +1,122 @@
+"""probing.alignment: positions of spans by hand, any text, windows that give every position once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nsmc_bert import tokenizers
+from nsmc_bert.errors import UserError
+from probing import alignment
+from probing.records import Record, Target
+from probing.tasks import TASKS
+
+
+def test_words_and_pieces_by_hand(tiny_tokenizer):
+    sentence = read(tiny_tokenizer, "이 영화 재미있네요 !".split())
+    # [CLS] 이 영화 재미 ##있 ##네요 ! [SEP]
+    assert sentence.payload.tolist() == [2, 5, 6, 8, 9, 11, 17, 3]
+    assert sentence.starts.tolist() == [1, 2, 3, 6, 7]
+
+
+def read(tokenizer, words):
+    return alignment.pieces(tokenizer.pieces, words, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id, unk_id=tokenizer.unk_id, cache={})
+
+
+def test_punctuation_inside_a_word_stays_in_its_span(tiny_tokenizer):
+    sentence = read(tiny_tokenizer, ["영화!", "이"])
+    assert sentence.starts.tolist() == [1, 3, 4]
+
+
+def test_a_word_that_leaves_nothing_is_unknown(tiny_tokenizer):
+    sentence = read(tiny_tokenizer, ["영화", "\u200b", "이"])
+    assert sentence.payload.tolist() == [2, 6, 1, 5, 3]
+    assert (sentence.starts.tolist(), sentence.unknown) == ([1, 2, 3, 4], 1)
+
+
+def test_without_special_tokens():
+    sentence = alignment.pieces(lambda words: [[len(word)] for word in words], ["a", "bbb"], cls_id=None, sep_id=None, unk_id=0, cache={})
+    assert (sentence.payload.tolist(), sentence.starts.tolist()) == ([1, 3], [0, 1, 2])
+
+
+@given(st.lists(st.text(min_size=1).map(lambda text: "".join(text.split())).filter(bool), min_size=1, max_size=8))
+def test_any_text_has_spans(words):
+    tokenizer = tokenizers.bundled()
+    sentence = read(tokenizer, words)
+    assert len(sentence.starts) == len(words) + 1
+    assert (np.diff(sentence.starts) > 0).all()
+    assert (sentence.starts[0], sentence.starts[-1]) == (1, len(sentence.payload) - 1)
+
+
+@pytest.mark.parametrize("text", ["이 영화 정말 재미있네요", "올해 본 영화 중 최고였다 ㅋㅋ", "배우들의 연기가 좋았어요 !"])
+def test_sentencepiece_words_are_those_of_the_whole_text(text):
+    tokenizer = tokenizers.bundled()
+    whole = tokenizer.encode([text], 128).ids
+    np.testing.assert_array_equal(read(tokenizer, text.split()).payload, whole)
+
+
+def test_a_key_is_the_payloads(tiny_tokenizer):
+    one, same, other = (read(tiny_tokenizer, words).key for words in (["이", "영화"], ["이", "영화"], ["영화", "이"]))
+    assert one == same != other
+    assert len(one) == 16
+
+
+class Spaces:
+    """An encoder whose pieces are characters."""
+
+    max_positions = 12
+
+    def read(self, sentences):
+        return [
+            alignment.pieces(lambda words: [[ord(c) for c in word] for word in words], words, cls_id=1, sep_id=2, unk_id=0, cache={})
+            for words in sentences
+        ]
+
+
+def records():
+    return [
+        Record("ab c", (Target((0, 1), (1, 2), ("x",)), Target((0, 2), (0, 1), ("y", "x")))),
+        Record("none", ()),
+        Record("ab c", (Target((1, 2), (1, 2), ()),)),
+        Record("defg hijkl mn", (Target((2, 3), (0, 2), ("y",)),)),
+    ]
+
+
+def test_examples_by_hand():
+    examples = alignment.align(records(), Spaces(), TASKS["spr2"], ["x", "y"])
+    assert examples.sentence.tolist() == [0, 0, 1]
+    assert examples.splits.tolist() == [0, 2, 3, 4]
+    assert examples.record.tolist() == [0, 0, 1, 2]
+    # [CLS] a b c [SEP] and [CLS] d e f g h i j k l m n [SEP]
+    assert examples.span1.tolist() == [[1, 3], [1, 4], [3, 4], [10, 12]]
+    assert examples.span2.tolist() == [[3, 4], [1, 3], [3, 4], [1, 10]]
+    assert examples.gold().tolist() == [[True, False], [True, True], [False, False], [False, True]]
+    assert examples.gold(np.array([3, 1])).tolist() == [[False, True], [True, True]]
+    assert len(examples.keys) == len(set(examples.keys)) == 2
+    assert examples.types[1] != examples.types[0] != examples.types[2]
+    assert examples.dropped == {"records without targets": 1, "sentences beyond the encoder's length, encoded in windows": 1}
+
+
+def test_one_span():
+    examples = alignment.align([Record("ab c", (Target((0, 1), None, ("x",)),))], Spaces(), TASKS["pos"], ["x"])
+    assert examples.span2 is None
+
+
+def test_what_cannot_be_aligned_is_named():
+    with pytest.raises(UserError, match="a.jsonl: found the label 'y', expected one of 1 known"):
+        alignment.align(records(), Spaces(), TASKS["spr2"], ["x"], where="a.jsonl")
+    with pytest.raises(UserError, match="a.jsonl: found no target"):
+        alignment.align([Record("a", ())], Spaces(), TASKS["pos"], ["x"], where="a.jsonl")
+
+
+@given(st.integers(1, 400), st.integers(3, 60), st.integers(0, 10))
+def test_windows_give_every_position_once(length, limit, margin):
+    margin = min(margin, (limit - 1) // 2)
+    windows = alignment.windows(length, limit, margin)
+    given_positions = [position for _, _, first, last in windows for position in range(first, last)]
+    assert given_positions == list(range(length))
+    for begin, end, first, last in windows:
+        assert end - begin <= limit
+        assert begin <= first < last <= end
+        assert first == 0 or first - begin >= margin
+        assert last == length or end - last >= margin

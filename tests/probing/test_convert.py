@@ -1,0 +1,193 @@
+"""probing.convert: every source through the command, one-line errors, all files or none."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nsmc_bert.errors import UserError
+from probing import convert, records
+from probing.sources import Split, split_of
+from probing.tasks import TASKS
+from tests.conftest import ROOT
+from tests.probing.sources.test_conll2012 import BRAND, conll, tabs
+from tests.probing.sources.test_conllu import FUN, row
+from tests.probing.sources.test_dpr import HAPPY
+from tests.probing.sources.test_gum import corpus as gum_corpus  # noqa: F401  a fixture
+from tests.probing.sources.test_semeval import BURST
+from tests.probing.sources.test_spr import ENDORSED, save, spr1_line
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs the command in a folder of its own."""
+
+    def run(*arguments):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+        program = [sys.executable, "-m", "probing.convert", *map(str, arguments)]
+        return subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
+
+    return run
+
+
+def treebank(folder, **texts):
+    folder.mkdir(exist_ok=True)
+    for name in ("train", "dev", "test"):
+        (folder / ("x-ud-%s.conllu" % name)).write_text(texts.get(name, FUN), encoding="utf-8")
+    return folder
+
+
+def test_a_treebank(command, tmp_path):
+    treebank(tmp_path / "UD", dev=FUN + "\n" + row("1", "Hà Nội", deprel="nope"))
+    result = command("--source=conllu", "--task=dep", "--input=UD", "--output=data/new")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split("\n") == [
+        "dep.train.jsonl: 1 records, 4 targets, 4 labels",
+        "dep.dev.jsonl: 2 records, 5 targets, 5 labels",
+        "  word with white space inside, or empty: written with _ (1)",
+        "dep.test.jsonl: 1 records, 4 targets, 4 labels",
+        "labels: 5 in all, 4 of the 49 published; others: nope; missing: acl, acl:relcl, advcl, amod, appos, aux, aux:pass, "
+        "case, cc, cc:preconj and 35 more",
+        "wrote data/new/dep.train.jsonl, data/new/dep.dev.jsonl, data/new/dep.test.jsonl",
+        "",
+    ]
+    folder = tmp_path / "data" / "new"
+    assert sorted(path.name for path in folder.iterdir()) == ["dep.dev.jsonl", "dep.test.jsonl", "dep.train.jsonl"]
+    found = list(records.read(folder / "dep.train.jsonl", 2, TASKS["dep"].labels))
+    assert found[0].targets[0].labels == ("nsubj",)
+    assert list(records.read(folder / "dep.dev.jsonl", 2))[1].words == ["Hà_Nội"]
+
+
+def test_the_published_counts_stand_beside(command, tmp_path):
+    treebank(tmp_path / "UD", train=FUN + "\n" + FUN)
+    arguments = ["--source=conllu", "--task=dep", "--input=UD", "--output=."]
+    result = command(*arguments, "--as_published", "--split=train")
+    assert result.stdout.startswith("dep.train.jsonl: 1 records, 4 targets, 4 labels\n  last sentence of the file: left out")
+    treebank(tmp_path / "UD", train=FUN + "\n" + FUN, dev=FUN + "\n" + FUN, test=FUN + "\n" + FUN)
+    lines = command(*arguments, "--as_published").stdout.split("\n")
+    assert lines[0] == "dep.train.jsonl: 1 records, 4 targets, 4 labels; published: 12,522 records, 203,919 targets"
+
+
+BAD = {
+    "none": ([], "error: found no --source, --input, --output, expected --source=FORMAT --task=TASK --input=CORPUS"),
+    "no task": (["--source=conllu", "--input=UD", "--output=o"], "error: found no --task, expected one that --source=conllu has"),
+    "task": (["--source=dpr", "--task=srl", "--input=UD", "--output=o"], "error: found --task='srl', expected one that --source"),
+    "source": (["--source=ptb"], "error: flag --source=ptb: value should be one of <conllu|conll2012|"),
+    "option": (["--source=dpr", "--tags=upos", "--input=UD", "--output=o"], "error: found --tags with --source=dpr, expected it"),
+    "nowhere": (["--source=conllu", "--task=dep", "--input=no", "--output=o"], "error: no: found no such file or folder, expect"),
+    "line": (["--source=conllu", "--task=dep", "--input=UD", "--output=o"], "error: UD/x-ud-test.conllu:7: found 2 columns: '5"),
+    "empty": (["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=o"], "error: found no sent"),
+    "output": (["--source=conllu", "--task=dep", "--input=UD", "--output=file"], "error: file: cannot be made (File exists)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_errors_are_one_line_and_lose_nothing(command, tmp_path, arguments, message):
+    treebank(tmp_path / "UD", test=FUN + "5\tx\n")
+    for name in ("empty-dev.conllu", "file"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "dep.train.jsonl").write_text("old")
+    result = command(*arguments)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert result.stderr.startswith(message)
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["dep.train.jsonl"]
+    assert (tmp_path / "o" / "dep.train.jsonl").read_text() == "old"
+
+
+# The sources, in this process
+
+
+def run(folder, name, task, path, **options):
+    source = convert.SOURCES[name]
+    assert set(options) <= set(source.options)
+    done = convert.convert(source.splits(path, task, **options), TASKS[task], folder / "out")
+    for summary in done.values():
+        again = list(records.read(summary.path, TASKS[task].spans))
+        assert (len(again), sum(len(record.targets) for record in again)) == (summary.records, summary.targets)
+    return {split: (summary.records, summary.targets) for split, summary in done.items()}
+
+
+def test_every_source_makes_all_its_tasks(tmp_path, gum_corpus):  # noqa: F811
+    for name in ("train", "development", "test"):
+        path = tmp_path / "ontonotes" / name / "x.gold_conll"
+        path.parent.mkdir(parents=True)
+        path.write_text(conll(BRAND))
+    (tmp_path / "x-train.gold_conll").write_text(tabs("Go VB (TOP(S*)) (V*)"))
+    (tmp_path / "train.c.txt").write_text(HAPPY)
+    (tmp_path / "TEST_FILE_FULL.TXT").write_text(BURST)
+    (tmp_path / "spr1.json").write_text(spr1_line())
+    spr2 = tmp_path / "spr2"
+    spr2.mkdir()
+    save(spr2, *ENDORSED, ENDORSED[0].replace("train.conllu 2", "test.conllu 1"))
+    paths = {
+        "conllu": (treebank(tmp_path / "UD"), {}),
+        "conll2012": (tmp_path / "ontonotes", {}),
+        "propbank_ewt": (tmp_path, {}),
+        "gum": (gum_corpus, {}),
+        "semeval": (tmp_path, {}),
+        "dpr": (tmp_path / "train.c.txt", {"split": "test"}),
+        "spr1": (tmp_path / "spr1.json", {"split": "dev"}),
+        "spr2": (spr2, {}),
+    }
+    assert set(paths) == set(convert.SOURCES)
+    found = {
+        (name, task): run(tmp_path, name, task, path, **options)
+        for name, (path, options) in paths.items()
+        for task in convert.SOURCES[name].tasks
+    }
+    # counted by hand in the sources' own tests
+    three = ("train", "dev", "test")
+    assert found["conllu", "pos"] == dict.fromkeys(three, (1, 4))
+    assert found["conll2012", "constituents"] == dict.fromkeys(three, (1, 12))
+    assert found["conll2012", "srl"] == dict.fromkeys(three, (2, 4))
+    assert found["propbank_ewt", "srl"] == {"train": (1, 0)}
+    assert found["gum", "entities"] == {"train": (2, 3)}
+    assert found["semeval", "rel"] == {"test": (1, 1)}
+    assert found["dpr", "dpr"] == {"test": (2, 4)}
+    assert found["spr1", "spr1"] == {"dev": (1, 2)}
+    assert found["spr2", "spr2"] == {"train": (2, 3), "dev": (1, 1), "test": (1, 1)}
+    assert {task for _, task in found} == set(TASKS)
+
+
+def test_only_properties_are_lists_of_labels(tmp_path):
+    run(tmp_path, "conllu", "dep", treebank(tmp_path / "UD"))
+    (tmp_path / "spr1.json").write_text(spr1_line())
+    run(tmp_path, "spr1", "spr1", tmp_path / "spr1.json", split="dev")
+    for name, label in (("dep.dev.jsonl", "nsubj"), ("spr1.dev.jsonl", ["awareness"])):
+        assert json.loads((tmp_path / "out" / name).read_text().split("\n")[0])["targets"][0]["label"] == label
+
+
+def test_all_files_or_none(tmp_path):
+    def generate(notes, fail):
+        yield records.Record("a", ())
+        if fail:
+            raise UserError("broken")
+
+    (tmp_path / "pos.train.jsonl").write_text("old")
+    splits = {"train": split_of(generate, fail=False), "dev": split_of(generate, fail=True)}
+    with pytest.raises(UserError, match="broken"):
+        convert.convert(splits, TASKS["pos"], tmp_path)
+    assert (tmp_path / "pos.train.jsonl").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / "pos.dev.jsonl").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        convert.convert({"dev": split_of(generate, fail=False)}, TASKS["pos"], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_said_of_labels_of_another_kind(tmp_path):
+    record = records.Record("가", (records.Target((0, 1), None, ("NOUN",)), records.Target((0, 1), None, ("X",))))
+    done = convert.convert({"dev": Split(iter([record]), {})}, TASKS["pos"], tmp_path)
+    assert list(convert.describe(done, TASKS["pos"], False))[-1] == "labels: 2 in all, 0 of the 48 published"
+
+
+def test_the_published_files_have_as_many_bytes(data_dir, tmp_path):
+    """The published SPR2 and SemEval development files hold 244,313 and 297,383 bytes; keys stand in another order there."""
+    for name, task, folder, size in (("spr2", "spr2", "SPR2", 244313), ("semeval", "rel", "SemEval2010_task8", 297383)):
+        splits = convert.SOURCES[name].splits(data_dir / "probing" / folder, task)
+        done = convert.convert({"dev": splits["dev"]}, TASKS[task], tmp_path)
+        assert done["dev"].path.stat().st_size == size
+        assert next(convert.describe(done, TASKS[task], True)).endswith("; as published")

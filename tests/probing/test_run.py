@@ -1,0 +1,207 @@
+"""The run command: what it says, what it leaves, controls, going on, and how it fails."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+
+from probing import records, scoring, study
+from probing.tasks import TASKS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, make_records):
+    """A folder with dep and pos in three splits."""
+    folder = tmp_path_factory.mktemp("data")
+    for seed, (split, count) in enumerate((("train", 40), ("dev", 15), ("test", 15))):
+        for task, spans in (("pos", 1), ("dep", 2)):
+            records.write(folder / ("%s.%s.jsonl" % (task, split)), make_records(count, spans, seed))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arguments(data, encoder_folder):
+    return ["--task=pos,dep", "--data=%s" % data, "--encoder=%s" % encoder_folder, "--epochs=20", "--learning_rate=5e-3",
+            "--batch_records=8", "--representations=lex,mix", "--seeds=1,2", "--bootstrap=100", "--precision=float32"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(command, arguments, tmp_path_factory):
+    """(folder in which the command ran, its result)."""
+    folder = tmp_path_factory.mktemp("run")
+    result = command("probing.run", *arguments, "--control=random_labels,random_encoder", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def cells(folder):
+    return {
+        (path.parts[-3], path.stem, json.loads(path.read_text(encoding="utf-8"))["control"]): path
+        for path in sorted(folder.glob("runs/probing/*/*/*.json"))
+    }
+
+
+def test_the_table(finished):
+    folder, result = finished
+    lines = result.stdout.rstrip("\n").split("\n")
+    assert re.split(r"  +", lines[0].strip()) == ["F1 lex", "F1 mix", "mix - lex"]
+    number = r"\d+\.\d \(\d+\.\d to \d+\.\d\)"
+    for title in ("Part-of-Speech", "Dependencies"):
+        (line,) = [line for line in lines if line.startswith(title)]
+        assert re.fullmatch(r"%s +test, 2 seeds +%s +%s +[+-]\d+\.\d \(-?\d+\.\d to -?\d+\.\d\)" % (title, number, number), line)
+    assert [line.split("  ")[1] for line in lines if line.startswith("  ")][1:5] == [
+        "control task", "selectivity", "random encoder", "gain over it"
+    ]  # fmt: skip
+    assert lines[-1] == "results: runs/probing"
+
+
+def test_what_it_says(finished):
+    said = finished[1].stderr
+    assert re.search(r"^encoder: .*bert, 3 layers of 16; layer 0 is lexical: LayerNorm\(word embedding\)$", said, re.M)
+    assert re.search(r"^pos, train: 40 records, \d+ targets, \d+ different sentences$", said, re.M)
+    assert re.search(r"^activations: \d+ sentences, 0 of them in the store already; [\d.]+ [kM]B to write to runs/activations/", said, re.M)
+    # both tasks have other sentences here; a second task of the same ones would find them all
+    assert re.search(r"^pos: 8 probes of \d+/\d+ parameters, 100 steps of 8 records$", said, re.M)
+
+
+def test_what_it_leaves(finished):
+    folder, _ = finished
+    found = cells(folder)
+    assert len(found) == 2 * 3 * 2 * 2
+    record = json.loads(found[("dep", "mix-seed2", "")].read_text(encoding="utf-8"))
+    assert (record["task"], record["representation"], record["seed"], record["labels"]) == ("dep", "mix", 2, ["A", "B", "C"])
+    assert sum(record["mix"]["shares"]) == pytest.approx(1, abs=1e-5)
+    assert record["mix"]["layers"] == [0, 1, 2, 3]
+    assert len(record["history"]) == 20
+    assert not list(folder.glob("runs/probing/**/state*"))
+    with np.load(found[("dep", "mix-seed2", "")].with_suffix(".npz")) as arrays:
+        targets = record["data"]["splits"]["test"]["targets"]
+        assert arrays["test_probabilities"].shape == (targets, 3)
+        figures = record["figures"]["test"]["Dependencies"]
+        assert scoring.total(arrays["test_counts"]) == scoring.PRF(figures["tp"], figures["fp"], figures["fn"])
+
+
+def test_probabilities_give_the_figures(finished, data):
+    path = cells(finished[0])[("pos", "lex-seed1", "")]
+    record = json.loads(path.read_text(encoding="utf-8"))
+    gold = [[label in target.labels for label in record["labels"]] for part in records.read(data / "pos.test.jsonl", 1) for target in part.targets]
+    with np.load(path.with_suffix(".npz")) as arrays:
+        said = arrays["test_probabilities"] >= 0.5
+    gold = np.array(gold)
+    f1 = 2 * (said & gold).sum() / (said.sum() + gold.sum())
+    assert record["figures"]["test"]["Part-of-Speech"]["f1"] == pytest.approx(f1, abs=0.01)  # float16 near one half
+    assert f1 > 0.6  # the label is the first word's, and this layer knows no order
+
+
+def test_run_again_it_trains_nothing_and_says_the_same(finished, command, arguments):
+    folder, result = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    again = command("probing.run", *arguments, "--control=random_labels,random_encoder", cwd=folder)
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+    assert "pos: 8 probes finished already" in again.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_is_missing_is_trained(finished, command, arguments):
+    folder, _ = finished
+    removed = cells(folder)[("dep", "mix-seed1", "")]
+    before = json.loads(removed.read_text(encoding="utf-8"))["figures"]
+    removed.unlink()
+    again = command("probing.run", *arguments, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "dep: 3 probes finished already" in again.stderr
+    assert "in the store already; 0 bytes to write" in again.stderr
+    assert json.loads(removed.read_text(encoding="utf-8"))["figures"] == before
+
+
+def test_another_setting_is_another_run(finished, command, arguments):
+    folder, _ = finished
+    result = command("probing.run", *arguments, "--epochs=21", cwd=folder)
+    assert result.returncode == 1
+    assert re.search(r"^error: runs/probing/pos/\w+/lex-seed1.json: holds a probe with another schedule", result.stderr, re.M)
+    assert "Traceback" not in result.stderr
+
+
+def test_recompute_gives_the_same_and_stores_nothing(finished, command, arguments, tmp_path):
+    few = ["--task=dep", "--representations=mix", "--seeds=1", "--activations=recompute"]
+    result = command("probing.run", *arguments, *few, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert sorted(os.listdir(tmp_path / "runs")) == ["probing"]
+    (path,) = cells(tmp_path).values()
+    there, here = (json.loads(p.read_text(encoding="utf-8")) for p in (cells(finished[0])[("dep", "mix-seed1", "")], path))
+    assert here["figures"]["test"]["Dependencies"]["f1"] == pytest.approx(there["figures"]["test"]["Dependencies"]["f1"], abs=0.02)
+
+
+def test_files_named_one_by_one_and_no_test(command, data, encoder_folder, tmp_path):
+    (tmp_path / "train.json").write_bytes((data / "pos.train.jsonl").read_bytes())
+    (tmp_path / "val.json").write_bytes((data / "pos.dev.jsonl").read_bytes())
+    result = command(
+        "probing.run", "--task=pos", "--train_file=train.json", "--dev_file=val.json", "--encoder=%s" % encoder_folder, "--epochs=1",
+        "--representations=lex", "--bootstrap=100", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^Part-of-Speech +dev, 1 seed +\d", result.stdout, re.M)
+
+
+def test_the_published_schedule(command, data, encoder_folder, tmp_path):
+    result = command(
+        "probing.run", "--task=pos", "--data=%s" % data, "--encoder=%s" % encoder_folder, "--schedule=plateau", "--steps=6",
+        "--interval=3", "--representations=lex", "--bootstrap=100", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (path,) = cells(tmp_path).values()
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert [point["step"] for point in record["history"]] == [3, 6]
+    assert record["identity"]["schedule"]["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_sample_has_every_task(task):
+    corpus = study.find(TASKS[task], "", dict.fromkeys(study.SPLITS, ""))
+    texts = {}
+    for split, path in corpus.paths.items():
+        read = list(records.read(path, TASKS[task].spans))
+        assert sum(len(record.targets) for record in read) >= 15
+        texts[split] = {record.text for record in read}
+    assert sorted(texts) == sorted(study.SPLITS)
+    assert not texts["train"] & texts["test"] and not texts["train"] & texts["dev"] and not texts["dev"] & texts["test"]
+    labels = {split: set(records.labels_in([path])) for split, path in corpus.paths.items()}
+    assert labels["dev"] | labels["test"] <= labels["train"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--task=pos,parsing"], r"error: --task=pos,parsing: expected different ones of pos, constituents, .*, rel, all"),
+        (["--task=pos,pos"], r"error: --task=pos,pos: expected different ones"),
+        (["--control=shuffle"], r"error: --control=shuffle: expected different ones of random_labels, random_encoder"),
+        (["--representations=lex,full"], r"error: --representations=full: expected some of lex, cat, mix, top_0 to top_3"),
+        (["--representations=lex,lex"], r"error: --representations=lex,lex: expected different names"),
+        (["--seeds=1,1"], r"error: --seeds=1,1: expected distinct whole numbers"),
+        (["--data=nowhere"], r"error: nowhere: found no pos.train.jsonl, expected one; make it with python -m probing.convert"),
+        (["--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
+        (["--train_file=a.jsonl"], r"error: --task=pos,dep: found several tasks and --train_file, expected one task"),
+        (["--task=pos", "--train_file=a.jsonl"], r"error: --dev_file: found no pos.dev.jsonl, expected one"),
+        (["--task=pos", "--train_file=no.jsonl", "--dev_file=no.jsonl"], r"error: no.jsonl: cannot be read"),
+        (["--task=srl"], r"error: .*: found no srl.train.jsonl"),
+    ],
+)
+def test_bad_input_is_one_line(command, arguments, tmp_path, changes, message):
+    result = command("probing.run", *arguments, *changes, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert re.match(message, result.stderr.rstrip("\n").split("\n")[-1])
+    assert not (tmp_path / "runs" / "probing").exists()
+
+
+def test_a_broken_record_is_named_with_its_line(command, arguments, data, tmp_path):
+    for path in data.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with open(tmp_path / "pos.dev.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"text": "꿀잼", "targets": [{"span1": [0, 2], "label": "A"}]}\n')
+    result = command("probing.run", *arguments, "--task=pos", "--data=%s" % tmp_path, cwd=tmp_path)
+    assert result.returncode == 1
+    line = result.stderr.rstrip("\n").split("\n")[-1]
+    assert re.match(r"error: .*pos.dev.jsonl:16: found span1 \[0, 2\] in target 1, expected a span of the sentence's 1 words", line)
