@@ -1,7 +1,45 @@
 """Progress of long work: a bar in a terminal, a plain line now and then elsewhere; rate and time left in both."""
 
+import os
 import sys
+import threading
 import time
+
+STALLED = 1800.0  # seconds without any step after which a run has hung
+
+
+class Watchdog:
+    """Ends the process when long work stands still, so that whoever started it can start it again from its checkpoint.
+
+    TensorFlow's matrix products on CPUs have been seen to wait for each other for ever, once in hours.
+
+    Args:
+        seconds: how long nothing may happen, counted from the first sign of life.
+    """
+
+    def __init__(self, seconds=STALLED):
+        self._seconds, self._last, self._done = seconds, None, threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def alive(self):
+        """Says that something has happened."""
+        self._last = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+
+    def _watch(self):
+        while not self._done.wait(self._seconds / 10):
+            if self._last is not None and time.monotonic() - self._last > self._seconds:
+                print(
+                    "error: nothing has happened for %.0f seconds; run the same command again, it goes on from its last checkpoint"
+                    % self._seconds,
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+                os._exit(1)
 
 
 class Progress:

@@ -19,7 +19,7 @@ import tf_keras as keras
 
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
-from nsmc_bert.progress import Progress
+from nsmc_bert.progress import Progress, Watchdog
 
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
 
@@ -139,10 +139,11 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     if progress["epoch"] < settings.epochs:
         reviews += int(plans[progress["epoch"]].splits[progress["step"]])
     start = time.monotonic() - progress["seconds"]
-    with writer.as_default(), Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train") as bar:
+    bar = Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train")
+    with writer.as_default(), bar, Watchdog() as watchdog:
         while not progress["done"] and progress["epoch"] < settings.epochs:
             plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
-            follow = _Follow(bar, plan, progress, offset, schedule)
+            follow = _Follow(bar, plan, progress, offset, schedule, watchdog)
             while progress["step"] < len(plan):
                 # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but that
                 # workers, whose clocks differ, have to cut alike
@@ -300,8 +301,9 @@ def _log_scalar(tag, value, step):
 class _Follow(keras.callbacks.Callback):
     """Shows and logs the progress of one epoch, over its pieces."""
 
-    def __init__(self, bar, plan, progress, offset, schedule):
+    def __init__(self, bar, plan, progress, offset, schedule, watchdog):
         super().__init__()
+        self._watchdog = watchdog
         self._bar, self._plan, self._progress, self._offset, self._schedule = bar, plan, progress, offset, schedule
         self._start, self._steps, self._logs = time.monotonic(), 0, {}
 
@@ -313,6 +315,7 @@ class _Follow(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = self._progress["step"] + batch
         self._steps += 1
+        self._watchdog.alive()
         self._logs = {name: float(logs[name]) for name in self.model.shown}
         self._bar.update(
             int(self._plan.splits[step + 1] - self._plan.splits[step]),

@@ -172,5 +172,10 @@ def main():
     print("wrote %s" % ", ".join(str(summary.path) for summary in done.values()))
 
 
-if __name__ == "__main__":
+def cli():
+    """The console script nsmc-bert-convert."""
     commands.run(main)
+
+
+if __name__ == "__main__":
+    cli()

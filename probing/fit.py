@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
-from nsmc_bert.progress import Progress
+from nsmc_bert.progress import Progress, Watchdog
 from nsmc_bert.training import WarmupLinearDecay
 from probing import probe
 
@@ -102,8 +102,9 @@ class Batches:
     def dataset(self, choose, start, stop):
         """A tf.data.Dataset of batches `start` to `stop`; choose(number) -> int [records], what is in one."""
         spans, labels = 1 if self._examples.span2 is None else 2, len(self._examples.names)
-        types = [tf.float16] * len(self._layers) + [tf.int32] * (2 * spans) + [tf.uint8] * (1 + (self._control is not None))
-        types.append(tf.float32)
+        keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
+        labelled = ["gold"] + ["control"] * (self._control is not None)
+        types = [tf.float16] * len(self._layers) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
 
         def make(number):
             return tf.numpy_function(lambda n: self._make(choose(int(n))), [number], types, stateful=False)
@@ -113,9 +114,9 @@ class Batches:
             for states, layer in zip(batch["states"], self._layers):
                 states.set_shape([None, self._store.encoder.widths[layer]])
             rest = list(tensors[len(self._layers) :])
-            for key in ["rows1", "segments1", "rows2", "segments2"][: 2 * spans] + ["gold"] + ["control"] * (self._control is not None):
+            for key in [*keys, *labelled]:
                 batch[key] = rest.pop(0)
-                batch[key].set_shape([None, labels] if key in ("gold", "control") else [None])
+                batch[key].set_shape([None, labels] if key in labelled else [None])
             batch["weights"] = rest.pop(0)
             batch["weights"].set_shape([None])
             return batch
@@ -205,8 +206,9 @@ class Probes:
         self.layers = sorted({layer for cell in cells for layer in encoder.representation(cell.representation).layers})
         self.models = {
             cell: probe.EdgeProbe(
-                encoder.representation(cell.representation), encoder.widths, task.spans, labels, seed=cell.seed, precision=precision
-            )
+                encoder.representation(cell.representation), encoder.widths, task.spans, labels, seed=cell.seed,
+                precision=precision,
+            )  # fmt: skip
             for cell in cells
         }
         self.optimizers = {cell: probe.AMSGrad(schedule.clip_norm, fused=not jit) for cell in cells}
@@ -296,7 +298,8 @@ def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, 
         return np.sort(order(epoch)[place * schedule.batch_records : (place + 1) * schedule.batch_records])
 
     step, saved, began = progress["step"], time.monotonic(), time.monotonic() - progress["seconds"]
-    with Progress(total * schedule.batch_records, "records", done=step * schedule.batch_records, title=title) as bar:
+    bar = Progress(total * schedule.batch_records, "records", done=step * schedule.batch_records, title=title)
+    with bar, Watchdog() as watchdog:
         while step < total and not all(cell["done"] for cell in state.values()):
             active = tuple(cell for cell in probes.cells if not state[cell.name]["done"])
             stop = min(total, (step // every + 1) * every, step + PIECE)
@@ -310,6 +313,7 @@ def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, 
                 rates = [schedule.learning_rate * relative * state[cell.name]["scale"] for cell in active]
                 losses += probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active).numpy()
                 bar.update(schedule.batch_records, **_shown(state, active))
+                watchdog.alive()
             for cell, value in zip(active, losses):
                 if not np.isfinite(value):
                     raise UserError(

@@ -1,6 +1,8 @@
 """nsmc_bert.progress: plain lines where there is no terminal."""
 
 import re
+import subprocess
+import sys
 
 from nsmc_bert.progress import Progress, clock
 
@@ -22,3 +24,22 @@ def test_lines_come_now_and_then(capsys):
         for _ in range(10):
             bar.update(1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_stands_still_ends():
+    script = (
+        "import time\nfrom nsmc_bert.progress import Watchdog\n"
+        "with Watchdog(0.5) as dog:\n"
+        "    time.sleep(1.2)  # not begun yet\n"
+        "    for _ in range(4):\n        dog.alive(); time.sleep(0.3)\n"
+        "    print('worked', flush=True)\n    time.sleep(60)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stdout) == (1, "worked\n")
+    assert result.stderr.startswith("error: nothing has happened for 0 seconds; run the same command again")
+
+
+def test_a_run_that_ends_is_not_ended():
+    script = "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(0.2) as dog:\n    dog.alive()\ntime.sleep(0.6)\nprint('fine')"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stdout) == (0, "fine\n")
