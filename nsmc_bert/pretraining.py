@@ -1,8 +1,8 @@
 """Masked language modelling: BERT learns from text alone, and from star ratings where there are any.
 
 Of each text a share of the pieces, 15 % unless told otherwise, is hidden in whole words, and the encoder says what they were
-(Devlin et al. 2019, section 3.1; whole words after Google's later release). The last layer and the output over the vocabulary are computed at
-the hidden places only.
+(Devlin et al. 2019, section 3.1; whole words after Google's later release). The last layer and the output over the vocabulary
+are computed at the hidden places only.
 """
 
 import logging
@@ -17,6 +17,7 @@ from nsmc_bert.errors import UserError
 
 MASKED_SHARE = 0.15
 SPARE = 3  # places beyond that share that a text's last whole word may take
+PLACES = 256  # what the output over the vocabulary sees is padded to a multiple of this
 
 
 class MaskedLanguageModel(keras.Model):
@@ -35,8 +36,9 @@ class MaskedLanguageModel(keras.Model):
         fused: as in encoder.encode.
 
     Call:
-        {"input_ids", "attention_mask": int32 [batch, positions], "read": int32 [batch, read]} -> {"pieces": float32
-        [batch, read, vocabulary], "rating": float32 [batch, ratings]}, logits; "rating" only if there are any.
+        {"input_ids", "attention_mask": int32 [batch, positions], "read": int32 [batch, read], "places": int32 [n], numbers of
+        places in `read`, row after row} -> {"pieces": float32 [n, vocabulary], "rating": float32 [batch, ratings]}, logits;
+        "rating" only if there are any.
     """
 
     def __init__(
@@ -79,12 +81,12 @@ class MaskedLanguageModel(keras.Model):
             self.bert, inputs["input_ids"], inputs["attention_mask"], read=read, compute_dtype=self.compute_dtype,
             dropout=dropout, fused=False if self._jit_compile else self.fused,
         )  # fmt: skip
-        places = tf.reshape(tf.cast(hidden[:, 1:], tf.float32), [-1, self.bert.config.hidden_size])
+        places = tf.gather(tf.reshape(hidden[:, 1:], [-1, self.bert.config.hidden_size]), inputs["places"])
+        places = tf.cast(places, tf.float32)
         places = self.norm(tf.nn.gelu(self.transform(places)))
         table = tf.cast(self.bert.bert.embeddings.weight, self.compute_dtype)
         places = tf.cast(places, self.compute_dtype)
-        logits = tf.cast(tf.matmul(places, table, transpose_b=True), tf.float32) + self.piece_bias
-        outputs = {"pieces": tf.reshape(logits, [-1, tf.shape(read)[1] - 1, table.shape[0]])}
+        outputs = {"pieces": tf.cast(tf.matmul(places, table, transpose_b=True), tf.float32) + self.piece_bias}
         if self.rating is not None:
             outputs["rating"] = self.rating(encoder.pool(self.bert, hidden))
         return outputs
@@ -139,7 +141,14 @@ class MaskedLanguageModel(keras.Model):
 
     def _targets(self, hidden, ratings, weights):
         features, pieces, counts = hidden
-        targets, sample_weights = {"pieces": pieces}, {"pieces": counts}
+        # the output over the vocabulary is a good part of all arithmetic: it is computed where there is something to say
+        taken = tf.where(tf.reshape(counts, [-1]) > 0)[:, 0]
+        size = -(-tf.size(taken) // PLACES) * PLACES
+        places = tf.pad(taken, [[0, size - tf.size(taken)]])
+        scale = tf.cast(size, tf.float32) / tf.cast(tf.maximum(tf.size(taken), 1), tf.float32)
+        features = {**features, "places": tf.cast(places, tf.int32)}
+        targets = {"pieces": tf.gather(tf.reshape(pieces, [-1]), places)}
+        sample_weights = {"pieces": tf.cast(tf.range(size) < tf.size(taken), tf.float32) * scale}
         if self.rating is not None:
             targets["rating"], sample_weights["rating"] = ratings, weights
         return features, targets, sample_weights

@@ -9,7 +9,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from nsmc_bert import batching, checkpoints, corpus, tokenizers
-from nsmc_bert.pretraining import MASKED_SHARE, SPARE, Hide, MaskedLanguageModel
+from nsmc_bert.pretraining import MASKED_SHARE, PLACES, SPARE, Hide, MaskedLanguageModel
 
 PAD, MASK = 0, 4
 
@@ -115,8 +115,28 @@ def test_logits_are_those_of_transformers(make):
     mask = np.ones_like(ids)
     expected = theirs(input_ids=ids, attention_mask=mask).logits.numpy()
     read = np.array([[3, 1]], np.int32)
-    actual = model({"input_ids": ids, "attention_mask": mask, "read": read})["pieces"].numpy()
-    np.testing.assert_allclose(actual, expected[:, [3, 1]], atol=1e-4)
+    inputs = {"input_ids": ids, "attention_mask": mask, "read": read}
+    actual = model({**inputs, "places": np.array([0, 1], np.int32)})["pieces"].numpy()
+    np.testing.assert_allclose(actual, expected[0, [3, 1]], atol=1e-4)
+    actual = model({**inputs, "places": np.array([1], np.int32)})["pieces"].numpy()
+    np.testing.assert_allclose(actual, expected[0, [1]], atol=1e-4)
+
+
+def test_the_loss_is_the_mean_over_hidden_places(make, tiny_tokenizer):
+    texts = ["이 영화 정말 최고 !", "다시는 안 본다 .", "꿀잼", ""] * 9
+    model, encoded = make(), tiny_tokenizer.encode(texts, 16)
+    plan = model.plan(encoded)
+    hide = Hide(tiny_tokenizer, [0, 0])
+    batches = batching.dataset(encoded, plan, pad_id=PAD, labels=np.zeros(len(texts), np.int32))
+    for number, ((features, targets, weights), (plain, _, _)) in enumerate(zip(model.pipeline(encoded, plan, None), batches)):
+        hidden_features, pieces, counts = hide(tf.constant(number, tf.int64), plain)
+        taken = np.flatnonzero(counts.numpy().ravel() > 0)
+        real, size = weights["pieces"].numpy() > 0, len(weights["pieces"])
+        assert size % PLACES == 0 and real.sum() == len(taken) > 20
+        np.testing.assert_array_equal(features["places"].numpy()[real], taken)
+        np.testing.assert_array_equal(targets["pieces"].numpy()[real], pieces.numpy().ravel()[taken])
+        assert weights["pieces"].numpy().mean() == pytest.approx(1.0)
+        np.testing.assert_array_equal(features["input_ids"], hidden_features["input_ids"])
 
 
 @pytest.mark.parametrize("ratings", [0, 2])
