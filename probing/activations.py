@@ -187,7 +187,8 @@ class Store:
                 for layer, file in enumerate(self._files):
                     rows = [sentence[layer] for sentence in states]
                     if any(np.isnan(row).any() for row in rows):
-                        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (self.encoder.name, layer))
+                        name = self.encoder.name
+                        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (name, layer))
                     checksums = [zlib.crc32(row.tobytes(), checksum) for row, checksum in zip(rows, checksums)]
                     _write_all(file, b"".join(row.tobytes() for row in rows), self._positions * 2 * self.encoder.widths[layer])
                 first = self._positions

@@ -48,7 +48,7 @@ def main():
         raise UserError("--task=%s: found several tasks and --train_file, expected one task" % ",".join(FLAGS.task))
     corpora = [study.find(TASKS[name], FLAGS.data, files) for name in tasks]
     if not FLAGS.data and not any(files.values()):
-        say("data: the sample that ships; it shows that everything works, and its figures mean little. Real corpora: --data=FOLDER")
+        say("data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: --data=FOLDER")
     commands.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
     say("computing on %s" % devices.description)

@@ -1,7 +1,7 @@
 """Precision, recall and F1 as sums of counts, each published row's own rule, and bootstrap intervals.
 
     >>> counts = count(probabilities, gold)                     # one PRF a label
-    >>> row(TASKS["srl"], counts)                               # {"SRL (all)": PRF, "SRL (core)": PRF, …}
+    >>> row(TASKS["srl"], counts)                               # {"SRL (all)": PRF, "Core roles": PRF, …}
 
 A target has each label or not, and a label is predicted where its probability is at least one half; no label is compared with
 another. What is reported is F1 of counts that were added up, over targets and over the labels of a row (Tenney et al. 2019).
@@ -56,7 +56,7 @@ def columns(task, labels):
     every = np.ones(len(labels), bool)
     if task.metric == "srl":
         core, rest = (np.array([bool(re.match(pattern, label)) for label in labels], bool) for pattern in (CORE, NON_CORE))
-        return {task.title: core | rest, "SRL (core)": core, "SRL (non-core)": rest}
+        return {task.title: core | rest, "Core roles": core, "Non-core roles": rest}
     if task.metric == "positive":
         return {task.title: np.array([label == "1" for label in labels], bool)}
     if task.metric == "clean":

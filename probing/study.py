@@ -101,8 +101,8 @@ class Aligned:
 
 
 def study(
-    corpora, *, encoder, layer0, representations, seeds, controls, schedule, run_dir, store, recompute, runtime, checkpoint_seconds,
-    log,
+    corpora, *, encoder, layer0, representations, seeds, controls, schedule, run_dir, store, recompute, runtime,
+    checkpoint_seconds, log,
 ):  # fmt: skip
     """Trains and scores every probe that is not there yet.
 
@@ -132,7 +132,8 @@ def study(
         loaded = encoders.load(encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights)
         for name in representations:
             loaded.representation(name)
-        log("encoder: %s, %d layers of %s; layer 0 is %s" % (loaded.name, len(loaded.widths) - 1, loaded.widths[-1], loaded.layer0))
+        shape = len(loaded.widths) - 1, loaded.widths[-1]
+        log("encoder: %s, %d layers of %s; layer 0 is %s" % (loaded.name, *shape, loaded.layer0))
         states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log)
         for corpus in corpora:
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
@@ -144,7 +145,9 @@ def study(
     return out
 
 
-def _task(corpus, encoder, states, random_weights, representations, seeds, controls, schedule, run_dir, runtime, checkpoint_seconds, log):
+def _task(
+    corpus, encoder, states, random_weights, representations, seeds, controls, schedule, run_dir, runtime, checkpoint_seconds, log
+):
     from probing import fit
 
     task = corpus.task
@@ -178,7 +181,8 @@ def _task(corpus, encoder, states, random_weights, representations, seeds, contr
         _make(folder)
         trained = fit.train(
             probes, batches["train"], batches["dev"], examples["train"], examples["dev"], schedule, state,
-            identity={**identity, "cells": [cell.name for cell in missing]}, checkpoint_seconds=checkpoint_seconds, title=task.name,
+            identity={**identity, "cells": [cell.name for cell in missing]}, checkpoint_seconds=checkpoint_seconds,
+            title=task.name,
         )  # fmt: skip
         seconds = trained.pop("_time")
         log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
@@ -194,7 +198,8 @@ def _task(corpus, encoder, states, random_weights, representations, seeds, contr
                 "encoder": encoder.name,
                 "layer0": encoder.layer0,
                 "data": {"name": corpus.name, "splits": {
-                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped} for split, part in examples.items()
+                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
+                    for split, part in examples.items()
                 }},
                 "labels": list(aligned.names),
                 "parameters": probes.models[cell].count_params(),
@@ -323,8 +328,9 @@ def table(results, samples=1000):
         for row in (row for row in first["figures"][split_of(first)] if row != "labels"):
             drawn = {name: draws(groups[(task, "", name)], row, samples) for name in names}
             value = {name: mean_f1(groups[(task, "", name)], row) for name in names}
+            seeds = len(groups[(task, "", names[0])])
             lines.append(
-                [row, "%s, %d seed%s" % (split_of(first), len(groups[(task, "", names[0])]), "s" * (len(groups[(task, "", names[0])]) > 1)),
+                [row, "%s, %d seed%s" % (split_of(first), seeds, "s" * (seeds > 1)),
                  *(_cell(value[name], drawn[name]) for name in names),
                  *(_cell(value[name] - value[names[0]], drawn[name] - drawn[names[0]], "%+.1f") for name in names[1:])]
             )  # fmt: skip
@@ -336,16 +342,20 @@ def table(results, samples=1000):
             if (task, control, names[0]) not in groups:
                 continue
             row = TASKS[task].title
-            real = {name: _micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row) for name in names}
+            real = {
+                name: _micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row)
+                for name in names
+            }
             there = {name: mean_f1(groups[(task, control, name)], row) for name in names}
-            lines.append(["  %s" % title, "", *("%.1f" % (100 * there[name]) for name in names), *[""] * (len(names) - 1)])
-            lines.append(["  %s" % ("selectivity" if control == "random_labels" else "gain over it"), "",
-                          *("%.1f" % (100 * (real[name] - there[name])) for name in names), *[""] * (len(names) - 1)])  # fmt: skip
+            empty = [""] * (len(names) - 1)
+            gain = "  selectivity" if control == "random_labels" else "  gain over it"
+            lines.append(["  " + title, "", *("%.1f" % (100 * there[name]) for name in names), *empty])
+            lines.append([gain, "", *("%.1f" % (100 * (real[name] - there[name])) for name in names), *empty])
     if len(tasks) == len(TASKS):
         lines.append(
             ["Macro average", "", *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
-             *(_cell(np.mean(means[name]) - np.mean(means[names[0]]), np.mean(macro[name], 0) - np.mean(macro[names[0]], 0), "%+.1f")
-               for name in names[1:])]
+             *(_cell(np.mean(means[name]) - np.mean(means[names[0]]), np.mean(macro[name], 0) - np.mean(macro[names[0]], 0),
+                     "%+.1f") for name in names[1:])]
         )  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
