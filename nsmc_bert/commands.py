@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import functools
 import os
 import shlex
 import sys
@@ -17,13 +18,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is 
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 
-def run(main):
+def run(main, takes=""):
     """Parses the command line, runs `main()` and exits: 0, or 1 with one line on standard error.
 
     Args:
         main: a function without arguments; its flags are defined when its module is imported.
+        takes: what the command takes beside flags, in a word, such as "RUNS": `main` then has the list of them as its argument.
     """
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+    if takes:
+        app.run(lambda argv: _guarded(functools.partial(main, argv[1:])), flags_parser=functools.partial(_parse, takes=takes))
+    else:
+        app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
 def import_tensorflow():
@@ -84,12 +89,12 @@ def _fail(error):
     return 1
 
 
-def _parse(argv):
+def _parse(argv, takes=""):
     try:
         for path in _flagfiles(argv[1:]):
             _check_flagfile(path)
         rest = flags.FLAGS(argv)
-        if len(rest) > 1:
+        if len(rest) > 1 and not takes:
             raise UserError("%s: found an argument without a flag, expected --flag=value; see --help" % shlex.quote(rest[1]))
         return rest
     except (UserError, flags.Error) as error:

@@ -1,0 +1,147 @@
+"""probing.report: figures of runs in the published table's rows, compared only with what may be compared."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from nsmc_bert.errors import UserError
+from probing import report, scoring, study
+from probing.tasks import TASKS
+
+
+def write(folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50):
+    """A result as the run command leaves it, of records that are right to a share."""
+    labels = sorted(TASKS[task].labels)
+    random = np.random.default_rng(seed)
+    rows = scoring.columns(TASKS[task], labels)
+    right = random.uniform(size=(records, 10)) < share
+    one = np.stack([right.sum(1), (~right).sum(1), (~right).sum(1)], 1)
+    by_row = np.repeat(one[:, None], len(rows), 1)
+    name = "%s-seed%d%s" % (representation, seed, "-" + control if control else "")
+    splits = counts or {split: {"targets": targets} for split, (_, targets) in TASKS[task].counts.items()}
+    figures = {row: {"f1": scoring.total(by_row[:, i]).f1} for i, row in enumerate(rows)}
+    result = {
+        "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
+        "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {"test": {**figures, "labels": {}}},
+    }  # fmt: skip
+    path = folder / task / encoder.replace("/", "-")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / (name + ".json")).write_text(json.dumps(result), encoding="utf-8")
+    np.savez(path / (name + ".npz"), test_counts=by_row)
+
+
+def found(folder, **options):
+    return {(c.row, c.encoder, c.representation): c for c in report.cells(report.load([folder]), samples=100, **options)}
+
+
+def test_a_figure_beside_the_published_one(tmp_path):
+    for seed in (1, 2):
+        write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, seed=seed)
+    cell = found(tmp_path)[("Part-of-Speech", "bert-base", "mix")]
+    assert (cell.seeds, cell.split, cell.corpus) == (2, "test", "corpus of pos")
+    assert cell.published == pytest.approx(report.published()[("Part-of-Speech", "bert-base", "mix")])
+    assert cell.interval[0] < cell.value < cell.interval[1]
+    assert cell.inside is (cell.interval[0] <= cell.published <= cell.interval[1])
+
+
+def test_the_mean_over_seeds_and_no_control(tmp_path):
+    for seed, share in ((1, 0.8), (2, 0.9)):
+        write(tmp_path, "pos", "mine", "mix", share, seed=seed)
+    write(tmp_path, "pos", "mine", "mix", 0.1, seed=1, control="random_labels")
+    results = [result for result in report.load([tmp_path]) if not result["control"]]
+    cell = found(tmp_path)[("Part-of-Speech", "mine", "mix")]
+    assert cell.value == pytest.approx(np.mean([r["figures"]["test"]["Part-of-Speech"]["f1"] for r in results]))
+    assert (cell.published, cell.why_not) == (None, "no published encoder")
+
+
+def test_other_data_is_never_compared(tmp_path):
+    write(tmp_path, "dep", "bert-base-uncased", "mix", 0.9, counts={split: {"targets": 7} for split in study.SPLITS})
+    cell = found(tmp_path)[("Dependencies", "bert-base", "mix")]
+    assert cell.published is None
+    assert cell.why_not == "other data: 7 targets in train, published 203919"
+
+
+def test_roles_have_rows_of_their_own(tmp_path):
+    write(tmp_path, "srl", "bert-base-uncased", "lex", 0.7)
+    cells = found(tmp_path)
+    assert [row for row, *_ in cells] == ["SRL (all)", "Core roles", "Non-core roles"]
+    assert all(cell.published is not None for cell in cells.values())
+
+
+def test_the_macro_average_is_of_ten_rows(tmp_path):
+    for i, task in enumerate(TASKS):
+        write(tmp_path, task, "bert-base-uncased", "mix", 0.5 + 0.04 * i)
+        if task != "rel":
+            write(tmp_path, task, "bert-base-uncased", "lex", 0.5)
+    cells = found(tmp_path)
+    average = cells[(report.MACRO, "bert-base", "mix")]
+    assert average.value == pytest.approx(np.mean([cells[(row, "bert-base", "mix")].value for row in report.AVERAGED]))
+    assert average.published == pytest.approx(report.published()[(report.MACRO, "bert-base", "mix")])
+    assert (report.MACRO, "bert-base", "lex") not in cells  # one of its rows is missing
+
+
+def test_published_differences(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.90)
+    write(tmp_path, "pos", "bert-large-uncased", "mix", 0.95)
+    cells = found(tmp_path)
+    difference = cells[("Part-of-Speech", "bert-large", "delta_base")]
+    assert difference.value == pytest.approx(cells[("Part-of-Speech", "bert-large", "mix")].value - cells[("Part-of-Speech", "bert-base", "mix")].value)
+    assert difference.published == pytest.approx(report.published()[("Part-of-Speech", "bert-large", "delta_base")])
+    assert ("Part-of-Speech", "bert-large", "delta_elmo") not in cells
+
+
+def test_published_macro_averages_and_differences_are_those_of_the_published_cells():
+    known = report.published()
+    for encoder, representation in {key[1:] for key in known}:
+        if not representation.startswith("delta"):
+            mean = np.mean([known[(row, encoder, representation)] for row in report.AVERAGED])
+            assert known[(report.MACRO, encoder, representation)] == pytest.approx(mean, abs=0.0011)
+    for (encoder, name), (one, other) in report.DIFFERENCES.items():
+        for row in report.ROWS:
+            assert known[(row, encoder, name)] == pytest.approx(known[(row, *one)] - known[(row, *other)], abs=0.0016)
+
+
+def test_every_form_has_every_figure(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9)
+    write(tmp_path, "dep", "my_bert & co", "lex", 0.8)
+    cells = report.cells(report.load([tmp_path]), samples=100)
+    wide = report.wide(cells)
+    assert wide[0] == ["", "bert-base mix", "my_bert & co lex"]
+    assert [line[0] for line in wide[1:]] == ["Part-of-Speech", "Dependencies"]
+    assert wide[1][2] == wide[2][1] == ""
+    published = 100 * report.published()[("Part-of-Speech", "bert-base", "mix")]
+    assert " [%.1f]" % published in wide[1][1]
+    text, markdown, latex = (form(wide) for form in (report.as_text, report.as_markdown, report.as_latex))
+    for out in (text, markdown, latex):
+        assert wide[1][1] in out
+    assert len({line.count("|") for line in markdown.split("\n")}) == 1
+    assert "my\\_bert \\& co lex" in latex and latex.count("\\\\") == 3
+    rows = list(csv.DictReader(io.StringIO(report.as_csv(cells))))
+    assert len(rows) == len(cells) == 2
+    assert float(rows[0]["f1"]) == pytest.approx(100 * cells[0].value, abs=0.005)
+    assert (rows[0]["published"], rows[1]["published"]) == ("%.2f" % published, "")
+    assert rows[1]["note"] == "no published encoder"
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere: found no results, expected a run folder"):
+        report.load([tmp_path / "nowhere"])
+    write(tmp_path, "pos", "mine", "mix", 0.9)
+    (tmp_path / "pos" / "mine" / "mix-seed1.npz").unlink()
+    with pytest.raises(UserError, match="mix-seed1.npz: missing, expected the predictions"):
+        report.load([tmp_path])
+    (tmp_path / "pos" / "mine" / "mix-seed1.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="mix-seed1.json: found no valid result"):
+        report.load([tmp_path])
+
+
+def test_the_command(command, tmp_path):
+    write(tmp_path / "runs", "pos", "mine", "mix", 0.9)
+    result = command("probing.report", "runs", "--format=markdown", "--bootstrap=100", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("|  | mine mix |\n|---|---|\n| Part-of-Speech | ")
+    result = command("probing.report", "nowhere", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "error: nowhere: found no results, expected a run folder of probing.run\n")
