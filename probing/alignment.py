@@ -13,6 +13,11 @@ import numpy as np
 
 from nsmc_bert.errors import UserError, shorten
 
+EMPTY = "records without targets"
+LONG = "sentences beyond the encoder's length, encoded in windows"
+DELETED = "words that the tokenizer deletes, read as unknown"
+NAMED = 5  # sentences that are named, at most
+
 
 @dataclasses.dataclass
 class Sentence:
@@ -49,6 +54,7 @@ class Examples:
         types: int64 [targets]: a checksum of the words of span1, which control tasks go by.
         names: list of str, the labels by number.
         dropped: {reason: count} of records and words that were treated otherwise than the rest.
+        named: the beginnings of the first sentences that are encoded in windows.
         where: the file.
     """
 
@@ -63,6 +69,7 @@ class Examples:
     types: np.ndarray
     names: list
     dropped: dict
+    named: list
     where: str
 
     def __len__(self):
@@ -109,9 +116,7 @@ def align(records, encoder, task, names, *, where=""):
     # compact arrays: a corpus can have millions of targets
     sentence, sizes, span1, span2, label_sizes, labels = (array("i") for _ in range(6))
     types = array("q")
-    dropped = {"records without targets": 0, "sentences beyond the encoder's length, encoded in windows": 0,
-               "words that the tokenizer deletes, read as unknown": 0}  # fmt: skip
-    starts_of = []
+    dropped, named, starts_of = dict.fromkeys((EMPTY, LONG, DELETED), 0), [], []
     for chunk in _chunks(records, 2048):
         fresh = list(dict.fromkeys(record.text for record in chunk if record.targets and record.text not in known))
         for text, read in zip(fresh, encoder.read([text.split() for text in fresh])):
@@ -120,11 +125,13 @@ def align(records, encoder, task, names, *, where=""):
             keys.append(read.key)
             starts_of.append(read.starts)
             if len(read.payload) > encoder.max_positions:
-                dropped["sentences beyond the encoder's length, encoded in windows"] += 1
-            dropped["words that the tokenizer deletes, read as unknown"] += read.unknown
+                dropped[LONG] += 1
+                if len(named) < NAMED:
+                    named.append(shorten(text, 60))
+            dropped[DELETED] += read.unknown
         for record in chunk:
             if not record.targets:
-                dropped["records without targets"] += 1
+                dropped[EMPTY] += 1
                 continue
             number = known[record.text]
             starts, words = starts_of[number], record.text.split()
@@ -154,6 +161,7 @@ def align(records, encoder, task, names, *, where=""):
         types=np.array(types, np.int64),
         names=list(names),
         dropped={reason: count for reason, count in dropped.items() if count},
+        named=named,
         where=str(where),
     )
 

@@ -83,6 +83,8 @@ class Aligned:
                 % (task.name, split, part.records, len(part), len(part.keys),
                    "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()))
             )  # fmt: skip
+            for text in part.named:
+                log("  encoded in windows: %s" % text)
         log("%s: %d labels" % (task.name, len(self.names)))
 
     @property

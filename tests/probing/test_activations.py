@@ -146,7 +146,7 @@ class Slow(Counting):
         return super().encode(payloads)
 texts = [["w" * (1 + (i * k) % 11) for k in range(1, 4 + i % 5)] + ["v" * (i + 1)] for i in range(60)]
 read = Slow().read(texts)
-part = alignment.Examples([s.payload for s in read], [s.key for s in read], *[None] * 10)
+part = alignment.Examples([s.payload for s in read], [s.key for s in read], *[None] * 11)
 store = activations.Store({folder!r}, Slow(), lambda line: print(line, flush=True))
 print("begin", flush=True)
 store.ensure([part])

@@ -95,6 +95,7 @@ def test_examples_by_hand():
     assert len(examples.keys) == len(set(examples.keys)) == 2
     assert examples.types[1] != examples.types[0] != examples.types[2]
     assert examples.dropped == {"records without targets": 1, "sentences beyond the encoder's length, encoded in windows": 1}
+    assert examples.named == ["'defg hijkl mn'"]
 
 
 def test_one_span():
