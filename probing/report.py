@@ -15,8 +15,7 @@ from absl import flags
 
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError
-from probing import scoring, study
-from probing.layers import PUBLISHED
+from probing import layers, scoring, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
@@ -102,7 +101,7 @@ def load(folders):
 
 def published():
     """{(row, encoder, representation or difference): figure, a share}."""
-    with open(PUBLISHED / "test_f1.csv", encoding="utf-8", newline="") as file:
+    with open(layers.PUBLISHED / "test_f1.csv", encoding="utf-8", newline="") as file:
         return {(r["task"], r["encoder"], r["representation"]): float(r["value"]) / 100 for r in csv.DictReader(file) if r["value"]}
 
 
@@ -175,6 +174,83 @@ def _why_not(task, result, encoder):
     return ""
 
 
+@dataclasses.dataclass
+class Layers:
+    """What the layers of one encoder know of one task.
+
+    Attributes:
+        task, encoder: names.
+        cumulative: float64 [layers + 1], F1 of mix_0, mix_1, …, or None where one of them was not run.
+        single: float64 [layers + 1], F1 of top_0, top_1, …, or None.
+        shares: float64 [layers + 1], mixing weights of mix, the mean over seeds, or None; gamma: likewise a float.
+    """
+
+    task: str
+    encoder: str
+    cumulative: np.ndarray | None
+    single: np.ndarray | None
+    shares: np.ndarray | None
+    gamma: float | None
+
+
+def by_layer(results):
+    """A Layers for each task and encoder that have anything to say about layers; F1 is that of dev, as in the published study."""
+    groups = {}
+    for result in results:
+        if not result["control"]:
+            group = groups.setdefault((result["task"], encoder_of(result["encoder"])), {})
+            group.setdefault(result["representation"], []).append(result)
+    out = []
+    for (task, encoder), named in groups.items():
+        series = {}
+        for kind in ("mix", "top"):
+            there = sorted(int(name[4:]) for name in named if name.startswith(kind + "_"))
+            top = 1 + max((max(r["mix"]["layers"]) for r in named.get("mix", [])), default=max(there, default=0))
+            if kind == "mix" and there == list(range(top - 1)) and "mix" in named:
+                names = ["mix_%d" % k for k in there] + ["mix"]  # mix is mix over all layers
+            else:
+                names = ["%s_%d" % (kind, k) for k in there] if there == list(range(len(there))) else []
+            series[kind] = np.array([_dev_f1(named[name]) for name in names]) if len(names) > 1 else None
+        mixes = [result["mix"] for result in named.get("mix", [])]
+        shares = np.mean([mix["shares"] for mix in mixes], 0) if mixes else None
+        gamma = float(np.mean([mix["gamma"] for mix in mixes])) if mixes else None
+        if shares is not None or any(values is not None for values in series.values()):
+            out.append(Layers(task, encoder, series["mix"], series["top"], shares, gamma))
+    return sorted(out, key=lambda one: list(TASKS).index(one.task))
+
+
+def _dev_f1(results):
+    return float(np.mean([result["figures"]["dev"][TASKS[result["task"]].title]["f1"] for result in results]))
+
+
+def layer_table(found):
+    """Header and lines: expected layer, centre of gravity and how far each is from no preference, the published ones in brackets.
+
+    Args:
+        found: list of Layers.
+    """
+    scores, mixes = layers.published_scores(), layers.published_mixes()
+    lines = [["", "", "expected layer", "K(rises), bits", "centre of gravity", "K(weights), bits", "gamma"]]
+    for one in found:
+        beside = scores.get((one.task, one.encoder))
+        mix = next((mix for mix in mixes if (mix["task"], mix["encoder"]) == (one.task, one.encoder)), None)
+        lines.append([
+            TASKS[one.task].title, one.encoder,
+            _figure(one.cumulative, layers.expected_layer, beside),
+            _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
+            _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
+            _figure(one.shares, layers.bits_from_uniform, mix and mix["shares"]),
+            _figure(one.gamma, float, mix and mix["gamma"]),
+        ])  # fmt: skip
+    return lines
+
+
+def _figure(values, compute, published):
+    if values is None:
+        return ""
+    return "%.2f" % compute(values) + (" [%.2f]" % compute(published) if published is not None else "")
+
+
 def wide(found):
     """Header and lines of a table: rows of ROWS that occur, a column for each encoder and representation that does.
 
@@ -239,10 +315,15 @@ def as_csv(found):
 
 
 def main(folders):
-    found = cells(load(folders or ["runs/probing"]), FLAGS.bootstrap)
-    print({"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_csv}[FLAGS.format](
-        found if FLAGS.format == "csv" else wide(found)
-    ))  # fmt: skip
+    results = load(folders or ["runs/probing"])
+    found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
+    if FLAGS.format == "csv":
+        print(as_csv(found))
+        return
+    form = {"text": as_text, "markdown": as_markdown, "latex": as_latex}[FLAGS.format]
+    print(form(wide(found)))
+    if of_layers:
+        print("\n" + form(layer_table(of_layers)))
 
 
 def cli():

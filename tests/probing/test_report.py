@@ -26,11 +26,47 @@ def write(folder, task, encoder, representation, share, *, seed=1, control="", c
     result = {
         "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
         "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {"test": {**figures, "labels": {}}},
+        "mix": {"layers": [0, 1], "shares": [0.25, 0.75], "gamma": 1.5} if representation.startswith("mix") else None,
     }  # fmt: skip
     path = folder / task / encoder.replace("/", "-")
     path.mkdir(parents=True, exist_ok=True)
     (path / (name + ".json")).write_text(json.dumps(result), encoding="utf-8")
     np.savez(path / (name + ".npz"), test_counts=by_row)
+
+
+def test_layers_by_hand(tmp_path):
+    for k, share in enumerate((0.5, 0.7, 0.7, 0.9)):
+        name = "mix_%d" % k if k < 3 else "mix"
+        write(tmp_path, "dep", "bert-base-uncased", name, share)
+        write(tmp_path, "dep", "bert-base-uncased", "top_%d" % k, share)
+        for path in tmp_path.glob("dep/*/%s-seed1.json" % name):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["figures"]["dev"] = {"Dependencies": {"f1": share}}
+            result["mix"] = {"layers": list(range(k + 1)), "shares": [1 / (k + 1)] * (k + 1), "gamma": 2.0}
+            path.write_text(json.dumps(result), encoding="utf-8")
+        for path in tmp_path.glob("dep/*/top_%d-seed1.json" % k):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["figures"]["dev"] = {"Dependencies": {"f1": share / 2}}
+            path.write_text(json.dumps({**result, "mix": None}), encoding="utf-8")
+    (one,) = report.by_layer(report.load([tmp_path]))
+    assert (one.task, one.encoder, one.gamma) == ("dep", "bert-base", 2.0)
+    np.testing.assert_allclose(one.cumulative, [0.5, 0.7, 0.7, 0.9])
+    np.testing.assert_allclose(one.single, [0.25, 0.35, 0.35, 0.45])
+    np.testing.assert_allclose(one.shares, [0.25] * 4)
+    header, line = report.layer_table([one])
+    # rises of .2, 0 and .2; published for BERT-base: 2.52 and 1.18
+    assert line[2:4] == ["2.00 [2.52]", "%.2f [1.18]" % np.log2(3 / 2)]
+    assert line[4:] == ["1.50", "0.00", "2.00"]
+
+
+def test_layers_that_are_missing_are_not_made_up(tmp_path):
+    for name in ("mix_0", "mix_2"):
+        write(tmp_path, "dep", "mine", name, 0.5)
+        for path in tmp_path.glob("dep/*/%s-seed1.json" % name):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["figures"]["dev"], result["mix"] = {"Dependencies": {"f1": 0.5}}, {"layers": [0], "shares": [1.0], "gamma": 1.0}
+            path.write_text(json.dumps(result), encoding="utf-8")
+    assert report.by_layer(report.load([tmp_path])) == []
 
 
 def found(folder, **options):
@@ -143,5 +179,6 @@ def test_the_command(command, tmp_path):
     result = command("probing.report", "runs", "--format=markdown", "--bootstrap=100", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("|  | mine mix |\n|---|---|\n| Part-of-Speech | ")
+    assert "| Part-of-Speech | mine |  |  | 0.75 | 0.19 | 1.50 |" in result.stdout
     result = command("probing.report", "nowhere", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (1, "error: nowhere: found no results, expected a run folder of probing.run\n")
