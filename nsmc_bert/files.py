@@ -55,12 +55,17 @@ def write_text(path, text):
     Raises:
         UserError: it cannot be written.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
+    """The same for bytes."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda part: part.write_bytes(content))
 
 
 @contextlib.contextmanager

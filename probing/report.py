@@ -15,10 +15,12 @@ from absl import flags
 
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError
+from nsmc_bert.files import write_bytes
 from probing import layers, scoring, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
+flags.DEFINE_string("output", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
 
@@ -314,9 +316,34 @@ def as_csv(found):
     return out.getvalue().rstrip("\n")
 
 
+def write(folder, found, of_layers, results):
+    """Writes the page, the tables and the plots; returns their paths.
+
+    Raises:
+        UserError: matplotlib is missing, or the folder cannot be written.
+    """
+    from probing import page
+
+    pictures = page.draw(found, of_layers)
+    files = {"report.html": page.page(found, of_layers, results, pictures).encode()}
+    for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
+        parts = [form(wide(found))] + ([form(layer_table(of_layers))] if of_layers else [])
+        files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
+    files["table.csv"] = (as_csv(found) + "\n").encode()
+    for name, (_, images) in pictures.items():
+        stem = name.lower().replace(" ", "_")
+        files[stem + ".svg"], files[stem + ".png"] = images["light"], images["png"]
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in files]
+
+
 def main(folders):
     results = load(folders or ["runs/probing"])
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
+    if FLAGS.output:
+        for path in write(Path(FLAGS.output).expanduser(), found, of_layers, results):
+            commands.say("wrote %s" % path)
     if FLAGS.format == "csv":
         print(as_csv(found))
         return
