@@ -20,6 +20,7 @@ from probing import layers, scoring, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
+flags.DEFINE_list("compare", [], "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with paired intervals.")
 flags.DEFINE_string("output", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
@@ -174,6 +175,80 @@ def _why_not(task, result, encoder):
         if found != targets:
             return "other data: %d targets in %s, published %d" % (found, split, targets)
     return ""
+
+
+def gains(results, before, after, samples=1000):
+    """What changed from one encoder to another of the same shape: what fine-tuning did, task by task and layer by layer.
+
+    Args:
+        results: as from `load`.
+        before, after: the encoders' names, or what they end with.
+        samples: bootstrap samples, of the same records and seeds on both sides.
+
+    Returns:
+        list of Cell, one for each row and representation that both encoders have; `value` is after - before.
+
+    Raises:
+        UserError: a name fits no encoder or several, or nothing is there of both.
+    """
+    names = [_encoder(results, name) for name in (before, after)]
+    sides = [{}, {}]
+    for side, name in zip(sides, names):
+        for result in results:
+            if result["encoder"] == name and not result["control"]:
+                side.setdefault((result["task"], result["representation"]), []).append(result)
+    out = []
+    for (task, representation), one in sides[0].items():
+        other = sides[1].get((task, representation))
+        if not other:
+            continue
+        split = study.split_of(one[0])
+        if one[0]["identity"]["corpus"] != other[0]["identity"]["corpus"]:
+            raise UserError("%s: found other records for %s than for %s, expected the same" % (task, *names))
+        seeds = {result["seed"] for result in one} & {result["seed"] for result in other}
+        one, other = ([result for result in group if result["seed"] in seeds] for group in (one, other))
+        if not seeds:
+            continue
+        for row in (row for row in one[0]["figures"][split] if row != "labels"):
+            drawn = study.draws(other, row, samples) - study.draws(one, row, samples)
+            value = study.mean_f1(other, row) - study.mean_f1(one, row)
+            out.append(Cell(
+                row, "%s - %s" % (names[1], names[0]), representation, value, scoring.interval(drawn), len(seeds), split,
+                one[0]["data"]["name"],
+            ))  # fmt: skip
+    if not out:
+        raise UserError("found no probe of both %s and %s, expected some with the same task, representation and seed" % tuple(names))
+    return sorted(out, key=lambda cell: ROWS.index(cell.row))
+
+
+def _encoder(results, name):
+    found = {result["encoder"] for result in results if not result["control"]}
+    fitting = [name] if name in found else sorted(one for one in found if one.rstrip("/").endswith(name.rstrip("/")))
+    if len(fitting) != 1:
+        raise UserError("%s: found %d encoders of that name, expected one of %s" % (name, len(fitting), ", ".join(sorted(found))))
+    return fitting[0]
+
+
+def gain_table(found):
+    """Header and lines: rows by representations, each with its interval; "*" where it leaves 0 out.
+
+    Args:
+        found: what `gains` returned.
+    """
+    names = list(dict.fromkeys(cell.representation for cell in found))
+    there = {(cell.row, cell.representation): cell for cell in found}
+    lines = [["after - before", *names]]
+    for row in dict.fromkeys(cell.row for cell in found):
+        line = [row]
+        for name in names:
+            cell = there.get((row, name))
+            if cell is None:
+                line.append("")
+                continue
+            low, high = cell.interval
+            line.append("%+.1f (%+.1f to %+.1f)%s" % (100 * cell.value, 100 * low, 100 * high, "*" * (low > 0 or high < 0)))
+        lines.append(line)
+    return lines
 
 
 @dataclasses.dataclass
@@ -348,6 +423,11 @@ def main(folders):
         print(as_csv(found))
         return
     form = {"text": as_text, "markdown": as_markdown, "latex": as_latex}[FLAGS.format]
+    if FLAGS.compare:
+        if len(FLAGS.compare) != 2:
+            raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
+        print(form(gain_table(gains(results, *FLAGS.compare, FLAGS.bootstrap))))
+        return
     print(form(wide(found)))
     if of_layers:
         print("\n" + form(layer_table(of_layers)))

@@ -88,8 +88,18 @@ class Aligned:
         log("%s: %d labels" % (task.name, len(self.names)))
 
     @property
+    def corpus_checksum(self):
+        """What the files say, the same for every encoder."""
+        digest = hashlib.sha1()
+        for split in SPLITS:
+            if split in self.corpus.paths:
+                digest.update(split.encode())
+                digest.update(self.corpus.paths[split].read_bytes())
+        return digest.hexdigest()
+
+    @property
     def checksum(self):
-        """What the probes learn and are measured on."""
+        """What the probes learn and are measured on, as this encoder reads it."""
         digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "replace"))
         for split in SPLITS:
             if split in self.examples:
@@ -156,7 +166,8 @@ def _task(
     cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
     aligned = Aligned(corpus, encoder, log)
     identity = {
-        "data": aligned.checksum, "encoder": encoder.fingerprint, "precision": runtime.precision,
+        "corpus": aligned.corpus_checksum, "data": aligned.checksum, "encoder": encoder.fingerprint,
+        "precision": runtime.precision,
         "schedule": dataclasses.asdict(schedule),
     }  # fmt: skip
     folder = run_dir / task.name / hashlib.sha1(encoder.fingerprint.encode()).hexdigest()[:10]

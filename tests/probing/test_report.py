@@ -12,7 +12,7 @@ from probing import report, scoring, study
 from probing.tasks import TASKS
 
 
-def write(folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50):
+def write(folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50, corpus="one"):
     """A result as the run command leaves it, of records that are right to a share."""
     labels = sorted(TASKS[task].labels)
     random = np.random.default_rng(seed)
@@ -26,6 +26,7 @@ def write(folder, task, encoder, representation, share, *, seed=1, control="", c
     result = {
         "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
         "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {"test": {**figures, "labels": {}}},
+        "identity": {"corpus": corpus},
         "mix": {"layers": [0, 1], "shares": [0.25, 0.75], "gamma": 1.5} if representation.startswith("mix") else None,
     }  # fmt: skip
     path = folder / task / encoder.replace("/", "-")
@@ -67,6 +68,34 @@ def test_layers_that_are_missing_are_not_made_up(tmp_path):
             result["figures"]["dev"], result["mix"] = {"Dependencies": {"f1": 0.5}}, {"layers": [0], "shares": [1.0], "gamma": 1.0}
             path.write_text(json.dumps(result), encoding="utf-8")
     assert report.by_layer(report.load([tmp_path])) == []
+
+
+def test_gains_are_paired(tmp_path):
+    for name, share in (("lex", 0.6), ("mix", 0.8)):
+        for encoder, more in (("runs/before", 0.0), ("runs/after/model", 0.05)):
+            write(tmp_path, "dep", encoder, name, share + more, records=200)
+    results = report.load([tmp_path])
+    cells = report.gains(results, "before", "runs/after/model", samples=200)
+    assert [(cell.row, cell.representation) for cell in cells] == [("Dependencies", "lex"), ("Dependencies", "mix")]
+    for cell in cells:
+        assert cell.encoder == "runs/after/model - runs/before"
+        # the same random numbers decide both sides: what is right before is right after
+        assert 0 < cell.interval[0] < cell.value < cell.interval[1] < 0.09
+    lines = report.gain_table(cells)
+    assert lines[0] == ["after - before", "lex", "mix"]
+    assert lines[1][0] == "Dependencies" and all(text.endswith("*") for text in lines[1][1:])
+    with pytest.raises(UserError, match="nothing: found 0 encoders of that name, expected one of runs/after/model, runs/before"):
+        report.gains(results, "nothing", "before")
+    write(tmp_path, "pos", "elsewhere", "mix", 0.5)
+    with pytest.raises(UserError, match="found no probe of both runs/before and elsewhere"):
+        report.gains(report.load([tmp_path]), "before", "elsewhere")
+
+
+def test_gains_on_other_records_are_refused(tmp_path):
+    write(tmp_path, "dep", "a", "mix", 0.5)
+    write(tmp_path, "dep", "b", "mix", 0.5, corpus="other")
+    with pytest.raises(UserError, match="dep: found other records for a than for b, expected the same"):
+        report.gains(report.load([tmp_path]), "a", "b")
 
 
 def found(folder, **options):
