@@ -5,17 +5,28 @@ def model_card(training):
     """Markdown for README.md of a model folder.
 
     Args:
-        training: what goes into training.json: keys `data`, `encoder`, `parameters`, `settings`, `seed`, `temperature`,
-            `validation`, `test` (or None), `test_unseen` (or None), perhaps `test_spaces` and `test_typo`, `hardware`, `seconds`, `versions`, `command`.
+        training: what goes into training.json: keys `data`, `encoder`, `pretraining` (or None), `parameters`, `settings`, `seed`,
+            `temperature`,
+            `validation`, `test` (or None), `test_unseen` (or None), perhaps `test_spaces` and `test_typo`, `hardware`,
+            `seconds`, `versions`, `command`.
 
     Returns:
         The card, with the front matter that model hubs read.
     """
-    data, settings = training["data"], training["settings"]
+    data, settings, before = training["data"], training["settings"], training.get("pretraining")
+    supervision = ""
+    if before:
+        rated, plain = "with their star ratings: that is more supervision than the labels", "without any label or rating"
+        supervision = "\n* The encoder was pretrained on {:,} texts, {} passes, {}.".format(
+            before["texts"], before["epochs"], rated if before["ratings"] else plain
+        )
     names = {
-        "validation": "validation", "test": "test", "test_unseen": "test, text not in train", "test_spaces": "test, all spaces taken out",
+        "validation": "validation",
+        "test": "test",
+        "test_unseen": "test, text not in train",
+        "test_spaces": "test, all spaces taken out",
         "test_typo": "test, one jamo mistyped in each",
-    }  # fmt: skip
+    }
     rows = [(name, training.get(part)) for part, name in names.items()]
     table = "\n".join(
         "| %s | %s | %.2f (%.2f to %.2f) | %.2f | %.3f |"
@@ -57,7 +68,7 @@ end.
 ## Training
 
 * Data: {data_name}, {train:,} reviews to train on, {validation:,} to validate on.
-* Encoder: {encoder}.
+* Encoder: {encoder}.{supervision}
 * Settings: {settings}.
 * Seed {seed}, {seconds:.0f} seconds on {hardware}.
 * Versions: {versions}.
@@ -70,6 +81,7 @@ It has seen short, informal Korean written about films. Star ratings stood for s
 irony is often missed. Other languages, other subjects and longer texts are outside what the figures say.
 """.format(
         encoder=training["encoder"],
+        supervision=supervision,
         parameters=training["parameters"],
         max_length=training["max_length"],
         table=table,

@@ -20,7 +20,7 @@ from nsmc_bert.files import whole_folder
 LABELS = ("negative", "positive")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
-_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "*vocab*", "*.model", "*.spiece"]
+_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "*vocab*", "merges.txt", "*.model", "*.spiece"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,7 +251,9 @@ def save_classifier(folder, *, kernel, bias, **rest):
     save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **rest)
 
 
-def save(folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False, dtype="float32"):
+def save(
+    folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False, dtype="float32"
+):
     """Writes a Hugging Face folder: as a whole or not at all.
 
     Args:

@@ -188,6 +188,7 @@ def fine_tune(
             variable.assign(variable.numpy().astype(dtype))
         result = {
             "encoder": source.name,
+            "pretraining": source.pretraining,
             "parameters": final.count_params(),
             "max_length": max_length,
             "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows),
@@ -423,6 +424,19 @@ class Source:
         self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) if self._weights else str(
             self.config.to_json_string(use_diff=False)
         )  # fmt: skip
+
+    @property
+    def pretraining(self):
+        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}."""
+        path = self.folder / "training.json"
+        if not self._weights or not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            what = {"texts": record["data"]["texts"], "ratings": record["data"]["ratings"]}
+            return {**what, "epochs": record["settings"]["epochs"], "command": record["command"]}
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def build(self, seed, dropout):
         """A TFBertModel with the first weights of a run."""

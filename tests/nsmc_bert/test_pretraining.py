@@ -195,8 +195,11 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
     assert "star ratings" in (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
 
-    result = command("train", "--sample", "--encoder=first/encoder", "--epochs=1", "--run_dir=tuned", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    for encoder, words in (("first", "610 texts, 2 passes, without any label or rating"), ("second", "more supervision than the labels")):
+        arguments = ["--sample", "--encoder=%s/encoder" % encoder, "--epochs=1", "--run_dir=tuned-%s" % encoder]
+        result = command("train", *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert words in (tmp_path / ("tuned-" + encoder) / "model" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

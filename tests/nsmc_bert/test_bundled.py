@@ -1,0 +1,72 @@
+"""What ships: an encoder and a classifier, small, honest about themselves, and right about what a user tries first."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import nsmc_bert
+from nsmc_bert import checkpoints, corpus, recipe
+
+PAIRS = Path(__file__).parent / "minimal_pairs.tsv"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return nsmc_bert.load()
+
+
+@pytest.mark.parametrize("folder", [recipe.ENCODER, recipe.CLASSIFIER], ids=lambda path: path.name)
+def test_the_folder(folder):
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 15e6
+    with safe_open(str(folder / "model.safetensors"), "numpy") as file:
+        assert {file.get_tensor(name).dtype.name for name in file.keys()} == {"float16"}
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for what in (record["hardware"], record["command"], "%d" % record["settings"]["epochs"]):
+        assert what in card
+    assert "/root" not in card and "/work" not in card and "/tmp" not in card
+
+
+def test_the_slide(model):
+    assert model.predict("이 영화 엄청 재미있네요")[0, 1] >= 0.95
+    assert model.predict("이 영화 엄청 재미없네요")[0, 0] >= 0.95
+
+
+def test_pairs_that_differ_by_a_negation_or_a_word(model):
+    pairs = corpus.read(PAIRS)
+    assert len(pairs) == 40
+    right = (model.predict(pairs.texts).argmax(1) == pairs.labels).reshape(-1, 2).all(1)
+    assert right.sum() >= 17, [pairs.texts[2 * i : 2 * i + 2] for i in np.flatnonzero(~right)]
+
+
+def test_its_figures_are_what_the_readme_says():
+    record = json.loads((recipe.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
+    assert record["test"]["n"] == 50_000
+    assert record["test"]["ece"] <= 0.02
+    assert "%.2f" % (100 * record["test"]["accuracy"]) in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_figures_are_its_own(model, data_dir):
+    """On the first 2,000 test reviews, as far as chance allows."""
+    record = json.loads((recipe.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
+    test = corpus.read(data_dir / "nsmc" / "ratings_test.txt")
+    assert test.sha1 == record["data"]["test_sha1"]
+    accuracy = (model.predict(test.texts[:2000]).argmax(1) == test.labels[:2000]).mean()
+    assert accuracy == pytest.approx(record["test"]["accuracy"], abs=0.025)
+
+
+def test_the_encoder_has_a_masked_language_model_to_go_on_with():
+    loaded = checkpoints.load_encoder(recipe.ENCODER)
+    assert loaded.classifier is None
+    assert loaded.predictions["bias"].shape == (loaded.config.vocab_size,)
+
+
+def test_no_model_need_be_named(command):
+    result = command("predict", "--text=이 영화 엄청 재미있네요")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("[[0.0")
+    assert "positive 긍정" in result.stdout
+    assert result.stderr == "model: %s\n" % recipe.CLASSIFIER
