@@ -201,7 +201,7 @@ def windows(length, limit, margin):
     Args:
         length: positions of the sequence, without special tokens.
         limit: positions of a window.
-        margin: positions of context that a window reads at either inner end without giving them.
+        margin: positions of context that a window reads at either inner end without giving them, at most a third of the limit.
 
     Returns:
         A list of (begin, end, first, last): the window reads positions begin to end - 1 and gives first to last - 1; what they
@@ -209,6 +209,7 @@ def windows(length, limit, margin):
     """
     if length <= limit:
         return [(0, length, 0, length)]
+    margin = min(margin, limit // 3)  # a window gives something
     out, first = [], 0
     while first < length:
         begin = max(0, first - margin)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a study, and its plots as files: python -m probing.report RUNS --output=FOLDER
+"""One self-contained HTML page of a study, and its plots as files: python -m probing.report RUNS --page=FOLDER
 
 The plots are matplotlib's, drawn once for light and once for dark screens; the page needs no network.
 """

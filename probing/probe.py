@@ -36,8 +36,10 @@ def dense(inputs, units, seed, **options):
 class ScalarMix(keras.layers.Layer):
     """gamma times the mean of layers weighted by softmax(w); w begins at 0, gamma at 1 (Peters et al. 2018, equation 1).
 
+    A layer narrower than the widest is repeated to its width, as ELMo's character layer is.
+
     Call:
-        list of [positions, hidden], any float dtype -> compute dtype [positions, hidden].
+        list of [positions, width], any float dtype -> compute dtype [positions, largest width].
     """
 
     def __init__(self, layers, **options):
@@ -47,7 +49,8 @@ class ScalarMix(keras.layers.Layer):
         self.built = True
 
     def call(self, layers):
-        shares = tf.unstack(self.gamma * tf.nn.softmax(self.w))
+        shares, widest = tf.unstack(self.gamma * tf.nn.softmax(self.w)), max(h.shape[-1] for h in layers)
+        layers = [h if h.shape[-1] == widest else tf.tile(h, [1, widest // h.shape[-1]]) for h in layers]
         return tf.add_n([tf.cast(share, self.compute_dtype) * tf.cast(h, self.compute_dtype) for share, h in zip(shares, layers)])
 
     def shares(self):
@@ -104,7 +107,7 @@ class EdgeProbe(keras.Model):
         # === Layers ===
         policy = keras.mixed_precision.Policy(precision)
         read = [widths[layer] for layer in representation.layers]
-        inputs = read[0] if representation.mixed else sum(read)
+        inputs = max(read) if representation.mixed else sum(read)
         base = seed * 1000
         self.mix = ScalarMix(len(read), name="mix", dtype=policy) if representation.mixed else None
         self.pool = [SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)]

@@ -21,7 +21,7 @@ from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
 flags.DEFINE_list("compare", [], "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with paired intervals.")
-flags.DEFINE_string("output", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
+flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
 
@@ -416,8 +416,8 @@ def write(folder, found, of_layers, results):
 def main(folders):
     results = load(folders or ["runs/probing"])
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
-    if FLAGS.output:
-        for path in write(Path(FLAGS.output).expanduser(), found, of_layers, results):
+    if FLAGS.page:
+        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results):
             commands.say("wrote %s" % path)
     if FLAGS.format == "csv":
         print(as_csv(found))

@@ -14,9 +14,9 @@ flags.DEFINE_string("data", "", "Folder with TASK.train.jsonl, TASK.dev.jsonl an
 flags.DEFINE_string("train_file", "", "A single task's training records, instead of --data.")
 flags.DEFINE_string("dev_file", "", "Its records to choose the best weights on.")
 flags.DEFINE_string("test_file", "", "Its records to report figures on; without them the figures are those of dev.")
-flags.DEFINE_string("encoder", "", "A BERT: a Hugging Face folder or hub name, a classifier of this project's among them. Default: the encoder that ships.")
-flags.DEFINE_enum("layer0", "lexical", LAYER0, "What layer 0 is: lexical, the layer-normalised word embedding (Tenney et al., ICLR 2019); positions, the embeddings' whole output (the figures of their ACL 2019 paper).")
-flags.DEFINE_list("representations", ["lex", "cat", "mix"], "What probes read, separated by commas: lex, layer 0; cat, the last layer beside layer 0; mix, a learned mean of all; top_K, layer K; mix_K, a learned mean of layers 0 to K.")
+flags.DEFINE_string("encoder", "", "A folder of a BERT, this project's classifiers among them, or of a GPT, an ELMo or a CoVe; the hub name of a BERT or GPT, such as bert-base-uncased or openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that ships.")
+flags.DEFINE_enum("layer0", "lexical", LAYER0, "What layer 0 is: lexical, the word embedding without position, layer-normalised in BERT (Tenney et al., ICLR 2019); positions, the embeddings' whole output (the figures of their ACL 2019 paper).")
+flags.DEFINE_list("representations", [], "What probes read, separated by commas: lex, layer 0; cat, the last layer beside layer 0; mix, a learned mean of all; top_K, layer K; mix_K, a learned mean of layers 0 to K. ELMo and CoVe have lex and full: a learned mean of ELMo's layers, GloVe beside CoVe. Default: the published ones, lex,cat,mix or lex,full.")
 flags.DEFINE_list("seeds", [], "Seeds of the probes, separated by commas. Default: 1, and 1 to 5 for dpr, as published.")
 flags.DEFINE_list("control", [], "Controls to train beside, separated by commas: random_labels, Hewitt and Liang's control task, in which every type of the first span has a label drawn for it; random_encoder, the same encoder with random weights.")
 flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same command run again trains what is missing.")
@@ -41,8 +41,8 @@ def main():
     tasks = _choice("task", FLAGS.task, TASKS, everything="all")
     controls = _choice("control", FLAGS.control, study.CONTROLS)
     seeds = commands.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
-    if len(set(FLAGS.representations)) < len(FLAGS.representations) or not FLAGS.representations:
-        raise UserError("--representations=%s: expected different names, at least one" % ",".join(FLAGS.representations))
+    if len(set(FLAGS.representations)) < len(FLAGS.representations):
+        raise UserError("--representations=%s: expected different names" % ",".join(FLAGS.representations))
     files = {split: FLAGS["%s_file" % split].value for split in study.SPLITS}
     if any(files.values()) and len(tasks) > 1:
         raise UserError("--task=%s: found several tasks and --train_file, expected one task" % ",".join(FLAGS.task))

@@ -120,9 +120,9 @@ def study(
 
     Args:
         corpora: list of Corpus.
-        encoder: a folder or hub name.
+        encoder: see encoders.load.
         layer0: see encoders.load.
-        representations: list of str.
+        representations: list of str; empty for those that the published table has of the encoder's family.
         seeds: list of int; empty for as many as a task's published figure has.
         controls: list of names in CONTROLS.
         schedule: a function from tasks.Task to fit.Schedule.
@@ -141,11 +141,12 @@ def study(
     run_dir, out = Path(run_dir).expanduser(), []
     variants = [None] + [RANDOM_SEED] * ("random_encoder" in controls)
     for random_weights in variants:
-        loaded = encoders.load(encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights)
+        loaded = encoders.load(encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights, log=log)
+        representations = representations or loaded.published
         for name in representations:
             loaded.representation(name)
         shape = len(loaded.widths) - 1, loaded.widths[-1]
-        log("encoder: %s, %d layers of %s; layer 0 is %s" % (loaded.name, *shape, loaded.layer0))
+        log("encoder: %s, %d layer%s of %s; layer 0 is %s" % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0))
         states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log)
         for corpus in corpora:
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)

@@ -4,15 +4,24 @@
     >>> encoder.read([["재미", "있다"]])[0].starts          # words to positions
     >>> encoder.encode(payloads)                           # per sentence float16 [layers, positions, hidden]
 
-One file a family. What a probe reads of the layers is a Representation, which knows no family.
+One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a Representation, which knows no family.
 """
 
+import contextlib
 import dataclasses
+import json
 import re
+from pathlib import Path
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.errors import UserError, shorten
 
 LAYER0 = ("lexical", "positions")
+FILES = {  # of a folder, by family
+    "bert": "BERT (config.json, weights, tokenizer)",
+    "gpt": "GPT (the same, or params_shapes.json with its params_*.npy)",
+    "elmo": "ELMo (*options.json and *weights.hdf5)",
+    "cove": "CoVe (glove*.txt or glove*.zip, and the MT-LSTM's *.safetensors or *.h5)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +31,8 @@ class Representation:
     Attributes:
         name: lex, cat, mix, full, top_3, mix_3, …
         layers: tuple of int, in the order they are put together.
-        mixed: whether they are averaged with learned weights; otherwise they are put side by side.
+        mixed: whether they are averaged with learned weights, where a narrower layer is repeated to the width of the widest;
+            otherwise they are put side by side.
     """
 
     name: str
@@ -40,17 +50,29 @@ def transformer_representation(name, layers):
     Raises:
         UserError: there is no such representation.
     """
+    return representation(name, {"lex": (0,), "cat": (layers - 1, 0), "mix": tuple(range(layers))}, ("mix",), layers)
+
+
+def representation(name, named, mixed=(), layers=0):
+    """The Representation that a name means for one family.
+
+    Args:
+        name: what the user wrote.
+        named: {name: layers} of the family's own.
+        mixed: which of these are mixtures.
+        layers: how many layers top_k and mix_k count, layer 0 included; 0 for neither.
+
+    Raises:
+        UserError: there is no such representation.
+    """
+    if name in named:
+        return Representation(name, named[name], name in mixed)
     match = re.fullmatch(r"(top|mix)_(\d+)", name)
     if match and int(match[2]) < layers:
         k = int(match[2])
         return Representation(name, (k,)) if match[1] == "top" else Representation(name, tuple(range(k + 1)), True)
-    if name == "lex":
-        return Representation(name, (0,))
-    if name == "cat":
-        return Representation(name, (layers - 1, 0))
-    if name == "mix":
-        return Representation(name, tuple(range(layers)), True)
-    raise UserError("--representations=%s: expected some of lex, cat, mix, top_0 to top_%d, mix_0 to mix_%d" % (name, layers - 1, layers - 1))
+    counted = ", top_0 to top_%d, mix_0 to mix_%d" % (layers - 1, layers - 1) if layers else ""
+    raise UserError("--representations=%s: expected some of %s%s" % (name, ", ".join(named), counted))
 
 
 class Encoder:
@@ -62,10 +84,12 @@ class Encoder:
         widths: tuple of int, the hidden size of each layer.
         layer0: in words, what layer 0 is.
         max_positions: positions of the longest sentence that is encoded at once; longer ones are encoded in windows.
+        published: tuple of str, the representations that the published table has of the family.
     """
 
     name = fingerprint = layer0 = ""
     widths, max_positions = (), 0
+    published = ("lex", "cat", "mix")
 
     def read(self, sentences):
         """Words to what the encoder reads: a list of alignment.Sentence for a list of lists of words."""
@@ -80,15 +104,16 @@ class Encoder:
         raise NotImplementedError
 
 
-def load(name, *, layer0="lexical", precision="float32", random_weights=None):
+def load(name, *, layer0="lexical", precision="float32", random_weights=None, log=None):
     """Finds an encoder's family and loads it.
 
     Args:
-        name: a folder or a hub name.
-        layer0: "lexical", the layer-normalised word embedding without position, or "positions", the whole output of the
-            embeddings.
+        name: a folder, of any family; the hub name of a BERT or a GPT; or elmo:FOLDER, cove:FOLDER.
+        layer0: "lexical", the word embedding without position (of BERT, layer-normalised), or "positions", the whole output of
+            the embeddings.
         precision: the Keras policy its matrix products run in.
         random_weights: None, or a seed: the same shape and tokenizer, with weights drawn by it.
+        log: called with each line to show; None for none.
 
     Returns:
         An Encoder.
@@ -96,9 +121,102 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None):
     Raises:
         UserError: it cannot be found or read.
     """
+    if layer0 not in LAYER0:
+        raise UserError("--layer0=%s: expected one of %s" % (layer0, ", ".join(LAYER0)))
+    family, place = find(name)
+    if family in ("elmo", "cove") and layer0 != "lexical":
+        raise UserError("--layer0=%s: found an encoder whose layer 0 knows no positions, %s; expected lexical" % (layer0, name))
+    options = dict(precision=precision, random_weights=random_weights)
+    if family == "gpt":
+        from probing.encoders.gpt import Gpt
+
+        return Gpt(name, place, layer0=layer0, **options)
+    if family == "elmo":
+        from probing.encoders.elmo import Elmo
+
+        return Elmo(name, place, **options)
+    if family == "cove":
+        from probing.encoders.cove import Cove
+
+        return Cove(name, place, log=log, **options)
     from probing.encoders.bert import Bert
 
-    return Bert(name, layer0=layer0, precision=precision, random_weights=random_weights)
+    return Bert(name, place, layer0=layer0, **options)
+
+
+def find(name):
+    """An encoder's family and its folder.
+
+    Args:
+        name: see `load`.
+
+    Returns:
+        (family, Path): bert, gpt, elmo or cove.
+
+    Raises:
+        UserError: there is no such folder or hub model, or it is of another family.
+    """
+    name = str(name)
+    family, _, rest = name.partition(":")
+    if family in ("elmo", "cove") and rest:
+        folder = Path(rest).expanduser()
+        if not folder.is_dir():
+            raise UserError("--encoder=%s: found no folder %s, expected one with the files of %s" % (name, rest, FILES[family]))
+        return family, folder
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        config = _hub_config(name)  # before gigabytes of what is no encoder of ours are fetched
+        if config is not None:
+            _family_by_config(config, name)
+        from nsmc_bert import checkpoints
+
+        folder = checkpoints.resolve(name)
+    if (folder / "config.json").exists():
+        return _family_by_config(folder / "config.json", folder / "config.json"), folder
+    # the layouts of the authors
+    for family, pattern in (("gpt", "params_shapes.json"), ("elmo", "*options.json"), ("cove", "glove*")):
+        if any(folder.glob(pattern)):
+            return family, folder
+    raise UserError("%s: found no encoder, expected the files of %s" % (folder, ", or of ".join(FILES.values())))
+
+
+def _hub_config(name):
+    """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then explains."""
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        return None
+    from huggingface_hub import hf_hub_download
+
+    with contextlib.suppress(Exception):  # the client raises what each of its layers raises
+        return Path(hf_hub_download(name, "config.json"))
+    return None
+
+
+def _family_by_config(path, where):
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        kind = config.get("model_type", "bert")
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (where, error.strerror)) from None
+    except (ValueError, AttributeError):
+        raise UserError("%s: found no valid JSON object, expected the config.json of a BERT or a GPT" % where) from None
+    families = {"bert": "bert", "openai-gpt": "gpt"}
+    if kind not in families:
+        raise UserError(
+            "%s: found an encoder of model_type %s, expected bert or openai-gpt; or elmo:FOLDER, cove:FOLDER"
+            % (where, shorten(kind))
+        )
+    return families[kind]
+
+
+def called(family, name, random_weights):
+    """The name that results know an encoder by: that of a folder of ELMo or CoVe says the family, as no config.json does."""
+    name = str(name) if str(name).startswith(family + ":") else "%s:%s" % (family, name)
+    return name if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
+
+
+def compute_dtype(precision):
+    """The dtype that matrix products run in under a Keras policy."""
+    return {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}.get(precision, "float32")
 
 
 def to_float16(states):

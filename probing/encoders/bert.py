@@ -8,6 +8,7 @@ import tensorflow as tf
 from nsmc_bert import batching, checkpoints, tokenizers
 from nsmc_bert import encoder as forward
 from probing import alignment, encoders
+from probing.encoders import batches
 
 TOKENS = 8192  # of an encoded batch, padding included: inference keeps no states for a backward pass
 MARGIN = 64  # positions of context at the inner ends of a window
@@ -21,10 +22,10 @@ class Bert(encoders.Encoder):
 
     Args:
         name, layer0, precision, random_weights: see encoders.load.
+        folder: where it lies.
     """
 
-    def __init__(self, name, *, layer0="lexical", precision="float32", random_weights=None):
-        folder = checkpoints.resolve(str(name))
+    def __init__(self, name, folder, *, layer0="lexical", precision="float32", random_weights=None):
         self.tokenizer = tokenizers.load(folder)
         if random_weights is None:
             self._bert = checkpoints.load_encoder(folder).bert
@@ -36,7 +37,7 @@ class Bert(encoders.Encoder):
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
         self.max_positions = min(config.max_position_embeddings, batching.LENGTHS[-1])
         self._lexical = layer0 == "lexical"
-        self._dtype = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}.get(precision, "float32")
+        self._dtype = encoders.compute_dtype(precision)
         weights = checkpoints.fingerprint({name: variable.numpy() for name, variable in checkpoints.parameters(self._bert).items()
                                            if not name.startswith("pooler.")})  # fmt: skip
         self.fingerprint = "-".join((weights, self.tokenizer.fingerprint, layer0, self._dtype))
@@ -55,32 +56,13 @@ class Bert(encoders.Encoder):
         ]  # fmt: skip
 
     def encode(self, payloads):
-        jobs = []  # (sentence, first position, payload of a window, first and last of what it gives)
-        for number, payload in enumerate(payloads):
-            if len(payload) <= self.max_positions:
-                jobs.append((number, 0, payload, 0, len(payload)))
-                continue
-            inner = payload[1:-1]
-            for begin, end, first, last in alignment.windows(len(inner), self.max_positions - 2, MARGIN):
-                window = np.concatenate([payload[:1], inner[begin:end], payload[-1:]])
-                low = 0 if first == 0 else first - begin + 1
-                high = len(window) if last == len(inner) else last - begin + 1
-                jobs.append((number, 0 if first == 0 else first + 1, window, low, high))
-        out = [[np.empty((len(payload), width), np.float16) for width in self.widths] for payload in payloads]
-        lengths = np.array([len(job[2]) for job in jobs])
-        plan = batching.plan(lengths, TOKENS)
-        for i, length in enumerate(plan.lengths):
-            rows = plan.rows[plan.splits[i] : plan.splits[i + 1]]
-            length = min(length, self.max_positions)
-            ids = np.full((len(rows), length), self.tokenizer.pad_id, np.int32)
-            for line, row in zip(ids, rows):
-                line[: lengths[row]] = jobs[row][2]
-            mask = (np.arange(length) < lengths[rows][:, None]).astype(np.int32)
-            for layer, states in enumerate(self._states(ids, mask)):
-                for line, row in zip(states.numpy(), rows):
-                    number, place, _, low, high = jobs[row]
-                    out[number][layer][place : place + high - low] = line[low:high]
-        return out
+        return batches.encode(
+            payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
+        )
+
+    def _batch(self, payloads, length):
+        mask = np.arange(length) < np.array([len(payload) for payload in payloads])[:, None]
+        return self._states(batches.fill(payloads, length, self.tokenizer.pad_id), mask.astype(np.int32))
 
     def representation(self, name):
         return encoders.transformer_representation(name, len(self.widths))

@@ -15,13 +15,15 @@ from pathlib import Path
 from absl import flags
 
 from nsmc_bert import commands, corpus, recipe
+from probing import records
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
-flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing"], "Which parts to run.")
-flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the part `probing` is left out.")
+flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing", "encoders"], "Which parts to run.")
+flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and `encoders` are left out.")
 flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
 flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
 flags.DEFINE_integer("probing_steps", 60, "Steps of the peer that are timed for each representation; its whole time is computed from them.")
+flags.DEFINE_integer("encoder_sentences", 1024, "Sentences of --probing_data that ELMo and CoVe of the published sizes encode.")
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
 FLAGS = flags.FLAGS
@@ -32,8 +34,11 @@ PEERS = Path(__file__).parent / "peers.py"
 def main():
     train, test = corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
     rows = []
+    parts = {
+        "start": start, "predict": predict, "training": training, "baseline": baseline, "probing": probing, "encoders": encoders,
+    }  # fmt: skip
     for part in FLAGS.only:
-        rows += {"start": start, "predict": predict, "training": training, "baseline": baseline, "probing": probing}[part](train, test)
+        rows += parts[part](train, test)
         commands.say("%s done" % part)
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
@@ -117,6 +122,26 @@ def probing(train, test):
              "%.0f" % peer if peer else "not installed", "%.1f" % (peer / seconds) if peer else "")
         )  # fmt: skip
     return [*rows, ("  peak memory, MB", "%.0f" % memory, "", "")]
+
+
+def encoders(train, test):
+    """Sentences a second of ELMo and CoVe, of the published sizes with random weights, beside the same layers in PyTorch."""
+    if not FLAGS.probing_data:
+        return [("encoders: no --probing_data", "", "", "")]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sentences.txt"
+        found = [record.text for record in records.read(Path(FLAGS.probing_data) / "pos.train.jsonl", 1)]
+        path.write_text("\n".join(found[: FLAGS.encoder_sentences]) + "\n", encoding="utf-8")
+        for family in ("elmo", "cove"):
+            here, peer = {precision: [] for precision in ("float32", "mixed_bfloat16")}, []
+            for _ in range(FLAGS.rounds):
+                for precision, speeds in here.items():
+                    speeds.append(_worker("encode", family, path, FLAGS.encoder_sentences, precision))
+                peer.append(_peer(family, path, FLAGS.encoder_sentences))
+            title = "encode with %s, sentences/s, %s (peer: the same layers in PyTorch, float32)"
+            rows += [_rate(title % (family, precision), speeds, peer) for precision, speeds in here.items()]
+    return rows
 
 
 def _small_model():

@@ -1,4 +1,4 @@
-"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training …"""
+"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training | elmo | cove …"""
 
 import os
 import sys
@@ -71,5 +71,95 @@ def training(path, count):
         print(trainer.train().metrics["train_samples_per_second"])
 
 
+def cove(path, count):
+    """Sentences a second of PyTorch's LSTM over packed batches of 64, longest first, as CoVe's authors run it; float16 out."""
+    import torch
+
+    sentences = _sentences(path, int(count))
+    numbers = {word: i for i, word in enumerate(dict.fromkeys(word for words in sentences for word in words))}
+    vectors = 0.4 * torch.randn(len(numbers), 300)
+    rnn = torch.nn.LSTM(300, 300, num_layers=2, bidirectional=True, batch_first=True).eval()
+
+    def encode(batch):
+        rows = [vectors[[numbers[word] for word in words]] for words in batch]
+        packed = torch.nn.utils.rnn.pack_sequence(rows)
+        states, lengths = torch.nn.utils.rnn.pad_packed_sequence(rnn(packed)[0], batch_first=True)
+        states = states.half()
+        return [states[i, :length].numpy() for i, length in enumerate(lengths)]
+
+    _sentences_a_second(encode, sentences)
+
+
+def elmo(path, count):
+    """Sentences a second of ELMo's layers in PyTorch, batches of 64, longest first: the CNN over every word of a batch, one
+    product over all steps for an LSTM's inputs, then one a step, as its clipping does not let PyTorch's own LSTM be used."""
+    import torch
+    from torch import nn
+
+    sentences = _sentences(path, int(count))
+    filters = [(1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024)]
+    embedding, project = nn.Embedding(262, 16), nn.Linear(2048, 512)
+    convolutions = nn.ModuleList(nn.Conv1d(16, number, width) for width, number in filters)
+    highways = nn.ModuleList(nn.Linear(2048, 4096) for _ in range(2))
+    inputs = [[nn.Linear(512, 4 * 4096) for _ in range(2)] for _ in range(2)]
+    states = [[nn.Linear(512, 4 * 4096, bias=False) for _ in range(2)] for _ in range(2)]
+    outputs = [[nn.Linear(4096, 512, bias=False) for _ in range(2)] for _ in range(2)]
+
+    def run(x, lengths, direction, layer):
+        projected = inputs[direction][layer](x)
+        hidden, cell, out = torch.zeros(len(x), 512), torch.zeros(len(x), 4096), []
+        for step in range(x.shape[1]):
+            enter, keep, candidate, leave = (projected[:, step] + states[direction][layer](hidden)).chunk(4, 1)
+            cell = (torch.sigmoid(keep) * cell + torch.sigmoid(enter) * torch.tanh(candidate)).clamp(-3, 3)
+            hidden = outputs[direction][layer](torch.sigmoid(leave) * torch.tanh(cell)).clamp(-3, 3)
+            out.append(hidden)
+        return torch.stack(out, 1)
+
+    def encode(batch):
+        longest = len(batch[0]) + 2
+        ids, lengths = torch.zeros(len(batch), longest, 50, dtype=torch.long), torch.tensor([len(words) + 2 for words in batch])
+        for line, words in zip(ids, batch):
+            for row, word in zip(line, ["S", *words, "E"]):
+                codes = list(word.encode()[:48])
+                row[: len(codes) + 2] = torch.tensor([259, *codes, 260])
+        x = embedding(ids.reshape(-1, 50)).transpose(1, 2)
+        x = torch.relu(torch.cat([layer(x).amax(2) for layer in convolutions], 1))
+        for highway in highways:
+            made, gate = highway(x).chunk(2, 1)
+            gate = torch.sigmoid(gate)
+            x = gate * torch.relu(made) + (1 - gate) * x
+        x = project(x).reshape(len(batch), longest, 512)
+        order = torch.arange(longest)[None]
+        order = torch.where(order < lengths[:, None], lengths[:, None] - 1 - order, order)[:, :, None].expand(-1, -1, 512)
+        layers = [torch.cat([x, x], 2)]
+        ahead, behind = x, x.gather(1, order)
+        for layer in range(2):
+            ahead, behind = (
+                run(side, lengths, direction, layer) + (side if layer else 0) for direction, side in enumerate((ahead, behind))
+            )
+            layers.append(torch.cat([ahead, behind.gather(1, order)], 2))
+        layers = torch.stack(layers).half()
+        return [layers[:, i, 1 : length - 1].numpy() for i, length in enumerate(lengths.tolist())]
+
+    _sentences_a_second(encode, sentences)
+
+
+def _sentences(path, count):
+    """The first sentences of a file with one a line, lists of words, longest first."""
+    lines = open(path, encoding="utf-8").read().split("\n")[:count]
+    return sorted((line.split() for line in lines if line), key=len, reverse=True)
+
+
+def _sentences_a_second(encode, sentences):
+    import torch
+
+    with torch.inference_mode():
+        encode(sentences[-8:])
+        start = time.perf_counter()
+        for first in range(0, len(sentences), 64):
+            encode(sentences[first : first + 64])
+        print(len(sentences) / (time.perf_counter() - start))
+
+
 if __name__ == "__main__":
-    {"predict": predict, "training": training}[sys.argv[1]](*sys.argv[2:])
+    {"predict": predict, "training": training, "elmo": elmo, "cove": cove}[sys.argv[1]](*sys.argv[2:])

@@ -1,7 +1,10 @@
-"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | training …"""
+"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | training | encode …"""
 
+import json
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 
 def model(folder):
@@ -46,5 +49,39 @@ def training(path, count):
     print(len(texts) / (time.perf_counter() - start))
 
 
+def encode(family, path, count, precision):
+    """Sentences a second from words to states in float16, by an encoder of the published size with random weights."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from probing import encoders
+
+    sentences = [line.split() for line in open(path, encoding="utf-8")][: int(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        if family == "elmo":
+            (Path(folder) / "options.json").write_text(json.dumps(ELMO))
+        else:
+            sides = [(layer, side) for layer in (0, 1) for side in ("", "_reverse")]
+            shapes = {"weight_ih_l%d%s" % each: (1200, 600 if each[0] else 300) for each in sides}
+            shapes |= {"weight_hh_l%d%s" % each: (1200, 300) for each in sides}
+            shapes |= {"bias_%s_l%d%s" % (kind, *each): (1200,) for each in sides for kind in ("ih", "hh")}
+            zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+            save_file(zeros, Path(folder) / "mtlstm.safetensors")
+        encoder = encoders.load("%s:%s" % (family, folder), random_weights=0, precision=precision)
+        payloads = sorted((sentence.payload for sentence in encoder.read(sentences)), key=len, reverse=True)
+        encoder.encode(payloads[-8:])
+        start = time.perf_counter()
+        for first in range(0, len(payloads), 256):  # as the store does
+            encoder.encode(payloads[first : first + 256])
+        print(len(payloads) / (time.perf_counter() - start))
+
+
+ELMO = {  # the published one's shape
+    "lstm": {"use_skip_connections": True, "projection_dim": 512, "cell_clip": 3, "proj_clip": 3, "dim": 4096, "n_layers": 2},
+    "char_cnn": {"activation": "relu", "n_highway": 2, "embedding": {"dim": 16}, "n_characters": 262,
+                 "max_characters_per_token": 50,
+                 "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]},
+}  # fmt: skip
+
 if __name__ == "__main__":
-    {"model": model, "predict": predict, "training": training}[sys.argv[1]](*sys.argv[2:])
+    {"model": model, "predict": predict, "training": training, "encode": encode}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,63 @@
+"""Payloads of any lengths through an encoder: batches of about one length, and windows where a sentence is too long."""
+
+import numpy as np
+
+from nsmc_bert import batching
+from probing import alignment
+
+
+def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
+    """The states of sentences.
+
+    Args:
+        payloads: list of arrays, [positions] or [positions, …].
+        widths: of the encoder's layers.
+        run: a function from a list of payloads and the number of positions they are filled up to, to the states of every layer,
+            each float16 [payloads, positions, width]; those of what fills up are not read.
+        tokens: of a batch, what fills up included.
+        limit: positions that are encoded at once; None for any number.
+        margin: see alignment.windows; at most a third of the limit, so that a window gives something.
+        around: special tokens at either end, which every window has.
+
+    Returns:
+        For each payload a list with an array for each layer, float16 [positions, width].
+    """
+    jobs = []  # (sentence, first position, payload of a window, first and last of what it gives)
+    for number, payload in enumerate(payloads):
+        if limit is None or len(payload) <= limit:
+            jobs.append((number, 0, payload, 0, len(payload)))
+            continue
+        before, inner, after = np.split(payload, [around, len(payload) - around])
+        room = limit - 2 * around
+        for begin, end, first, last in alignment.windows(len(inner), room, min(margin, room // 3)):
+            window = np.concatenate([before, inner[begin:end], after])
+            low = 0 if first == 0 else first - begin + around
+            high = len(window) if last == len(inner) else last - begin + around
+            jobs.append((number, 0 if first == 0 else first + around, window, low, high))
+    out = [[np.empty((len(payload), width), np.float16) for width in widths] for payload in payloads]
+    for rows, length in _batches(np.array([len(job[2]) for job in jobs], int), tokens, limit):
+        for layer, states in enumerate(run([jobs[row][2] for row in rows], length)):
+            for line, row in zip(np.asarray(states), rows):
+                number, place, _, low, high = jobs[row]
+                out[number][layer][place : place + high - low] = line[low:high]
+    return out
+
+
+def _batches(lengths, tokens, limit):
+    """(row numbers, positions) of each batch; what is longer than any bucket is a batch of its own."""
+    long = np.flatnonzero(lengths > batching.LENGTHS[-1])
+    yield from (([row], int(lengths[row])) for row in long)
+    rest = np.flatnonzero(lengths <= batching.LENGTHS[-1])
+    plan = batching.plan(lengths[rest], tokens)
+    for i, length in enumerate(plan.lengths):
+        rows = rest[plan.rows[plan.splits[i] : plan.splits[i + 1]]]
+        # never beyond what the encoder can, nor beyond the longest of these
+        yield rows, int(min(length, limit or length, lengths[rows].max()))
+
+
+def fill(payloads, length, value, dtype=np.int32):
+    """Payloads of token ids as one array, dtype [payloads, length], filled up with `value`."""
+    out = np.full((len(payloads), length), value, dtype)
+    for line, payload in zip(out, payloads):
+        line[: len(payload)] = payload
+    return out

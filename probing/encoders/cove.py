@@ -1,0 +1,344 @@
+"""CoVe (McCann et al. 2017): GloVe vectors, and over them a translation model's encoder, a bidirectional LSTM of two layers.
+
+The folder holds GloVe as published, glove.840B.300d.zip or the text inside it, and the LSTM's weights by the names of
+salesforce/cove (weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, the same with _reverse and for _l1; a prefix rnn. may stand
+before them) as .safetensors or .h5. Its authors publish a pickle, which is not loaded, because it can run code. Where PyTorch
+is installed, this converts it, in the folder, loading tensors alone:
+
+    python -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load(
+        'wmtlstm-8f474287.pth', map_location='cpu', weights_only=True).items()}, 'wmtlstm-8f474287.safetensors')"
+
+**Layers.** Layer 0 is GloVe, 300 wide, and is what `lex` reads; layer 1 is the LSTM's upper layer, forward beside backward, 600
+wide. `full` puts GloVe and it side by side. The LSTM's lower layer is not among the published representations.
+
+**Vocabulary.** Every word of every split is looked up as it is written. The published study knew the 30,000 most frequent words
+of train and dev alone, and read each other word as one random vector, which cost it several points on test: figures here may
+well be above it. Unknown words are zero vectors, as CoVe's authors trained with and advise. Words are the corpus' own, where
+the published study cut its text anew with Moses' tokenizer.
+
+**Reading GloVe.** The file is read as a stream, and only the vectors of words that occur are kept. That happens once for each
+task with sentences to encode, when the first of them is encoded, for all its splits together, if it has words that no earlier
+task had. A store that holds every sentence needs no GloVe at all.
+
+**Sentence ends.** None: a sentence begins and ends with its own words, as in the published study.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from nsmc_bert import checkpoints
+from nsmc_bert.errors import Located, UserError, shorten
+from nsmc_bert.progress import Progress
+from probing import alignment, encoders
+from probing.encoders import batches, lstm
+
+TOKENS = 2048  # of an encoded batch, padding included
+SPREAD = 0.4  # standard deviation of random word vectors, which is about GloVe's
+SAMPLES, SAMPLE = 64, 1 << 16  # blocks of a text file, and bytes of each, that its checksum reads
+CONVERT = (
+    "a pickle is not loaded because it can run code. Where PyTorch is installed, this converts it: python -c \"import torch, "
+    "safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', map_location='cpu', "
+    "weights_only=True).items()}, 'mtlstm.safetensors')\""
+)
+
+
+class Cove(encoders.Encoder):
+    """A CoVe with frozen weights.
+
+    Args:
+        name, precision, random_weights, log: see encoders.load. Random weights have random word vectors too, drawn by the word.
+        folder: holds GloVe and the weights of the LSTM.
+    """
+
+    published = ("lex", "full")
+    max_positions = 1 << 31
+
+    def __init__(self, name, folder, *, precision="float32", random_weights=None, log=None):
+        self._seed, self._log, self._dtype = random_weights, log or (lambda line: None), encoders.compute_dtype(precision)
+        path = _weights_path(folder)
+        weights = _load(path)
+        if random_weights is None:
+            self._glove = Glove(folder, weights["weight_ih_l0"].shape[1])
+            read = self._glove.fingerprint
+        else:
+            weights, read = _random(weights, random_weights), "random%d" % random_weights
+        self.name, self.layer0 = encoders.called("cove", name, random_weights), "lexical: GloVe"
+        self._width, units = weights["weight_ih_l0"].shape[1], weights["weight_hh_l0"].shape[1]
+        self.widths = (self._width, 2 * units)
+        self.fingerprint = "-".join((checkpoints.fingerprint(weights), read, self._dtype))
+        self._lstm = [[self._layer(weights, number, side) for side in ("", "_reverse")] for number in (0, 1)]
+        self._fresh = {}  # words that were read and not looked up: {key: word}
+        self._rows, self._vectors = {}, np.zeros((0, self._width), np.float32)
+        signature = [tf.TensorSpec([None, None, self._width], tf.float32), tf.TensorSpec([None], tf.int32)]
+        self._states = tf.function(self._stored, input_signature=signature, autograph=False)
+
+    def read(self, sentences):
+        out = []
+        for words in sentences:
+            keys = [_key(word) for word in words]
+            self._fresh.update((key, word) for key, word in zip(keys, words) if key not in self._rows)
+            out.append(alignment.Sentence(np.array(keys, np.int64), np.arange(len(words) + 1, dtype=np.int32)))
+        return out
+
+    def encode(self, payloads):
+        if any(key in self._fresh for payload in payloads for key in payload.tolist()):
+            self._look_up()
+        return batches.encode(payloads, self.widths, self._batch, tokens=TOKENS)
+
+    def representation(self, name):
+        return encoders.representation(name, {"lex": (0,), "full": (0, 1)})
+
+    def context(self, inputs, lengths):
+        """The LSTM.
+
+        Args:
+            inputs: float32 [time, batch, width], word vectors.
+            lengths: int32 [batch].
+
+        Returns:
+            float32 [time, batch, 2 units]: the upper layer, forward beside backward.
+        """
+        hidden = inputs
+        for forward, backward in self._lstm:
+            ahead, _ = lstm.run(forward, hidden)
+            behind, _ = lstm.run(backward, lstm.reverse(hidden, lengths))
+            hidden = tf.concat([ahead, lstm.reverse(behind, lengths)], 2)
+        return hidden
+
+    def _batch(self, payloads, length):
+        inputs = np.zeros((length, len(payloads), self._width), np.float32)
+        for number, payload in enumerate(payloads):
+            inputs[: len(payload), number] = self._vectors[[self._rows[key] for key in payload.tolist()]]
+        return self._states(inputs, np.array([len(payload) for payload in payloads], np.int32))
+
+    def _stored(self, inputs, lengths):
+        return [encoders.to_float16(tf.transpose(layer, [1, 0, 2])) for layer in (inputs, self.context(inputs, lengths))]
+
+    def _look_up(self):
+        """Finds the vectors of all words that were read since the last time."""
+        fresh, self._fresh = self._fresh, {}
+        vectors = np.zeros((len(fresh), self._width), np.float32)
+        if self._seed is not None:
+            for row, key in zip(vectors, fresh):
+                row[:] = np.random.Generator(np.random.PCG64([self._seed, key % 2**64])).normal(0, SPREAD, self._width)
+        else:
+            words = {word.encode("utf-8", "replace"): i for i, word in enumerate(fresh.values())}
+            found = self._glove.read(words, vectors)
+            self._log("GloVe: found %d of %d new words; the others are zero vectors" % (found, len(fresh)))
+        self._rows.update((key, len(self._vectors) + i) for i, key in enumerate(fresh))
+        self._vectors = np.concatenate([self._vectors, vectors])
+
+    def _layer(self, weights, number, side):
+        name = "l%d%s" % (number, side)
+
+        def reorder(gates):  # theirs are input, forget, candidate, output
+            enter, keep, candidate, leave = np.split(gates, 4)
+            return np.concatenate([enter, keep, leave, candidate])
+
+        return lstm.Layer(
+            kernel=tf.constant(reorder(weights["weight_ih_" + name]).T, self._dtype),
+            recurrent=tf.constant(reorder(weights["weight_hh_" + name]).T, self._dtype),
+            bias=tf.constant(reorder(weights["bias_ih_" + name] + weights["bias_hh_" + name]), tf.float32),
+        )
+
+
+def _key(word):
+    """A word as a number, the same in every process."""
+    digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+# GloVe
+
+
+class Glove:
+    """A file of word vectors: one word a line with its numbers behind it, spaces between them.
+
+    Args:
+        folder: holds one glove*.txt, or one glove*.zip with a text file inside.
+        width: numbers of a vector.
+
+    Raises:
+        UserError: there is none, or it is no zip file.
+    """
+
+    def __init__(self, folder, width):
+        found = sorted(folder.glob("glove*.txt")) or sorted(folder.glob("glove*.zip"))
+        if len(found) != 1:
+            what = " and ".join(path.name for path in found) or "no glove*.txt or glove*.zip"
+            raise UserError("%s: found %s, expected one of them, such as glove.840B.300d.zip" % (folder, what))
+        self.path, self._width, self._member = found[0], width, None
+        with self._readable():
+            if self.path.suffix == ".zip":
+                with zipfile.ZipFile(self.path) as archive:
+                    texts = [entry for entry in archive.infolist() if entry.filename.endswith(".txt")]
+                if len(texts) != 1:
+                    raise UserError("%s: found %d text files inside, expected one, of vectors" % (self.path, len(texts)))
+                self._member, self._bytes = texts[0].filename, texts[0].file_size
+                self.fingerprint = "zip%08x" % texts[0].CRC
+            else:
+                self._bytes = self.path.stat().st_size
+                self.fingerprint = "txt" + self._checksum()
+
+    def read(self, words, vectors):
+        """Reads the vectors of some words.
+
+        Args:
+            words: {word as UTF-8: row of `vectors`}.
+            vectors: float32 [rows, width], which is written into.
+
+        Returns:
+            How many were found. Where a word stands twice, its first line counts.
+
+        Raises:
+            Located: a line is broken.
+            UserError: the file cannot be read.
+        """
+        done, found = 0, set()
+        with self._readable(), self._open() as file, Progress(self._bytes, "bytes", title="GloVe") as bar:
+            for number, line in enumerate(file, 1):
+                done += len(line)
+                if number % 8192 == 0:
+                    bar.update(done)
+                    done = 0
+                line = line.rstrip()
+                spaces = line.count(b" ")
+                if spaces < self._width:
+                    if number == 1 and re.fullmatch(rb"\d+ \d+", line):  # word2vec's first line
+                        continue
+                    raise Located(self.path, number, self._found(line, spaces), self._expected())
+                word = line[: line.index(b" ")]
+                # more spaces are inside of a word, as a few of the published file have
+                if spaces > self._width or word not in words or word in found:
+                    if number == 1 and spaces > self._width and self._all_numbers(line):
+                        raise Located(self.path, number, self._found(line, spaces), self._expected())
+                    continue
+                try:
+                    vectors[words[word]] = [float(value) for value in line.split(b" ")[1:]]
+                except ValueError:
+                    raise Located(self.path, number, shorten(line.decode("utf-8", "replace")), self._expected()) from None
+                found.add(word)
+            bar.update(done)
+        return len(found)
+
+    def _found(self, line, spaces):
+        return "%d numbers behind %s" % (spaces, shorten(line.split(b" ")[0].decode("utf-8", "replace")))
+
+    def _expected(self):
+        return "a word and %d numbers, as the LSTM's weights ask for" % self._width
+
+    @staticmethod
+    def _all_numbers(line):
+        try:
+            return bool([float(value) for value in line.split(b" ")[1:]])
+        except ValueError:
+            return False
+
+    @contextlib.contextmanager
+    def _open(self):
+        if self._member is None:
+            with open(self.path, "rb", buffering=1 << 20) as file:
+                yield file
+        else:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self._member) as member:
+                yield io.BufferedReader(member, 1 << 20)
+
+    @contextlib.contextmanager
+    def _readable(self):
+        try:
+            yield
+        except OSError as error:
+            raise UserError("%s: cannot be read (%s)" % (self.path, error.strerror or error)) from None
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise UserError("%s: found no whole zip file (%s), expected one; fetch it again" % (self.path, error)) from None
+        except Exception as error:
+            if type(error).__module__ != "zlib":
+                raise
+            raise UserError("%s: found a damaged zip file (%s); fetch it again" % (self.path, error)) from None
+
+    def _checksum(self):
+        """Of the size and of blocks all over the file: reading all of it would take as long as using it."""
+        digest = hashlib.sha256(str(self._bytes).encode())
+        with open(self.path, "rb") as file:
+            for i in range(SAMPLES):
+                digest.update(os.pread(file.fileno(), SAMPLE, max(0, self._bytes - SAMPLE) * i // (SAMPLES - 1)))
+        return digest.hexdigest()[:16]
+
+
+# The LSTM's weights
+
+
+def _weights_path(folder):
+    found = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.h5"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError("%s: found %s, expected one file of the MT-LSTM" % (folder, " and ".join(path.name for path in found)))
+    pickles = sorted(folder.glob("*.pth"))
+    if pickles:
+        raise UserError("%s: found %s; %s" % (folder, pickles[0].name, CONVERT % pickles[0].name))
+    raise UserError("%s: found no weights, expected %s" % (folder, encoders.FILES["cove"]))
+
+
+def _load(path):
+    """The weights of a file by their names in PyTorch: {name: float32 array}."""
+    found = _read_h5(path) if path.suffix == ".h5" else _read_safetensors(path)
+    found = {name.rpartition(".")[2].rpartition("/")[2]: value for name, value in found.items()}
+    weights = {}
+    for name in ("weight_ih_l0", "weight_hh_l0"):
+        if name not in found or found[name].ndim != 2:
+            raise UserError("%s: found no matrix %s, expected the tensors of a bidirectional LSTM of two layers" % (path, name))
+    for name, shape in _shapes(found["weight_ih_l0"].shape[1], found["weight_hh_l0"].shape[1]).items():
+        if name not in found:
+            raise UserError("%s: found no tensor %s, expected it, %s" % (path, name, list(shape)))
+        if found[name].shape != shape:
+            raise UserError("%s: found %s of shape %s, expected %s" % (path, name, list(found[name].shape), list(shape)))
+        weights[name] = found[name].astype(np.float32)
+    return weights
+
+
+def _shapes(width, units):
+    out = {}
+    for number in (0, 1):
+        for side in ("", "_reverse"):
+            for kind, inputs in (("ih", 2 * units if number else width), ("hh", units)):
+                out["weight_%s_l%d%s" % (kind, number, side)] = (4 * units, inputs)
+                out["bias_%s_l%d%s" % (kind, number, side)] = (4 * units,)
+    return out
+
+
+def _random(weights, seed):
+    """Weights of the same shapes, uniform on +-1/sqrt(units), as PyTorch draws them."""
+    random, limit = np.random.Generator(np.random.PCG64(seed)), weights["weight_hh_l0"].shape[1] ** -0.5
+    return {name: random.uniform(-limit, limit, weights[name].shape).astype(np.float32) for name in sorted(weights)}
+
+
+def _read_safetensors(path):
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(str(path))
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise UserError("%s: found no whole safetensors file (%s), expected one; fetch it again" % (path, error)) from None
+
+
+def _read_h5(path):
+    import h5py
+
+    found = {}
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
+    except OSError as error:
+        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
+    return found

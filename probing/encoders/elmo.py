@@ -1,0 +1,357 @@
+"""ELMo (Peters et al. 2018): the two files that its authors publish, options.json and HDF5 weights, in any size.
+
+A character CNN, highways and a projection read each word by itself; two directions of projected LSTM layers read the
+sentence. Words are the corpus' own, as published, and each is one position.
+
+**Layers.** Layer 0 is the character layer, of half the others' width, and is what `lex` reads. `full` mixes it with the LSTM
+layers by learned weights, for which it is put beside itself, as in the authors' code.
+
+**Sentence ends.** ELMo's own <S> and </S> stand around every sentence, and no state of theirs is stored. The published study had
+its literal tokens <SOS> and <EOS> inside them, spelled out as words; they are left out.
+
+**State.** The authors' LSTMs go on from one batch to the next where the last one ended, so that a sentence's states depend on
+what was encoded before it. For a store every sentence begins at zero; `Elmo.layers` carries the state on for who wants it.
+"""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from nsmc_bert import checkpoints
+from nsmc_bert.errors import UserError, shorten
+from probing import alignment, encoders
+from probing.encoders import batches, lstm
+
+# A character is a byte of UTF-8, or one of these.
+SENTENCE_BEGIN, SENTENCE_END, WORD_BEGIN, WORD_END, PADDING = 256, 257, 258, 259, 260
+CHARACTERS = 261
+BEGIN = np.array([WORD_BEGIN, SENTENCE_BEGIN, WORD_END], np.uint16)
+END = np.array([WORD_BEGIN, SENTENCE_END, WORD_END], np.uint16)
+GATES = 1 << 25  # numbers that the gates of a batch may take: 134 MB
+TOKENS = 8192  # of an encoded batch, padding included, where the gates leave room
+WORDS = 256  # that the character CNN reads at a time
+CACHE = 1 << 16  # words whose character layer is kept: 134 MB for the published size
+ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
+
+
+class Elmo(encoders.Encoder):
+    """An ELMo with frozen weights.
+
+    Args:
+        name, precision, random_weights: see encoders.load.
+        folder: holds one file *options.json and one *weights.hdf5.
+    """
+
+    published = ("lex", "full")
+    max_positions = 1 << 31
+
+    def __init__(self, name, folder, *, precision="float32", random_weights=None):
+        options, path = _options(folder)
+        if random_weights is None:
+            weights = _load(_only(folder, "*weights.hdf5", "*.hdf5"), options, path)
+        else:
+            weights = _random(options, random_weights)
+        self.name = encoders.called("elmo", name, random_weights)
+        self.layer0 = "lexical: character layer"
+        self.widths = (options.projection, *(2 * options.projection,) * options.layers)
+        self._options, self._dtype = options, encoders.compute_dtype(precision)
+        self.fingerprint = "-".join((checkpoints.fingerprint(weights), options.fingerprint, self._dtype))
+        self._weights = {name: tf.constant(value) for name, value in weights.items() if not name.startswith("RNN")}
+        self._lstm = [[self._layer(weights, direction, number) for number in range(options.layers)] for direction in (0, 1)]
+        self._tokens = max(1, min(TOKENS, GATES // (4 * options.cells)))
+        self._known, self._vectors = {}, np.zeros((0, options.projection), np.float32)
+        self._read_words = tf.function(self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
+        signature = [tf.TensorSpec([None, None, options.projection], tf.float32), tf.TensorSpec([None], tf.int32)]
+        self._read_batch = tf.function(self._stored, input_signature=signature, autograph=False)
+        self._carry_on = tf.function(self._context, reduce_retracing=True, autograph=False)
+
+    def read(self, sentences):
+        return [self._sentence(words) for words in sentences]
+
+    def encode(self, payloads):
+        # one look-up for all, so that a word that occurs in many sentences is read once
+        vectors = self._look_up([_unfilled(row) for payload in payloads for row in payload])
+        ends = np.cumsum([len(payload) for payload in payloads])[:-1]
+        return batches.encode(np.split(vectors, ends), self.widths, self._batch, tokens=self._tokens)
+
+    def representation(self, name):
+        layers = len(self.widths)
+        return encoders.representation(name, {"lex": (0,), "full": tuple(range(layers))}, ("full",), layers)
+
+    def layers(self, payloads, state=None):
+        """The states of one batch of sentences, with the state of the LSTMs carried on as in the authors' code.
+
+        Args:
+            payloads: list of n payloads, what `read` gave.
+            state: what the last call with n payloads returned; None to begin with.
+
+        Returns:
+            (for each payload a list with an array for each layer, float32 [positions, width]; the state after them).
+        """
+        vectors = [self._look_up([_unfilled(row) for row in payload]) for payload in payloads]
+        inputs, lengths = self._surround(vectors, max(map(len, payloads)))
+        if state is None:
+            projection, cells = self._options.projection, self._options.cells
+            zeros = tf.zeros([len(payloads), cells]), tf.zeros([len(payloads), projection])
+            state = [[zeros] * self._options.layers for _ in (0, 1)]
+        layers, state = self._carry_on(inputs, lengths, state)
+        layers = [np.asarray(layer) for layer in layers]
+        out = [[layer[1 : 1 + len(payload), number] for layer in layers] for number, payload in enumerate(payloads)]
+        return out, state
+
+    def characters(self, ids):
+        """The character layer.
+
+        Args:
+            ids: int32 [words, characters]: WORD_BEGIN, bytes, WORD_END and then PADDING, of which there may be fewer than the
+                options say as long as the widest filter fits into what there is.
+
+        Returns:
+            float32 [words, projection].
+        """
+        embedded, parts, weights = tf.gather(self._weights["char_embed"], ids), [], self._weights
+        for number in range(len(self._options.filters)):
+            filters = weights["CNN/W_cnn_%d" % number][0]
+            found = tf.reduce_max(tf.nn.conv1d(embedded, filters, 1, "VALID"), 1)
+            parts.append(self._options.activation(found + weights["CNN/b_cnn_%d" % number]))
+        hidden = tf.concat(parts, 1)
+        for number in range(self._options.highways):
+            place = "CNN_high_%d/" % number
+            carry = tf.sigmoid(tf.matmul(hidden, weights[place + "W_carry"]) + weights[place + "b_carry"])
+            made = tf.nn.relu(tf.matmul(hidden, weights[place + "W_transform"]) + weights[place + "b_transform"])
+            hidden = carry * made + (1 - carry) * hidden
+        if "CNN_proj/W_proj" in weights:
+            hidden = tf.matmul(hidden, weights["CNN_proj/W_proj"]) + weights["CNN_proj/b_proj"]
+        return hidden
+
+    def _sentence(self, words):
+        longest = self._options.characters - 2
+        rows = [word.encode("utf-8", "ignore")[:longest] for word in words]
+        payload = np.full((len(words), max(map(len, rows)) + 2), PADDING, np.uint16)
+        for line, row in zip(payload, rows):
+            line[0], line[len(row) + 1] = WORD_BEGIN, WORD_END
+            line[1 : len(row) + 1] = np.frombuffer(row, np.uint8)
+        return alignment.Sentence(payload, np.arange(len(words) + 1, dtype=np.int32))
+
+    def _look_up(self, rows):
+        """The character layer of words, float32 [words, projection]; that of words seen lately is remembered."""
+        keys = [row.tobytes() for row in rows]
+        fresh = {key: row for key, row in zip(keys, rows) if key not in self._known}
+        if len(self._known) + len(fresh) > CACHE:
+            self._known, self._vectors = {}, self._vectors[:0]
+            fresh = dict(zip(keys, rows))
+        order = sorted(fresh, key=len)
+        parts = [self._vectors]
+        for start in range(0, len(order), WORDS):
+            some = [fresh[key] for key in order[start : start + WORDS]]
+            # the largest value over all windows is the same with one window of padding as with many
+            length = min(self._options.characters, len(some[-1]) + self._options.widest)
+            parts.append(self._read_words(batches.fill(some, length, PADDING)).numpy())
+        self._known.update((key, len(self._vectors) + i) for i, key in enumerate(order))
+        self._vectors = np.concatenate(parts)
+        return self._vectors[[self._known[key] for key in keys]]
+
+    def _surround(self, vectors, length):
+        """(float32 [length + 2, batch, projection], int32 [batch]): sentences with their ends, time first."""
+        begin, end = self._look_up([BEGIN, END])
+        out = np.zeros((length + 2, len(vectors), self._options.projection), np.float32)
+        out[0] = begin
+        for number, sentence in enumerate(vectors):
+            out[1 : len(sentence) + 1, number] = sentence
+            out[len(sentence) + 1, number] = end
+        return out, np.array([len(sentence) + 2 for sentence in vectors], np.int32)
+
+    def _batch(self, vectors, length):
+        return self._read_batch(*self._surround(vectors, length))
+
+    def _stored(self, inputs, lengths):
+        layers, _ = self._context(inputs, lengths)
+        return [encoders.to_float16(tf.transpose(layer[1:-1], [1, 0, 2])) for layer in layers]
+
+    def _context(self, inputs, lengths, state=None):
+        """Every layer of a batch, list of float32 [time, batch, width]; and the state after it, if one is given."""
+        sides, after = [], []
+        for direction, stack in enumerate(self._lstm):
+            hidden = lstm.reverse(inputs, lengths) if direction else inputs
+            sides.append([])
+            after.append([])
+            for number, layer in enumerate(stack):
+                before = state[direction][number] if state is not None else None
+                output, end = lstm.run(layer, hidden, None if state is None else lengths, before)
+                hidden = output + hidden if self._options.skips and number else output
+                sides[-1].append(lstm.reverse(hidden, lengths) if direction else hidden)
+                after[-1].append(end)
+        return [inputs, *(tf.concat(pair, 2) for pair in zip(*sides))], after
+
+    def _layer(self, weights, direction, number):
+        place, options = _cell(direction, number), self._options
+
+        def reorder(gates):  # theirs are input, candidate, forget, output
+            enter, candidate, keep, leave = np.split(gates, 4, -1)
+            return np.concatenate([enter, keep, leave, candidate], -1)
+
+        kernel, bias = reorder(weights[place + "W_0"]), reorder(weights[place + "B"])
+        bias[options.cells : 2 * options.cells] += 1  # what TensorFlow's cell adds to the forget gate
+        projection = weights.get(place + "W_P_0")
+        return lstm.Layer(
+            kernel=tf.constant(kernel[: options.projection], self._dtype),
+            recurrent=tf.constant(kernel[options.projection :], self._dtype),
+            bias=tf.constant(bias, tf.float32),
+            projection=None if projection is None else tf.constant(projection, self._dtype),
+            cell_clip=options.cell_clip,
+            projection_clip=options.projection_clip,
+        )
+
+
+def _unfilled(row):
+    return row[: int(np.argmax(row == WORD_END)) + 1]
+
+
+# The two files
+
+
+class Options:
+    """What options.json says.
+
+    Attributes:
+        embedding: width of a character's embedding.
+        filters: list of (characters, number) of the CNN's filters.
+        characters: of a word, its begin and end included; what goes beyond is not read.
+        highways, activation: of the CNN: how many, and the function behind the filters.
+        projection, cells, layers: outputs and cells of an LSTM, and how many there are in each direction.
+        cell_clip, projection_clip: see lstm.Layer.
+        skips: whether an LSTM above the first adds its inputs to its outputs.
+        fingerprint: a checksum of what the weights' shapes do not say.
+    """
+
+    def __init__(self, values):
+        cnn, rnn = values["char_cnn"], values["lstm"]
+        self.embedding, self.characters = cnn["embedding"]["dim"], cnn["max_characters_per_token"]
+        self.filters = [(width, number) for width, number in cnn["filters"]]
+        self.highways, self.activation = cnn.get("n_highway") or 0, ACTIVATIONS[cnn["activation"]]
+        self.projection, self.cells, self.layers = rnn["projection_dim"], rnn["dim"], rnn.get("n_layers", 1)
+        self.cell_clip, self.projection_clip = rnn.get("cell_clip"), rnn.get("proj_clip")
+        self.skips = bool(rnn.get("use_skip_connections"))
+        self.fingerprint = "%s-%s-%s-%s-%d" % (
+            cnn["activation"], self.cell_clip, self.projection_clip, "skips" if self.skips else "plain", self.characters
+        )  # fmt: skip
+
+    @property
+    def widest(self):
+        """Characters of the widest filter."""
+        return max(width for width, _ in self.filters)
+
+    def shapes(self):
+        """The tensors of the weights: {name: shape}."""
+        out, features = {"char_embed": (CHARACTERS, self.embedding)}, sum(number for _, number in self.filters)
+        for i, (width, number) in enumerate(self.filters):
+            out["CNN/W_cnn_%d" % i], out["CNN/b_cnn_%d" % i] = (1, width, self.embedding, number), (number,)
+        for i in range(self.highways):
+            for kind in ("carry", "transform"):
+                out["CNN_high_%d/W_%s" % (i, kind)] = (features, features)
+                out["CNN_high_%d/b_%s" % (i, kind)] = (features,)
+        if features != self.projection:
+            out["CNN_proj/W_proj"], out["CNN_proj/b_proj"] = (features, self.projection), (self.projection,)
+        for direction in (0, 1):
+            for number in range(self.layers):
+                place = _cell(direction, number)
+                out[place + "W_0"], out[place + "B"] = (2 * self.projection, 4 * self.cells), (4 * self.cells,)
+                if self.projection < self.cells:
+                    out[place + "W_P_0"] = (self.cells, self.projection)
+        return out
+
+
+def _cell(direction, number):
+    return "RNN_%d/RNN/MultiRNNCell/Cell%d/LSTMCell/" % (direction, number)
+
+
+def _only(folder, *patterns):
+    """The one file of a folder that the first fitting pattern gives."""
+    for pattern in patterns:
+        found = sorted(folder.glob(pattern))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UserError(
+                "%s: found %s, expected one file %s" % (folder, " and ".join(path.name for path in found[:3]), pattern)
+            )
+    raise UserError("%s: found no file %s, expected %s" % (folder, patterns[0], encoders.FILES["elmo"]))
+
+
+def _options(folder):
+    """(Options, its path) of a folder."""
+    path = _only(folder, "*options.json")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+    except ValueError as error:
+        raise UserError("%s: found no valid JSON (%s)" % (path, error)) from None
+    if isinstance(values, dict) and "char_cnn" not in values:
+        raise UserError("%s: found no char_cnn, expected an ELMo that reads characters, as the published ones do" % path)
+    try:
+        options = Options(values)
+        numbers = [options.embedding, options.characters, options.projection, options.cells, options.layers,
+                   *(number for pair in options.filters for number in pair)]  # fmt: skip
+        clips = [clip for clip in (options.cell_clip, options.projection_clip) if clip is not None]
+        whole = all(type(number) is int and number > 0 for number in numbers) and type(options.highways) is int
+        if not whole or not all(clip > 0 for clip in clips) or options.projection > options.cells:
+            raise ValueError
+        if options.characters < max(3, options.widest):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = "no %s" % error if isinstance(error, KeyError) else "values that make no ELMo"
+        raise UserError(
+            "%s: found %s, expected lstm (dim, projection_dim, n_layers, cell_clip, proj_clip) and char_cnn (embedding, filters, "
+            "n_highway, max_characters_per_token, activation relu or tanh), as published: %s" % (path, what, shorten(values))
+        ) from None
+    return options, path
+
+
+def _load(path, options, described):
+    """The weights of an HDF5 file: {name: float32 array}."""
+    import h5py
+
+    weights = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for name, shape in options.shapes().items():
+                item = file.get(name)
+                if not isinstance(item, h5py.Dataset):
+                    raise UserError("%s: found no weights %s, expected %s by %s" % (path, name, list(shape), described.name))
+                if item.shape != shape:
+                    raise UserError(
+                        "%s: found %s of shape %s, expected %s by %s; one of the two files belongs to another model"
+                        % (path, name, list(item.shape), list(shape), described.name)
+                    )
+                weights[name] = item[()].astype(np.float32)
+            more = [name for name in (_cell(0, options.layers)[:-1], "CNN_high_%d" % options.highways,
+                                      "CNN/W_cnn_%d" % len(options.filters)) if name in file]  # fmt: skip
+            if not options.shapes().keys() & {"CNN_proj/W_proj"} and "CNN_proj" in file:
+                more.append("CNN_proj")
+            if more:
+                raise UserError("%s: found weights %s, expected none by %s" % (path, more[0], described.name))
+    except OSError as error:
+        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
+    return weights
+
+
+def _random(options, seed):
+    """Weights drawn as ELMo's training began: {name: float32 array}."""
+    random, out = np.random.Generator(np.random.PCG64(seed)), {}
+    for name, shape in options.shapes().items():
+        if name == "char_embed":
+            value = random.uniform(-1, 1, shape)
+        elif "b_carry" in name:
+            value = np.full(shape, -2.0)
+        elif len(shape) == 1:
+            value = np.zeros(shape)
+        elif "W_cnn" in name and options.activation is tf.nn.relu:
+            value = random.uniform(-0.05, 0.05, shape)
+        elif "LSTMCell" in name:
+            value = random.uniform(-1, 1, shape) * np.sqrt(6 / sum(shape))
+        else:
+            value = random.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))
+        out[name] = value.astype(np.float32)
+    return out
