@@ -90,7 +90,7 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
     path = Path(os.path.expanduser(path))
     delimiter = _delimiter(path, delimiter)
     texts, labels, skipped, first = [], [], 0, None
-    with _readable(path), open(path, "rb") as file, _unlimited_csv_fields():
+    with files.readable(path), open(path, "rb") as file, _unlimited_csv_fields():
         source = _Lines(file)
         rows = _plain_rows(source) if delimiter == "\t" else _quoted_rows(source, delimiter, path)
         header = _header(path, source, rows, text_column, label_column)
@@ -196,7 +196,7 @@ def lines(stream, name):
     import codecs
 
     number = 0
-    with _readable(name):
+    with files.readable(name):
         while piece := stream.readline(LINE_BYTES + 2):
             cut = len(piece) > LINE_BYTES and not piece.endswith(b"\n")
             line = piece[:LINE_BYTES] if cut else piece.removesuffix(b"\n").removesuffix(b"\r")
@@ -234,7 +234,7 @@ def documents(paths, *, text_column="", rating_column=""):
 
     texts, ratings, seen = [], [], set()
     for path in paths:
-        with _readable(path), _decompressed(path) as stream:
+        with files.readable(path), files.decompressed(path) as stream:
             rows = lines(stream, path)
             at = rating_at = None
             if text_column:
@@ -261,20 +261,6 @@ def documents(paths, *, text_column="", rating_column=""):
     if not texts:
         raise UserError("%s: found no text, expected one text a line" % ", ".join(map(str, paths)))
     return texts, np.array(ratings, np.int32) if rating_column else None
-
-
-def _decompressed(path):
-    """A binary stream of a file's text."""
-    path = Path(os.path.expanduser(path))
-    if path.suffix == ".xz":
-        import lzma
-
-        return lzma.open(path, "rb")
-    if path.suffix == ".gz":
-        import gzip
-
-        return gzip.open(path, "rb")
-    return open(path, "rb")
 
 
 def cache_folder():
@@ -437,20 +423,6 @@ def _delimiter(path, delimiter):
     return delimiter
 
 
-@contextlib.contextmanager
-def _readable(path):
-    try:
-        yield
-    except EOFError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
-    except Exception as error:
-        if type(error).__name__ not in ("LZMAError", "error"):  # of lzma and zlib, which are imported where they are used
-            raise
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
-
-
 def _invalid(error):
     return "bytes that are no UTF-8: %s" % shorten(error.object[error.start : error.start + 12])
 
@@ -460,7 +432,7 @@ def _difference(path):
     import hashlib
 
     size, checksum = NSMC_FILES[path.name]
-    with _readable(path), open(path, "rb") as file:
+    with files.readable(path), open(path, "rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
             return "%d bytes instead of %d" % (found, size)

@@ -1,4 +1,4 @@
-"""Files and folders that are there as a whole or not at all."""
+"""Files: read with errors of one line, plain or compressed; written as a whole or not at all."""
 
 import contextlib
 import os
@@ -7,6 +7,36 @@ import shutil
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
+
+
+@contextlib.contextmanager
+def readable(path):
+    """Turns what goes wrong while a file is read, or decompressed, into a UserError."""
+    try:
+        yield
+    except EOFError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+    except OSError as error:
+        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+    except Exception as error:
+        # of lzma, zlib and tarfile, which are imported where they are used
+        if type(error).__name__ not in ("LZMAError", "error", "ReadError"):
+            raise
+        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+
+
+def decompressed(path):
+    """A binary stream of a file's content: of .xz and .gz what was compressed."""
+    path = Path(os.path.expanduser(path))
+    if path.suffix == ".xz":
+        import lzma
+
+        return lzma.open(path, "rb")
+    if path.suffix == ".gz":
+        import gzip
+
+        return gzip.open(path, "rb")
+    return open(path, "rb")
 
 
 def why_not_written(error):

@@ -65,24 +65,38 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
 
 
+def apply_adam(optimizer, operation, gradient, variable, **slots):
+    """A Keras Adam's update of one variable by TensorFlow's one operation for it, which on CPUs takes half the time.
+
+    Args:
+        optimizer: a built keras.optimizers.Adam.
+        operation: tf.raw_ops.ResourceApplyAdam, or its variant that takes `slots`.
+        gradient: a tensor.
+        variable: the tf.Variable.
+        **slots: handles of further slots of this variable by the operation's names.
+    """
+    dtype, place = variable.dtype, optimizer._index_dict[optimizer._var_key(variable)]
+    step = tf.cast(optimizer.iterations + 1, dtype)
+    operation(
+        var=variable.handle,
+        m=optimizer._momentums[place].handle,
+        v=optimizer._velocities[place].handle,
+        beta1_power=tf.pow(tf.cast(optimizer.beta_1, dtype), step),
+        beta2_power=tf.pow(tf.cast(optimizer.beta_2, dtype), step),
+        lr=tf.cast(optimizer.learning_rate, dtype),
+        beta1=tf.cast(optimizer.beta_1, dtype),
+        beta2=tf.cast(optimizer.beta_2, dtype),
+        epsilon=tf.cast(optimizer.epsilon, dtype),
+        grad=tf.convert_to_tensor(gradient),
+        **slots,
+    )
+
+
 class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW with the same update computed by TensorFlow's one operation for it, in half the time on CPUs."""
+    """Keras' AdamW with the same update computed by `apply_adam`."""
 
     def update_step(self, gradient, variable):
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        place = self._index_dict[self._var_key(variable)]
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[place].handle,
-            v=self._velocities[place].handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(self.learning_rate, variable.dtype),
-            beta1=tf.cast(self.beta_1, variable.dtype),
-            beta2=tf.cast(self.beta_2, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
-            grad=tf.convert_to_tensor(gradient),
-        )
+        apply_adam(self, tf.raw_ops.ResourceApplyAdam, gradient, variable)
 
 
 def adamw(schedule, settings):

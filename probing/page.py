@@ -59,20 +59,20 @@ for (const table of document.querySelectorAll("table.sorted")) {
 """
 
 
-def page(found, of_layers, results, pictures, *, title="What the encoder knows"):
+def page(found, layer_lines, results, pictures, *, title="What the encoder knows"):
     """The page, str.
 
     Args:
         found: list of report.Cell.
-        of_layers: list of report.Layers.
+        layer_lines: as from report.layer_table; [] for none.
         results: as from report.load, for the commands.
         pictures: what `draw` returned.
     """
     body = ["<h1>%s</h1>" % html.escape(title), _introduction(results)]
     for name, (caption, images) in pictures.items():
         body += ["<h2>%s</h2>" % html.escape(name), _picture(name, caption, images)]
-    if of_layers:
-        body += ["<h2>Layers</h2>", _layers(of_layers)]
+    if layer_lines:
+        body += ["<h2>Layers</h2>", _layers(layer_lines)]
     body += ["<h2>Figures</h2>", _cells(found)]
     body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(html.escape(c) for c in _commands(results))]
     return (
@@ -122,10 +122,8 @@ def _cells(found):
     return _table(heads, rows) + note
 
 
-def _layers(of_layers):
-    from probing.report import layer_table
-
-    head, *lines = layer_table(of_layers)
+def _layers(layer_lines):
+    head, *lines = layer_lines
     rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
     return _table(["row", "encoder", *head[2:]], rows) + '<p class="note">In brackets the published figure of the same encoder.</p>'
 
@@ -158,27 +156,20 @@ def draw(found, of_layers):
     except ImportError:
         raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
     matplotlib.use("Agg")
-    plots = {}
-    bars = [cell for cell in found if cell.representation in MAIN]
-    curves = [one for one in of_layers if one.cumulative is not None or one.single is not None]
-    singles = [one for one in of_layers if one.single is not None]
-    mixes = [one for one in of_layers if one.shares is not None and len(one.shares) > 1]
-    if bars:
-        caption = "F1 by task and representation, with 95 % intervals; a short line is the published figure of the same cell."
-        plots["Tasks and representations"] = (caption, lambda plt: _bars(plt, bars))
-    if curves:
-        caption = "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone."
-        plots["From layer to layer"] = (caption, lambda plt: _curves(plt, curves))
-    if singles:
-        caption = "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer."
-        plots["Tasks by layers"] = (caption, lambda plt: _heat(plt, singles))
-    if mixes:
-        caption = "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity."
-        plots["Mixing weights"] = (caption, lambda plt: _weights(plt, mixes))
-    return {name: (caption, _images(plot)) for name, (caption, plot) in plots.items()}
+    plots = [  # name, caption, what it is drawn of, how
+        ("Tasks and representations", "F1 by task and representation, with 95 % intervals; a short line is the published figure of the "
+         "same cell.", [cell for cell in found if cell.representation in MAIN], _bars),
+        ("From layer to layer", "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
+         [one for one in of_layers if one.cumulative is not None or one.single is not None], _curves),
+        ("Tasks by layers", "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer.",
+         [one for one in of_layers if one.single is not None], _heat),
+        ("Mixing weights", "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
+         [one for one in of_layers if one.shares is not None and len(one.shares) > 1], _weights),
+    ]  # fmt: skip
+    return {name: (caption, _images(plot, data)) for name, caption, data, plot in plots if data}
 
 
-def _images(plot):
+def _images(plot, data):
     import matplotlib
     import matplotlib.pyplot as plt
 
@@ -186,7 +177,7 @@ def _images(plot):
     for kind, style in (("light", "default"), ("dark", "dark_background"), ("png", "default")):
         # the same runs give the same bytes
         with plt.style.context(style), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}):
-            figure, stream = plot(plt), io.BytesIO()
+            figure, stream = plot(plt, data), io.BytesIO()
             if kind == "png":
                 figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
             else:

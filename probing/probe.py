@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.encoder import Dropout
+from nsmc_bert.training import apply_adam
 
 PROJECTION = 256  # of a span, and of the hidden layer of the classifier
 INPUT_DROPOUT, DROPOUT = 0.2, 0.3
@@ -147,11 +148,11 @@ def loss(logits, gold, weights):
 
 
 class AMSGrad(keras.optimizers.Adam):
-    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by TensorFlow's one operation for it.
+    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by training.apply_adam.
 
     Args:
         clip_norm: the global norm that gradients are scaled down to.
-        fused: whether to use that operation, which XLA does not know.
+        fused: whether to use that; XLA does not know the operation.
     """
 
     def __init__(self, clip_norm, fused=True):
@@ -162,21 +163,8 @@ class AMSGrad(keras.optimizers.Adam):
         if not self._fused:
             super().update_step(gradient, variable)
             return
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        place = self._index_dict[self._var_key(variable)]
-        tf.raw_ops.ResourceApplyAdamWithAmsgrad(
-            var=variable.handle,
-            m=self._momentums[place].handle,
-            v=self._velocities[place].handle,
-            vhat=self._velocity_hats[place].handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=tf.cast(self.learning_rate, variable.dtype),
-            beta1=tf.cast(self.beta_1, variable.dtype),
-            beta2=tf.cast(self.beta_2, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
-            grad=tf.convert_to_tensor(gradient),
-        )
+        largest = self._velocity_hats[self._index_dict[self._var_key(variable)]].handle
+        apply_adam(self, tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=largest)
 
 
 def _no_dropout(x, rate):

@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
-from nsmc_bert.files import write_atomically
+from nsmc_bert.files import decompressed, readable, write_atomically
 
 _BOM = b"\xef\xbb\xbf"
 _EXAMPLE = 'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
@@ -151,7 +151,7 @@ def lines(path):
         Located: a line is not UTF-8.
         UserError: the file cannot be read.
     """
-    with readable(path), _decompressed(Path(os.path.expanduser(path))) as file:
+    with readable(path), decompressed(path) as file:
         yield from decode(file, path)
 
 
@@ -164,33 +164,6 @@ def decode(file, path):
         except UnicodeDecodeError as error:
             found = "bytes that are no UTF-8: %s" % shorten(line[error.start : error.start + 12])
             raise Located(path, number, found, "UTF-8 text; convert with iconv -t utf-8 -f and the encoding it has") from None
-
-
-@contextlib.contextmanager
-def readable(path):
-    """Turns what goes wrong while a file is read, or decompressed, into a UserError."""
-    try:
-        yield
-    except EOFError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
-    except Exception as error:
-        if type(error).__name__ not in ("LZMAError", "error", "ReadError"):  # of lzma, zlib, tarfile
-            raise
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
-
-
-def _decompressed(path):
-    if path.suffix == ".gz":
-        import gzip
-
-        return gzip.open(path, "rb")
-    if path.suffix == ".xz":
-        import lzma
-
-        return lzma.open(path, "rb")
-    return open(path, "rb")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from absl import flags
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_bytes
-from probing import layers, scoring, study
+from probing import layers, page, scoring, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
@@ -397,12 +397,10 @@ def write(folder, found, of_layers, results):
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
-    from probing import page
-
-    pictures = page.draw(found, of_layers)
-    files = {"report.html": page.page(found, of_layers, results, pictures).encode()}
+    pictures, layer_lines = page.draw(found, of_layers), layer_table(of_layers) if of_layers else []
+    files = {"report.html": page.page(found, layer_lines, results, pictures).encode()}
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
-        parts = [form(wide(found))] + ([form(layer_table(of_layers))] if of_layers else [])
+        parts = [form(wide(found))] + ([form(layer_lines)] if layer_lines else [])
         files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
     files["table.csv"] = (as_csv(found) + "\n").encode()
     for name, (_, images) in pictures.items():

@@ -94,7 +94,9 @@ class Aligned:
         for split in SPLITS:
             if split in self.corpus.paths:
                 digest.update(split.encode())
-                digest.update(self.corpus.paths[split].read_bytes())
+                with open(self.corpus.paths[split], "rb") as file:
+                    while piece := file.read(1 << 20):
+                        digest.update(piece)
         return digest.hexdigest()
 
     @property

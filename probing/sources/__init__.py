@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
+from probing.records import lines
 
 _SPLITS = {"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"}
 
@@ -99,6 +100,19 @@ def files_by_split(path, endings, split, only="*"):
         matching = "" if only == "*" else " that match %s" % only
         raise UserError("%s: found %d such files%s, expected one %s" % (path, len(listed), matching, expected))
     return {name: found[name][0] for name in ("train", "dev", "test") if name in found}
+
+
+def blocks(path):
+    """The lines of a file between its empty lines: lists of (line number, text without the white space around it)."""
+    block = []
+    for number, line in lines(path):
+        if line.strip():
+            block.append((number, line.strip()))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def files_below(folder):

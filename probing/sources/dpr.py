@@ -19,8 +19,8 @@ import re
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
-from probing.records import Record, Target, lines
-from probing.sources import check_task, files_below, split_of
+from probing.records import Record, Target
+from probing.sources import blocks, check_task, files_below, split_of
 
 TASKS = ("dpr",)
 FILES = {"train": "train.c.txt", "test": "test.c.txt"}
@@ -90,23 +90,11 @@ def _ends_sentence(word, rest):
 def _records(path, *, notes, part=None):
     generator = random.Random(SEED)
     in_train = True
-    for index, block in enumerate(_blocks(path)):
+    for index, block in enumerate(blocks(path)):
         if index % 2 == 0:
             in_train = generator.random() <= SHARE
         if not part or in_train == (part == "train"):
             yield from _record(path, index, block, notes)
-
-
-def _blocks(path):
-    block = []
-    for number, line in lines(path):
-        if line.strip():
-            block.append((number, line.strip()))
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _record(path, index, block, notes):

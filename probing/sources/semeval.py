@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
-from probing.records import Record, Target, lines
-from probing.sources import check_task, files_below, split_of
+from probing.records import Record, Target
+from probing.sources import blocks, check_task, files_below, split_of
 
 TASKS = ("rel",)
 FILES = {"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"}
@@ -56,22 +56,10 @@ def splits(path, task, *, split=""):
 
 def _records(path, *, notes, part=None):
     generator = random.Random(SEED)
-    for block in _blocks(path):
+    for block in blocks(path):
         if part and (generator.random() <= SHARE) != (part == "train"):
             continue
         yield _record(path, *block)
-
-
-def _blocks(path):
-    block = []
-    for number, line in lines(path):
-        if line.strip():
-            block.append((number, line.strip()))
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _record(path, sentence, *rest):

@@ -17,7 +17,8 @@ import re
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
-from probing.records import Record, Target, decode, lines, readable
+from nsmc_bert.files import readable
+from probing.records import Record, Target, decode, lines
 from probing.sources import check_task, conllu, files_below, files_by_split, one_word, split_of
 
 SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"

@@ -35,11 +35,22 @@ def test_the_slide(model):
     assert model.predict("이 영화 엄청 재미없네요")[0, 0] >= 0.95
 
 
-def test_pairs_that_differ_by_a_negation_or_a_word(model):
+@pytest.fixture(scope="module")
+def wrong_pairs(model):
+    """The pairs that differ by a negation or a word and are not both right."""
     pairs = corpus.read(PAIRS)
     assert len(pairs) == 40
     right = (model.predict(pairs.texts).argmax(1) == pairs.labels).reshape(-1, 2).all(1)
-    assert right.sum() >= 17, [pairs.texts[2 * i : 2 * i + 2] for i in np.flatnonzero(~right)]
+    return [pairs.texts[2 * i : 2 * i + 2] for i in np.flatnonzero(~right)]
+
+
+@pytest.mark.xfail(strict=True, reason="17 of 20 with the classifier that ships: see the README")
+def test_eighteen_of_twenty_pairs(wrong_pairs):
+    assert len(wrong_pairs) <= 2
+
+
+def test_pairs_are_not_lost(wrong_pairs):
+    assert len(wrong_pairs) <= 3, wrong_pairs
 
 
 def test_its_figures_are_what_the_readme_says():
