@@ -28,7 +28,7 @@ train: $(VENV)/.run-$(NAME) ## fine-tune on movie reviews; NSMC_DIR=folder with 
 	$(IN_VENV) -m nsmc_bert.train --flagfile=flags/default.flags $(if $(NSMC_DIR),--nsmc_dir="$(NSMC_DIR)") $(ARGS)
 
 test: $(VENV)/.test-$(NAME) ## run the tests
-	$(IN_VENV) -m pytest --numprocesses 2 $(PYTEST_ARGS)
+	$(IN_VENV) -m pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)

@@ -105,3 +105,11 @@ def trained(tmp_path_factory, command, tiny_config):
     result = command("train", *arguments)
     assert result.returncode == 0, result.stderr
     return folder, arguments, result
+
+
+def pytest_collection_modifyitems(items):
+    """The probing run that many tests look at takes long: one worker makes it, first of all, and has all of these tests."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("finished"))
+    items.sort(key=lambda item: "finished" not in item.fixturenames)
