@@ -103,14 +103,14 @@ def dataset(encoded, batches, *, pad_id, labels=None, start=0, stop=None, replic
         encoded: tokenizers.Encoded, the rows' ids.
         batches: a Plan; with several replicas, one made with multiple=replicas.
         pad_id: the id of padding.
-        labels: int32 [n], or None for prediction.
+        labels: int32 [n], or float32 [n, classes] probabilities, or None for prediction.
         start, stop: the first batch and the one after the last: where a resumed run goes on.
         replicas: into how many equal shares each batch is cut, one element each.
         shares: the numbers of the shares that this pipeline yields, in turn.
 
     Returns:
         A tf.data.Dataset of {"input_ids", "attention_mask"}, int32 [rows, positions] each; with labels, of
-        (those, int32 [rows], float32 [rows] weights). The weights of padding rows are 0 and the others make the mean over
+        (those, the labels of its rows, float32 [rows] weights). The weights of padding rows are 0 and the others make the mean over
         the batch the mean over its real rows.
     """
     import tensorflow as tf
@@ -119,7 +119,7 @@ def dataset(encoded, batches, *, pad_id, labels=None, start=0, stop=None, replic
     ids, splits = tf.constant(encoded.ids, tf.int32), tf.constant(encoded.row_splits, tf.int64)
     rows, row_splits = tf.constant(batches.rows), tf.constant(batches.splits)
     lengths, shares = tf.constant(batches.lengths, tf.int64), tf.constant(shares, tf.int64)
-    labels = None if labels is None else tf.constant(labels, tf.int32)
+    labels = None if labels is None else tf.constant(labels, tf.int32 if np.ndim(labels) == 1 else tf.float32)
 
     def batch(number):
         share = shares[number % len(shares)]

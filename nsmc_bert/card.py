@@ -20,6 +20,11 @@ def model_card(training):
         supervision = "\n* The encoder was pretrained on {:,} texts, {} passes, {}.".format(
             before["texts"], before["epochs"], rated if before["ratings"] else plain
         )
+    if data.get("teachers"):
+        supervision += (
+            "\n* It learned the mean probabilities of {} classifiers, averaged with the label where there is one; {:,} more texts had"
+            " none.".format(data["teachers"], data["unlabelled"])
+        )
     names = {
         "validation": "validation",
         "test": "test",

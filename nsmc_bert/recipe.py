@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import batching, checkpoints, corpus, metrics, perturbation, runtime, tokenizers
+from nsmc_bert import batching, checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
 from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 
@@ -88,8 +88,8 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
 
 
 def fine_tune(
-    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, augment, epochs, settings, dtype,
-    perturb, runtime, checkpoint_seconds, log,
+    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, augment, teachers, unlabelled, epochs,
+    settings, dtype, perturb, runtime, checkpoint_seconds, log,
 ):  # fmt: skip
     """Trains, evaluates and saves a model for each seed.
 
@@ -104,6 +104,8 @@ def fine_tune(
         max_length: positions a review may take.
         dropout: instead of the encoder's own, or None.
         augment: the share of the training reviews that each pass perturbs: see perturbation.augment.
+        teachers: classifiers to learn from besides the labels: see distillation.targets; or ().
+        unlabelled: texts that the teachers label, or (); those that stand in data are left out.
         epochs: at most, or 0 for a choice by the size of the data.
         settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the
             size of the data.
@@ -125,28 +127,37 @@ def fine_tune(
     log("starting from %s" % source.name)
     max_length = min(max_length, source.config.max_position_embeddings)
     train_rows, validation_rows = corpus.split(data.train.texts, validation, split_seed)
-    everything = source.tokenizer.encode(data.train.texts, max_length)
-    train_set, validation_set = (
-        (everything[rows], data.train.labels[rows]) for rows in (train_rows, validation_rows)
+    texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
+    validation_set = (
+        source.tokenizer.encode([data.train.texts[row] for row in validation_rows], max_length),
+        data.train.labels[validation_rows],
     )
-    tokens = int(train_set[0].lengths.sum())
+    run_dir = Path(run_dir) if run_dir else RUNS / data.folder
+    if teachers:
+        new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
+        texts += [text for text, wanted in zip(unlabelled, new) if wanted]
+        probabilities = distillation.targets(teachers, texts, run_dir, precision=devices.precision, log=log)
+        labels = distillation.blend(probabilities, labels)
+    encoded = source.tokenizer.encode(texts, max_length)
+    tokens = int(encoded.lengths.sum())
     budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
-    plan = batching.plan(train_set[0].lengths, budget, seed=0)
+    plan = batching.plan(encoded.lengths, budget, seed=0)
     epochs = epochs or int(np.clip(round(500 / len(plan)), 3, 30))
     settings = {**settings, "token_budget": budget, "patience": settings["patience"] or max(2, epochs // 3)}
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
         "%d epochs of %d steps"
-        % (len(train_rows), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens,
-           everything.truncated.sum(), max_length, epochs, len(plan))
+        % (len(texts), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens,
+           encoded.truncated.sum(), max_length, epochs, len(plan))
     )  # fmt: skip
-    results, run_dir = [], Path(run_dir) if run_dir else RUNS / data.folder
+    results = []
     for seed in seeds:
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
         identity = _identity(
             devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
             validation=[validation, split_seed], max_length=max_length, dropout=dropout, augment=augment, dtype=dtype,
+            targets=hashlib.sha1(labels).hexdigest() if teachers else None,
         )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():
@@ -162,14 +173,13 @@ def fine_tune(
                 bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision,
                 fused=None if devices.fused else False,
             )
-        passes = train_set[0]
+        passes = encoded
         if augment:
-            texts = [data.train.texts[row] for row in train_rows]
             passes = [
                 source.tokenizer.encode(perturbation.augment(texts, augment, seed, epoch), max_length) for epoch in range(epochs)
             ]
         record = training.train(
-            model, (passes, train_set[1]), validation_set, chosen, folder, identity=identity, jit=devices.xla,
+            model, (passes, labels), validation_set, chosen, folder, identity=identity, jit=devices.xla,
             checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
         )  # fmt: skip
         for epoch in record["history"]:
@@ -192,6 +202,7 @@ def fine_tune(
             "parameters": final.count_params(),
             "max_length": max_length,
             "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows),
+                     "unlabelled": len(texts) - len(train_rows), "teachers": len(teachers),
                      "train_sha1": data.train.sha1, "test_sha1": data.test.sha1 if data.test else None},
             "settings": dataclasses.asdict(chosen) | {
                 "dropout": dropout, "augment": augment, "precision": devices.precision, "weights": dtype,

@@ -2,8 +2,9 @@
 
 from absl import flags
 
-from nsmc_bert import commands, recipe
+from nsmc_bert import commands, corpus, recipe
 from nsmc_bert.commands import say
+from nsmc_bert.errors import UserError
 
 commands.define_data_flags()
 flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
@@ -17,6 +18,9 @@ flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over 
 commands.define_optimizer_flags(5e-4, "5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base", warmup=0.1)
 flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
 flags.DEFINE_float("augment", 0.0, "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half with a mistyped jamo.", lower_bound=0.0, upper_bound=1.0)
+flags.DEFINE_list("teachers", [], "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the label where there is one.")
+flags.DEFINE_multi_string("unlabelled", [], "File of texts that the teachers label, one a line: plain, or compressed as .xz or .gz. May be given several times.")
+flags.DEFINE_string("unlabelled_column", "", "Name of the column of the text, where those files are tables with a header line and tabs.")
 flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
 flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
@@ -28,7 +32,10 @@ FLAGS = flags.FLAGS
 
 def main():
     seeds, perturb = commands.integers("seeds", FLAGS.seeds), commands.perturbations()
+    if FLAGS.unlabelled and not FLAGS.teachers:
+        raise UserError("--unlabelled=%s: found no --teachers beside it, expected both" % FLAGS.unlabelled[0])
     data = recipe.find_data(**commands.data_flags(), log=say)
+    unlabelled = corpus.documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
     commands.import_tensorflow()
     results = recipe.fine_tune(
         data,
@@ -41,6 +48,8 @@ def main():
         max_length=FLAGS.max_length,
         dropout=FLAGS.dropout,
         augment=FLAGS.augment,
+        teachers=FLAGS.teachers,
+        unlabelled=unlabelled,
         epochs=FLAGS.epochs,
         settings=dict(
             token_budget=FLAGS.token_budget,

@@ -113,8 +113,8 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
 
     Args:
         model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, or a list of them, one for each epoch; int32 labels [n], or None for a model that learns
-            from text alone).
+        train_set: (tokenizers.Encoded, or a list of them, one for each epoch; labels: int32 [n], for a classifier also
+            float32 [n, 2] probabilities, or None for a model that learns from text alone).
         validation_set: (tokenizers.Encoded, labels).
         settings: Settings.
         run_dir: the folder that holds all state of the run.
@@ -140,7 +140,8 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     total = sum(map(len, plans))
     with strategy.scope():
         schedule = WarmupLinearDecay(settings.learning_rate, round(settings.warmup * total), total)
-        model.compile(adamw(schedule, settings), jit_compile=jit)
+        soft = {"soft_labels": True} if np.ndim(labels) == 2 else {}
+        model.compile(adamw(schedule, settings), jit_compile=jit, **soft)
         model.optimizer.build(model.trainable_variables)
     claim(run_dir, identity, chief)
     state = State(run_dir, model)

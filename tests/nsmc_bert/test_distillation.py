@@ -1,0 +1,65 @@
+"""Learning from other classifiers: their mean, where a label counts, and that each is asked once."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nsmc_bert import distillation
+from nsmc_bert.errors import UserError
+
+TEXTS = ["꿀잼", "노잼", "정말 최고 !", "다시는 안 본다"]
+
+
+def test_a_label_counts_as_much_as_the_teachers():
+    got = distillation.blend(np.float32([[0.75, 0.25], [0.4, 0.6], [0.9, 0.1]]), [0, 0])
+    np.testing.assert_allclose(got, [[0.875, 0.125], [0.7, 0.3], [0.9, 0.1]], rtol=1e-6)
+
+
+def test_targets_are_the_mean_and_each_teacher_is_asked_once(make_model, tmp_path):
+    models = [make_model(seed) for seed in (1, 2)]
+    folders = [tmp_path / str(seed) for seed in (1, 2)]
+    for model, folder in zip(models, folders):
+        model.save(folder)
+    said = []
+    run = tmp_path / "runs" / "small"
+    got = distillation.targets(folders, TEXTS, run, precision="float32", log=said.append)
+    np.testing.assert_allclose(got, np.mean([model.predict(TEXTS) for model in models], 0), atol=1e-6)
+    assert len(said) == 2
+    again = distillation.targets(folders, TEXTS, run, precision="float32", log=said.append)
+    np.testing.assert_array_equal(got, again)
+    assert len(said) == 2
+    distillation.targets(folders, TEXTS[:3], run, precision="float32", log=said.append)  # other texts: asked anew
+    assert len(said) == 4
+
+
+def test_a_teacher_with_another_head_is_another_teacher(make_model, tmp_path):
+    model = make_model(1)
+    model.save(tmp_path / "a")
+    model.rescale(2.0)
+    model.save(tmp_path / "b")
+    assert distillation.fingerprint(tmp_path / "a") != distillation.fingerprint(tmp_path / "b")
+
+
+def test_a_teacher_that_is_none(make_bert, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        distillation.targets([tmp_path / "nowhere"], TEXTS, tmp_path / "run", precision="float32", log=print)
+
+
+def test_the_command_learns_from_teachers_and_texts_without_labels(trained, command, tmp_path):
+    teacher, arguments, _ = trained
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join("정말 재미있는 영화 %d\n정말 지루한 영화 %d\n" % (i, i) for i in range(30)), encoding="utf-8")
+    result = command(
+        "train", *[a for a in arguments if not a.startswith("--run_dir")], "--teachers=%s" % (teacher / "model"),
+        "--unlabelled=%s" % texts, "--run_dir=%s" % (tmp_path / "student"),
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "asking %s about 654 texts" % (teacher / "model") in result.stderr
+    record = json.loads((tmp_path / "student" / "model" / "training.json").read_text(encoding="utf-8"))
+    assert (record["data"]["train"], record["data"]["unlabelled"], record["data"]["teachers"]) == (594, 60, 1)
+    assert "60 more texts" in (tmp_path / "student" / "model" / "README.md").read_text(encoding="utf-8")
+    alone = command("train", *arguments, "--unlabelled=%s" % texts)
+    assert (alone.returncode, alone.stderr.rstrip("\n").split("\n")[-1]) == (
+        1, "error: --unlabelled=%s: found no --teachers beside it, expected both" % texts,
+    )  # fmt: skip
