@@ -26,7 +26,7 @@ from nsmc_bert.files import write_text
 from nsmc_bert.progress import Progress
 
 LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
-CHUNK = 256  # sentences that are encoded before they are written
+CHUNK = 32_000_000  # bytes of states, about, that are encoded before they are written
 SETTLE = 4096  # sentences between two flushes to the disk
 
 
@@ -176,12 +176,15 @@ class Store:
         write_text(self.folder / "store.json", json.dumps({**self._description, "settled": sentences}, indent=1) + "\n")
 
     def _write(self, missing):
+        if not missing:
+            return
         # longest first: what does not fit into memory shows at once, and neighbours fill batches of one length
         order = sorted(missing, key=lambda key: -len(missing[key]))
         unsettled = 0
         with open(self.folder / "index", "ab", buffering=0) as index, Progress(len(order), "sentences", title="encode") as bar:
-            for start in range(0, len(order), CHUNK):
-                keys = order[start : start + CHUNK]
+            ends = np.cumsum([len(missing[key]) * self._bytes for key in order]) // CHUNK
+            for keys in np.split(np.arange(len(order)), np.flatnonzero(np.diff(ends)) + 1):
+                keys = [order[number] for number in keys]
                 states = self.encoder.encode([missing[key] for key in keys])
                 lines, checksums = [], [0] * len(keys)
                 for layer, file in enumerate(self._files):

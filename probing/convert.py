@@ -43,7 +43,7 @@ SOURCES = {
     "conllu": Source(conllu.splits, conllu.TASKS, ("split", "files", "tags", "as_published")),
     "conll2012": Source(conll2012.splits, conll2012.TASKS, ("split", "language"), published=True),
     "propbank_ewt": Source(conll2012.propbank_ewt_splits, conll2012.PROPBANK_EWT_TASKS, ("split", "files")),
-    "gum": Source(gum.splits, gum.TASKS, ("tags",)),
+    "gum": Source(gum.splits, gum.TASKS, ("tags", "dev_as_test")),
     "semeval": Source(semeval.splits, semeval.TASKS, published=True),
     "dpr": Source(dpr.splits, dpr.TASKS),
     "spr1": Source(spr.spr1_splits, ("spr1",), published=True),
@@ -58,6 +58,7 @@ flags.DEFINE_enum("split", "", ["", "train", "dev", "test"], "The split that a s
 flags.DEFINE_string("files", "*", "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu and propbank_ewt.")
 flags.DEFINE_enum("tags", "xpos", ["xpos", "upos"], "Column of CoNLL-U that labels parts of speech: xpos, the language's own tags; upos, the universal ones; conllu and gum.")
 flags.DEFINE_bool("as_published", False, "Leave out what the published data leaves out, sentences with an empty node and the last one of each file; conllu.")
+flags.DEFINE_bool("dev_as_test", False, "Where a release has no test documents at hand: test on dev's, and take every tenth training document for dev; gum.")
 flags.DEFINE_string("language", conll2012.LANGUAGE, "Language of OntoNotes, a folder in its data; conll2012.")
 FLAGS = flags.FLAGS
 
@@ -159,7 +160,7 @@ def main():
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
         found = "--task=%s" % shorten(FLAGS.task) if FLAGS.task else "no --task"
         raise UserError("found %s, expected one that --source=%s has: %s" % (found, FLAGS.source, ", ".join(source.tasks)))
-    for option in ("split", "files", "tags", "as_published", "language"):
+    for option in ("split", "files", "tags", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
             raise UserError("found --%s with --source=%s, expected it with %s" % (option, FLAGS.source, takers))

@@ -51,6 +51,7 @@ class Schedule:
         learning_rate: its peak.
         batch_records: records a batch, each with all its targets.
         epochs, warmup: of a linear schedule: passes over the records, and the share of all steps in which the rate rises.
+        least_steps: a linear schedule passes over few records so often as to make so many steps, with `epochs` validations still.
         steps, interval: of a plateau schedule: at most so many steps, and steps between two validations.
         halve_after, patience: more validations than these without a better figure halve the rate, and stop.
         dev_records: records that are validated on while training, the first ones; 0 for all.
@@ -63,6 +64,7 @@ class Schedule:
     batch_records: int = 32
     epochs: int = 20
     warmup: float = 0.1
+    least_steps: int = 400
     steps: int = 250_000
     interval: int = 1000
     halve_after: int = 5
@@ -75,7 +77,7 @@ class Schedule:
 
     def total(self, records):
         """Steps of the whole training."""
-        return self.epochs * self.per_epoch(records) if self.kind == "linear" else self.steps
+        return self._passes(records) * self.per_epoch(records) if self.kind == "linear" else self.steps
 
     def per_epoch(self, records):
         """Steps of one pass over the records."""
@@ -83,7 +85,10 @@ class Schedule:
 
     def validate_every(self, records):
         """Steps between two validations."""
-        return self.per_epoch(records) if self.kind == "linear" else self.interval
+        return self.per_epoch(records) * -(-self._passes(records) // self.epochs) if self.kind == "linear" else self.interval
+
+    def _passes(self, records):
+        return max(self.epochs, -(-self.least_steps // self.per_epoch(records)))
 
 
 class Batches:

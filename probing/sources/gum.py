@@ -23,35 +23,48 @@ from probing.sources.conll2012 import coreferences, mentions
 TASKS = ("pos", "dep", "constituents", "entities", "coref")
 
 
-def splits(path, task, *, tags="xpos"):
+def splits(path, task, *, tags="xpos", dev_as_test=False):
     """The records of GUM.
 
     Args:
         path: the corpus' folder.
         task: one of TASKS.
         tags: "xpos" or "upos", the column that labels parts of speech.
+        dev_as_test: where the test documents are not at hand, test on those of dev.txt, and take every tenth document of
+            train.txt for dev.
 
     Returns:
         {split: Split} for each list of documents that is there.
 
     Raises:
-        UserError: there are no lists. While records are read also: a document is missing; Located: a line that cannot be
+        UserError: there are no lists, or with `dev_as_test` not those two. While records are read also: a document is missing; Located: a line that cannot be
             read, or layers that do not have the same words.
     """
     check_task(task, TASKS, "GUM")
     folder = Path(path).expanduser()
     lists = {name: folder / (name + ".txt") for name in ("train", "dev", "test")}
-    found = {name: split_of(_records, folder, file, task, tags=tags) for name, file in lists.items() if file.is_file()}
-    if not found:
+    there = {name: file for name, file in lists.items() if file.is_file()}
+    if not there:
         expected = "GUM's folder, with dep/ and lists of documents, one name a line"
         raise UserError("%s: found no train.txt, dev.txt or test.txt, expected %s" % (folder, expected))
-    return found
+    if not dev_as_test:
+        return {name: split_of(_records, folder, file, task, tags=tags) for name, file in there.items()}
+    if sorted(there) != ["dev", "train"]:
+        raise UserError("%s: found %s, expected train.txt and dev.txt alone for --dev_as_test" % (
+            folder, " and ".join("%s.txt" % name for name in there)
+        ))  # fmt: skip
+    parts = {
+        "train": (there["train"], lambda number: number % 10 != 9),
+        "dev": (there["train"], lambda number: number % 10 == 9),
+        "test": (there["dev"], lambda number: True),
+    }
+    return {name: split_of(_records, folder, file, task, tags=tags, keep=keep) for name, (file, keep) in parts.items()}
 
 
-def _records(folder, names, task, *, tags, notes):
-    for number, name in lines(names):
-        name = name.strip()
-        if not name:
+def _records(folder, names, task, *, tags, notes, keep=lambda number: True):
+    documents = ((number, name.strip()) for number, name in lines(names) if name.strip())
+    for position, (number, name) in enumerate(documents):
+        if not keep(position):
             continue
         dep = _layer(folder, names, number, name, ".conllu", "dep")
         sentences = list(conllu.sentences(dep))

@@ -139,10 +139,10 @@ sys.path[:0] = {path!r}
 import numpy as np
 from probing import activations, alignment
 from tests.probing.test_activations import Counting
-activations.CHUNK = 2
+activations.CHUNK = 100
 class Slow(Counting):
     def encode(self, payloads):
-        time.sleep(0.01)
+        time.sleep(0.02)
         return super().encode(payloads)
 texts = [["w" * (1 + (i * k) % 11) for k in range(1, 4 + i % 5)] + ["v" * (i + 1)] for i in range(60)]
 read = Slow().read(texts)

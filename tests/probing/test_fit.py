@@ -20,7 +20,7 @@ from probing.fit import Cell, Schedule
 from probing.tasks import TASKS
 
 NAMES = ["A", "B", "C"]
-SCHEDULE = Schedule(epochs=4, batch_records=8, learning_rate=5e-3)
+SCHEDULE = Schedule(epochs=4, batch_records=8, learning_rate=5e-3, least_steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -280,3 +280,10 @@ def test_xla_takes_the_same_step(corpus, encoder):
         weights.append(probes.models[cells[0]].get_weights())
     for a, b in zip(*weights):
         np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_few_records_are_passed_over_more_often_and_validated_no_more():
+    schedule = Schedule(epochs=20, batch_records=32, least_steps=400)
+    assert (schedule.total(60), schedule.validate_every(60)) == (400, 20)  # 2 steps a pass, 200 passes
+    assert (schedule.total(70), schedule.validate_every(70)) == (402, 21)  # 3 steps a pass, 134 passes, every seventh validated
+    assert (schedule.total(32 * 100), schedule.validate_every(32 * 100)) == (2000, 100)

@@ -139,7 +139,7 @@ def test_files_named_one_by_one_and_no_test(command, data, encoder_folder, tmp_p
     (tmp_path / "val.json").write_bytes((data / "pos.dev.jsonl").read_bytes())
     result = command(
         "probing.run", "--task=pos", "--train_file=train.json", "--dev_file=val.json", "--encoder=%s" % encoder_folder, "--epochs=1",
-        "--representations=lex", "--bootstrap=100", cwd=tmp_path,
+        "--least_steps=1", "--representations=lex", "--bootstrap=100", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert re.search(r"^Part-of-Speech +dev, 1 seed +\d", result.stdout, re.M)

@@ -186,3 +186,16 @@ def test_a_word_that_upstream_lost(data_dir):
     name = next(name for name in splits if "GUM_news_iodine" in (folder / (name + ".txt")).read_text())
     found = [record for record in splits[name].records if record.info["sent_id"].startswith("GUM_news_iodine-")]
     assert [word for record in found for word in record.words][379] == "|"
+
+
+def test_dev_documents_as_test(corpus):
+    names = ["GUM_%d" % i for i in range(12)] + ["GUM_held"]
+    for name in names:
+        (corpus / "dep" / (name + ".conllu")).write_text(dep(DEP).replace("GUM_x", name))
+    (corpus / "train.txt").write_text("\n".join(names[:12]) + "\n")
+    with pytest.raises(UserError, match="found train.txt, expected train.txt and dev.txt alone for --dev_as_test"):
+        gum.splits(corpus, "pos", dev_as_test=True)
+    (corpus / "dev.txt").write_text("GUM_held\n")
+    found = {name: list(split.records) for name, split in gum.splits(corpus, "pos", dev_as_test=True).items()}
+    ids = {name: [record.info["sent_id"].partition("-")[0] for record in part][::2] for name, part in found.items()}
+    assert ids == {"train": [name for name in names[:12] if name != "GUM_9"], "dev": ["GUM_9"], "test": ["GUM_held"]}
