@@ -89,10 +89,31 @@ class Examples:
         """bool [targets, labels]: which labels each of these targets has."""
         rows = np.arange(len(self))[targets]
         out = np.zeros((len(rows), len(self.names)), bool)
-        counts = (self.label_splits[1:] - self.label_splits[:-1])[rows]
-        index = np.arange(counts.sum()) + np.repeat(self.label_splits[:-1][rows] - np.cumsum(counts) + counts, counts)
-        out[np.repeat(np.arange(len(rows)), counts), self.labels[index]] = True
+        counts = np.diff(self.label_splits)[rows]
+        out[np.repeat(np.arange(len(rows)), counts), self.labels[ranges(self.label_splits[:-1][rows], counts)]] = True
         return out
+
+    def take(self, records):
+        """The Examples of some records, int [n]: the same sentences, these records' targets in this order."""
+        sizes = np.diff(self.splits)[records]
+        targets = ranges(self.splits[:-1][records], sizes)
+        counts = np.diff(self.label_splits)[targets]
+        return dataclasses.replace(
+            self,
+            sentence=self.sentence[records],
+            splits=np.concatenate([[0], np.cumsum(sizes)]),
+            span1=self.span1[targets],
+            span2=None if self.span2 is None else self.span2[targets],
+            label_splits=np.concatenate([[0], np.cumsum(counts)]),
+            labels=self.labels[ranges(self.label_splits[:-1][targets], counts)],
+            types=self.types[targets],
+        )
+
+
+def ranges(first, counts):
+    """The ranges first[i] to first[i] + counts[i] - 1, end to end."""
+    first, counts = np.asarray(first, np.int64), np.asarray(counts, np.int64)
+    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
 
 
 def align(records, encoder, task, names, *, where=""):

@@ -17,6 +17,7 @@ from nsmc_bert.files import write_atomically
 from nsmc_bert.progress import Progress, Watchdog
 from nsmc_bert.training import WarmupLinearDecay
 from probing import probe
+from probing.alignment import ranges
 
 PIECE = 400  # steps between two chances to save the state
 PREDICT = 64  # records of a batch that is only predicted
@@ -135,13 +136,13 @@ class Batches:
         counts = np.array([len(examples.payloads[number]) for number in sentences])
         base = np.cumsum(counts) - counts
         sizes = examples.splits[records + 1] - examples.splits[records]
-        targets = _ranges(examples.splits[records], sizes)
+        targets = ranges(examples.splits[records], sizes)
         offset = np.repeat(base[which], sizes)
         spans = [examples.span1] if examples.span2 is None else [examples.span1, examples.span2]
         members = []
         for span in spans:
             first, last = span[targets].T
-            members.append((_ranges(first + offset, last - first), np.repeat(np.arange(len(targets)), last - first)))
+            members.append((ranges(first + offset, last - first), np.repeat(np.arange(len(targets)), last - first)))
         # only positions that some span reads are projected
         used, place = np.unique(np.concatenate([rows for rows, _ in members]), return_inverse=True)
         wide, n = bucket(len(used)), bucket(len(targets))
@@ -168,12 +169,6 @@ def bucket(n):
     """The size that n things are filled up to: few different ones, so that compiled steps are few, at most a seventh more."""
     step = max(32, 1 << max(0, int(n).bit_length() - 4))
     return max(step, -(-n // step) * step)
-
-
-def _ranges(first, counts):
-    """The ranges first[i] to first[i] + counts[i] - 1, end to end."""
-    first, counts = np.asarray(first, np.int64), np.asarray(counts, np.int64)
-    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
 
 
 def control_labels(examples, frequencies):
@@ -222,6 +217,20 @@ class Probes:
         self._jit = jit
         self._predict = tf.function(self._logits, autograph=False, jit_compile=jit, reduce_retracing=True)
         self._steps = {}
+        self._first = [variable.numpy() for _, variable in self.variables()]
+
+    def variables(self):
+        """(name, variable) of every weight and of every slot of the optimizers."""
+        for cell in self.cells:
+            for i, variable in enumerate(self.models[cell].weights):
+                yield "%s/weight/%03d" % (cell.name, i), variable
+            for i, variable in enumerate(self.optimizers[cell].variables):
+                yield "%s/optimizer/%03d" % (cell.name, i), variable
+
+    def restart(self):
+        """Puts everything back to where it began; what was compiled stays."""
+        for value, (_, variable) in zip(self._first, self.variables()):
+            variable.assign(value)
 
     def train_step(self, batch, rates, number, active):
         """One step of the active probes: float32 [active] losses."""
@@ -387,13 +396,18 @@ def dev_scores(probes, batches, dev, limit=0):
     return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
 
 
-def probabilities(probes, batches, examples):
-    """What every probe says: {cell: float32 [targets, labels]}."""
+def predict(probes, batches, examples):
+    """What every probe says: {cell: float32 [targets, labels] logits}."""
     out = {cell: np.empty((len(examples), len(examples.names)), np.float32) for cell in probes.cells}
     for targets, _, logits in _predicted(probes, batches, examples, 0):
         for cell, values in zip(probes.cells, logits):
-            out[cell][targets] = 1 / (1 + np.exp(-np.clip(values.numpy()[: len(targets)], -80, 80)))
+            out[cell][targets] = values.numpy()[: len(targets)]
     return out
+
+
+def probabilities(logits):
+    """Their probabilities, float32, each label by itself."""
+    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
 
 
 def _predicted(probes, batches, examples, limit):
@@ -409,18 +423,10 @@ def _predicted(probes, batches, examples, limit):
         yield np.arange(examples.splits[chosen[0]], examples.splits[chosen[-1] + 1]), batch, probes.predict(batch)
 
 
-def _variables(probes):
-    for cell in probes.cells:
-        for i, variable in enumerate(probes.models[cell].weights):
-            yield "%s/weight/%03d" % (cell.name, i), variable
-        for i, variable in enumerate(probes.optimizers[cell].variables):
-            yield "%s/optimizer/%03d" % (cell.name, i), variable
-
-
 def _save(path, probes, progress, best_weights, identity):
     from safetensors.numpy import save_file
 
-    tensors = {name: np.asarray(variable.numpy()) for name, variable in _variables(probes)}
+    tensors = {name: np.asarray(variable.numpy()) for name, variable in probes.variables()}
     for name, weights in best_weights.items():
         tensors.update({"%s/best/%03d" % (name, i): np.asarray(weight) for i, weight in enumerate(weights)})
     metadata = {"progress": json.dumps(progress), "identity": json.dumps(identity, sort_keys=True)}
@@ -439,7 +445,7 @@ def _restore(path, probes, identity):
             if metadata["identity"] != json.dumps(identity, sort_keys=True):
                 return None
             progress = json.loads(metadata["progress"])
-            for name, variable in _variables(probes):
+            for name, variable in probes.variables():
                 variable.assign(file.get_tensor(name))
             names = sorted(file.keys())
             progress["best_weights"] = {

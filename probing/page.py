@@ -59,7 +59,7 @@ for (const table of document.querySelectorAll("table.sorted")) {
 """
 
 
-def page(found, layer_lines, results, pictures, *, title="What the encoder knows"):
+def page(found, layer_lines, results, pictures, said=(), *, title="What the encoder knows"):
     """The page, str.
 
     Args:
@@ -67,12 +67,15 @@ def page(found, layer_lines, results, pictures, *, title="What the encoder knows
         layer_lines: as from report.layer_table; [] for none.
         results: as from report.load, for the commands.
         pictures: what `draw` returned.
+        said: a sentence.table, or nothing.
     """
     body = ["<h1>%s</h1>" % html.escape(title), _introduction(results)]
     for name, (caption, images) in pictures.items():
         body += ["<h2>%s</h2>" % html.escape(name), _picture(name, caption, images)]
     if layer_lines:
         body += ["<h2>Layers</h2>", _layers(layer_lines)]
+    if said:
+        body += ["<h2>One sentence through the layers</h2>", _plain(said)]
     body += ["<h2>Figures</h2>", _cells(found)]
     body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(html.escape(c) for c in _commands(results))]
     return (
@@ -126,6 +129,12 @@ def _layers(layer_lines):
     head, *lines = layer_lines
     rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
     return _table(["row", "encoder", *head[2:]], rows) + '<p class="note">In brackets the published figure of the same encoder.</p>'
+
+
+def _plain(lines):
+    head, *lines = lines
+    rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
+    return _table(head, rows) + '<p class="note">The most likely label at each span, and its probability.</p>'
 
 
 def _table(heads, rows):

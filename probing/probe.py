@@ -11,10 +11,12 @@ PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
 
 import math
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.encoder import Dropout
+from nsmc_bert.errors import UserError
 from nsmc_bert.training import apply_adam
 
 PROJECTION = 256  # of a span, and of the hidden layer of the classifier
@@ -133,6 +135,27 @@ class EdgeProbe(keras.Model):
         ]
         features = self.norm(tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32))
         return self.output_layer(dropout(features, DROPOUT))
+
+    def write(self, path):
+        """Writes the weights, as safetensors."""
+        from safetensors.numpy import save_file
+
+        save_file({"%02d" % i: np.asarray(weight) for i, weight in enumerate(self.get_weights())}, str(path))
+
+    def read(self, path):
+        """Takes the weights that `write` wrote.
+
+        Raises:
+            UserError: there is no such file, or it is another probe's.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            found = load_file(str(path))
+            self.set_weights([found[name] for name in sorted(found)])
+        except (OSError, SafetensorError, ValueError) as error:
+            raise UserError("%s: not this probe's weights (%s); delete it to train the probe anew" % (path, error)) from None
 
 
 def loss(logits, gold, weights):

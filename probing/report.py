@@ -16,11 +16,16 @@ from absl import flags
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_bytes
-from probing import layers, page, scoring, study
+from probing import layers, page, scoring, sentence, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
 flags.DEFINE_list("compare", [], "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with paired intervals.")
+flags.DEFINE_string("text", "", "A sentence, words separated by spaces: what the probes of every layer say of its words, or of --spans.")
+flags.DEFINE_string("spans", "", "Its spans, as JSON: [[first, last], …] in words from 0, last exclusive; pairs of these for a task with two spans.")
+flags.DEFINE_string("records", "", "A file of records instead of --text, whose labels are shown beside.")
+flags.DEFINE_integer("line", 1, "Which of its sentences, from 1.", lower_bound=1)
+flags.DEFINE_string("task", "", "Task of that sentence, where the runs have several.")
 flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
@@ -391,14 +396,21 @@ def as_csv(found):
     return out.getvalue().rstrip("\n")
 
 
-def write(folder, found, of_layers, results):
-    """Writes the page, the tables and the plots; returns their paths.
+def as_rows(lines):
+    """A table as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue().rstrip("\n")
+
+
+def write(folder, found, of_layers, results, said=()):
+    """Writes the page, the tables and the plots; returns their paths. `said` is a sentence.table, or nothing.
 
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
     pictures, layer_lines = page.draw(found, of_layers), layer_table(of_layers) if of_layers else []
-    files = {"report.html": page.page(found, layer_lines, results, pictures).encode()}
+    files = {"report.html": page.page(found, layer_lines, results, pictures, said).encode()}
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
         parts = [form(wide(found))] + ([form(layer_lines)] if layer_lines else [])
         files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
@@ -413,14 +425,18 @@ def write(folder, found, of_layers, results):
 
 def main(folders):
     results = load(folders or ["runs/probing"])
+    form = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_rows}[FLAGS.format]
+    said = _sentence(results) if FLAGS.text or FLAGS.records else []
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
-        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results):
+        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said):
             commands.say("wrote %s" % path)
-    if FLAGS.format == "csv":
+    if said:
+        print(form(said))
+        return
+    if FLAGS.format == "csv" and not FLAGS.compare:
         print(as_csv(found))
         return
-    form = {"text": as_text, "markdown": as_markdown, "latex": as_latex}[FLAGS.format]
     if FLAGS.compare:
         if len(FLAGS.compare) != 2:
             raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
@@ -429,6 +445,14 @@ def main(folders):
     print(form(wide(found)))
     if of_layers:
         print("\n" + form(layer_table(of_layers)))
+
+
+def _sentence(results):
+    """Header and lines of the sentence that the flags name."""
+    found = sentence.cells(results, FLAGS.task)
+    one = sentence.record(TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
+    commands.import_tensorflow()
+    return sentence.table(found, one, sentence.through(found, one))
 
 
 def cli():

@@ -1,9 +1,10 @@
 """A probing study: records aligned, encoded once, every probe trained on them, scored and saved; and the table of what was found.
 
-A run's folder holds, for each task and encoder, two files a probe:
+A run's folder holds, for each task and encoder, three files a probe:
 
     TASK/ENCODER/CELL.json    what it is, its figures on every split, its history, its mixing weights
     TASK/ENCODER/CELL.npz     probabilities float16 [targets, labels] of dev and test, and the counts of every record
+    TASK/ENCODER/CELL.safetensors    the probe's weights
 """
 
 import dataclasses
@@ -115,7 +116,7 @@ class Aligned:
 
 
 def study(
-    corpora, *, encoder, layer0, representations, seeds, controls, schedule, run_dir, store, recompute, runtime,
+    corpora, *, encoder, layer0, representations, seeds, controls, description_length, schedule, run_dir, store, recompute, runtime,
     checkpoint_seconds, log,
 ):  # fmt: skip
     """Trains and scores every probe that is not there yet.
@@ -127,6 +128,7 @@ def study(
         representations: list of str; empty for those that the published table has of the encoder's family.
         seeds: list of int; empty for as many as a task's published figure has.
         controls: list of names in CONTROLS.
+        description_length: whether to measure that too: see online.code.
         schedule: a function from tasks.Task to fit.Schedule.
         run_dir: the run's folder.
         store: the folder of the stores.
@@ -154,16 +156,17 @@ def study(
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
             out += _task(
                 corpus, loaded, states, random_weights, representations, seeds or range(1, corpus.task.seeds + 1), labels,
-                schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
+                description_length, schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
             )  # fmt: skip
         states.close()
     return out
 
 
 def _task(
-    corpus, encoder, states, random_weights, representations, seeds, controls, schedule, run_dir, runtime, checkpoint_seconds, log
-):
-    from probing import fit
+    corpus, encoder, states, random_weights, representations, seeds, controls, description_length, schedule, run_dir, runtime,
+    checkpoint_seconds, log,
+):  # fmt: skip
+    from probing import fit, online
 
     task = corpus.task
     cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
@@ -178,10 +181,12 @@ def _task(
     missing = [cell for cell in cells if results[cell] is None]
     if len(missing) < len(cells):
         log("%s: %d probes finished already, in %s" % (task.name, len(cells) - len(missing), folder))
-    if missing:
-        examples = aligned.examples
+    short = [cell for cell in cells if description_length and "description_length" not in (results[cell] or {})]
+    examples = aligned.examples
+    frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
+    if missing or short:
         states.ensure(list(examples.values()))
-        frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
+    if missing:
         control = "random_labels" in [cell.control for cell in missing]
         probes = fit.Probes(missing, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
         batches = {
@@ -204,7 +209,7 @@ def _task(
         log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
             task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
         ))  # fmt: skip
-        said = {split: fit.probabilities(probes, batches[split], examples[split]) for split in SPLITS[1:] if split in examples}
+        said = {split: fit.predict(probes, batches[split], examples[split]) for split in SPLITS[1:] if split in examples}
         for cell in missing:
             result = {
                 "task": task.name,
@@ -227,11 +232,24 @@ def _task(
                 "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
                 "identity": identity,
             }
-            arrays, figures = _score(task, cell, aligned, {split: part[cell] for split, part in said.items()}, frequencies)
+            probabilities = {split: fit.probabilities(part[cell]) for split, part in said.items()}
+            arrays, figures = _score(task, cell, aligned, probabilities, frequencies)
             results[cell] = {**result, "figures": figures}
+            write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
             write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
-            write_text(folder / (cell.name + ".json"), json.dumps(results[cell], ensure_ascii=False, indent=1) + "\n")
+            _write(folder, cell, results[cell])
         state.unlink(missing_ok=True)
+    if short:
+        random_labels = any(cell.control for cell in short)
+        measured = online.code(
+            short, task, encoder, states, examples["train"], examples["dev"], schedule, runtime, folder,
+            control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None, identity=identity,
+            checkpoint_seconds=checkpoint_seconds, log=log,
+        )  # fmt: skip
+        for cell in short:
+            results[cell]["description_length"] = measured[cell]
+            _write(folder, cell, results[cell])
+        (folder / online.STATE).unlink(missing_ok=True)
     for cell in cells:
         results[cell]["folder"] = str(folder)
         results[cell]["cell"] = cell.name
@@ -262,6 +280,10 @@ def _score(task, cell, aligned, said, frequencies):
             name: dataclasses.astuple(scoring.total(counts[:, i])) for i, name in enumerate(aligned.names)
         }
     return arrays, figures
+
+
+def _write(folder, cell, result):
+    write_text(folder / (cell.name + ".json"), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
 
 
 def _save_arrays(path, arrays):
@@ -354,6 +376,11 @@ def table(results, samples=1000):
                 for name in names:
                     means[name].append(value[name])
                     macro[name].append(drawn[name])
+        codes = {
+            name: [r["description_length"] for r in groups[(task, "", name)] if "description_length" in r] for name in names
+        }
+        if any(codes.values()):
+            lines.append(["  description length, kbit", "", *map(_kilobits, codes.values()), *[""] * (len(names) - 1)])
         for control, title in (("random_labels", "control task"), ("random_encoder", "random encoder")):
             if (task, control, names[0]) not in groups:
                 continue
@@ -382,6 +409,13 @@ def _micro(results):
     return float(np.mean([
         scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1 for result in results
     ]))  # fmt: skip
+
+
+def _kilobits(codes):
+    """The mean code over seeds and its compression, as text."""
+    if not codes:
+        return ""
+    return "%.2f, %.1f times" % (np.mean([code["bits"] for code in codes]) / 1000, np.mean([code["compression"] for code in codes]))
 
 
 def _cell(value, drawn, form="%.1f"):

@@ -121,3 +121,18 @@ def test_windows_give_every_position_once(length, limit, margin):
         assert begin <= first < last <= end
         assert first == 0 or first - begin >= margin
         assert last == length or end - last >= margin
+
+
+def test_some_records_alone(make_records, encoder_folder):
+    from probing import encoders
+
+    encoder, task = encoders.load(encoder_folder), TASKS["dep"]
+    records = make_records(12, 2)
+    whole = alignment.align(records, encoder, task, ["A", "B", "C"])
+    some = whole.take(np.array([7, 2]))
+    alone = alignment.align([records[7], records[2]], encoder, task, ["A", "B", "C"])
+    assert some.records == 2
+    for name in ("splits", "span1", "span2", "label_splits", "labels", "types"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(alone, name), name)
+    assert [some.keys[i] for i in some.sentence] == [alone.keys[i] for i in alone.sentence]
+    np.testing.assert_array_equal(some.gold(), alone.gold())

@@ -24,7 +24,8 @@ def data(tmp_path_factory, make_records):
 @pytest.fixture(scope="module")
 def arguments(data, encoder_folder):
     return ["--task=pos,dep", "--data=%s" % data, "--encoder=%s" % encoder_folder, "--epochs=20", "--learning_rate=5e-3",
-            "--batch_records=8", "--representations=lex,mix", "--seeds=1,2", "--bootstrap=100", "--precision=float32"]  # fmt: skip
+            "--batch_records=8", "--representations=lex,mix", "--seeds=1,2", "--bootstrap=100", "--precision=float32",
+            "--least_steps=1"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,64 @@ def test_what_is_missing_is_trained(finished, command, arguments):
     assert "dep: 3 probes finished already" in again.stderr
     assert "in the store already; 0 bytes to write" in again.stderr
     assert json.loads(removed.read_text(encoding="utf-8"))["figures"] == before
+
+
+def test_description_length_is_added_to_what_is_there(finished, command, arguments):
+    folder, _ = finished
+    path = cells(folder)[("pos", "mix-seed1", "")]
+    before = json.loads(path.read_text(encoding="utf-8"))
+    few = ["--task=pos", "--representations=mix", "--seeds=1", "--control=random_labels", "--description_length"]
+    again = command("probing.run", *arguments, *few, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "pos: description length, from 20 records to 40" in again.stderr
+    assert re.search(r"^  description length, kbit +\d+\.\d\d, \d+\.\d times$", again.stdout, re.M)
+    after = json.loads(path.read_text(encoding="utf-8"))
+    length = after.pop("description_length")
+    assert after == before
+    assert length["blocks"][-1]["records"] == 40
+    assert length["compression"] == pytest.approx(length["uniform_bits"] / length["bits"])
+    control = json.loads(cells(folder)[("pos", "mix-seed1-random_labels", "random_labels")].read_text(encoding="utf-8"))
+    assert control["description_length"]["bits"] > length["bits"]
+    assert not list((folder / "runs/probing/pos").glob("*/online.*"))
+
+
+def test_one_sentence_through_the_layers(finished, command, data):
+    folder, _ = finished
+    result = command("probing.report", "--task=pos", "--text=꿀잼 영화", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    header, *lines = [re.split(r"  +", line) for line in result.stdout.rstrip("\n").split("\n")]
+    assert header == ["pos", "mix", "lex"]
+    assert [line[0] for line in lines] == ["꿀잼", "영화"]
+    assert all(re.fullmatch(r"[ABC] [01]\.\d\d", cell) for line in lines for cell in line[1:])
+    # what was saved of the test's first record is what the saved weights say of it
+    result = command("probing.report", "--task=dep", "--records=%s" % (data / "dep.test.jsonl"), "--format=csv", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    said = [line.split(",")[3] for line in result.stdout.split("\n")[1:-1]]
+    path = cells(folder)[("dep", "lex-seed1", "")]
+    with np.load(path.with_suffix(".npz")) as arrays:
+        saved = arrays["test_probabilities"][: len(said)]
+    names = json.loads(path.read_text(encoding="utf-8"))["labels"]
+    for text, values in zip(said, saved):
+        label, value = text.split()
+        assert float(value) == pytest.approx(values.max(), abs=0.01)
+        assert values[names.index(label)] == pytest.approx(values.max(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--task=dep", "--text=꿀잼 영화"], r"error: --task=dep: found no --spans, expected them as JSON"),
+        (["--text=꿀잼 영화"], r"error: found probes of dep and pos, expected one task: choose with --task"),
+        (["--task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"], r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2"),
+        (["--task=pos", "--text=꿀잼 영화", "--spans=0,1"], r"error: --spans='0,1': expected JSON, a list of \[first, last\]"),
+        (["--task=pos", "--text= "], r"error: --text=.*: found no word, expected a sentence"),
+    ],
+)
+def test_a_sentence_that_cannot_be_asked_about(finished, command, options, message):
+    result = command("probing.report", *options, cwd=finished[0])
+    assert result.returncode == 1
+    assert re.match(message, result.stderr.rstrip("\n").split("\n")[-1])
+    assert "Traceback" not in result.stderr
 
 
 def test_another_setting_is_another_run(finished, command, arguments):

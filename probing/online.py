@@ -1,0 +1,113 @@
+"""Description length by the online code: how many bits the labels of the training targets take (Voita and Titov 2020).
+
+The records are cut into blocks. The labels of the first are sent at a price that knows nothing; a probe that has learned from
+all blocks before prices the labels of each of the others. The better a representation shows the labels, and the fewer examples
+that takes, the shorter the code. The compression is the price that knows nothing, of everything, over the online code.
+"""
+
+import json
+import math
+
+import numpy as np
+
+from nsmc_bert.files import write_text
+from probing import fit
+
+STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes
+SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)  # of the records, where blocks end
+
+
+def ends(records):
+    """Where the blocks of so many records end: ascending distinct ints, the last of them `records`."""
+    return sorted({math.ceil(share * records) for share in SHARES})
+
+
+def bits(logits, gold, one_each):
+    """What labels cost.
+
+    Args:
+        logits: float [targets, labels], the probes' independent verdicts on every label.
+        gold: bool [targets, labels].
+        one_each: whether it is known that a target has exactly one label. The verdicts then say softmax(logits): that is what
+            independent verdicts come to when exactly one of them is yes. Otherwise each label is a verdict of its own.
+
+    Returns:
+        A float.
+    """
+    logits = logits.astype(np.float64)
+    if one_each:
+        highest = logits.max(1, keepdims=True)
+        total = np.log(np.exp(logits - highest).sum(1)) + highest[:, 0]
+        return float((total - logits[gold]).sum() / math.log(2))
+    return float(np.logaddexp(0, np.where(gold, -logits, logits)).sum() / math.log(2))
+
+
+def uniform(targets, labels, one_each):
+    """What the labels of so many targets cost without any knowledge: log2 of the number of labels, or a bit for each label."""
+    return targets * (math.log2(labels) if one_each else float(labels))
+
+
+def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *, control, identity, checkpoint_seconds, log):
+    """The online code of the training labels for some probes, trained together block by block; a killed run goes on.
+
+    Args:
+        cells: list of fit.Cell.
+        task: tasks.Task.
+        encoder: encoders.Encoder.
+        states: an activations.Store or Recompute that has seen the examples.
+        train, dev: alignment.Examples; dev chooses the best weights, as in any training.
+        schedule: fit.Schedule.
+        runtime: a nsmc_bert.runtime.Runtime.
+        folder: where the state lies meanwhile, a Path.
+        control: a function from Examples to the labels of the control task, bool [targets, labels], or None.
+        identity: what the state belongs to.
+        checkpoint_seconds: about how often the state is saved.
+        log: called with each line to show.
+
+    Returns:
+        {cell: {"bits", "uniform_bits", "compression", "targets", "blocks": [{"records", "bits"}]}}.
+    """
+    order = np.random.Generator(np.random.PCG64([schedule.order_seed, 1])).permutation(train.records)
+    stops, path = ends(train.records), folder / STATE
+    identity = json.loads(json.dumps({**identity, "cells": [cell.name for cell in cells]}))
+    done = _read(path, identity)
+    one_each = {cell: bool(cell.control) or bool((np.diff(train.label_splits) == 1).all()) for cell in cells}
+    labels = len(train.names)
+    first = train.take(order[: stops[0]])
+    probes = fit.Probes(cells, task, encoder, labels, schedule, runtime.precision, runtime.xla)
+    for begin, end in zip(stops[:-1], stops[1:]):
+        if str(end) in done:
+            continue
+        known, following = train.take(order[:begin]), train.take(order[begin:end])
+        log("%s: description length, from %d records to %d" % (task.name, begin, end))
+        probes.restart()
+        batches = [fit.Batches(states, part, probes.layers, control and control(part)) for part in (known, dev, following)]
+        state = folder / "online.safetensors"
+        fit.train(
+            probes, *batches[:2], known, dev, schedule, state, identity={**identity, "begin": begin},
+            checkpoint_seconds=checkpoint_seconds, title="%s, %d records" % (task.name, begin),
+        )  # fmt: skip
+        gold = {"": following.gold(), "random_labels": control and control(following)}
+        logits = fit.predict(probes, batches[2], following)
+        done[str(end)] = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in cells}
+        write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
+        state.unlink(missing_ok=True)
+    out = {}
+    for cell in cells:
+        price = uniform(len(train), labels, one_each[cell])
+        blocks = [{"records": stops[0], "bits": uniform(len(first), labels, one_each[cell])}]
+        blocks += [{"records": end, "bits": done[str(end)][cell.name]} for end in stops[1:]]
+        total = sum(block["bits"] for block in blocks)
+        out[cell] = {
+            "bits": total, "uniform_bits": price, "compression": price / max(total, 1e-9), "targets": len(train), "blocks": blocks,
+        }  # fmt: skip
+    return out
+
+
+def _read(path, identity):
+    """{end: {cell: bits}} of the blocks that are done."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found["blocks"] if found["identity"] == identity else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
