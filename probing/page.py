@@ -1,89 +1,45 @@
 """One self-contained HTML page of a study, and its plots as files: python -m probing.report RUNS --page=FOLDER
 
-The plots are matplotlib's, drawn once for light and once for dark screens; the page needs no network.
+The page needs no network.
 """
 
-import base64
 import html
-import io
 
 import numpy as np
 
-from nsmc_bert.errors import UserError
+from nsmc_bert import pages
 from probing import layers
 from probing.tasks import TASKS
 
+PUBLISHED = "In brackets the published figure of the same encoder."
 MAIN = ("lex", "cat", "mix", "full")
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fb0; }
-@media (prefers-color-scheme: dark) { :root { --accent: #7ab8f5; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem; }
-p { overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, .text { text-align: left; }
-thead th { position: sticky; top: 0; background: Canvas; }
-th.sortable { cursor: pointer; } th.sortable:hover { color: var(--accent); }
-th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]::after { content: " \\2193"; }
-tbody tr:hover { background: var(--soft); }
-.out { color: var(--accent); font-weight: 600; }
-img { max-width: 100%; height: auto; }
-figure { margin: 1rem 0; } figcaption, .note { color: GrayText; font-size: .85rem; }
-pre { overflow-x: auto; background: var(--soft); padding: .6rem; font-size: .8rem; border-radius: .3rem; }
-"""
 
-SCRIPT = """
-for (const table of document.querySelectorAll("table.sorted")) {
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, place) => {
-    head.classList.add("sortable");
-    head.tabIndex = 0;
-    const sort = () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach(other => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const key = row => row.cells[place].dataset.key ?? row.cells[place].textContent;
-      const rows = [...table.tBodies[0].rows].sort((a, b) => {
-        const x = key(a), y = key(b), order = x !== "" && y !== "" && !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
-        return down ? -order : order;
-      });
-      table.tBodies[0].append(...rows);
-    };
-    head.addEventListener("click", sort);
-    head.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
-  });
-}
-"""
-
-
-def page(found, layer_lines, results, pictures, said=(), *, title="What the encoder knows"):
+def page(found, layer_lines, controls, results, pictures, said=(), *, title="What the encoder knows"):
     """The page, str.
 
     Args:
         found: list of report.Cell.
         layer_lines: as from report.layer_table; [] for none.
+        controls: as from report.beside; [] for none.
         results: as from report.load, for the commands.
         pictures: what `draw` returned.
         said: a sentence.table, or nothing.
     """
-    body = ["<h1>%s</h1>" % html.escape(title), _introduction(results)]
+    body = [_introduction(results)]
     for name, (caption, images) in pictures.items():
-        body += ["<h2>%s</h2>" % html.escape(name), _picture(name, caption, images)]
+        body += ["<h2>%s</h2>" % html.escape(name), pages.picture(name, caption, images)]
     if layer_lines:
-        body += ["<h2>Layers</h2>", _layers(layer_lines)]
+        body += ["<h2>Layers</h2>", pages.plain([["row", "encoder", *layer_lines[0][2:]], *layer_lines[1:]], PUBLISHED)]
+    if controls:
+        note = "Selectivity is F1 over all labels less the control task's; description length is the online code's."
+        body += ["<h2>Controls and description length</h2>", pages.plain(controls, note)]
     if said:
-        body += ["<h2>One sentence through the layers</h2>", _plain(said)]
+        note = "The most likely label at each span, and its probability."
+        body += ["<h2>One sentence through the layers</h2>", pages.plain(said, note)]
     body += ["<h2>Figures</h2>", _cells(found)]
     body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(html.escape(c) for c in _commands(results))]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<title>%s</title>\n<style>%s</style>\n</head>\n<body>\n%s\n<script>%s</script>\n</body>\n</html>\n"
-        % (html.escape(title), STYLE, "\n".join(body), SCRIPT)
-    )
+    return pages.document(title, body)
 
 
 def _commands(results):
@@ -110,7 +66,7 @@ def _cells(found):
         rows.append(
             "<tr>%s</tr>" % "".join([
                 '<td data-key="%d">%s</td>' % (order, html.escape(cell.row)),
-                '<td class="text" title="%s">%s</td>' % (html.escape(cell.encoder), html.escape(_short(cell.encoder))),
+                '<td class="text" title="%s">%s</td>' % (html.escape(cell.encoder), html.escape(pages.short(cell.encoder))),
                 '<td class="text">%s</td>' % html.escape(cell.representation),
                 "<td>%.1f</td>" % (100 * cell.value),
                 '<td data-key="%.4f">%.1f to %.1f</td>' % (cell.interval[0], *(100 * edge for edge in cell.interval)),
@@ -122,50 +78,16 @@ def _cells(found):
             ])
         )  # fmt: skip
     note = '<p class="note">A published figure in colour lies outside the interval. A heading sorts.</p>'
-    return _table(heads, rows) + note
-
-
-def _layers(layer_lines):
-    head, *lines = layer_lines
-    rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
-    return _table(["row", "encoder", *head[2:]], rows) + '<p class="note">In brackets the published figure of the same encoder.</p>'
-
-
-def _plain(lines):
-    head, *lines = lines
-    rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
-    return _table(head, rows) + '<p class="note">The most likely label at each span, and its probability.</p>'
-
-
-def _table(heads, rows):
-    return '<div class="scroll"><table class="sorted"><thead><tr>%s</tr></thead><tbody>\n%s\n</tbody></table></div>' % (
-        "".join('<th scope="col">%s</th>' % html.escape(head) for head in heads), "\n".join(rows)
-    )  # fmt: skip
-
-
-def _picture(name, caption, images):
-    light, dark = ("data:image/svg+xml;base64," + base64.b64encode(images[kind]).decode() for kind in ("light", "dark"))
-    return (
-        '<figure><picture><source media="(prefers-color-scheme: dark)" srcset="%s"><img src="%s" alt="%s"></picture>'
-        "<figcaption>%s</figcaption></figure>" % (dark, light, html.escape(name), html.escape(caption))
-    )
+    return pages.table(heads, rows) + note
 
 
 def draw(found, of_layers):
     """The plots there is something to draw for.
 
     Returns:
-        {name: (caption, {"light", "dark": SVG as bytes, "png": PNG as bytes})}.
-
-    Raises:
-        UserError: matplotlib is not installed.
+        As pages.draw.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
-    matplotlib.use("Agg")
-    plots = [  # name, caption, what it is drawn of, how
+    return pages.draw([  # name, caption, what it is drawn of, how
         ("Tasks and representations", "F1 by task and representation, with 95 % intervals; a short line is the published figure of the "
          "same cell.", [cell for cell in found if cell.representation in MAIN], _bars),
         ("From layer to layer", "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
@@ -174,26 +96,7 @@ def draw(found, of_layers):
          [one for one in of_layers if one.single is not None], _heat),
         ("Mixing weights", "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
          [one for one in of_layers if one.shares is not None and len(one.shares) > 1], _weights),
-    ]  # fmt: skip
-    return {name: (caption, _images(plot, data)) for name, caption, data, plot in plots if data}
-
-
-def _images(plot, data):
-    import matplotlib
-    import matplotlib.pyplot as plt
-
-    out = {}
-    for kind, style in (("light", "default"), ("dark", "dark_background"), ("png", "default")):
-        # the same runs give the same bytes
-        with plt.style.context(style), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}):
-            figure, stream = plot(plt, data), io.BytesIO()
-            if kind == "png":
-                figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
-            else:
-                figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-            plt.close(figure)
-            out[kind] = stream.getvalue()
-    return out
+    ])  # fmt: skip
 
 
 def _bars(plt, cells):
@@ -217,7 +120,7 @@ def _bars(plt, cells):
                 axis.hlines([value for _, value in beside], *edges, linewidth=2, color="C3", zorder=3)
         low = min(100 * cell.interval[0] for cell in mine)
         axis.set_ylim(max(0, low - 8), 100)
-        axis.set_title(_short(encoder), loc="left")
+        axis.set_title(pages.short(encoder), loc="left")
         axis.set_ylabel("F1, %")
         axis.legend(ncols=len(names), frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
         axis.spines[["top", "right"]].set_visible(False)
@@ -241,9 +144,9 @@ def _curves(plt, found):
         for number, one in enumerate(one for one in found if one.task == task):
             colour = "C%d" % number
             if one.cumulative is not None:
-                axis.plot(100 * one.cumulative, "o-", color=colour, markersize=3, label=_short(one.encoder))
+                axis.plot(100 * one.cumulative, "o-", color=colour, markersize=3, label=pages.short(one.encoder))
             if one.single is not None:
-                label = None if one.cumulative is not None else _short(one.encoder)
+                label = None if one.cumulative is not None else pages.short(one.encoder)
                 axis.plot(100 * one.single, "s--", color=colour, markersize=3, label=label)
         axis.set_title(TASKS[task].title)
         axis.set_xlabel("layer")
@@ -268,7 +171,7 @@ def _heat(plt, found):
             colour = "white" if shade[row, layer] > middle else "black"
             axis.text(layer, row, "%.1f" % value, ha="center", va="center", color=colour, fontsize=7)
     encoders = len({one.encoder for one in found})
-    names = [TASKS[one.task].title + (", " + _short(one.encoder)) * (encoders > 1) for one in found]
+    names = [TASKS[one.task].title + (", " + pages.short(one.encoder)) * (encoders > 1) for one in found]
     axis.set_yticks(range(len(found)), names)
     axis.set_xticks(range(size))
     axis.set_xlabel("layer")
@@ -281,11 +184,6 @@ def _weights(plt, found):
     for axis, one in zip(axes, found):
         axis.bar(range(len(one.shares)), one.shares)
         axis.plot([layers.centre_of_gravity(one.shares)], [0], "^", color="C3", clip_on=False, markersize=8)
-        axis.set_title("%s\n%s" % (TASKS[one.task].title, _short(one.encoder)), fontsize=8)
+        axis.set_title("%s\n%s" % (TASKS[one.task].title, pages.short(one.encoder)), fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _short(name):
-    """The last folders of a path."""
-    return name if len(name) <= 24 else "…/" + "/".join(name.rstrip("/").split("/")[-2:])

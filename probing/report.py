@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from nsmc_bert import commands
+from nsmc_bert import commands, pages
 from nsmc_bert.errors import UserError
-from nsmc_bert.files import write_bytes
 from probing import layers, page, scoring, sentence, study
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
+flags.DEFINE_bool("published", False, "The whole published table, in which what was not run has the published figure alone, and what it would take.")
 flags.DEFINE_list("compare", [], "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with paired intervals.")
 flags.DEFINE_string("text", "", "A sentence, words separated by spaces: what the probes of every layer say of its words, or of --spans.")
 flags.DEFINE_string("spans", "", "Its spans, as JSON: [[first, last], …] in words from 0, last exclusive; pairs of these for a task with two spans.")
@@ -50,6 +50,24 @@ DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), 
     ("bert-large", "delta_elmo"): (("bert-large", "mix"), ("elmo", "full")),
     ("bert-large", "delta_base"): (("bert-large", "mix"), ("bert-base", "mix")),
 }
+
+
+WEIGHTS = {  # what a published column takes
+    "cove": "GloVe and the MT-LSTM: flags/probe_cove.flags",
+    "elmo": "the authors' options and weights: flags/probe_elmo.flags",
+    "gpt": "openai-gpt: flags/probe_gpt.flags",
+    "bert-base": "bert-base-uncased: flags/probe_bert_base.flags",
+    "bert-large": "bert-large-uncased: flags/probe_bert_large.flags",
+}
+ONTONOTES = "OntoNotes 5.0 (LDC2013T19) as CoNLL-2012 files: probing.convert --source=conll2012"
+DATA = {  # what a published row takes
+    "pos": ONTONOTES, "constituents": ONTONOTES, "entities": ONTONOTES, "srl": ONTONOTES, "coref": ONTONOTES,
+    "dep": "UD English EWT r2.2: probing.convert --source=conllu --as_published",
+    "spr1": "SPR1 and the Penn Treebank (LDC99T42): probing.convert --source=spr1",
+    "spr2": "SPR2: probing.convert --source=spr2",
+    "dpr": "Rahman and Ng's problems as recast: the published file, --train_file, --dev_file, --test_file",
+    "rel": "SemEval 2010 task 8: probing.convert --source=semeval",
+}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -333,8 +351,12 @@ def _figure(values, compute, published):
     return "%.2f" % compute(values) + (" [%.2f]" % compute(published) if published is not None else "")
 
 
-def wide(found):
+def wide(found, whole=False):
     """Header and lines of a table: rows of ROWS that occur, a column for each encoder and representation that does.
+
+    Args:
+        found: list of Cell.
+        whole: every row and column of the published table besides; a cell that was not run is "[96.7]".
 
     Returns:
         list of lists of str; the first is the header. A cell is "96.5 (96.3 to 96.7)", with " [96.7]", the published figure, where it
@@ -342,11 +364,70 @@ def wide(found):
     """
     columns = list(dict.fromkeys((cell.encoder, cell.representation) for cell in found))
     there = {(cell.row, cell.encoder, cell.representation): cell for cell in found}
+    known = published() if whole else {}
+    columns += [column for column in dict.fromkeys((encoder, name) for _, encoder, name in known) if column not in columns]
     lines = [["", *("%s %s" % column for column in columns)]]
     for row in ROWS:
-        if any(cell.row == row for cell in found):
-            lines.append([row, *(_shown(there.get((row, *column))) for column in columns)])
+        if whole or any(cell.row == row for cell in found):
+            keys = [(row, *column) for column in columns]
+            lines.append([row, *(_shown(there[key]) if key in there else _alone(key, known) for key in keys)])
     return lines
+
+
+def _alone(key, known):
+    """A published figure beside which nothing was measured."""
+    return "" if key not in known else ("[%+.1f]" if key[2].startswith("delta") else "[%.1f]") % (100 * known[key])
+
+
+def wanting(found):
+    """What the published table's columns and rows that were not run would take, a line each."""
+    there = {(cell.row, cell.encoder) for cell in found if cell.published is not None}
+    out = []
+    for encoder, weights in WEIGHTS.items():
+        if not any(cell.encoder == encoder for cell in found):
+            out.append("not run: %s; %s" % (encoder, weights))
+    for name, data in DATA.items():
+        if not any(row == TASKS[name].title for row, _ in there):
+            other = sorted({cell.corpus for cell in found if cell.row == TASKS[name].title})
+            out.append("%s: %s; the published data is %s" % (
+                TASKS[name].title, "run on %s alone" % ", ".join(other) if other else "not run", data
+            ))  # fmt: skip
+    return out
+
+
+def beside(results):
+    """Header and lines of what stands beside F1: the control task, selectivity, description length; nothing where neither was run.
+
+    F1 is over all labels, as the control task's is; selectivity is the difference of the two (Hewitt and Liang 2019). Description
+    length and compression are of the online code (Voita and Titov 2020).
+    """
+    groups = {}
+    for result in results:
+        if result["control"] != "random_encoder":
+            key = result["task"], result["encoder"], result["representation"]
+            groups.setdefault(key, {}).setdefault(result["control"], []).append(result)
+    lines = []
+    for (task, encoder, representation), by_control in groups.items():
+        real, control = by_control.get("", []), by_control.get("random_labels", [])
+        lengths = [_length(group) for group in (real, control)]
+        if not real or not control and not lengths[0]:
+            continue
+        f1 = [study.micro(group) if group else None for group in (real, control)]
+        lines.append([
+            TASKS[task].title, encoder, representation, "%.1f" % (100 * f1[0]),
+            *(("%.1f" % (100 * f1[1]), "%.1f" % (100 * (f1[0] - f1[1]))) if control else ("", "")),
+            *(text for length in lengths for text in (length or ("", ""))),
+        ])  # fmt: skip
+    head = ["", "encoder", "representation", "F1, all labels", "control task", "selectivity"]
+    head += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
+    return [head, *sorted(lines, key=lambda line: ROWS.index(line[0]))] if lines else []
+
+
+def _length(results):
+    codes = [result["description_length"] for result in results if "description_length" in result]
+    if not codes:
+        return None
+    return "%.2f" % (np.mean([code["bits"] for code in codes]) / 1000), "%.2f" % np.mean([code["compression"] for code in codes])
 
 
 def _shown(cell):
@@ -403,24 +484,20 @@ def as_rows(lines):
     return out.getvalue().rstrip("\n")
 
 
-def write(folder, found, of_layers, results, said=()):
-    """Writes the page, the tables and the plots; returns their paths. `said` is a sentence.table, or nothing.
+def write(folder, found, of_layers, results, said=(), whole=False):
+    """Writes the page, the tables and the plots; returns their paths. `said` is a sentence.table, or nothing; `whole` as in `wide`.
 
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
     pictures, layer_lines = page.draw(found, of_layers), layer_table(of_layers) if of_layers else []
-    files = {"report.html": page.page(found, layer_lines, results, pictures, said).encode()}
+    controls = beside(results)
+    files = {"report.html": page.page(found, layer_lines, controls, results, pictures, said).encode()}
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
-        parts = [form(wide(found))] + ([form(layer_lines)] if layer_lines else [])
+        parts = [form(lines) for lines in (wide(found, whole), layer_lines, controls, said) if lines]
         files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
     files["table.csv"] = (as_csv(found) + "\n").encode()
-    for name, (_, images) in pictures.items():
-        stem = name.lower().replace(" ", "_")
-        files[stem + ".svg"], files[stem + ".png"] = images["light"], images["png"]
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-    return [folder / name for name in files]
+    return pages.write(folder, files, pictures)
 
 
 def main(folders):
@@ -429,7 +506,7 @@ def main(folders):
     said = _sentence(results) if FLAGS.text or FLAGS.records else []
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
-        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said):
+        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said, FLAGS.published):
             commands.say("wrote %s" % path)
     if said:
         print(form(said))
@@ -442,9 +519,13 @@ def main(folders):
             raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
         print(form(gain_table(gains(results, *FLAGS.compare, FLAGS.bootstrap))))
         return
-    print(form(wide(found)))
+    print(form(wide(found, FLAGS.published)))
     if of_layers:
         print("\n" + form(layer_table(of_layers)))
+    if controls := beside(results):
+        print("\n" + form(controls))
+    if FLAGS.published:
+        print("\n" + "\n".join(wanting(found)))
 
 
 def _sentence(results):

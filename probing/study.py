@@ -386,7 +386,7 @@ def table(results, samples=1000):
                 continue
             row = TASKS[task].title
             real = {
-                name: _micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row)
+                name: micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row)
                 for name in names
             }
             there = {name: mean_f1(groups[(task, control, name)], row) for name in names}
@@ -404,7 +404,7 @@ def table(results, samples=1000):
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
 
 
-def _micro(results):
+def micro(results):
     """The mean over seeds of F1 over all labels, which is what the control task is measured by."""
     return float(np.mean([
         scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1 for result in results

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -189,6 +190,44 @@ def test_every_form_has_every_figure(tmp_path):
     assert float(rows[0]["f1"]) == pytest.approx(100 * cells[0].value, abs=0.005)
     assert (rows[0]["published"], rows[1]["published"]) == ("%.2f" % published, "")
     assert rows[1]["note"] == "no published encoder"
+
+
+def test_the_whole_published_table_says_what_is_wanting(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "lex", 0.9)
+    write(tmp_path, "rel", "bert-base-uncased", "lex", 0.9, counts={"train": {"targets": 5}, "test": {"targets": 5}})
+    found = report.cells(report.load([tmp_path]), 100)
+    lines = report.wide(found, whole=True)
+    assert [line[0] for line in lines[1:]] == list(report.ROWS)
+    table = {(line[0], name): cell for line in lines[1:] for name, cell in zip(lines[0], line)}
+    assert re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\) \[\d+\.\d\]\*?", table["Part-of-Speech", "bert-base lex"])
+    assert "[" not in table["Rel. (SemEval)", "bert-base lex"]  # other data
+    assert table["Part-of-Speech", "cove lex"] == "[85.7]"
+    assert len(lines[0]) == 1 + len({key[1:] for key in report.published()})
+    said = report.wanting(found)
+    assert "not run: gpt; openai-gpt: flags/probe_gpt.flags" in said
+    assert not any(line.startswith(("not run: bert-base", "Part-of-Speech")) for line in said)
+    (rel,) = [line for line in said if line.startswith("Rel.")]
+    assert rel == "Rel. (SemEval): run on corpus of rel alone; the published data is SemEval 2010 task 8: probing.convert --source=semeval"
+    assert any(line.startswith("Entities: not run; the published data is OntoNotes 5.0") for line in said)
+
+
+def test_controls_and_description_length_stand_beside(tmp_path):
+    for control, right, bits in (("", 90, 2000.0), ("random_labels", 60, 8000.0)):
+        for representation in ("lex", "mix"):
+            write(tmp_path, "pos", "mine", representation, 0.9, control=control)
+            (path,) = tmp_path.glob("pos/*/%s-seed1%s.json" % (representation, "-" + control if control else ""))
+            result = json.loads(path.read_text(encoding="utf-8"))
+            result["figures"]["test"]["labels"] = {"NN": [right, 100 - right, 100 - right]}
+            if representation == "mix":
+                result["description_length"] = {"bits": bits, "compression": 10000 / bits}
+            path.write_text(json.dumps(result), encoding="utf-8")
+    head, *lines = report.beside(report.load([tmp_path]))
+    assert head[3:6] == ["F1, all labels", "control task", "selectivity"]
+    assert lines == [
+        ["Part-of-Speech", "mine", "lex", "90.0", "60.0", "30.0", "", "", "", ""],
+        ["Part-of-Speech", "mine", "mix", "90.0", "60.0", "30.0", "2.00", "5.00", "8.00", "1.25"],
+    ]
+    assert report.beside([]) == []
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
