@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train test bench clean
+.PHONY: help train table test bench clean
 
 # Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
 # one that was copied here from elsewhere, is not taken for this one's.
@@ -26,6 +26,10 @@ help: ## list these targets
 
 train: $(VENV)/.run-$(NAME) ## fine-tune on movie reviews; NSMC_DIR=folder with ratings_train.txt, else found or downloaded
 	$(IN_VENV) -m nsmc_bert.train --flagfile=flags/default.flags $(if $(NSMC_DIR),--nsmc_dir="$(NSMC_DIR)") $(ARGS)
+
+table: $(VENV)/.report-$(NAME) ## probe an encoder and set it beside the published table, with a page; ARGS='--data=FOLDER --encoder=FOLDER', else what ships
+	$(IN_VENV) -m probing.run --task=all --run_dir=runs/probing $(ARGS)
+	$(IN_VENV) -m probing.report runs/probing --published --page=runs/report
 
 test: $(VENV)/.test-$(NAME) ## run the tests
 	$(IN_VENV) -m pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
@@ -66,3 +70,6 @@ $(VENV)/.test-$(NAME): $(INPUTS)
 
 $(VENV)/.bench-$(NAME): $(INPUTS)
 	$(call install,[bench],"$@" "$(VENV)/.run-$(NAME)")
+
+$(VENV)/.report-$(NAME): $(INPUTS)
+	$(call install,[report],"$@" "$(VENV)/.run-$(NAME)")

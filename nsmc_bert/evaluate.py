@@ -1,6 +1,9 @@
 """Measures a trained model on labelled reviews: python -m nsmc_bert.evaluate --model=runs/nsmc/model"""
 
 import json
+import shlex
+import sys
+from pathlib import Path
 
 from absl import flags
 
@@ -11,6 +14,7 @@ from nsmc_bert.files import write_text
 commands.define_data_flags()
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
+flags.DEFINE_string("page", "", "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
 commands.define_perturb_flag()
 flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")
@@ -29,6 +33,12 @@ def main():
     if FLAGS.json:
         record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    if FLAGS.page:
+        from nsmc_bert import page
+
+        command = " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
+        for path in page.write(Path(FLAGS.page).expanduser(), figures, recipe.record_of(folder), data.name, str(FLAGS.model), command):
+            say("wrote %s" % path)
     for part, title in recipe.PARTS.items():
         if figures.get(part):
             print("\n".join(metrics.lines(figures[part], title)))

@@ -66,6 +66,37 @@ def expected_calibration_error(probabilities, labels, bins=15):
     return float(np.abs(gap).sum() / len(confidence))
 
 
+def reliability(probabilities, labels, bins=15):
+    """The bins that the calibration error is made of.
+
+    Returns:
+        A list of {"n", "confidence", "accuracy"}, means over the reviews of each bin that has any.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(labels)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        {"n": int(here.sum()), "confidence": float(confidence[here].mean()), "accuracy": float(right[here].mean())}
+        for here in (place == number for number in range(bins))
+        if here.any()
+    ]
+
+
+LENGTHS = (1, 6, 11, 21, 31, 51, 81, 121)  # characters from which on a group of reviews begins
+
+
+def by_length(texts, probabilities, labels):
+    """Accuracy of reviews by their characters: a list of {"from", "n", "accuracy", "interval95"}, the groups of LENGTHS that occur."""
+    right = np.asarray(probabilities).argmax(1) == np.asarray(labels)
+    group = np.searchsorted(LENGTHS, [max(len(text), 1) for text in texts], side="right") - 1
+    out = []
+    for number, first in enumerate(LENGTHS):
+        here = right[group == number]
+        if len(here):
+            out.append({"from": first, "n": len(here), "accuracy": float(here.mean()), "interval95": wilson(int(here.sum()), len(here))})
+    return out
+
+
 def temperature(probabilities, labels):
     """What the logits are divided by to make confidence honest: the T of least log loss (Guo et al. 2017, section 4.2).
 

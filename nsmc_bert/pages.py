@@ -6,6 +6,7 @@ Plots are drawn once for light and once for dark screens, and as PNG.
 import base64
 import html
 import io
+import re
 
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_bytes
@@ -20,6 +21,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child, .text { text-align: left; }
+.long { white-space: normal; min-width: 20rem; }
 thead th { position: sticky; top: 0; background: Canvas; }
 th.sortable { cursor: pointer; } th.sortable:hover { color: var(--accent); }
 th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]::after { content: " \\2193"; }
@@ -103,8 +105,13 @@ def write(folder, files, pictures):
 def plain(lines, note):
     """A sortable table of a header and lines of str, and a note below."""
     head, *lines = lines
-    rows = ["<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(text) for text in line) for line in lines]
+    rows = ["<tr>%s</tr>" % "".join(map(_cell, line)) for line in lines]
     return table(head, rows) + '<p class="note">%s</p>' % html.escape(note)
+
+
+def _cell(text):
+    kind = "" if re.match(r"[-+\[]?\d", text) else ' class="text"' if len(text) <= 40 else ' class="text long"'
+    return "<td%s>%s</td>" % (kind, html.escape(text))
 
 
 def table(heads, rows):

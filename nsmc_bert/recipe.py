@@ -439,14 +439,13 @@ class Source:
     @property
     def pretraining(self):
         """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}."""
-        path = self.folder / "training.json"
-        if not self._weights or not path.exists():
+        if not self._weights:
             return None
+        record = record_of(self.folder)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
             what = {"texts": record["data"]["texts"], "ratings": record["data"]["ratings"]}
             return {**what, "epochs": record["settings"]["epochs"], "command": record["command"]}
-        except (ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
 
     def build(self, seed, dropout):
@@ -478,8 +477,9 @@ def evaluate(model, data, errors=0, perturb=()):
         perturb: names in perturbation.PERTURBATIONS.
 
     Returns:
-        {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None, "errors":
-        [{text, label, said, confidence}]}, and "test_NAME": metrics.report for each name in `perturb`.
+        {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None,
+        "reliability": metrics.reliability, "by_length": metrics.by_length, "errors": [{text, label, said, confidence}]}, and
+        "test_NAME": metrics.report for each name in `perturb`.
 
     Raises:
         UserError: there are no test reviews.
@@ -492,6 +492,8 @@ def evaluate(model, data, errors=0, perturb=()):
     return {
         "test": metrics.report(probabilities, data.test.labels),
         "test_unseen": metrics.report(probabilities[unseen], data.test.labels[unseen]) if unseen.any() else None,
+        "reliability": metrics.reliability(probabilities, data.test.labels),
+        "by_length": metrics.by_length(data.test.texts, probabilities, data.test.labels),
         "errors": [
             {
                 "text": data.test.texts[i],
@@ -508,6 +510,15 @@ def evaluate(model, data, errors=0, perturb=()):
             for name in perturb
         },
     }
+
+
+def record_of(folder):
+    """What training wrote into a model's training.json; {} where there is none that can be read."""
+    try:
+        found = json.loads((Path(folder).expanduser() / "training.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _processor():

@@ -89,3 +89,21 @@ def test_lines_show_the_figures():
     assert "test: 5 reviews" in text
     assert "accuracy 60.00 %" in text
     assert "said negative 1, positive 1; true positive said negative 1, positive 2" in text
+
+
+def test_reliability_is_what_the_calibration_error_is_made_of():
+    random = np.random.default_rng(3)
+    positive = random.uniform(size=500)
+    probabilities, labels = np.stack([1 - positive, positive], 1), random.integers(0, 2, 500)
+    bins = metrics.reliability(probabilities, labels)
+    assert sum(one["n"] for one in bins) == 500
+    error = sum(one["n"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / 500
+    assert error == pytest.approx(metrics.expected_calibration_error(probabilities, labels))
+
+
+def test_accuracy_by_length_by_hand():
+    texts = ["", "가" * 5, "가" * 6, "가" * 10, "가" * 200]
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.2, 0.8]])
+    found = metrics.by_length(texts, probabilities, np.array([0, 1, 1, 1, 0]))
+    assert [(one["from"], one["n"], one["accuracy"]) for one in found] == [(1, 2, 0.5), (6, 2, 1.0), (121, 1, 0.0)]
+    assert found[1]["interval95"] == metrics.wilson(2, 2)

@@ -1,0 +1,149 @@
+"""One self-contained page of how good a classifier is: python -m nsmc_bert.evaluate --model=FOLDER --page=FOLDER"""
+
+import csv
+import html
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert import metrics, pages, recipe
+
+PUBLISHED = Path(__file__).parent / "published.csv"
+CAVEAT = (
+    "Published accuracies on NSMC's test. Most were chosen as the best of several checkpoints on the test itself, which is worth some "
+    "0.1 to 0.4 points; this project's models are chosen on validation and read the test once."
+)
+
+
+def write(folder, figures, record, data, model, command):
+    """Writes the page and its plots; returns their paths.
+
+    Args:
+        folder: where to, a Path.
+        figures: as from recipe.evaluate.
+        record: the model's training.json, or {}.
+        data: what the reviews are called; published figures are of NSMC.
+        model: what the model is called, "" for the one that ships.
+        command: what made this.
+
+    Raises:
+        UserError: matplotlib is missing, or the folder cannot be written.
+    """
+    history = record.get("history") or []
+    published = _published() if data == "NSMC" else []
+    parameters = record.get("parameters")
+    pictures = pages.draw([
+        ("Beside published models", CAVEAT, published and [(*row, False) for row in published] + [
+            ("This model", (parameters or 0) / 1e6, 100 * figures["test"]["accuracy"], "", True)
+        ], _beside),
+        ("Calibration", "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many reviews.",
+         figures["reliability"], _calibration),
+        ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
+        ("Accuracy by length", "Accuracy by the characters of a review, with 95 % intervals.", figures["by_length"], _lengths),
+        ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+    ])  # fmt: skip
+    title = "How good is %s" % (model or "the classifier that ships")
+    body = ["<p>Measured on %d reviews of %s.</p>" % (figures["test"]["n"], html.escape(data)), _figures(figures)]
+    for name, (caption, images) in pictures.items():
+        body += ["<h2>%s</h2>" % name, pages.picture(name, caption, images)]
+        if name == "Beside published models":
+            lines = [["model", "parameters, millions", "accuracy, %", "source"]]
+            lines += [[name, "%g" % size, "%.2f" % value, source] for name, size, value, source in published]
+            body.append(pages.plain(lines, "With where each figure was read."))
+    if figures["errors"]:
+        lines = [["said", "confidence", "label", "review"]]
+        lines += [[e["said"], "%.3f" % e["confidence"], e["label"], e["text"]] for e in figures["errors"]]
+        body += ["<h2>Most confident errors</h2>", pages.plain(lines, "Labels are star ratings cut in two: some are wrong.")]
+    commands = dict.fromkeys(filter(None, [record.get("command"), command]))
+    body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(map(html.escape, commands))]
+    return pages.write(folder, {"classifier.html": pages.document(title, body).encode()}, pictures)
+
+
+def _published():
+    """[(model, millions of parameters, accuracy in percent, source)], the best first."""
+    with open(PUBLISHED, encoding="utf-8", newline="") as file:
+        rows = [(r["model"], float(r["parameters_millions"]), float(r["accuracy"]), r["source"]) for r in csv.DictReader(file)]
+    return sorted(rows, key=lambda row: -row[2])
+
+
+def _figures(figures):
+    lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
+    for part, title in recipe.PARTS.items():
+        if found := figures.get(part):
+            lines.append([
+                title, "%d" % found["n"], "%.2f" % (100 * found["accuracy"]),
+                "%.2f to %.2f" % tuple(100 * edge for edge in found["accuracy_interval95"]), "%.2f" % (100 * found["macro_f1"]),
+                "%.3f" % found["ece"], "%.3f" % found["log_loss"],
+            ])  # fmt: skip
+    return pages.plain(lines, "The interval is Wilson's; the calibration error has 15 bins.")
+
+
+def _beside(plt, rows):
+    rows = sorted(rows, key=lambda row: row[2])
+    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.26 * len(rows)))
+    axis.barh(range(len(rows)), [row[2] for row in rows], color=["C1" if row[4] else "C0" for row in rows])
+    for place, row in enumerate(rows):
+        axis.text(row[2] + 0.05, place, "%.2f" % row[2], va="center", fontsize=8)
+    axis.set_yticks(range(len(rows)), ["%s, %gM" % (row[0], round(row[1], 1)) for row in rows])
+    axis.set_xlim(min(row[2] for row in rows) - 1, max(row[2] for row in rows) + 0.7)
+    axis.set_xlabel("accuracy, %")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _calibration(plt, bins):
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    x, y, n = (np.array([one[key] for one in bins]) for key in ("confidence", "accuracy", "n"))
+    axis.plot([0.5, 1], [0.5, 1], "--", color="gray", linewidth=1)
+    axis.plot(x, y, "-", color="C0", linewidth=1)
+    axis.scatter(x, y, s=10 + 300 * n / n.max(), alpha=0.6)
+    axis.set_xlabel("probability of what was said")
+    axis.set_ylabel("share that is right")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _confusion(plt, matrices):
+    (matrix,) = np.array(matrices)
+    figure, axis = plt.subplots(figsize=(3.4, 3))
+    axis.imshow(matrix, cmap="Blues")
+    for (label, said), count in np.ndenumerate(matrix):
+        colour = "white" if count > matrix.max() / 2 else "black"
+        text = "%d\n%.1f %%" % (count, 100 * count / max(matrix[label].sum(), 1))
+        axis.text(said, label, text, ha="center", va="center", color=colour)
+    axis.set_xticks([0, 1], metrics.LABELS)
+    axis.set_yticks([0, 1], metrics.LABELS, rotation=90, va="center")
+    axis.set_xlabel("said")
+    axis.set_ylabel("label")
+    return figure
+
+
+def _lengths(plt, groups):
+    figure, axis = plt.subplots(figsize=(6, 3))
+    y = np.array([100 * group["accuracy"] for group in groups])
+    around = np.abs(100 * np.array([group["interval95"] for group in groups]).T - y)
+    axis.errorbar(range(len(groups)), y, yerr=around, fmt="o-", capsize=3)
+    ends = [group["from"] - 1 for group in groups[1:]] + [None]
+    names = ["%d%s\n%d" % (g["from"], "+" if end is None else "-%d" % end, g["n"]) for g, end in zip(groups, ends)]
+    axis.set_xticks(range(len(groups)), names)
+    axis.set_xlabel("characters; reviews")
+    axis.set_ylabel("accuracy, %")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _training(plt, history):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+    passes = [epoch["epoch"] for epoch in history]
+    left.plot(passes, [epoch["loss"] for epoch in history], "o-", label="training")
+    left.plot(passes, [epoch["validation"]["log_loss"] for epoch in history], "s--", label="validation")
+    left.set_ylabel("loss, nats")
+    left.legend(frameon=False)
+    right.plot(passes, [100 * epoch["validation"]["accuracy"] for epoch in history], "s--", color="C1")
+    right.set_ylabel("validation accuracy, %")
+    for axis in (left, right):
+        axis.set_xlabel("pass")
+        axis.set_xticks(passes)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.subplots_adjust(wspace=0.35)
+    return figure

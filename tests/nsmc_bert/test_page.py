@@ -1,0 +1,56 @@
+"""nsmc_bert.page: the classifier's page holds its figures, and published ones only beside NSMC's."""
+
+import re
+
+import numpy as np
+import pytest
+
+from nsmc_bert import metrics, page
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def figures():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 200)
+    positive = np.clip(labels + random.normal(0, 0.4, 200), 0.01, 0.99)
+    probabilities = np.stack([1 - positive, positive], 1)
+    texts = ["글" * n for n in random.integers(1, 140, 200)]
+    return {
+        "test": metrics.report(probabilities, labels),
+        "test_unseen": None,
+        "reliability": metrics.reliability(probabilities, labels),
+        "by_length": metrics.by_length(texts, probabilities, labels),
+        "errors": [{"text": "<b>재미없다</b>", "label": "positive", "said": "negative", "confidence": 0.987}],
+    }
+
+
+def test_the_page_of_nsmc(figures, tmp_path):
+    history = [{"epoch": i, "loss": 0.5 / i, "validation": {"log_loss": 0.4, "accuracy": 0.8}} for i in (1, 2)]
+    record = {"parameters": 5_300_000, "history": history, "command": "python -m nsmc_bert.train --seeds=7"}
+    paths = page.write(tmp_path, figures, record, "NSMC", "mine/model", "python -m nsmc_bert.evaluate --page=x")
+    names = {path.name for path in paths}
+    plots = ("beside_published_models", "calibration", "confusion", "accuracy_by_length", "training")
+    assert names == {"classifier.html"} | {plot + ending for plot in plots for ending in (".svg", ".png")}
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "How good is mine/model" in text
+    assert "<td>%.2f</td>" % (100 * figures["test"]["accuracy"]) in text
+    assert "&lt;b&gt;재미없다&lt;/b&gt;" in text and "<b>" not in text
+    assert "Dialog-KoELECTRA-small" in text and page.CAVEAT.split("'")[0] in text
+    assert "--seeds=7" in text and "--page=x" in text
+    assert not re.search(r'(src|srcset|href)="(?!data:)', text)
+
+
+def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
+    paths = page.write(tmp_path, figures, {}, "mine.csv", "", "")
+    assert not {"beside_published_models.svg", "training.svg"} & {path.name for path in paths}
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "the classifier that ships" in text and "KoELECTRA" not in text
+
+
+def test_published_figures_fall():
+    rows = page._published()
+    assert len(rows) == 15
+    assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
+    assert all(80 < accuracy < 93 and size > 0 for _, size, accuracy, _ in rows)
