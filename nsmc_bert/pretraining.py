@@ -15,6 +15,7 @@ import tf_keras as keras
 from nsmc_bert import batching, checkpoints, encoder
 from nsmc_bert.errors import UserError
 
+VALIDATION_SEED = 1  # of what is hidden where perplexity is measured
 MASKED_SHARE = 0.15
 SPARE = 3  # places beyond that share that a text's last whole word may take
 PLACES = 256  # what the output over the vocabulary sees is padded to a multiple of this
@@ -111,8 +112,9 @@ class MaskedLanguageModel(keras.Model):
         static = bool(getattr(self, "_jit_compile", False))
         return batching.plan(encoded.lengths, token_budget, seed=seed, epoch=epoch, multiple=replicas, static=static)
 
-    def pipeline(self, encoded, plan, ratings, start=0, stop=None):
-        """Batches of a plan with pieces hidden, as `fit` takes them, a share for each device."""
+    def pipeline(self, encoded, plan, ratings, start=0, stop=None, seed=None):
+        """Batches of a plan with pieces hidden, as `fit` takes them, a share for each device; `seed` instead of the model's own."""
+        seed = self.seed if seed is None else seed
         if ratings is None:
             ratings = np.zeros(len(encoded), np.int32)
         strategy = self.distribute_strategy
@@ -123,7 +125,7 @@ class MaskedLanguageModel(keras.Model):
                 encoded, plan, pad_id=self.tokenizer.pad_id, labels=ratings, start=start, stop=stop, replicas=replicas,
                 shares=shares,
             )  # fmt: skip
-            hide = Hide(self.tokenizer, [self.seed, plan.epoch * replicas + shares[0]], self.masked_share)
+            hide = Hide(self.tokenizer, [seed, plan.epoch * replicas + shares[0]], self.masked_share)
             first = start * len(shares)
             return data.enumerate(first).map(
                 lambda number, batch: self._targets(hide(number, batch[0]), batch[1], batch[2]), num_parallel_calls=2,
@@ -160,14 +162,14 @@ class MaskedLanguageModel(keras.Model):
         )
 
     def validate(self, encoded, ratings):
-        """Figures of texts with the same pieces hidden each time.
+        """Figures of texts with the same pieces hidden each time, and in every run.
 
         Returns:
             {"perplexity": e to the mean loss of a hidden piece, "accuracy": share of hidden pieces said right} and, with ratings,
             "rating_loss" and "rating_accuracy".
         """
         plan = self.plan(encoded)
-        results = super().evaluate(self.pipeline(encoded, plan, ratings), steps=len(plan), verbose=0, return_dict=True)
+        results = super().evaluate(self.pipeline(encoded, plan, ratings, seed=VALIDATION_SEED), steps=len(plan), verbose=0, return_dict=True)
         if self.rating is None:
             return {"perplexity": math.exp(min(results["loss"], 99.0)), "accuracy": results["accuracy"]}
         return {

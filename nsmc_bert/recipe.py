@@ -7,6 +7,7 @@ import json
 import platform
 import shlex
 import sys
+import zlib
 from importlib import metadata
 from pathlib import Path
 
@@ -309,7 +310,9 @@ def pretrain(
         (everything[rows], None if ratings is None else ratings[rows])
         for rows in (np.sort(order[validation:]), np.sort(order[:validation]))
     )
-    chosen = training.Settings(patience=settings["epochs"], **settings)
+    # an encoder that goes on sees the texts in another order, and other pieces hidden, than those it has learned already
+    onward = zlib.crc32(source.fingerprint.encode(), seed) >> 1 if source.has_weights else seed
+    chosen = training.Settings(patience=settings["epochs"], **{**settings, "seed": onward})
     log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
     identity = _identity(
         devices, source, chosen, texts=checksum, validation=validation, masked_share=masked_share, rating_weight=rating_weight,
@@ -324,8 +327,8 @@ def pretrain(
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(
             bert, source.tokenizer, ratings=0 if ratings is None else int(ratings.max()) + 1, rating_weight=rating_weight,
-            masked_share=masked_share, max_length=max_length, seed=seed, precision=devices.precision, predictions=predictions,
-            fused=None if devices.fused else False,
+            masked_share=masked_share, max_length=max_length, seed=onward, precision=devices.precision,
+            predictions=predictions, fused=None if devices.fused else False,
         )  # fmt: skip
     record = training.train(
         model, train_set, validation_set, chosen, run_dir, identity=identity, jit=devices.xla,
@@ -338,7 +341,8 @@ def pretrain(
         "data": {"texts": len(train_set[0]), "validation": validation, "tokens": int(train_set[0].lengths.sum()),
                  "texts_sha1": checksum, "ratings": ratings is not None},
         "settings": dataclasses.asdict(chosen) | {
-            "dropout": dropout, "masked_share": masked_share, "rating_weight": rating_weight, "precision": devices.precision,
+            "seed": seed, "dropout": dropout, "masked_share": masked_share, "rating_weight": rating_weight,
+            "precision": devices.precision,
         },
         "steps": record["steps"],
         "history": record["history"],
@@ -409,12 +413,12 @@ def interpreter():
 
 
 class Source:
-    """What a run starts from: an encoder with weights, or a configuration alone."""
+    """What a run starts from: an encoder with weights, `has_weights`, or a configuration alone."""
 
     def __init__(self, encoder, tokenizer):
         path = Path(encoder).expanduser()
-        self._weights = not path.name.endswith(".json")
-        if self._weights:
+        self.has_weights = not path.name.endswith(".json")
+        if self.has_weights:
             self.folder = checkpoints.resolve(encoder)
             self.config = checkpoints.read_config(self.folder)
             self.name = "the encoder that ships" if path == ENCODER else str(encoder)
@@ -425,21 +429,21 @@ class Source:
             self.config = checkpoints.read_config(path)
         self.tokenizer = (
             tokenizers.load(checkpoints.resolve(tokenizer)) if tokenizer
-            else tokenizers.load(self.folder) if self._weights
+            else tokenizers.load(self.folder) if self.has_weights
             else tokenizers.bundled()
         )  # fmt: skip
-        if not self._weights:
+        if not self.has_weights:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
             self.name = "random weights, %d layers of %d" % (self.config.num_hidden_layers, self.config.hidden_size)
-        self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) if self._weights else str(
+        self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) if self.has_weights else str(
             self.config.to_json_string(use_diff=False)
         )  # fmt: skip
 
     @property
     def pretraining(self):
         """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}."""
-        if not self._weights:
+        if not self.has_weights:
             return None
         record = record_of(self.folder)
         try:
@@ -454,7 +458,7 @@ class Source:
 
     def build_with_predictions(self, seed, dropout):
         """The same, and the weights of its masked language model's output, if it has one: see checkpoints.Loaded."""
-        if self._weights:
+        if self.has_weights:
             loaded = checkpoints.load_encoder(self.folder, seed)
             bert, predictions = loaded.bert, loaded.predictions
         else:

@@ -193,6 +193,12 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
     # with a learning rate of 0 everything is as it was, the output over the vocabulary included
     for name, value in load_file(tmp_path / "second" / "encoder" / "model.safetensors").items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    # and so is the perplexity, though what is hidden in training is other than in the run before
+    before, after = (json.loads((tmp_path / run / "encoder" / "training.json").read_text()) for run in ("first", "second"))
+    assert after["validation"]["perplexity"] == pytest.approx(before["validation"]["perplexity"], rel=1e-3)
+    seeds = [json.loads((tmp_path / run / "run.json").read_text())["seed"] for run in ("first", "second")]
+    assert seeds[0] == 1 != seeds[1]
+    assert before["settings"]["seed"] == after["settings"]["seed"] == 1
     assert "star ratings" in (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
 
     for encoder, words in (("first", "610 texts, 2 passes, without any label or rating"), ("second", "more supervision than the labels")):
