@@ -215,9 +215,7 @@ class Probes:
         for cell, model in self.models.items():
             self.optimizers[cell].build(model.trainable_variables)
         self._jit = jit
-        self._predict = tf.function(self._logits, autograph=False, jit_compile=jit, reduce_retracing=True)
-        self._steps = {}
-        self._first = [variable.numpy() for _, variable in self.variables()]
+        self._predict, self._steps = None, {}
 
     def variables(self):
         """(name, variable) of every weight and of every slot of the optimizers."""
@@ -227,22 +225,27 @@ class Probes:
             for i, variable in enumerate(self.optimizers[cell].variables):
                 yield "%s/optimizer/%03d" % (cell.name, i), variable
 
-    def restart(self):
-        """Puts everything back to where it began; what was compiled stays."""
-        for value, (_, variable) in zip(self._first, self.variables()):
+    def restart(self, values):
+        """Puts everything back to values of `variables`, in their order; what was compiled stays."""
+        for value, (_, variable) in zip(values, self.variables()):
             variable.assign(value)
 
     def train_step(self, batch, rates, number, active):
         """One step of the active probes: float32 [active] losses."""
         if active not in self._steps:
-            self._steps = {active: tf.function(
-                functools.partial(self._step, active), autograph=False, jit_compile=self._jit, reduce_retracing=True
-            )}  # fmt: skip
+            self._steps = {active: self._compiled(functools.partial(self._step, active), batch, rates, number)}
         return self._steps[active](batch, rates, number)
 
     def predict(self, batch):
         """float32 [targets, labels] logits of every probe."""
+        if self._predict is None:
+            self._predict = self._compiled(self._logits, batch)
         return self._predict(batch)
+
+    def _compiled(self, function, *arguments):
+        """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and memory."""
+        signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]][: tensor.ndim], tensor.dtype), arguments)
+        return tf.function(function, input_signature=signature, autograph=False, jit_compile=self._jit)
 
     def _step(self, active, batch, rates, number):
         losses = []

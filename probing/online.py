@@ -75,12 +75,13 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
     labels = len(train.names)
     first = train.take(order[: stops[0]])
     probes = fit.Probes(cells, task, encoder, labels, schedule, runtime.precision, runtime.xla)
+    start = [variable.numpy() for _, variable in probes.variables()]
     for begin, end in zip(stops[:-1], stops[1:]):
         if str(end) in done:
             continue
         known, following = train.take(order[:begin]), train.take(order[begin:end])
         log("%s: description length, from %d records to %d" % (task.name, begin, end))
-        probes.restart()
+        probes.restart(start)
         batches = [fit.Batches(states, part, probes.layers, control and control(part)) for part in (known, dev, following)]
         state = folder / "online.safetensors"
         fit.train(
