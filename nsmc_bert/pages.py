@@ -115,10 +115,13 @@ def _cell(text):
 
 
 def table(heads, rows):
-    """A sortable table of headings, str, and rows, HTML."""
+    """A sortable table of headings, str, and rows, HTML; a heading stands as the cells below it do."""
+    kinds = ["text" in kind for kind in re.findall("<td([^>]*)>", rows[0])] if rows else []
+    kinds += [False] * (len(heads) - len(kinds))
     return '<div class="scroll"><table class="sorted"><thead><tr>%s</tr></thead><tbody>\n%s\n</tbody></table></div>' % (
-        "".join('<th scope="col">%s</th>' % html.escape(head) for head in heads), "\n".join(rows)
-    )  # fmt: skip
+        "".join('<th scope="col"%s>%s</th>' % (' class="text"' * text, html.escape(head)) for head, text in zip(heads, kinds)),
+        "\n".join(rows),
+    )
 
 
 def picture(name, caption, images):

@@ -177,7 +177,7 @@ def cells(results, samples=1000):
                 key = (row, encoder, name)
                 drawn[key] = drawn[parts[0]] - drawn[parts[1]]
                 _combine(out, drawn, key, parts, out[parts[0]].value - out[parts[1]].value, known)
-    return sorted(out.values(), key=lambda cell: ROWS.index(cell.row))
+    return sorted(out.values(), key=lambda cell: (ROWS.index(cell.row), cell.encoder, _place(cell.representation)))
 
 
 def _combine(out, drawn, key, parts, value, known):
@@ -258,7 +258,7 @@ def gain_table(found):
     Args:
         found: what `gains` returned.
     """
-    names = list(dict.fromkeys(cell.representation for cell in found))
+    names = sorted({cell.representation for cell in found}, key=_place)
     there = {(cell.row, cell.representation): cell for cell in found}
     lines = [["after - before", *names]]
     for row in dict.fromkeys(cell.row for cell in found):
@@ -335,7 +335,7 @@ def layer_table(found):
         beside = scores.get((one.task, one.encoder))
         mix = next((mix for mix in mixes if (mix["task"], mix["encoder"]) == (one.task, one.encoder)), None)
         lines.append([
-            TASKS[one.task].title, one.encoder,
+            TASKS[one.task].title, pages.short(one.encoder),
             _figure(one.cumulative, layers.expected_layer, beside),
             _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
             _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
@@ -366,12 +366,20 @@ def wide(found, whole=False):
     there = {(cell.row, cell.encoder, cell.representation): cell for cell in found}
     known = published() if whole else {}
     columns += [column for column in dict.fromkeys((encoder, name) for _, encoder, name in known) if column not in columns]
-    lines = [["", *("%s %s" % column for column in columns)]]
+    encoders = list(dict.fromkeys(encoder for encoder, _ in columns))
+    columns.sort(key=lambda column: (encoders.index(column[0]), _place(column[1])))
+    lines = [["", *("%s %s" % (pages.short(encoder), name) for encoder, name in columns)]]
     for row in ROWS:
         if whole or any(cell.row == row for cell in found):
             keys = [(row, *column) for column in columns]
             lines.append([row, *(_shown(there[key]) if key in there else _alone(key, known) for key in keys)])
     return lines
+
+
+def _place(name):
+    """Where a representation stands among others: as in the published table, then by layer, then differences."""
+    kind, _, layer = name.partition("_")
+    return (page.MAIN.index(name), 0) if name in page.MAIN else (10 + ("mix", "top").index(kind), int(layer)) if layer.isdigit() else (20, 0)
 
 
 def _alone(key, known):
@@ -414,13 +422,13 @@ def beside(results):
             continue
         f1 = [study.micro(group) if group else None for group in (real, control)]
         lines.append([
-            TASKS[task].title, encoder, representation, "%.1f" % (100 * f1[0]),
+            TASKS[task].title, pages.short(encoder), representation, "%.1f" % (100 * f1[0]),
             *(("%.1f" % (100 * f1[1]), "%.1f" % (100 * (f1[0] - f1[1]))) if control else ("", "")),
             *(text for length in lengths for text in (length or ("", ""))),
         ])  # fmt: skip
     head = ["", "encoder", "representation", "F1, all labels", "control task", "selectivity"]
     head += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
-    return [head, *sorted(lines, key=lambda line: ROWS.index(line[0]))] if lines else []
+    return [head, *sorted(lines, key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))] if lines else []
 
 
 def _length(results):
