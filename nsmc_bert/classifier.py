@@ -106,18 +106,14 @@ class SentimentClassifier(keras.Model):
             pooled = dropout(pooled, rate)
         return tf.nn.softmax(self.classifier(pooled))
 
-    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", soft_labels=False, **options):
-        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, accuracy.
-
-        With `soft_labels` these learn from probabilities, float32 [batch, 2], instead of labels, int [batch].
-        """
+    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **options):
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, accuracy."""
         if optimizer == "auto":
             optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0)
         if loss == "auto":
-            loss = keras.losses.CategoricalCrossentropy() if soft_labels else keras.losses.SparseCategoricalCrossentropy()
+            loss = keras.losses.SparseCategoricalCrossentropy()
         if weighted_metrics == "auto":
-            accuracy = keras.metrics.CategoricalAccuracy if soft_labels else keras.metrics.SparseCategoricalAccuracy
-            weighted_metrics = [accuracy(name="accuracy")]
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **options)
 
     def fit(

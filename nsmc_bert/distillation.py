@@ -5,10 +5,14 @@ import hashlib
 import numpy as np
 
 from nsmc_bert import checkpoints, files
+from nsmc_bert.progress import Progress
+
+PIECE = 20_000  # texts that are asked about between two files
 
 
 def targets(teachers, texts, run_dir, *, precision, log):
-    """The teachers' mean probabilities. Each teacher is asked once: its answers are kept beside the run's folder.
+    """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept beside the
+    run's folder.
 
     Args:
         teachers: classifier folders or hub names, as `nsmc_bert.load` takes them.
@@ -25,18 +29,34 @@ def targets(teachers, texts, run_dir, *, precision, log):
     """
     from nsmc_bert.classifier import load
 
-    what, total = "\0".join(texts).encode("utf-8", "replace"), np.zeros((len(texts), 2), np.float32)
+    run_dir = run_dir.absolute()
+    total = np.zeros((len(texts), 2), np.float32)
     for teacher in teachers:
-        key = hashlib.sha1(fingerprint(teacher).encode() + precision.encode() + what).hexdigest()
-        path = run_dir.with_name("%s-teacher-%s.npy" % (run_dir.name, key[:12]))
-        if not path.exists():
-            log("asking %s about %d texts, into %s" % (teacher, len(texts), path))
-            model = load(teacher, precision)
-            answers = model.predict_encoded(model.encode(texts))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(path, lambda part: _write(part, answers))
-        total += np.load(path)
+        who, model = fingerprint(teacher), None
+        log("asking %s about %d texts" % (teacher, len(texts)))
+        with Progress(len(texts), "texts", title="ask") as bar:
+            for start in range(0, len(texts), PIECE):
+                piece = texts[start : start + PIECE]
+                key = hashlib.sha1("\0".join([who, precision, *piece]).encode("utf-8", "replace")).hexdigest()
+                path = run_dir.with_name("%s-teachers" % run_dir.name) / (key[:16] + ".npy")
+                answers = _read(path, len(piece))
+                if answers is None:
+                    model = model or load(teacher, precision)
+                    answers = model.predict_encoded(model.encode(piece))
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files.write_atomically(path, lambda part: _write(part, answers))
+                total[start : start + PIECE] += answers
+                bar.update(len(piece))
     return total / len(teachers)
+
+
+def _read(path, count):
+    """The answers in a file; None where there are none."""
+    try:
+        found = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == (count, 2) else None
 
 
 def fingerprint(teacher):

@@ -137,8 +137,6 @@ def fine_tune(
     if teachers:
         new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
         texts += [text for text, wanted in zip(unlabelled, new) if wanted]
-        probabilities = distillation.targets(teachers, texts, run_dir, precision=devices.precision, log=log)
-        labels = distillation.blend(probabilities, labels)
     encoded = source.tokenizer.encode(texts, max_length)
     tokens = int(encoded.lengths.sum())
     budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
@@ -158,7 +156,8 @@ def fine_tune(
         identity = _identity(
             devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
             validation=[validation, split_seed], max_length=max_length, dropout=dropout, augment=augment, dtype=dtype,
-            targets=hashlib.sha1(labels).hexdigest() if teachers else None,
+            teachers=[distillation.fingerprint(teacher) for teacher in teachers] or None,
+            unlabelled=hashlib.sha1("\0".join(texts[len(train_rows) :]).encode("utf-8", "replace")).hexdigest() if teachers else None,
         )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():
@@ -168,6 +167,10 @@ def fine_tune(
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
+        if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
+            training.claim(folder, identity, devices.chief)
+            probabilities = distillation.targets(teachers, texts, run_dir, precision=devices.precision, log=log)
+            labels = distillation.blend(probabilities, labels)
         with devices.strategy.scope():
             bert = source.build(seed, dropout)
             model = SentimentClassifier(

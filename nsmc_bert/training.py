@@ -140,8 +140,11 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     total = sum(map(len, plans))
     with strategy.scope():
         schedule = WarmupLinearDecay(settings.learning_rate, round(settings.warmup * total), total)
-        soft = {"soft_labels": True} if np.ndim(labels) == 2 else {}
-        model.compile(adamw(schedule, settings), jit_compile=jit, **soft)
+        options = {"jit_compile": jit}
+        if np.ndim(labels) == 2:  # probabilities
+            options["loss"] = keras.losses.CategoricalCrossentropy()
+            options["weighted_metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+        model.compile(adamw(schedule, settings), **options)
         model.optimizer.build(model.trainable_variables)
     claim(run_dir, identity, chief)
     state = State(run_dir, model)

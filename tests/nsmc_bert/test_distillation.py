@@ -16,7 +16,8 @@ def test_a_label_counts_as_much_as_the_teachers():
     np.testing.assert_allclose(got, [[0.875, 0.125], [0.7, 0.3], [0.9, 0.1]], rtol=1e-6)
 
 
-def test_targets_are_the_mean_and_each_teacher_is_asked_once(make_model, tmp_path):
+def test_targets_are_the_mean_and_each_teacher_is_asked_once(make_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(distillation, "PIECE", 3)
     models = [make_model(seed) for seed in (1, 2)]
     folders = [tmp_path / str(seed) for seed in (1, 2)]
     for model, folder in zip(models, folders):
@@ -25,12 +26,16 @@ def test_targets_are_the_mean_and_each_teacher_is_asked_once(make_model, tmp_pat
     run = tmp_path / "runs" / "small"
     got = distillation.targets(folders, TEXTS, run, precision="float32", log=said.append)
     np.testing.assert_allclose(got, np.mean([model.predict(TEXTS) for model in models], 0), atol=1e-6)
-    assert len(said) == 2
+    kept = sorted((tmp_path / "runs" / "small-teachers").iterdir())
+    assert len(kept) == 4  # two pieces of texts, two teachers
+    before = [path.stat().st_mtime_ns for path in kept]
     again = distillation.targets(folders, TEXTS, run, precision="float32", log=said.append)
     np.testing.assert_array_equal(got, again)
-    assert len(said) == 2
-    distillation.targets(folders, TEXTS[:3], run, precision="float32", log=said.append)  # other texts: asked anew
-    assert len(said) == 4
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    kept[0].write_bytes(b"")  # what cannot be read is asked anew, and so are other texts
+    np.testing.assert_array_equal(got, distillation.targets(folders, TEXTS, run, precision="float32", log=said.append))
+    distillation.targets(folders, TEXTS[:2], run, precision="float32", log=said.append)
+    assert len(list((tmp_path / "runs" / "small-teachers").iterdir())) == 6
 
 
 def test_a_teacher_with_another_head_is_another_teacher(make_model, tmp_path):
@@ -59,6 +64,10 @@ def test_the_command_learns_from_teachers_and_texts_without_labels(trained, comm
     record = json.loads((tmp_path / "student" / "model" / "training.json").read_text(encoding="utf-8"))
     assert (record["data"]["train"], record["data"]["unlabelled"], record["data"]["teachers"]) == (594, 60, 1)
     assert "60 more texts" in (tmp_path / "student" / "model" / "README.md").read_text(encoding="utf-8")
+    refused = command(  # another run is in that folder: nobody is asked
+        "train", *arguments, "--teachers=%s" % (teacher / "model"),
+    )  # fmt: skip
+    assert refused.returncode == 1 and "holds another run" in refused.stderr and "asking" not in refused.stderr
     alone = command("train", *arguments, "--unlabelled=%s" % texts)
     assert (alone.returncode, alone.stderr.rstrip("\n").split("\n")[-1]) == (
         1, "error: --unlabelled=%s: found no --teachers beside it, expected both" % texts,
