@@ -1,8 +1,9 @@
 # Settings, all optional: PYTHON, the interpreter; VENV, where the environment is made; NSMC_DIR, the folder with
-# ratings_train.txt and ratings_test.txt; ARGS and PYTEST_ARGS, added to the command.
+# ratings_train.txt and ratings_test.txt; RUN_DIR, where probing leaves its results; ARGS and PYTEST_ARGS, added to the command.
 PYTHON ?= python3
 VENV ?= .venv
 NSMC_DIR ?=
+RUN_DIR ?= runs/probing
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -27,9 +28,9 @@ help: ## list these targets
 train: $(VENV)/.run-$(NAME) ## fine-tune on movie reviews; NSMC_DIR=folder with ratings_train.txt, else found or downloaded
 	$(IN_VENV) -m nsmc_bert.train --flagfile=flags/default.flags $(if $(NSMC_DIR),--nsmc_dir="$(NSMC_DIR)") $(ARGS)
 
-table: $(VENV)/.report-$(NAME) ## probe an encoder and set it beside the published table, with a page; ARGS='--data=FOLDER --encoder=FOLDER', else what ships
-	$(IN_VENV) -m probing.run --task=all --run_dir=runs/probing $(ARGS)
-	$(IN_VENV) -m probing.report runs/probing --published --page=runs/report
+table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encoder=FOLDER' or what ships, beside the published table
+	$(IN_VENV) -m probing.run $(ARGS) --run_dir="$(RUN_DIR)"
+	$(IN_VENV) -m probing.report "$(RUN_DIR)" --published --page="$(RUN_DIR)-report"
 
 test: $(VENV)/.test-$(NAME) ## run the tests
 	$(IN_VENV) -m pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)

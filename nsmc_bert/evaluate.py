@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import commands, metrics, recipe
+from nsmc_bert import commands, metrics, page, pages, recipe
 from nsmc_bert.commands import say
 from nsmc_bert.files import write_text
 
@@ -23,22 +23,19 @@ FLAGS = flags.FLAGS
 
 def main():
     perturb = commands.perturbations()
+    if FLAGS.page:
+        pages.check()
     folder = FLAGS.model or recipe.CLASSIFIER
     data = recipe.find_data(**commands.data_flags(), log=say, to_train=False)
     say("model: %s" % folder)
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
-    figures = recipe.evaluate(load(folder, FLAGS.precision), data, errors=FLAGS.errors, perturb=perturb)
+    model = load(folder, FLAGS.precision)
+    figures = recipe.evaluate(model, data, errors=FLAGS.errors, perturb=perturb)
     if FLAGS.json:
         record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    if FLAGS.page:
-        from nsmc_bert import page
-
-        command = " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
-        for path in page.write(Path(FLAGS.page).expanduser(), figures, recipe.record_of(folder), data.name, str(FLAGS.model), command):
-            say("wrote %s" % path)
     for part, title in recipe.PARTS.items():
         if figures.get(part):
             print("\n".join(metrics.lines(figures[part], title)))
@@ -46,6 +43,11 @@ def main():
         print("most confident errors:")
     for error in figures["errors"]:
         print("  %.3f %s, labelled %s: %s" % (error["confidence"], error["said"], error["label"], error["text"]))
+    if FLAGS.page:
+        parameters = model.count_params()
+        command = " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
+        for path in page.write(Path(FLAGS.page).expanduser(), figures, recipe.record_of(folder), parameters, data.name, FLAGS.model, command):
+            say("wrote %s" % path)
 
 
 def cli():

@@ -15,13 +15,14 @@ CAVEAT = (
 )
 
 
-def write(folder, figures, record, data, model, command):
+def write(folder, figures, record, parameters, data, model, command):
     """Writes the page and its plots; returns their paths.
 
     Args:
         folder: where to, a Path.
         figures: as from recipe.evaluate.
         record: the model's training.json, or {}.
+        parameters: how many the model has.
         data: what the reviews are called; published figures are of NSMC.
         model: what the model is called, "" for the one that ships.
         command: what made this.
@@ -29,12 +30,11 @@ def write(folder, figures, record, data, model, command):
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
-    history = record.get("history") or []
+    history = record["history"] if "best_epoch" in record else []  # this project's
     published = _published() if data == "NSMC" else []
-    parameters = record.get("parameters")
     pictures = pages.draw([
         ("Beside published models", CAVEAT, published and [(*row, False) for row in published] + [
-            ("This model", (parameters or 0) / 1e6, 100 * figures["test"]["accuracy"], "", True)
+            ("This model", parameters / 1e6, 100 * figures["test"]["accuracy"], "", True)
         ], _beside),
         ("Calibration", "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many reviews.",
          figures["reliability"], _calibration),

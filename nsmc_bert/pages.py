@@ -66,6 +66,19 @@ def document(title, body):
     )
 
 
+def check():
+    """Makes matplotlib ready to draw.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
+    matplotlib.use("Agg")
+
+
 def draw(plots):
     """Draws plots.
 
@@ -79,11 +92,7 @@ def draw(plots):
     Raises:
         UserError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
-    matplotlib.use("Agg")
+    check()
     return {name: (caption, _images(plot, data)) for name, caption, data, plot in plots if data}
 
 

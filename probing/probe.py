@@ -155,7 +155,7 @@ class EdgeProbe(keras.Model):
             found = load_file(str(path))
             self.set_weights([found[name] for name in sorted(found)])
         except (OSError, SafetensorError, ValueError) as error:
-            raise UserError("%s: not this probe's weights (%s); delete it to train the probe anew" % (path, error)) from None
+            raise UserError("%s: not this probe's weights (%s); delete the .json of the same name to train the probe anew" % (path, error)) from None
 
 
 def loss(logits, gold, weights):

@@ -471,8 +471,8 @@ def _escaped(text):
     return "".join("\\" + c if c in "&%$#_{}" else {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}.get(c, c) for c in text)
 
 
-def as_csv(found):
-    """Every cell on a line of its own, figures in percent."""
+def as_csv(found, whole=False):
+    """Every cell on a line of its own, figures in percent; with `whole` also the published ones beside which there is none."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["row", "encoder", "representation", "f1", "low", "high", "published", "inside", "seeds", "split", "corpus", "note"])
@@ -482,6 +482,11 @@ def as_csv(found):
             cell.row, cell.encoder, cell.representation, *("" if f is None else "%.2f" % (100 * f) for f in figures),
             {None: "", True: "yes", False: "no"}[cell.inside], cell.seeds, cell.split, cell.corpus, cell.why_not,
         ])  # fmt: skip
+    if whole:
+        there = {(cell.row, cell.encoder, cell.representation) for cell in found}
+        for key, value in published().items():
+            if key not in there:
+                writer.writerow([*key, "", "", "", "%.2f" % (100 * value), "", "", "", "", "not run"])
     return out.getvalue().rstrip("\n")
 
 
@@ -504,13 +509,17 @@ def write(folder, found, of_layers, results, said=(), whole=False):
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
         parts = [form(lines) for lines in (wide(found, whole), layer_lines, controls, said) if lines]
         files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
-    files["table.csv"] = (as_csv(found) + "\n").encode()
+    files["table.csv"] = (as_csv(found, whole) + "\n").encode()
     return pages.write(folder, files, pictures)
 
 
 def main(folders):
     results = load(folders or ["runs/probing"])
     form = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_rows}[FLAGS.format]
+    if FLAGS.text and FLAGS.records:
+        raise UserError("--text=%s: found --records=%s beside it, expected one of them" % (FLAGS.text, FLAGS.records))
+    if FLAGS.spans and not FLAGS.text:
+        raise UserError("--spans=%s: found no --text, expected the sentence that they are of" % FLAGS.spans)
     said = _sentence(results) if FLAGS.text or FLAGS.records else []
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
@@ -520,7 +529,7 @@ def main(folders):
         print(form(said))
         return
     if FLAGS.format == "csv" and not FLAGS.compare:
-        print(as_csv(found))
+        print(as_csv(found, FLAGS.published))
         return
     if FLAGS.compare:
         if len(FLAGS.compare) != 2:
@@ -532,8 +541,8 @@ def main(folders):
         print("\n" + form(layer_table(of_layers)))
     if controls := beside(results):
         print("\n" + form(controls))
-    if FLAGS.published:
-        print("\n" + "\n".join(wanting(found)))
+    for line in wanting(found) if FLAGS.published else []:
+        commands.say(line)
 
 
 def _sentence(results):

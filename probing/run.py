@@ -19,7 +19,7 @@ flags.DEFINE_enum("layer0", "lexical", LAYER0, "What layer 0 is: lexical, the wo
 flags.DEFINE_list("representations", [], "What probes read, separated by commas: lex, layer 0; cat, the last layer beside layer 0; mix, a learned mean of all; top_K, layer K; mix_K, a learned mean of layers 0 to K. ELMo and CoVe have lex and full: a learned mean of ELMo's layers, GloVe beside CoVe. Default: the published ones, lex,cat,mix or lex,full.")
 flags.DEFINE_list("seeds", [], "Seeds of the probes, separated by commas. Default: 1, and 1 to 5 for dpr, as published.")
 flags.DEFINE_list("control", [], "Controls to train beside, separated by commas: random_labels, Hewitt and Liang's control task, in which every type of the first span has a label drawn for it; random_encoder, the same encoder with random weights.")
-flags.DEFINE_bool("description_length", False, "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each probe on ten growing parts of the data, about two times the work.")
+flags.DEFINE_bool("description_length", False, "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each probe anew on ten growing parts of the data: twice the work on large corpora, several times on small ones.")
 flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same command run again trains what is missing.")
 flags.DEFINE_string("store", "runs/activations", "Folder of stored activations, shared by all runs.")
 flags.DEFINE_enum("activations", "store", ["store", "recompute"], "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.")

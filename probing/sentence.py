@@ -41,9 +41,12 @@ def record(task, *, text="", spans="", path="", line=1):
         raise UserError("--task=%s: found no --spans, expected them as JSON, --spans='%s', ends exclusive" % (task.name, form))
     try:
         chosen = json.loads(spans) if spans else [[i, i + 1] for i in range(len(words))]
-        pairs = [(one, None) if task.spans == 1 else tuple(one) for one in chosen]
-        targets = tuple(records.Target(tuple(a), None if b is None else tuple(b), ()) for a, b in pairs)
-        inside = all(0 <= first < last <= len(words) for a, b in pairs for first, last in ([a] if b is None else [a, b]))
+        groups = [[one] if task.spans == 1 else list(one) for one in chosen]
+        every = [span for group in groups for span in group]
+        if any(len(group) != task.spans for group in groups) or any(type(end) is not int for span in every for end in span):
+            raise ValueError
+        inside = all(0 <= first < last <= len(words) for first, last in every)
+        targets = tuple(records.Target(*(tuple(group[i]) if i < task.spans else None for i in (0, 1)), ()) for group in groups)
     except (ValueError, TypeError):
         raise UserError("--spans=%s: expected JSON, a list of %s" % (
             shorten(spans), "[first, last]" if task.spans == 1 else "[[first, last], [first, last]]"
@@ -64,13 +67,20 @@ def cells(results, task):
         list of results, cumulative mixtures first, then single layers, then the rest.
 
     Raises:
-        UserError: there are none, or of several tasks or encoders.
+        UserError: there are none, or of several tasks, encoders, definitions of layer 0 or corpora.
     """
     found = [r for r in results if not r["control"] and r["task"] == (task or r["task"])]
-    for key, flag in (("task", "--task"), ("encoder", "RUNS with one encoder")):
-        names = sorted({result[key] for result in found})
+    kinds = {
+        "task": (lambda result: result["task"], "--task"),
+        "encoder": (lambda result: result["encoder"], "RUNS with one encoder"),
+        "layer 0": (lambda result: result["layer0"], "RUNS with one --layer0"),
+        "corpus": (lambda result: result["data"]["name"], "RUNS with one corpus"),
+        "state of encoder and corpus": (lambda result: result["folder"], "RUNS with one"),
+    }
+    for kind, (of, flag) in kinds.items():
+        names = sorted({of(result) for result in found})
         if len(names) != 1:
-            raise UserError("found probes of %s, expected one %s: choose with %s" % (" and ".join(names) or "none", key, flag))
+            raise UserError("found probes of %s, expected one %s: choose with %s" % (" and ".join(names) or "none", kind, flag))
     first = min(result["seed"] for result in found)
     found = [result for result in found if result["seed"] == first]
     return sorted(found, key=lambda result: _place(result["representation"]))

@@ -156,7 +156,7 @@ def study(
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
             out += _task(
                 corpus, loaded, states, random_weights, representations, seeds or range(1, corpus.task.seeds + 1), labels,
-                description_length, schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
+                description_length and random_weights is None, schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
             )  # fmt: skip
         states.close()
     return out

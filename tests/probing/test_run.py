@@ -152,6 +152,7 @@ def test_one_sentence_through_the_layers(finished, command, data):
     with np.load(path.with_suffix(".npz")) as arrays:
         saved = arrays["test_probabilities"][: len(said)]
     names = json.loads(path.read_text(encoding="utf-8"))["labels"]
+    assert len(said) >= 2
     for text, values in zip(said, saved):
         label, value = text.split()
         assert float(value) == pytest.approx(values.max(), abs=0.01)
@@ -165,6 +166,9 @@ def test_one_sentence_through_the_layers(finished, command, data):
         (["--text=꿀잼 영화"], r"error: found probes of dep and pos, expected one task: choose with --task"),
         (["--task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"], r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2"),
         (["--task=pos", "--text=꿀잼 영화", "--spans=0,1"], r"error: --spans='0,1': expected JSON, a list of \[first, last\]"),
+        (["--task=pos", "--text=꿀잼 영화", "--spans=[[0.0,1.0]]"], r"error: --spans=.*: expected JSON, a list of \[first, last\]"),
+        (["--task=dep", "--text=꿀잼 영화", "--spans=[[[0,1],null]]"], r"error: --spans=.*: expected JSON, a list of \[\[first, last\]"),
+        (["--task=pos", "--spans=[[0,1]]"], r"error: --spans=.*: found no --text"),
         (["--task=pos", "--text= "], r"error: --text=.*: found no word, expected a sentence"),
     ],
 )
