@@ -115,7 +115,8 @@ def probing(train, test):
     for dtype in ("bfloat16", "float32"):
         loop = [sys.executable, "-m", "tests.benchmarks.encode_every_step", encoder, FLAGS.probing_data, "pos",
                 str(FLAGS.probing_epochs), str(FLAGS.probing_steps), dtype]  # fmt: skip
-        result = subprocess.run(loop, capture_output=True, text=True)
+        # this project's commands keep transformers from importing PyTorch, which the peer needs
+        result = subprocess.run(loop, capture_output=True, text=True, env={**os.environ, "USE_TORCH": "1"})
         peer = float(result.stdout.split()[-1]) if result.returncode == 0 else None
         rows.append(
             ("probe pos, lex + cat + mix, s (peer: encoding at every step, PyTorch, %s)" % dtype, "%.0f" % seconds,
