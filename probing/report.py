@@ -25,7 +25,7 @@ flags.DEFINE_string("text", "", "A sentence, words separated by spaces: what the
 flags.DEFINE_string("spans", "", "Its spans, as JSON: [[first, last], …] in words from 0, last exclusive; pairs of these for a task with two spans.")
 flags.DEFINE_string("records", "", "A file of records instead of --text, whose labels are shown beside.")
 flags.DEFINE_integer("line", 1, "Which of its sentences, from 1.", lower_bound=1)
-flags.DEFINE_string("task", "", "Task of that sentence, where the runs have several.")
+flags.DEFINE_string("sentence_task", "", "Task of that sentence, where the runs have several.")
 flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
@@ -547,7 +547,7 @@ def main(folders):
 
 def _sentence(results):
     """Header and lines of the sentence that the flags name."""
-    found = sentence.cells(results, FLAGS.task)
+    found = sentence.cells(results, FLAGS.sentence_task)
     one = sentence.record(TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
     commands.import_tensorflow()
     return sentence.table(found, one, sentence.through(found, one))

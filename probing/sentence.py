@@ -38,7 +38,7 @@ def record(task, *, text="", spans="", path="", line=1):
         raise UserError("--text=%s: found no word, expected a sentence" % shorten(text))
     if not spans and task.name != "pos":
         form = "[[0,2]]" if task.spans == 1 else "[[[0,1],[2,4]]]"
-        raise UserError("--task=%s: found no --spans, expected them as JSON, --spans='%s', ends exclusive" % (task.name, form))
+        raise UserError("%s: found no --spans, expected them as JSON, --spans='%s', ends exclusive" % (task.name, form))
     try:
         chosen = json.loads(spans) if spans else [[i, i + 1] for i in range(len(words))]
         groups = [[one] if task.spans == 1 else list(one) for one in chosen]
@@ -71,7 +71,7 @@ def cells(results, task):
     """
     found = [r for r in results if not r["control"] and r["task"] == (task or r["task"])]
     kinds = {
-        "task": (lambda result: result["task"], "--task"),
+        "task": (lambda result: result["task"], "--sentence_task"),
         "encoder": (lambda result: result["encoder"], "RUNS with one encoder"),
         "layer 0": (lambda result: result["layer0"], "RUNS with one --layer0"),
         "corpus": (lambda result: result["data"]["name"], "RUNS with one corpus"),

@@ -107,6 +107,7 @@ def trained(tmp_path_factory, command, tiny_config):
     return folder, arguments, result
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """The probing run that many tests look at takes long: one worker makes it, first of all, and has all of these tests."""
     for item in items:

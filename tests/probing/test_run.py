@@ -138,14 +138,14 @@ def test_description_length_is_added_to_what_is_there(finished, command, argumen
 
 def test_one_sentence_through_the_layers(finished, command, data):
     folder, _ = finished
-    result = command("probing.report", "--task=pos", "--text=꿀잼 영화", cwd=folder)
+    result = command("probing.report", "--sentence_task=pos", "--text=꿀잼 영화", cwd=folder)
     assert result.returncode == 0, result.stderr
     header, *lines = [re.split(r"  +", line) for line in result.stdout.rstrip("\n").split("\n")]
     assert header == ["pos", "mix", "lex"]
     assert [line[0] for line in lines] == ["꿀잼", "영화"]
     assert all(re.fullmatch(r"[ABC] [01]\.\d\d", cell) for line in lines for cell in line[1:])
     # what was saved of the test's first record is what the saved weights say of it
-    result = command("probing.report", "--task=dep", "--records=%s" % (data / "dep.test.jsonl"), "--format=csv", cwd=folder)
+    result = command("probing.report", "--sentence_task=dep", "--records=%s" % (data / "dep.test.jsonl"), "--format=csv", cwd=folder)
     assert result.returncode == 0, result.stderr
     said = [line.split(",")[3] for line in result.stdout.split("\n")[1:-1]]
     path = cells(folder)[("dep", "lex-seed1", "")]
@@ -162,14 +162,14 @@ def test_one_sentence_through_the_layers(finished, command, data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--task=dep", "--text=꿀잼 영화"], r"error: --task=dep: found no --spans, expected them as JSON"),
-        (["--text=꿀잼 영화"], r"error: found probes of dep and pos, expected one task: choose with --task"),
-        (["--task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"], r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2"),
-        (["--task=pos", "--text=꿀잼 영화", "--spans=0,1"], r"error: --spans='0,1': expected JSON, a list of \[first, last\]"),
-        (["--task=pos", "--text=꿀잼 영화", "--spans=[[0.0,1.0]]"], r"error: --spans=.*: expected JSON, a list of \[first, last\]"),
-        (["--task=dep", "--text=꿀잼 영화", "--spans=[[[0,1],null]]"], r"error: --spans=.*: expected JSON, a list of \[\[first, last\]"),
-        (["--task=pos", "--spans=[[0,1]]"], r"error: --spans=.*: found no --text"),
-        (["--task=pos", "--text= "], r"error: --text=.*: found no word, expected a sentence"),
+        (["--sentence_task=dep", "--text=꿀잼 영화"], r"error: dep: found no --spans, expected them as JSON"),
+        (["--text=꿀잼 영화"], r"error: found probes of dep and pos, expected one task: choose with --sentence_task"),
+        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"], r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2"),
+        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=0,1"], r"error: --spans='0,1': expected JSON, a list of \[first, last\]"),
+        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0.0,1.0]]"], r"error: --spans=.*: expected JSON, a list of \[first, last\]"),
+        (["--sentence_task=dep", "--text=꿀잼 영화", "--spans=[[[0,1],null]]"], r"error: --spans=.*: expected JSON, a list of \[\[first, last\]"),
+        (["--sentence_task=pos", "--spans=[[0,1]]"], r"error: --spans=.*: found no --text"),
+        (["--sentence_task=pos", "--text= "], r"error: --text=.*: found no word, expected a sentence"),
     ],
 )
 def test_a_sentence_that_cannot_be_asked_about(finished, command, options, message):

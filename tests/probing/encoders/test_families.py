@@ -127,8 +127,8 @@ def test_every_family_runs_from_words_to_the_table(family, treebank, command, da
         folder = name(tmp_path / family, *known)
         encoder = str(folder) if family == "gpt" else "cove:%s" % folder
     result = command(
-        "probing.run", "--task=dep", "--data=%s" % data, "--encoder=%s" % encoder, "--epochs=2", "--bootstrap=100",
-        "--control=random_encoder", "--precision=float32", cwd=tmp_path,
+        "probing.run", "--task=dep", "--data=%s" % data, "--encoder=%s" % encoder, "--epochs=2", "--least_steps=1",
+        "--bootstrap=100", "--control=random_encoder", "--precision=float32", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "encoder: %s, %s" % (encoder, layers) in result.stderr
