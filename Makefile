@@ -33,7 +33,7 @@ table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encode
 	$(IN_VENV) -m probing.report "$(RUN_DIR)" --published --page="$(RUN_DIR)-report"
 
 test: $(VENV)/.test-$(NAME) ## run the tests
-	$(IN_VENV) -m pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)

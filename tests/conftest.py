@@ -107,10 +107,6 @@ def trained(tmp_path_factory, command, tiny_config):
     return folder, arguments, result
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
-    """The probing run that many tests look at takes long: one worker makes it, first of all, and has all of these tests."""
-    for item in items:
-        if "finished" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("finished"))
+    """Workers take whole files: the longest, whose tests look at one probing run, begins first."""
     items.sort(key=lambda item: "finished" not in item.fixturenames)
