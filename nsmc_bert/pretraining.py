@@ -169,7 +169,8 @@ class MaskedLanguageModel(keras.Model):
             "rating_loss" and "rating_accuracy".
         """
         plan = self.plan(encoded)
-        results = super().evaluate(self.pipeline(encoded, plan, ratings, seed=VALIDATION_SEED), steps=len(plan), verbose=0, return_dict=True)
+        batches = self.pipeline(encoded, plan, ratings, seed=VALIDATION_SEED)
+        results = super().evaluate(batches, steps=len(plan), verbose=0, return_dict=True)
         if self.rating is None:
             return {"perplexity": math.exp(min(results["loss"], 99.0)), "accuracy": results["accuracy"]}
         return {

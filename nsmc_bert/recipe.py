@@ -134,9 +134,13 @@ def fine_tune(
         data.train.labels[validation_rows],
     )
     run_dir = Path(run_dir) if run_dir else RUNS / data.folder
+    taught = {}
     if teachers:
         new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
-        texts += [text for text, wanted in zip(unlabelled, new) if wanted]
+        unlabelled = [text for text, wanted in zip(unlabelled, new) if wanted]
+        texts += unlabelled
+        taught["teachers"] = [distillation.fingerprint(teacher) for teacher in teachers]
+        taught["unlabelled"] = hashlib.sha1("\0".join(unlabelled).encode("utf-8", "replace")).hexdigest()
     encoded = source.tokenizer.encode(texts, max_length)
     tokens = int(encoded.lengths.sum())
     budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
@@ -156,8 +160,7 @@ def fine_tune(
         identity = _identity(
             devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
             validation=[validation, split_seed], max_length=max_length, dropout=dropout, augment=augment, dtype=dtype,
-            teachers=[distillation.fingerprint(teacher) for teacher in teachers] or None,
-            unlabelled=hashlib.sha1("\0".join(texts[len(train_rows) :]).encode("utf-8", "replace")).hexdigest() if teachers else None,
+            **taught,
         )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():

@@ -82,13 +82,14 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
         known, following = train.take(order[:begin]), train.take(order[begin:end])
         log("%s: description length, from %d records to %d" % (task.name, begin, end))
         probes.restart(start)
-        batches = [fit.Batches(states, part, probes.layers, control and control(part)) for part in (known, dev, following)]
+        random = [control and control(part) for part in (known, dev, following)]
+        batches = [fit.Batches(states, part, probes.layers, drawn) for part, drawn in zip((known, dev, following), random)]
         state = folder / "online.safetensors"
         fit.train(
             probes, *batches[:2], known, dev, schedule, state, identity={**identity, "begin": begin},
             checkpoint_seconds=checkpoint_seconds, title="%s, %d records" % (task.name, begin),
         )  # fmt: skip
-        gold = {"": following.gold(), "random_labels": control and control(following)}
+        gold = {"": following.gold(), "random_labels": random[2]}
         logits = fit.predict(probes, batches[2], following)
         done[str(end)] = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in cells}
         write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")

@@ -417,25 +417,18 @@ def beside(results):
     lines = []
     for (task, encoder, representation), by_control in groups.items():
         real, control = by_control.get("", []), by_control.get("random_labels", [])
-        lengths = [_length(group) for group in (real, control)]
+        lengths = [study.code(group) for group in (real, control)]
         if not real or not control and not lengths[0]:
             continue
         f1 = [study.micro(group) if group else None for group in (real, control)]
         lines.append([
             TASKS[task].title, pages.short(encoder), representation, "%.1f" % (100 * f1[0]),
             *(("%.1f" % (100 * f1[1]), "%.1f" % (100 * (f1[0] - f1[1]))) if control else ("", "")),
-            *(text for length in lengths for text in (length or ("", ""))),
+            *("%.2f" % value if length else "" for length in lengths for value in (length or ("", ""))),
         ])  # fmt: skip
     head = ["", "encoder", "representation", "F1, all labels", "control task", "selectivity"]
     head += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     return [head, *sorted(lines, key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))] if lines else []
-
-
-def _length(results):
-    codes = [result["description_length"] for result in results if "description_length" in result]
-    if not codes:
-        return None
-    return "%.2f" % (np.mean([code["bits"] for code in codes]) / 1000), "%.2f" % np.mean([code["compression"] for code in codes])
 
 
 def _shown(cell):

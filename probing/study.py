@@ -376,11 +376,10 @@ def table(results, samples=1000):
                 for name in names:
                     means[name].append(value[name])
                     macro[name].append(drawn[name])
-        codes = {
-            name: [r["description_length"] for r in groups[(task, "", name)] if "description_length" in r] for name in names
-        }
-        if any(codes.values()):
-            lines.append(["  description length, kbit", "", *map(_kilobits, codes.values()), *[""] * (len(names) - 1)])
+        codes = [code(groups[(task, "", name)]) for name in names]
+        if any(codes):
+            shown = ("%.2f, %.1f times" % one if one else "" for one in codes)
+            lines.append(["  description length, kbit", "", *shown, *[""] * (len(names) - 1)])
         for control, title in (("random_labels", "control task"), ("random_encoder", "random encoder")):
             if (task, control, names[0]) not in groups:
                 continue
@@ -411,11 +410,10 @@ def micro(results):
     ]))  # fmt: skip
 
 
-def _kilobits(codes):
-    """The mean code over seeds and its compression, as text."""
-    if not codes:
-        return ""
-    return "%.2f, %.1f times" % (np.mean([code["bits"] for code in codes]) / 1000, np.mean([code["compression"] for code in codes]))
+def code(results):
+    """(thousands of bits, compression) of the online code, means over seeds; None where it was not measured."""
+    codes = [result["description_length"] for result in results if "description_length" in result]
+    return (np.mean([one["bits"] for one in codes]) / 1000, np.mean([one["compression"] for one in codes])) if codes else None
 
 
 def _cell(value, drawn, form="%.1f"):
