@@ -79,28 +79,31 @@ class Store:
     def _bytes(self):
         return 2 * sum(self.encoder.widths)
 
-    def read(self, examples, sentences, layers):
-        """The states of some sentences, end to end.
+    def read(self, examples, pieces, layers, rows=0):
+        """The states of pieces of sentences, end to end.
 
         Args:
             examples: alignment.Examples that `ensure` has seen.
-            sentences: int [n], numbers of distinct sentences in them.
+            pieces: int [n, 3]: the number of a distinct sentence in them, its first position, and the one after its last.
             layers: int [k].
+            rows: fill up with zeros to so many positions.
 
         Returns:
-            list of k arrays, float16 [positions of all, width].
+            list of k arrays, float16 [positions of all, or rows; width].
         """
-        places = [self._known[examples.keys[number]] for number in sentences]
+        places = [(self._known[examples.keys[number]][0] + first, last - first) for number, first, last in pieces.tolist()]
         total = sum(count for _, count in places)
         out = []
         for layer in layers:
-            width = self.encoder.widths[layer]
-            states, at = np.empty((total, width), np.float16), 0
+            file, width = self._files[layer], self.encoder.widths[layer]
+            states, at = np.empty((max(rows, total), width), np.float16), 0
+            view = memoryview(states.reshape(-1).view(np.uint8))
             for first, count in places:
-                part = states[at : at + count]
-                if os.preadv(self._files[layer], [part], first * width * 2) != part.nbytes:
+                size = count * width * 2
+                if os.preadv(file, [view[at : at + size]], first * width * 2) != size:
                     raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
-                at += count
+                at += size
+            states[total:] = 0
             out.append(states)
         return out
 
@@ -222,10 +225,16 @@ class Recompute:
     def ensure(self, examples):
         """Nothing to do."""
 
-    def read(self, examples, sentences, layers):
+    def read(self, examples, pieces, layers, rows=0):
         """As Store.read."""
-        states = self.encoder.encode([examples.payloads[number] for number in sentences])
-        return [np.concatenate([sentence[layer] for sentence in states]) for layer in layers]
+        numbers, which = np.unique(pieces[:, 0], return_inverse=True)
+        states = self.encoder.encode([examples.payloads[number] for number in numbers])
+        total, out = int((pieces[:, 2] - pieces[:, 1]).sum()), []
+        for layer in layers:
+            parts = [states[place][layer][first:last] for place, (first, last) in zip(which, pieces[:, 1:])]
+            empty = np.zeros((max(rows - total, 0), self.encoder.widths[layer]), np.float16)
+            out.append(np.concatenate([*parts, empty]))
+        return out
 
     def close(self):
         """Nothing to do."""

@@ -20,7 +20,7 @@ from probing import probe
 from probing.alignment import ranges
 
 PIECE = 400  # steps between two chances to save the state
-PREDICT = 64  # records of a batch that is only predicted
+PREDICT = 128  # records of a batch that is only predicted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Schedule:
     """
 
     kind: str = "linear"
-    learning_rate: float = 1e-3
-    batch_records: int = 32
+    learning_rate: float = 4e-3
+    batch_records: int = 128
     epochs: int = 20
     warmup: float = 0.1
-    least_steps: int = 400
+    least_steps: int = 200
     steps: int = 250_000
     interval: int = 1000
     halve_after: int = 5
@@ -132,9 +132,9 @@ class Batches:
     def _make(self, records):
         examples = self._examples
         sentences, which = np.unique(examples.sentence[records], return_inverse=True)
-        states = self._store.read(examples, sentences, self._layers)
         counts = np.array([len(examples.payloads[number]) for number in sentences])
-        base = np.cumsum(counts) - counts
+        ends = np.cumsum(counts)
+        base = ends - counts
         sizes = examples.splits[records + 1] - examples.splits[records]
         targets = ranges(examples.splits[records], sizes)
         offset = np.repeat(base[which], sizes)
@@ -143,14 +143,14 @@ class Batches:
         for span in spans:
             first, last = span[targets].T
             members.append((ranges(first + offset, last - first), np.repeat(np.arange(len(targets)), last - first)))
-        # only positions that some span reads are projected
+        # only positions that some span reads are read and projected
         used, place = np.unique(np.concatenate([rows for rows, _ in members]), return_inverse=True)
+        owner = np.searchsorted(ends, used, side="right")
+        begins = np.flatnonzero(np.concatenate([[True], (np.diff(used) != 1) | (np.diff(owner) != 0)]))
+        first, owner = used[begins] - base[owner[begins]], owner[begins]
+        pieces = np.stack([sentences[owner], first, first + np.diff(np.append(begins, len(used)))], 1)
         wide, n = bucket(len(used)), bucket(len(targets))
-        out = []
-        for layer in states:
-            chosen = np.zeros((wide, layer.shape[1]), np.float16)
-            np.take(layer, used, 0, out=chosen[: len(used)])
-            out.append(chosen)
+        out = self._store.read(examples, pieces, self._layers, wide)
         at = 0
         for rows, segments in members:
             padding = bucket(len(rows)) - len(rows)
@@ -248,7 +248,7 @@ class Probes:
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=self._jit)
 
     def _step(self, active, batch, rates, number):
-        losses = []
+        losses, batch = [], self._widened(batch)
         for i, cell in enumerate(active):
             model, optimizer = self.models[cell], self.optimizers[cell]
             with tf.GradientTape() as tape:
@@ -261,7 +261,12 @@ class Probes:
         return tf.stack(losses)
 
     def _logits(self, batch):
+        batch = self._widened(batch)
         return [self.models[cell](self._inputs(batch, self.models[cell])) for cell in self.cells]
+
+    @staticmethod
+    def _widened(batch):
+        return {**batch, "states": [tf.cast(states, tf.float32) for states in batch["states"]]}
 
     def _inputs(self, batch, model):
         states = dict(zip(self.layers, batch["states"]))

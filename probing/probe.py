@@ -46,7 +46,7 @@ class ScalarMix(keras.layers.Layer):
     """
 
     def __init__(self, layers, **options):
-        super().__init__(**options)
+        super().__init__(autocast=False, **options)
         self.w = self.add_weight(name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False)
         self.gamma = self.add_weight(name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False)
         self.built = True
@@ -54,7 +54,7 @@ class ScalarMix(keras.layers.Layer):
     def call(self, layers):
         shares, widest = tf.unstack(self.gamma * tf.nn.softmax(self.w)), max(h.shape[-1] for h in layers)
         layers = [h if h.shape[-1] == widest else tf.tile(h, [1, widest // h.shape[-1]]) for h in layers]
-        return tf.add_n([tf.cast(share, self.compute_dtype) * tf.cast(h, self.compute_dtype) for share, h in zip(shares, layers)])
+        return tf.cast(tf.add_n([share * tf.cast(h, tf.float32) for share, h in zip(shares, layers)]), self.compute_dtype)
 
     def shares(self):
         """softmax(w) as NumPy, float32 [layers]."""
@@ -106,7 +106,7 @@ class EdgeProbe(keras.Model):
     """
 
     def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
-        super().__init__(name="edge_probe", dtype=keras.mixed_precision.Policy(precision))
+        super().__init__(name="edge_probe", dtype=keras.mixed_precision.Policy(precision), autocast=False)
         # === Layers ===
         policy = keras.mixed_precision.Policy(precision)
         read = [widths[layer] for layer in representation.layers]
@@ -127,13 +127,14 @@ class EdgeProbe(keras.Model):
         if self.mix is not None:
             hidden = self.mix(inputs["states"])
         else:
-            hidden = tf.concat([tf.cast(layer, self.compute_dtype) for layer in inputs["states"]], 1)
+            hidden = tf.cast(tf.concat([tf.cast(layer, tf.float32) for layer in inputs["states"]], 1), self.compute_dtype)
         hidden = dropout(hidden, INPUT_DROPOUT)
         pooled = [
             pool(hidden, inputs["rows%d" % number], inputs["segments%d" % number], inputs["targets"])
             for number, pool in enumerate(self.pool, 1)
         ]
-        features = self.norm(tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32))
+        features = tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32)
+        features = normalise(features, self.norm.gamma, self.norm.beta, self.norm.epsilon)
         return self.output_layer(dropout(features, DROPOUT))
 
     def write(self, path):
@@ -156,6 +157,25 @@ class EdgeProbe(keras.Model):
             self.set_weights([found[name] for name in sorted(found)])
         except (OSError, SafetensorError, ValueError) as error:
             raise UserError("%s: not this probe's weights (%s); delete the .json of the same name to train the probe anew" % (path, error)) from None
+
+
+def normalise(x, gamma, beta, epsilon):
+    """Layer normalisation of float32 [n, width], its gradient written out: half of the passes over memory that Keras' takes."""
+
+    @tf.custom_gradient
+    def run(x, gamma, beta):
+        centred = x - tf.reduce_mean(x, 1, keepdims=True)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), 1, keepdims=True) + epsilon)
+        y = centred * scale
+
+        def back(d):
+            dy = d * gamma
+            dx = scale * (dy - tf.reduce_mean(dy, 1, keepdims=True) - y * tf.reduce_mean(dy * y, 1, keepdims=True))
+            return dx, tf.reduce_sum(d * y, 0), tf.reduce_sum(d, 0)
+
+        return y * gamma + beta, back
+
+    return run(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
 def loss(logits, gold, weights):

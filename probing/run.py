@@ -24,10 +24,10 @@ flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same comm
 flags.DEFINE_string("store", "runs/activations", "Folder of stored activations, shared by all runs.")
 flags.DEFINE_enum("activations", "store", ["store", "recompute"], "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.")
 flags.DEFINE_enum("schedule", "linear", ["linear", "plateau"], "linear: warm-up and linear decay over --epochs, validated --epochs times; plateau: the published one, the rate halved when dev stops rising.")
-flags.DEFINE_float("learning_rate", 0.0, "Peak of the learning rate. 0: 1e-3 for linear, 1e-4 for plateau.", lower_bound=0.0)
-flags.DEFINE_integer("batch_records", 32, "Records a batch, each with all its targets.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.0, "Peak of the learning rate. 0: 4e-3 for linear, 1e-4 for plateau.", lower_bound=0.0)
+flags.DEFINE_integer("batch_records", 0, "Records a batch, each with all its targets. 0: 128 for linear, 32 for plateau.", lower_bound=0)
 flags.DEFINE_integer("epochs", 20, "Passes over the training records, linear schedule.", lower_bound=1)
-flags.DEFINE_integer("least_steps", 400, "More passes than --epochs over few records, to make so many steps; validated --epochs times all the same, linear schedule.", lower_bound=1)
+flags.DEFINE_integer("least_steps", 200, "More passes than --epochs over few records, to make so many steps; validated --epochs times all the same, linear schedule.", lower_bound=1)
 flags.DEFINE_float("warmup", 0.1, "Share of all steps in which the learning rate rises, linear schedule.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer("steps", 0, "At most so many steps, plateau schedule. 0: the task's published number.", lower_bound=0)
 flags.DEFINE_integer("interval", 0, "Steps between two validations, plateau schedule. 0: the task's published number.", lower_bound=0)
@@ -80,8 +80,8 @@ def _schedule(task):
 
     return Schedule(
         kind=FLAGS.schedule,
-        learning_rate=FLAGS.learning_rate or {"linear": 1e-3, "plateau": 1e-4}[FLAGS.schedule],
-        batch_records=FLAGS.batch_records,
+        learning_rate=FLAGS.learning_rate or {"linear": 4e-3, "plateau": 1e-4}[FLAGS.schedule],
+        batch_records=FLAGS.batch_records or {"linear": 128, "plateau": 32}[FLAGS.schedule],
         epochs=FLAGS.epochs,
         warmup=FLAGS.warmup,
         least_steps=FLAGS.least_steps,

@@ -22,7 +22,8 @@ flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing"
 flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and `encoders` are left out.")
 flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
 flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
-flags.DEFINE_integer("probing_steps", 60, "Steps of the peer that are timed for each representation; its whole time is computed from them.")
+flags.DEFINE_integer("probing_records", 128, "Records a batch, here and of the peer.")
+flags.DEFINE_integer("probing_steps", 20, "Steps of the peer that are timed for each representation; its whole time is computed from them.")
 flags.DEFINE_integer("encoder_sentences", 1024, "Sentences of --probing_data that ELMo and CoVe of the published sizes encode.")
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
@@ -32,13 +33,15 @@ PEERS = Path(__file__).parent / "peers.py"
 
 
 def main():
-    train, test = corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
-    rows = []
-    parts = {
-        "start": start, "predict": predict, "training": training, "baseline": baseline, "probing": probing, "encoders": encoders,
-    }  # fmt: skip
+    rows, nsmc = [], ()
+    on_nsmc = {"predict": predict, "training": training, "baseline": baseline}
+    parts = {"start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
-        rows += parts[part](train, test)
+        if part in on_nsmc:
+            nsmc = nsmc or corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
+            rows += on_nsmc[part](*nsmc)
+        else:
+            rows += parts[part]()
         commands.say("%s done" % part)
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
@@ -46,7 +49,7 @@ def main():
         print("%-*s  %14s  %14s  %s" % (width, name, here, peer, ratio))
 
 
-def start(train, test):
+def start():
     """Time and memory of one sentence from cold, beside `import tensorflow`."""
     folder = _small_model()
     one = [sys.executable, "-m", "nsmc_bert.predict", "--model=%s" % folder, "--text", "이 영화 엄청 재미있네요"]
@@ -100,7 +103,7 @@ def baseline(train, test):
     return [("linear SVM on character 1- to 5-grams, test accuracy, %", "", "%.2f" % (100 * accuracy), "")]
 
 
-def probing(train, test):
+def probing():
     """Seconds of probing lex, cat and mix, encoding included, beside runs that encode at every step."""
     if not FLAGS.probing_data:
         return [("probing: no --probing_data", "", "", "")]
@@ -109,12 +112,13 @@ def probing(train, test):
         command = [
             sys.executable, "-m", "probing.run", "--task=pos", "--data=%s" % FLAGS.probing_data, "--encoder=%s" % encoder,
             "--epochs=%d" % FLAGS.probing_epochs, "--run_dir=%s/run" % folder, "--store=%s/store" % folder,
+            "--batch_records=%d" % FLAGS.probing_records,
         ]  # fmt: skip
         seconds, memory = _spawn(command)
     rows = []
     for dtype in ("bfloat16", "float32"):
         loop = [sys.executable, "-m", "tests.benchmarks.encode_every_step", encoder, FLAGS.probing_data, "pos",
-                str(FLAGS.probing_epochs), str(FLAGS.probing_steps), dtype]  # fmt: skip
+                str(FLAGS.probing_epochs), str(FLAGS.probing_records), str(FLAGS.probing_steps), dtype]  # fmt: skip
         # this project's commands keep transformers from importing PyTorch, which the peer needs
         result = subprocess.run(loop, capture_output=True, text=True, env={**os.environ, "USE_TORCH": "1"})
         peer = float(result.stdout.split()[-1]) if result.returncode == 0 else None
@@ -125,7 +129,7 @@ def probing(train, test):
     return [*rows, ("  peak memory, MB", "%.0f" % memory, "", "")]
 
 
-def encoders(train, test):
+def encoders():
     """Sentences a second of ELMo and CoVe, of the published sizes with random weights, beside the same layers in PyTorch."""
     if not FLAGS.probing_data:
         return [("encoders: no --probing_data", "", "", "")]

@@ -1,9 +1,9 @@
 """The usual way to probe, in PyTorch: each run encodes its sentences at every step. Prints the seconds that its runs would take.
 
-    encode_every_step.py ENCODER_FOLDER DATA_FOLDER TASK EPOCHS STEPS DTYPE
+    encode_every_step.py ENCODER_FOLDER DATA_FOLDER TASK EPOCHS RECORDS STEPS DTYPE
 
-For each of lex, cat and mix, STEPS steps of 32 sentences are timed and multiplied to
-EPOCHS passes, without validation. Batches are of like length, the encoder runs without gradients and without dropout.
+For each of lex, cat and mix, STEPS steps of RECORDS sentences, of all lengths alike, are timed and multiplied to EPOCHS passes,
+without validation. Batches are of like length, the encoder runs without gradients and without dropout.
 """
 
 import sys
@@ -59,15 +59,15 @@ class Probe(torch.nn.Module):
         return self.classify(torch.cat(pooled, 1))
 
 
-def main(folder, data, task, epochs, steps, dtype):
-    task, epochs, steps = TASKS[task], int(epochs), int(steps)
+def main(folder, data, task, epochs, size, steps, dtype):
+    task, epochs, size, steps = TASKS[task], int(epochs), int(size), int(steps)
     path = Path(data) / (task.name + ".train.jsonl")
     names = records.labels_in([path])
     examples = alignment.align(records.read(path, task.spans), Reader(folder), task, names, where=path)
     bert = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
     order = np.argsort([len(examples.payloads[number]) for number in examples.sentence], kind="stable")
-    batches = [order[i : i + 32] for i in range(0, len(order), 32)]
-    chosen = np.random.default_rng(0).choice(len(batches), min(steps, len(batches)), replace=False)
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    chosen = np.linspace(0, len(batches) - 1, min(steps, len(batches))).astype(int)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16")
     total = 0.0
     for representation in ("lex", "cat", "mix"):
@@ -75,7 +75,7 @@ def main(folder, data, task, epochs, steps, dtype):
         probe = Probe(width * (2 if representation == "cat" else 1), layers, task.spans, len(names))
         optimizer = torch.optim.Adam(probe.parameters(), 1e-3, amsgrad=True)
         seconds = []
-        for number in chosen:
+        for number in [chosen[len(chosen) // 2]] * 2 + list(chosen):  # the first two warm up
             began = time.perf_counter()
             step(bert, probe, optimizer, examples, batches[number], representation, autocast)
             seconds.append(time.perf_counter() - began)

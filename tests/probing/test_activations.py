@@ -42,9 +42,13 @@ def examples(make_records):
     return alignment.align(make_records(20), Counting(), TASKS["pos"], ["A", "B", "C"])
 
 
+def whole(examples, sentences):
+    return np.array([[number, 0, len(examples.payloads[number])] for number in sentences])
+
+
 def check(store, examples, sentences=None):
     sentences = np.arange(len(examples.keys)) if sentences is None else sentences
-    for layer, states in zip((1, 0), store.read(examples, sentences, [1, 0])):
+    for layer, states in zip((1, 0), store.read(examples, whole(examples, sentences), [1, 0])):
         expected = [store.encoder.encode([examples.payloads[i]])[0][layer] for i in sentences]
         np.testing.assert_array_equal(states, np.concatenate(expected))
 
@@ -56,6 +60,17 @@ def test_what_is_read_is_what_was_encoded(examples, tmp_path, kind, capsys):
     store.ensure([examples])
     check(store, examples)
     check(store, examples, [3, 0, 3])
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["store", "recompute"])
+def test_pieces_are_read_and_filled_up(examples, tmp_path, kind, capsys):
+    encoder = Counting()
+    store = activations.Store(tmp_path, encoder) if kind == "store" else activations.Recompute(encoder)
+    store.ensure([examples])
+    for layer, states in enumerate(store.read(examples, np.array([[4, 1, 2], [2, 0, 2], [4, 0, 1]]), [0, 1], rows=7)):
+        four, two = (encoder.encode([examples.payloads[number]])[0][layer] for number in (4, 2))
+        np.testing.assert_array_equal(states, np.concatenate([four[1:2], two[:2], four[:1], np.zeros((3, layer + 2))]))
     store.close()
 
 
@@ -150,7 +165,7 @@ part = alignment.Examples([s.payload for s in read], [s.key for s in read], *[No
 store = activations.Store({folder!r}, Slow(), lambda line: print(line, flush=True))
 print("begin", flush=True)
 store.ensure([part])
-states = store.read(part, np.arange(60), [0, 1])
+states = store.read(part, np.array([[i, 0, len(part.payloads[i])] for i in range(60)]), [0, 1])
 expected = [np.concatenate([Counting().encode([p])[0][layer] for p in part.payloads]) for layer in (0, 1)]
 assert all((a == b).all() for a, b in zip(states, expected))
 print("whole")
