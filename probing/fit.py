@@ -103,11 +103,26 @@ class Batches:
     """
 
     def __init__(self, store, examples, layers, control=None):
-        self._store, self._examples, self._layers, self._control = store, examples, list(layers), control
+        self.examples = examples
+        self._store, self._layers, self._control = store, list(layers), control
+        self._in_order = {}
+
+    def in_order(self, limit=0):
+        """Yields (int [n] targets, batch) of the first `limit` records, 0 for all, in their order."""
+        splits, records = self.examples.splits, min(self.examples.records, limit or self.examples.records)
+
+        def choose(number):
+            return np.arange(number * PREDICT, min((number + 1) * PREDICT, records))
+
+        if records not in self._in_order:
+            self._in_order[records] = self.dataset(choose, 0, -(-records // PREDICT))
+        for number, batch in enumerate(self._in_order[records]):
+            chosen = choose(number)
+            yield np.arange(splits[chosen[0]], splits[chosen[-1] + 1]), batch
 
     def dataset(self, choose, start, stop):
         """A tf.data.Dataset of batches `start` to `stop`; choose(number) -> int [records], what is in one."""
-        spans, labels = 1 if self._examples.span2 is None else 2, len(self._examples.names)
+        spans, labels = 1 if self.examples.span2 is None else 2, len(self.examples.names)
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
         labelled = ["gold"] + ["control"] * (self._control is not None)
         types = [tf.float16] * len(self._layers) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
@@ -130,7 +145,7 @@ class Batches:
         return tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True).map(name).prefetch(3)
 
     def _make(self, records):
-        examples = self._examples
+        examples = self.examples
         sentences, which = np.unique(examples.sentence[records], return_inverse=True)
         counts = np.array([len(examples.payloads[number]) for number in sentences])
         ends = np.cumsum(counts)
@@ -278,13 +293,12 @@ class Probes:
         }
 
 
-def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, identity, checkpoint_seconds=60.0, title=""):
+def train(probes, train_batches, dev_batches, schedule, path, *, identity, checkpoint_seconds=60.0, title=""):
     """Trains probes to their best figures on dev, or goes on with what `path` holds.
 
     Args:
         probes: Probes; they end with the weights of their best validation.
         train_batches, dev_batches: Batches of the two splits.
-        examples, dev: alignment.Examples of the two splits.
         schedule: Schedule.
         path: the file of the state, which is deleted by whoever has saved the results.
         identity: what the state belongs to; another one's is not gone on with.
@@ -298,7 +312,8 @@ def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, 
     Raises:
         UserError: a loss is not finite.
     """
-    records, total = examples.records, schedule.total(examples.records)
+    records = train_batches.examples.records
+    total = schedule.total(records)
     every, per_epoch = schedule.validate_every(records), schedule.per_epoch(records)
     rate = WarmupLinearDecay(1.0, round(schedule.warmup * total), total)
     progress = _restore(path, probes, identity) or {
@@ -320,13 +335,13 @@ def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, 
         return np.sort(order(epoch)[place * schedule.batch_records : (place + 1) * schedule.batch_records])
 
     step, saved, began = progress["step"], time.monotonic(), time.monotonic() - progress["seconds"]
+    iterator = iter(train_batches.dataset(choose, step, total))
     bar = Progress(total * schedule.batch_records, "records", done=step * schedule.batch_records, title=title)
     with bar, Watchdog() as watchdog:
         while step < total and not all(cell["done"] for cell in state.values()):
             active = tuple(cell for cell in probes.cells if not state[cell.name]["done"])
             stop = min(total, (step // every + 1) * every, step + PIECE)
             losses = np.zeros(len(active))
-            iterator = iter(train_batches.dataset(choose, step, stop))
             for number in range(step, stop):
                 waiting = time.monotonic()
                 batch = next(iterator)
@@ -345,7 +360,7 @@ def train(probes, train_batches, dev_batches, examples, dev, schedule, path, *, 
                 state[cell.name]["sum"] += float(value)
             step = stop
             if step % every == 0 or step == total:
-                scores = dev_scores(probes, dev_batches, dev, schedule.dev_records)
+                scores = dev_scores(probes, dev_batches, schedule.dev_records)
                 for cell in active:
                     _validated(cell, state[cell.name], scores[cell], step, every, schedule, probes, best_weights)
             progress.update(step=step, seconds=time.monotonic() - began)
@@ -393,22 +408,23 @@ def _shown(state, active):
     return {"dev F1": " ".join("%.2f" % (100 * value) for value in done)} if done else {}
 
 
-def dev_scores(probes, batches, dev, limit=0):
+def dev_scores(probes, batches, limit=0):
     """Micro-averaged F1 over all labels and targets, the figure that training goes by: {cell: float}."""
     counts = {cell: np.zeros(3, np.int64) for cell in probes.cells}
-    for targets, batch, logits in _predicted(probes, batches, dev, limit):
-        for cell, values in zip(probes.cells, logits):
+    for targets, batch in batches.in_order(limit):
+        for cell, values in zip(probes.cells, probes.predict(batch)):
             said = values.numpy()[: len(targets)] >= 0
             gold = batch["control" if cell.control else "gold"].numpy()[: len(targets)] > 0
             counts[cell] += [(said & gold).sum(), (said & ~gold).sum(), (gold & ~said).sum()]
     return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
 
 
-def predict(probes, batches, examples):
+def predict(probes, batches):
     """What every probe says: {cell: float32 [targets, labels] logits}."""
+    examples = batches.examples
     out = {cell: np.empty((len(examples), len(examples.names)), np.float32) for cell in probes.cells}
-    for targets, _, logits in _predicted(probes, batches, examples, 0):
-        for cell, values in zip(probes.cells, logits):
+    for targets, batch in batches.in_order():
+        for cell, values in zip(probes.cells, probes.predict(batch)):
             out[cell][targets] = values.numpy()[: len(targets)]
     return out
 
@@ -416,19 +432,6 @@ def predict(probes, batches, examples):
 def probabilities(logits):
     """Their probabilities, float32, each label by itself."""
     return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
-
-
-def _predicted(probes, batches, examples, limit):
-    records = min(examples.records, limit or examples.records)
-    # neighbours in length are read together: less is filled up
-    cuts = np.arange(0, records, PREDICT)
-
-    def choose(number):
-        return np.arange(cuts[number], min(cuts[number] + PREDICT, records))
-
-    for number, batch in enumerate(batches.dataset(choose, 0, len(cuts))):
-        chosen = choose(number)
-        yield np.arange(examples.splits[chosen[0]], examples.splits[chosen[-1] + 1]), batch, probes.predict(batch)
 
 
 def _save(path, probes, progress, best_weights, identity):

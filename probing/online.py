@@ -86,11 +86,11 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
         batches = [fit.Batches(states, part, probes.layers, drawn) for part, drawn in zip((known, dev, following), random)]
         state = folder / "online.safetensors"
         fit.train(
-            probes, *batches[:2], known, dev, schedule, state, identity={**identity, "begin": begin},
+            probes, *batches[:2], schedule, state, identity={**identity, "begin": begin},
             checkpoint_seconds=checkpoint_seconds, title="%s, %d records" % (task.name, begin),
         )  # fmt: skip
         gold = {"": following.gold(), "random_labels": random[2]}
-        logits = fit.predict(probes, batches[2], following)
+        logits = fit.predict(probes, batches[2])
         done[str(end)] = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in cells}
         write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
         state.unlink(missing_ok=True)

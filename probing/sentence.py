@@ -122,7 +122,7 @@ def through(found, one):
     for cell, result in zip(which, found):
         probes.models[cell].read(Path(result["folder"]) / (cell.name + ".safetensors"))
     states = activations.Recompute(loaded, lambda line: None)
-    said = fit.predict(probes, fit.Batches(states, examples, probes.layers), examples)
+    said = fit.predict(probes, fit.Batches(states, examples, probes.layers))
     return np.stack([fit.probabilities(said[cell]) for cell in which])
 
 

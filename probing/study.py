@@ -201,7 +201,7 @@ def _task(
         state = folder / "state.safetensors"
         _make(folder)
         trained = fit.train(
-            probes, batches["train"], batches["dev"], examples["train"], examples["dev"], schedule, state,
+            probes, batches["train"], batches["dev"], schedule, state,
             identity={**identity, "cells": [cell.name for cell in missing]}, checkpoint_seconds=checkpoint_seconds,
             title=task.name,
         )  # fmt: skip
@@ -209,7 +209,7 @@ def _task(
         log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
             task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
         ))  # fmt: skip
-        said = {split: fit.predict(probes, batches[split], examples[split]) for split in SPLITS[1:] if split in examples}
+        said = {split: fit.predict(probes, batches[split]) for split in SPLITS[1:] if split in examples}
         for cell in missing:
             result = {
                 "task": task.name,

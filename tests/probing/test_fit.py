@@ -52,9 +52,7 @@ def run(corpus, encoder, cells, path, schedule=SCHEDULE, **options):
         split: fit.Batches(store, part, probes.layers, fit.control_labels(part, frequencies) if control else None)
         for split, part in parts.items()
     }
-    results = fit.train(
-        probes, batches["train"], batches["dev"], parts["train"], parts["dev"], schedule, path, identity={"a": 1}, **options
-    )
+    results = fit.train(probes, batches["train"], batches["dev"], schedule, path, identity={"a": 1}, **options)
     return probes, batches, results
 
 
@@ -99,8 +97,8 @@ def test_learns_and_keeps_the_best_validation(corpus, encoder, tmp_path):
     assert record["dev_f1"] == max(point["dev_f1"] for point in record["history"]) > 0.8
     assert [point["step"] for point in record["history"]] == list(range(8, 201, 8))
     assert record["history"][-1]["loss"] < 0.5 * record["history"][0]["loss"]
-    assert fit.dev_scores(probes, batches["dev"], corpus[1]["dev"])[cell] == pytest.approx(record["dev_f1"])
-    said = fit.probabilities(fit.predict(probes, batches["dev"], corpus[1]["dev"])[cell])
+    assert fit.dev_scores(probes, batches["dev"])[cell] == pytest.approx(record["dev_f1"])
+    said = fit.probabilities(fit.predict(probes, batches["dev"])[cell])
     gold = corpus[1]["dev"].gold()
     right = ((said >= 0.5) & gold).sum()
     assert 2 * right / ((said >= 0.5).sum() + gold.sum()) == pytest.approx(record["dev_f1"])
@@ -131,8 +129,8 @@ def test_the_order_is_all_records_each_epoch(corpus, encoder, tmp_path):
 
     task, parts, store = corpus
     probes = fit.Probes([Cell("lex", 1)], task, encoder, 3, SCHEDULE)
-    fit.train(probes, Spy(store, parts["train"], [0]), fit.Batches(store, parts["dev"], [0]), parts["train"], parts["dev"], SCHEDULE,
-              tmp_path / "state", identity={})  # fmt: skip
+    batches = [Spy(store, parts["train"], [0]), fit.Batches(store, parts["dev"], [0])]
+    fit.train(probes, *batches, SCHEDULE, tmp_path / "state", identity={})
     epochs = [np.concatenate(seen[i : i + 8]) for i in range(0, 32, 8)]
     for epoch in epochs:
         assert sorted(epoch.tolist()) == list(range(60))
