@@ -82,7 +82,7 @@ class Encoder:
         name: what the user called it.
         fingerprint: a checksum of everything that decides the states: weights, layer 0's definition, tokenizer, precision.
         widths: tuple of int, the hidden size of each layer.
-        layer0: in words, what layer 0 is.
+        layer0: what layer 0 is: the flag's value, a colon, and the same in words.
         max_positions: positions of the longest sentence that is encoded at once; longer ones are encoded in windows.
         published: tuple of str, the representations that the published table has of the family.
     """

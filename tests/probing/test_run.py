@@ -217,7 +217,8 @@ def test_the_published_schedule(command, data, encoder_folder, tmp_path):
     (path,) = cells(tmp_path).values()
     record = json.loads(path.read_text(encoding="utf-8"))
     assert [point["step"] for point in record["history"]] == [3, 6]
-    assert record["identity"]["schedule"]["learning_rate"] == 1e-4
+    schedule = record["identity"]["schedule"]
+    assert (schedule["learning_rate"], schedule["batch_records"]) == (1e-4, 32)
 
 
 @pytest.mark.parametrize("task", TASKS)
