@@ -21,6 +21,7 @@ from probing.alignment import ranges
 
 PIECE = 400  # steps between two chances to save the state
 PREDICT = 128  # records of a batch that is only predicted
+AT_ONCE = 2  # probes of a step that may be computed at the same time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,15 +264,17 @@ class Probes:
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=self._jit)
 
     def _step(self, active, batch, rates, number):
-        losses, batch = [], self._widened(batch)
+        losses, gradients, batch = [], [], self._widened(batch)
         for i, cell in enumerate(active):
             model, optimizer = self.models[cell], self.optimizers[cell]
-            with tf.GradientTape() as tape:
-                logits = model(self._inputs(batch, model), training=True, step=number)
-                value = probe.loss(logits, batch["control" if cell.control else "gold"], batch["weights"])
-            gradients = tape.gradient(value, model.trainable_variables)
-            optimizer.learning_rate.assign(rates[i])
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+            # two probes at a time keep two cores busy; all at once would hold what all of their gradients need
+            with tf.control_dependencies(gradients[-AT_ONCE] if i >= AT_ONCE else []):
+                with tf.GradientTape() as tape:
+                    logits = model(self._inputs(batch, model), training=True, step=number)
+                    value = probe.loss(logits, batch["control" if cell.control else "gold"], batch["weights"])
+                gradients.append(tape.gradient(value, model.trainable_variables))
+                optimizer.learning_rate.assign(rates[i])
+                optimizer.apply_gradients(zip(gradients[-1], model.trainable_variables))
             losses.append(value)
         return tf.stack(losses)
 
