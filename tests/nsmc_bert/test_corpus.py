@@ -502,9 +502,9 @@ class Server:
         if how in ("half", "half the last", "half unsized", "stall"):
             body = body[: len(body) // 2]
         if how == "together":
-            handler.wfile.write(body[:1000])
+            handler.wfile.write(body[: len(body) // 2])
             self.together.wait(20)
-            body = body[1000:]
+            body = body[len(body) // 2 :]
         handler.wfile.write(body)
         if how == "stall":
             handler.wfile.flush()
