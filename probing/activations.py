@@ -99,10 +99,10 @@ class Store:
             states, at = np.empty((max(rows, total), width), np.float16), 0
             view = memoryview(states.reshape(-1).view(np.uint8))
             for first, count in places:
-                size = count * width * 2
-                if os.preadv(file, [view[at : at + size]], first * width * 2) != size:
+                length = count * width * 2
+                if os.preadv(file, [view[at : at + length]], first * width * 2) != length:
                     raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
-                at += size
+                at += length
             states[total:] = 0
             out.append(states)
         return out

@@ -54,7 +54,7 @@ def encode(family, path, count, precision):
     import numpy as np
     from safetensors.numpy import save_file
 
-    from probing import encoders
+    from probing import activations, encoders
 
     sentences = [line.split() for line in open(path, encoding="utf-8")][: int(count)]
     with tempfile.TemporaryDirectory() as folder:
@@ -70,9 +70,11 @@ def encode(family, path, count, precision):
         encoder = encoders.load("%s:%s" % (family, folder), random_weights=0, precision=precision)
         payloads = sorted((sentence.payload for sentence in encoder.read(sentences)), key=len, reverse=True)
         encoder.encode(payloads[-8:])
+        ends = np.cumsum([len(payload) for payload in payloads]) * 2 * sum(encoder.widths) // activations.CHUNK
+        cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1), len(payloads)]
         start = time.perf_counter()
-        for first in range(0, len(payloads), 256):  # as the store does
-            encoder.encode(payloads[first : first + 256])
+        for first, last in zip(cuts, cuts[1:]):  # as the store does
+            encoder.encode(payloads[first:last])
         print(len(payloads) / (time.perf_counter() - start))
 
 
