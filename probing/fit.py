@@ -162,7 +162,7 @@ class Batches:
         # only positions that some span reads are read and projected
         used, place = np.unique(np.concatenate([rows for rows, _ in members]), return_inverse=True)
         owner = np.searchsorted(ends, used, side="right")
-        begins = np.flatnonzero(np.concatenate([[True], (np.diff(used) != 1) | (np.diff(owner) != 0)]))
+        begins = np.flatnonzero((np.diff(used, prepend=-2) != 1) | (np.diff(owner, prepend=-1) != 0))
         first, owner = used[begins] - base[owner[begins]], owner[begins]
         pieces = np.stack([sentences[owner], first, first + np.diff(np.append(begins, len(used)))], 1)
         wide, n = bucket(len(used)), bucket(len(targets))
@@ -260,7 +260,11 @@ class Probes:
 
     def _compiled(self, function, *arguments):
         """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and memory."""
-        signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]][: tensor.ndim], tensor.dtype), arguments)
+
+        def of_any_rows(tensor):
+            return tf.TensorSpec([None, *tensor.shape[1:]][: tensor.ndim], tensor.dtype)
+
+        signature = tf.nest.map_structure(of_any_rows, arguments)
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=self._jit)
 
     def _step(self, active, batch, rates, number):

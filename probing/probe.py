@@ -101,8 +101,8 @@ class EdgeProbe(keras.Model):
         precision: the Keras policy of the matrix products.
 
     Call:
-        {"states": list of float16 or float32 [positions, width], one for each of representation.layers; "rows1", "segments1", and for
-        two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels] logits.
+        {"states": list of float16 or float32 [positions, width], one for each of representation.layers; "rows1", "segments1", and
+        for two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels] logits.
     """
 
     def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
