@@ -134,6 +134,14 @@ class Dropout:
         """Zeroes a share `rate` of `x` (any shape, any float dtype) and scales the rest to keep the mean."""
         return _drop(x, self.noise(tf.shape(x)), rate) if round(rate * 256) else x
 
+    def skip(self):
+        """Passes over the next place."""
+        self._place += 1
+
+    def factors(self, shape, rate, dtype):
+        """What the next place multiplies with: 0 for a share `rate`, and for the rest what keeps the mean."""
+        return _factors(self.noise(shape), rate, dtype)
+
     def noise(self, shape):
         """The next place's random bytes, uint8 of this shape."""
         self._place += 1

@@ -12,7 +12,9 @@ sentences written since the last time the files were flushed to the disk are rea
 
 import contextlib
 import fcntl
+import itertools
 import json
+import math
 import os
 import shutil
 import struct
@@ -26,6 +28,7 @@ from nsmc_bert.files import write_text
 from nsmc_bert.progress import Progress
 
 LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
+ALIGNMENT = 64  # bytes
 CHUNK = 32_000_000  # bytes of states, about, that are encoded before they are written
 SETTLE = 4096  # sentences between two flushes to the disk
 
@@ -89,22 +92,22 @@ class Store:
             rows: fill up with zeros to so many positions.
 
         Returns:
-            list of k arrays, float16 [positions of all, or rows; width].
+            For each of blocks(layers, widths) an array, float16 [its layers; positions of all, or rows; width].
         """
         places = [(self._known[examples.keys[number]][0] + first, last - first) for number, first, last in pieces.tolist()]
         total = sum(count for _, count in places)
         out = []
-        for layer in layers:
-            file, width = self._files[layer], self.encoder.widths[layer]
-            states, at = np.empty((max(rows, total), width), np.float16), 0
-            view = memoryview(states.reshape(-1).view(np.uint8))
-            for first, count in places:
-                length = count * width * 2
-                if os.preadv(file, [view[at : at + length]], first * width * 2) != length:
-                    raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
-                at += length
-            states[total:] = 0
-            out.append(states)
+        for block in blocks(layers, self.encoder.widths):
+            width = self.encoder.widths[block[0]]
+            out.append(_aligned((len(block), max(rows, total), width)))
+            for layer, states in zip(block, out[-1]):
+                view, at = memoryview(states.reshape(-1).view(np.uint8)), 0
+                for first, count in places:
+                    length = count * width * 2
+                    if os.preadv(self._files[layer], [view[at : at + length]], first * width * 2) != length:
+                        raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
+                    at += length
+                states[total:] = 0
         return out
 
     def close(self):
@@ -192,11 +195,12 @@ class Store:
                 lines, checksums = [], [0] * len(keys)
                 for layer, file in enumerate(self._files):
                     rows = [sentence[layer] for sentence in states]
-                    if any(np.isnan(row).any() for row in rows):
+                    joined = np.concatenate(rows)
+                    if np.isnan(joined).any():
                         name = self.encoder.name
                         raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (name, layer))
-                    checksums = [zlib.crc32(row.tobytes(), checksum) for row, checksum in zip(rows, checksums)]
-                    _write_all(file, b"".join(row.tobytes() for row in rows), self._positions * 2 * self.encoder.widths[layer])
+                    checksums = [zlib.crc32(row, checksum) for row, checksum in zip(rows, checksums)]
+                    _write_all(file, joined.reshape(-1).view(np.uint8), self._positions * 2 * self.encoder.widths[layer])
                 first = self._positions
                 for key, sentence, checksum in zip(keys, states, checksums):
                     lines.append(LINE.pack(key, first, len(sentence[0]), checksum))
@@ -230,14 +234,28 @@ class Recompute:
         numbers, which = np.unique(pieces[:, 0], return_inverse=True)
         states = self.encoder.encode([examples.payloads[number] for number in numbers])
         total, out = int((pieces[:, 2] - pieces[:, 1]).sum()), []
-        for layer in layers:
-            parts = [states[place][layer][first:last] for place, (first, last) in zip(which, pieces[:, 1:])]
-            empty = np.zeros((max(rows - total, 0), self.encoder.widths[layer]), np.float16)
-            out.append(np.concatenate([*parts, empty]))
+        for block in blocks(layers, self.encoder.widths):
+            out.append(np.zeros((len(block), max(rows, total), self.encoder.widths[block[0]]), np.float16))
+            for layer, read in zip(block, out[-1]):
+                parts = [states[place][layer][first:last] for place, (first, last) in zip(which, pieces[:, 1:])]
+                np.concatenate(parts, out=read[:total])
         return out
 
     def close(self):
         """Nothing to do."""
+
+
+def blocks(layers, widths):
+    """Layers in groups of neighbours of one width, whose states stand in one array: [0, 1, 2], (4, 8, 8) -> [[0], [1, 2]]."""
+    return [list(group) for _, group in itertools.groupby(layers, key=lambda layer: widths[layer])]
+
+
+def _aligned(shape):
+    """An empty float16 array that begins where TensorFlow wants its tensors to, which it then takes without copying."""
+    size = 2 * math.prod(shape)
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + size].view(np.float16).reshape(shape)
 
 
 def _write_all(file, data, offset):

@@ -16,7 +16,7 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
 from nsmc_bert.progress import Progress, Watchdog
 from nsmc_bert.training import WarmupLinearDecay
-from probing import probe
+from probing import activations, probe
 from probing.alignment import ranges
 
 PIECE = 400  # steps between two chances to save the state
@@ -126,16 +126,18 @@ class Batches:
         spans, labels = 1 if self.examples.span2 is None else 2, len(self.examples.names)
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
         labelled = ["gold"] + ["control"] * (self._control is not None)
-        types = [tf.float16] * len(self._layers) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
+        widths = self._store.encoder.widths
+        blocks = activations.blocks(self._layers, widths)
+        types = [tf.float16] * len(blocks) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
 
         def make(number):
             return tf.numpy_function(lambda n: self._make(choose(int(n))), [number], types, stateful=False)
 
         def name(*tensors):
-            batch = {"states": tuple(tensors[: len(self._layers)])}
-            for states, layer in zip(batch["states"], self._layers):
-                states.set_shape([None, self._store.encoder.widths[layer]])
-            rest = list(tensors[len(self._layers) :])
+            batch = {"states": tuple(tensors[: len(blocks)])}
+            for states, layers in zip(batch["states"], blocks):
+                states.set_shape([len(layers), None, widths[layers[0]]])
+            rest = list(tensors[len(blocks) :])
             for key in [*keys, *labelled]:
                 batch[key] = rest.pop(0)
                 batch[key].set_shape([None, labels] if key in labelled else [None])
@@ -220,6 +222,11 @@ class Probes:
         precision = "float32" if precision == "mixed_float16" else precision  # too small to need a scaled loss
         self.cells = list(cells)
         self.layers = sorted({layer for cell in cells for layer in encoder.representation(cell.representation).layers})
+        self._places = {
+            layer: (number, place)
+            for number, block in enumerate(activations.blocks(self.layers, encoder.widths))
+            for place, layer in enumerate(block)
+        }
         self.models = {
             cell: probe.EdgeProbe(
                 encoder.representation(cell.representation), encoder.widths, task.spans, labels, seed=cell.seed,
@@ -262,19 +269,20 @@ class Probes:
         """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and memory."""
 
         def of_any_rows(tensor):
-            return tf.TensorSpec([None, *tensor.shape[1:]][: tensor.ndim], tensor.dtype)
+            shape = [None] * min(tensor.ndim, 1) + tensor.shape[1:] if tensor.ndim < 3 else [len(tensor), None, tensor.shape[2]]
+            return tf.TensorSpec(shape, tensor.dtype)
 
         signature = tf.nest.map_structure(of_any_rows, arguments)
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=self._jit)
 
     def _step(self, active, batch, rates, number):
-        losses, gradients, batch = [], [], self._widened(batch)
+        losses, gradients, batch, masks = [], [], self._widened(batch), probe.Masks(number)
         for i, cell in enumerate(active):
             model, optimizer = self.models[cell], self.optimizers[cell]
             # two probes at a time keep two cores busy; all at once would hold what all of their gradients need
             with tf.control_dependencies(gradients[-AT_ONCE] if i >= AT_ONCE else []):
                 with tf.GradientTape() as tape:
-                    logits = model(self._inputs(batch, model), training=True, step=number)
+                    logits = model(self._inputs(batch, model), masks)
                     value = probe.loss(logits, batch["control" if cell.control else "gold"], batch["weights"])
                 gradients.append(tape.gradient(value, model.trainable_variables))
                 optimizer.learning_rate.assign(rates[i])
@@ -291,13 +299,16 @@ class Probes:
         return {**batch, "states": [tf.cast(states, tf.float32) for states in batch["states"]]}
 
     def _inputs(self, batch, model):
-        states = dict(zip(self.layers, batch["states"]))
         inputs = {key: value for key, value in batch.items() if key.startswith(("rows", "segments"))}
-        return {
-            "states": [states[layer] for layer in model.representation.layers],
-            "targets": tf.shape(batch["weights"])[0],
-            **inputs,
-        }
+        runs = []  # neighbours in a block, first and behind the last
+        for layer in model.representation.layers:
+            block, place = self._places[layer]
+            if runs and runs[-1][0] == block and runs[-1][2] == place:
+                runs[-1][2] += 1
+            else:
+                runs.append([block, place, place + 1])
+        states = [batch["states"][block][first:last] for block, first, last in runs]
+        return {"states": states, "targets": tf.shape(batch["weights"])[0], **inputs}
 
 
 def train(probes, train_batches, dev_batches, schedule, path, *, identity, checkpoint_seconds=60.0, title=""):

@@ -9,6 +9,7 @@ Positions of all sentences of a batch stand end to end, and only those that lie 
 PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -42,7 +43,7 @@ class ScalarMix(keras.layers.Layer):
     A layer narrower than the widest is repeated to its width, as ELMo's character layer is.
 
     Call:
-        list of [positions, width], any float dtype -> compute dtype [positions, largest width].
+        blocks: list of float32 [layers, positions, width], their layers in order -> compute dtype [positions, largest width].
     """
 
     def __init__(self, layers, **options):
@@ -51,10 +52,12 @@ class ScalarMix(keras.layers.Layer):
         self.gamma = self.add_weight(name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False)
         self.built = True
 
-    def call(self, layers):
-        shares, widest = tf.unstack(self.gamma * tf.nn.softmax(self.w)), max(h.shape[-1] for h in layers)
-        layers = [h if h.shape[-1] == widest else tf.tile(h, [1, widest // h.shape[-1]]) for h in layers]
-        return tf.cast(tf.add_n([share * tf.cast(h, tf.float32) for share, h in zip(shares, layers)]), self.compute_dtype)
+    def call(self, blocks):
+        shares, widest = self.gamma * tf.nn.softmax(self.w), max(block.shape[-1] for block in blocks)
+        blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
+        layers = tf.reshape(tf.concat(blocks, 0), [self.w.shape[0], -1])
+        # one matrix product passes over the layers once, and so does its gradient
+        return tf.cast(tf.reshape(shares[None] @ layers, [-1, widest]), self.compute_dtype)
 
     def shares(self):
         """softmax(w) as NumPy, float32 [layers]."""
@@ -101,8 +104,9 @@ class EdgeProbe(keras.Model):
         precision: the Keras policy of the matrix products.
 
     Call:
-        {"states": list of float16 or float32 [positions, width], one for each of representation.layers; "rows1", "segments1", and
+        {"states": list of float32 [layers, positions, width], which together are representation.layers; "rows1", "segments1", and
         for two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels] logits.
+        masks: Masks of the step, for training; None for no dropout.
     """
 
     def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
@@ -122,12 +126,13 @@ class EdgeProbe(keras.Model):
         # === Config ===
         self.representation, self.spans, self.seed = representation, spans, seed
 
-    def call(self, inputs, training=False, step=None):
-        dropout = Dropout(self.seed, 0 if step is None else step) if training else _no_dropout
+    def call(self, inputs, masks=None):
         if self.mix is not None:
             hidden = self.mix(inputs["states"])
         else:
-            hidden = tf.cast(tf.concat([tf.cast(layer, tf.float32) for layer in inputs["states"]], 1), self.compute_dtype)
+            layers = [layer for block in inputs["states"] for layer in tf.unstack(block)]
+            hidden = tf.cast(tf.concat(layers, 1), self.compute_dtype)
+        dropout = _no_dropout if masks is None else masks.of(self.seed)
         hidden = dropout(hidden, INPUT_DROPOUT)
         pooled = [
             pool(hidden, inputs["rows%d" % number], inputs["segments%d" % number], inputs["targets"])
@@ -159,8 +164,33 @@ class EdgeProbe(keras.Model):
             raise UserError("%s: not this probe's weights (%s); delete the .json of the same name to train the probe anew" % (path, error)) from None
 
 
+class Masks:
+    """Dropout of one step of many probes: probes of one seed that want the same mask have it made once.
+
+    Args:
+        step: int64 scalar tensor, the optimizer's step.
+    """
+
+    def __init__(self, step):
+        self._step, self._made = step, {}
+
+    def of(self, seed):
+        """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and the rate."""
+        noise, places = Dropout(seed, self._step), itertools.count()
+
+        def dropout(x, rate):
+            key = seed, next(places), x.shape[-1], rate, x.dtype
+            if key in self._made:
+                noise.skip()
+            else:
+                self._made[key] = noise.factors(tf.shape(x), rate, x.dtype)
+            return x * self._made[key]
+
+        return dropout
+
+
 def normalise(x, gamma, beta, epsilon):
-    """Layer normalisation of float32 [n, width], its gradient written out: half of the passes over memory that Keras' takes."""
+    """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras' takes."""
 
     @tf.custom_gradient
     def run(x, gamma, beta):
@@ -169,9 +199,11 @@ def normalise(x, gamma, beta, epsilon):
         y = centred * scale
 
         def back(d):
-            dy = d * gamma
-            dx = scale * (dy - tf.reduce_mean(dy, 1, keepdims=True) - y * tf.reduce_mean(dy * y, 1, keepdims=True))
-            return dx, tf.reduce_sum(d * y, 0), tf.reduce_sum(d, 0)
+            dy, along = d * gamma, d * y
+            each, ones = gamma[:, None] / tf.cast(tf.shape(x)[1], tf.float32), tf.ones([1, tf.shape(x)[0]])
+            # sums over rows and columns as matrix products, which are faster; d @ each is the mean of dy, along @ each of dy * y
+            dx = scale * (dy - d @ each - y * (along @ each))
+            return dx, (ones @ along)[0], (ones @ d)[0]
 
         return y * gamma + beta, back
 

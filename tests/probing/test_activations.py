@@ -48,9 +48,9 @@ def whole(examples, sentences):
 
 def check(store, examples, sentences=None):
     sentences = np.arange(len(examples.keys)) if sentences is None else sentences
-    for layer, states in zip((1, 0), store.read(examples, whole(examples, sentences), [1, 0])):
+    for layer, block in zip((1, 0), store.read(examples, whole(examples, sentences), [1, 0])):
         expected = [store.encoder.encode([examples.payloads[i]])[0][layer] for i in sentences]
-        np.testing.assert_array_equal(states, np.concatenate(expected))
+        np.testing.assert_array_equal(block, [np.concatenate(expected)])
 
 
 @pytest.mark.parametrize("kind", ["store", "recompute"])
@@ -68,9 +68,23 @@ def test_pieces_are_read_and_filled_up(examples, tmp_path, kind, capsys):
     encoder = Counting()
     store = activations.Store(tmp_path, encoder) if kind == "store" else activations.Recompute(encoder)
     store.ensure([examples])
-    for layer, states in enumerate(store.read(examples, np.array([[4, 1, 2], [2, 0, 2], [4, 0, 1]]), [0, 1], rows=7)):
+    for layer, block in enumerate(store.read(examples, np.array([[4, 1, 2], [2, 0, 2], [4, 0, 1]]), [0, 1], rows=7)):
         four, two = (encoder.encode([examples.payloads[number]])[0][layer] for number in (4, 2))
-        np.testing.assert_array_equal(states, np.concatenate([four[1:2], two[:2], four[:1], np.zeros((3, layer + 2))]))
+        np.testing.assert_array_equal(block, [np.concatenate([four[1:2], two[:2], four[:1], np.zeros((3, layer + 2))])])
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["store", "recompute"])
+def test_layers_of_one_width_stand_in_one_block(examples, tmp_path, kind, capsys):
+    encoder = Counting()
+    encoder.widths = (2, 3, 3, 3)
+    assert activations.blocks([0, 1, 3], encoder.widths) == [[0], [1, 3]]
+    store = activations.Store(tmp_path, encoder) if kind == "store" else activations.Recompute(encoder)
+    store.ensure([examples])
+    blocks = store.read(examples, whole(examples, [3, 0]), [0, 1, 3])
+    states = [encoder.encode([examples.payloads[i]])[0] for i in (3, 0)]
+    for block, layers in zip(blocks, ([0], [1, 3])):
+        np.testing.assert_array_equal(block, [np.concatenate([states[0][layer], states[1][layer]]) for layer in layers])
     store.close()
 
 
@@ -167,7 +181,7 @@ print("begin", flush=True)
 store.ensure([part])
 states = store.read(part, np.array([[i, 0, len(part.payloads[i])] for i in range(60)]), [0, 1])
 expected = [np.concatenate([Counting().encode([p])[0][layer] for p in part.payloads]) for layer in (0, 1)]
-assert all((a == b).all() for a, b in zip(states, expected))
+assert all((block == [layer]).all() for block, layer in zip(states, expected))
 print("whole")
 """
 

@@ -73,7 +73,7 @@ def test_a_batch_holds_what_its_spans_read(corpus, encoder):
             ids = part.payloads[part.sentence[part.record[target]]]
             states = encoder.encode([ids])[0]
             for place, layer in enumerate((1, 3)):
-                read = batch["states"][place].numpy()[rows[segments == i]]
+                read = batch["states"][0][place].numpy()[rows[segments == i]]
                 np.testing.assert_allclose(read, states[layer][slice(*span[target])], atol=4e-3)
         assert (segments[segments >= n] == len(batch["weights"]) - 1).all()
 

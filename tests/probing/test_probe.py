@@ -21,7 +21,7 @@ def members(spans):
 
 def inputs(layers, seed=0):
     random = np.random.default_rng(seed)
-    states = [random.normal(size=(POSITIONS, WIDTH)).astype(np.float16) for _ in range(layers)]
+    states = [random.normal(size=(layers, POSITIONS, WIDTH)).astype(np.float32)]
     rows1, segments1 = members(SPANS1)
     rows2, segments2 = members(SPANS2)
     return {"states": states, "rows1": rows1, "segments1": segments1, "rows2": rows2, "segments2": segments2,
@@ -101,7 +101,7 @@ def ordered(model):
 
 def test_forward(model):
     batch = inputs(len(model.representation.layers))
-    expected = logits(batch["states"], [v.numpy().astype(np.float64) for v in ordered(model)], model.mix is not None, model.spans)
+    expected = logits(batch["states"][0], [v.numpy().astype(np.float64) for v in ordered(model)], model.mix is not None, model.spans)
     np.testing.assert_allclose(model(batch).numpy(), expected, atol=2e-5)
     assert len(ordered(model)) == len(model.trainable_variables)
 
@@ -115,7 +115,7 @@ def test_gradients(model):
     gradients = tape.gradient(value, variables)
     values = [np.array(v.numpy(), np.float64) for v in variables]
     mixed = model.mix is not None
-    assert float(value) == pytest.approx(cross_entropy(logits(batch["states"], values, mixed, model.spans), gold), abs=1e-6)
+    assert float(value) == pytest.approx(cross_entropy(logits(batch["states"][0], values, mixed, model.spans), gold), abs=1e-6)
     random = np.random.default_rng(4)
     for place, gradient in enumerate(gradients):
         for _ in range(6):
@@ -124,7 +124,7 @@ def test_gradients(model):
             for step in (1e-5, -1e-5):
                 moved = [np.array(v) for v in values]
                 moved[place][at] += step
-                ends.append(cross_entropy(logits(batch["states"], moved, mixed, model.spans), gold))
+                ends.append(cross_entropy(logits(batch["states"][0], moved, mixed, model.spans), gold))
             expected = (ends[0] - ends[1]) / 2e-5
             assert float(gradient.numpy()[at]) == pytest.approx(expected, abs=2e-6, rel=2e-3), (variables[place].name, at)
 
@@ -168,13 +168,41 @@ def test_parameters_are_as_many_as_published(width, representation, spans, label
         assert mixed.count_params() == parameters + 13 + 1
 
 
+def test_a_narrower_layer_is_repeated():
+    random = np.random.default_rng(5)
+    narrow, wide = (random.normal(size=shape).astype(np.float32) for shape in ((1, POSITIONS, 4), (2, POSITIONS, 8)))
+    layer = probe.ScalarMix(3)
+    layer.w.assign([0.5, -1.0, 0.2])
+    layer.gamma.assign(1.5)
+    expected = mix([np.concatenate([narrow[0], narrow[0]], 1), *wide], layer.w.numpy().astype(np.float64), 1.5)
+    np.testing.assert_allclose(layer([narrow, wide]).numpy(), expected, atol=1e-6)
+
+
 def test_dropout_is_the_seeds_and_the_steps():
     model = probe.EdgeProbe(REPRESENTATIONS[1], (WIDTH,) * 4, 2, LABELS, seed=3)
     batch = inputs(2)
-    first = model(batch, training=True, step=tf.constant(5, tf.int64)).numpy()
-    np.testing.assert_array_equal(first, model(batch, training=True, step=tf.constant(5, tf.int64)).numpy())
-    assert (first != model(batch, training=True, step=tf.constant(6, tf.int64)).numpy()).any()
+
+    def run(step):
+        return model(batch, probe.Masks(tf.constant(step, tf.int64))).numpy()
+
+    first = run(5)
+    np.testing.assert_array_equal(first, run(5))
+    assert (first != run(6)).any()
     assert (first != model(batch).numpy()).any()
+
+
+def test_probes_that_share_masks_have_those_they_would_have_alone():
+    masks, x = probe.Masks(tf.constant(5, tf.int64)), tf.ones([40, 30])
+    kept = {}
+    for seed in (1, 1, 2):
+        drop = masks.of(seed)
+        kept.setdefault(seed, []).append([drop(x, 0.2).numpy(), drop(x[:, :20], 0.5).numpy(), drop(x, 0.2).numpy()])
+    alone = probe.Masks(tf.constant(5, tf.int64)).of(1)
+    for first, second, expected in zip(*kept[1], [alone(x, 0.2), alone(x[:, :20], 0.5), alone(x, 0.2)]):
+        np.testing.assert_array_equal(first, expected)
+        np.testing.assert_array_equal(second, expected)
+    assert (kept[1][0][0] != kept[1][0][2]).any() and (kept[1][0][0] != kept[2][0][0]).any()
+    assert (kept[1][0][1] == 0).mean() == pytest.approx(0.5, abs=0.08)
 
 
 def test_rows_that_fill_up_count_for_nothing():
