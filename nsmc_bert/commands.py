@@ -1,5 +1,6 @@
 """What every command shares: flags read with errors that name file and line, and one line instead of a traceback."""
 
+import ctypes
 import difflib
 import errno
 import functools
@@ -13,6 +14,8 @@ from absl import app, flags, logging
 
 from nsmc_bert.errors import Located, UserError
 from nsmc_bert.perturbation import PERTURBATIONS
+
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
@@ -29,6 +32,13 @@ def run(main, takes=""):
         app.run(lambda argv: _guarded(functools.partial(main, argv[1:])), flags_parser=functools.partial(_parse, takes=takes))
     else:
         app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def _share_freed_memory():
+    """Has glibc keep freed memory in two arenas, not one for every thread, where batches of many sizes pile up."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(M_ARENA_MAX, 2)
 
 
 def import_tensorflow():
@@ -60,6 +70,7 @@ def say(*words):
 
 
 def _guarded(main):
+    _share_freed_memory()
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every collective operation
     # a review can hold what the terminal's encoding cannot say
