@@ -143,4 +143,16 @@ def dataset(encoded, batches, *, pad_id, labels=None, start=0, stop=None, replic
         return features, tf.gather(labels, row), tf.cast(real, tf.float32) * tf.cast(scale, tf.float32)
 
     data = tf.data.Dataset.range(start * len(shares), stop * len(shares))
-    return data.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return untuned(data.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4))
+
+
+def untuned(data):
+    """The tf.data.Dataset without autotuning, for one whose every number is given.
+
+    The thread that tunes sleeps for up to a minute, and now and then the end of an iterator waits for it.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from nsmc_bert.batching import untuned
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
 from nsmc_bert.progress import Progress, Watchdog
@@ -145,7 +146,8 @@ class Batches:
             batch["weights"].set_shape([None])
             return batch
 
-        return tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True).map(name).prefetch(3)
+        data = tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True)
+        return untuned(data.map(name).prefetch(3))
 
     def _make(self, records):
         examples = self.examples
