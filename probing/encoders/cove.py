@@ -39,7 +39,7 @@ from nsmc_bert.progress import Progress
 from probing import alignment, encoders
 from probing.encoders import batches, lstm
 
-TOKENS = 2048  # of an encoded batch, padding included
+TOKENS = 8192  # of an encoded batch
 SPREAD = 0.4  # standard deviation of random word vectors, which is about GloVe's
 SAMPLES, SAMPLE = 64, 1 << 16  # blocks of a text file, and bytes of each, that its checksum reads
 CONVERT = (
@@ -76,7 +76,9 @@ class Cove(encoders.Encoder):
         self._lstm = [[self._layer(weights, number, side) for side in ("", "_reverse")] for number in (0, 1)]
         self._fresh = {}  # words that were read and not looked up: {key: word}
         self._rows, self._vectors = {}, np.zeros((0, self._width), np.float32)
-        signature = [tf.TensorSpec([None, None, self._width], tf.float32), tf.TensorSpec([None], tf.int32)]
+        signature = [
+            tf.TensorSpec([None, self._width], tf.float32), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32),
+        ]  # fmt: skip
         self._states = tf.function(self._stored, input_signature=signature, autograph=False)
 
     def read(self, sentences):
@@ -95,31 +97,29 @@ class Cove(encoders.Encoder):
     def representation(self, name):
         return encoders.representation(name, {"lex": (0,), "full": (0, 1)})
 
-    def context(self, inputs, lengths):
+    def context(self, inputs, sizes):
         """The LSTM.
 
         Args:
-            inputs: float32 [time, batch, width], word vectors.
-            lengths: int32 [batch].
+            inputs: float32 [positions, width], word vectors of packed sentences.
+            sizes: int32 [time], see lstm.Packing.
 
         Returns:
-            float32 [time, batch, 2 units]: the upper layer, forward beside backward.
+            float32 [positions, 2 units]: the upper layer, forward beside backward.
         """
-        hidden = inputs
         for forward, backward in self._lstm:
-            ahead, _ = lstm.run(forward, hidden)
-            behind, _ = lstm.run(backward, lstm.reverse(hidden, lengths))
-            hidden = tf.concat([ahead, lstm.reverse(behind, lengths)], 2)
-        return hidden
+            ahead, _ = lstm.run(forward, inputs, sizes)
+            behind, _ = lstm.run(backward, inputs, sizes, backward=True)
+            inputs = tf.concat([ahead, behind], 1)
+        return inputs
 
     def _batch(self, payloads, length):
-        inputs = np.zeros((length, len(payloads), self._width), np.float32)
-        for number, payload in enumerate(payloads):
-            inputs[: len(payload), number] = self._vectors[[self._rows[key] for key in payload.tolist()]]
-        return self._states(inputs, np.array([len(payload) for payload in payloads], np.int32))
+        packing = lstm.Packing([len(payload) for payload in payloads])
+        rows = packing.pack([[self._rows[key] for key in payload.tolist()] for payload in payloads])
+        return self._states(self._vectors[rows], packing.sizes, packing.where(length))
 
-    def _stored(self, inputs, lengths):
-        return [encoders.to_float16(tf.transpose(layer, [1, 0, 2])) for layer in (inputs, self.context(inputs, lengths))]
+    def _stored(self, inputs, sizes, where):
+        return [tf.gather(encoders.to_float16(layer), where) for layer in (inputs, self.context(inputs, sizes))]
 
     def _look_up(self):
         """Finds the vectors of all words that were read since the last time."""
@@ -143,9 +143,10 @@ class Cove(encoders.Encoder):
             return np.concatenate([enter, keep, leave, candidate])
 
         return lstm.Layer(
-            kernel=tf.constant(reorder(weights["weight_ih_" + name]).T, self._dtype),
-            recurrent=tf.constant(reorder(weights["weight_hh_" + name]).T, self._dtype),
-            bias=tf.constant(reorder(weights["bias_ih_" + name] + weights["bias_hh_" + name]), tf.float32),
+            reorder(weights["weight_ih_" + name]).T,
+            reorder(weights["weight_hh_" + name]).T,
+            reorder(weights["bias_ih_" + name] + weights["bias_hh_" + name]),
+            self._dtype,
         )
 
 

@@ -29,7 +29,7 @@ CHARACTERS = 261
 BEGIN = np.array([WORD_BEGIN, SENTENCE_BEGIN, WORD_END], np.uint16)
 END = np.array([WORD_BEGIN, SENTENCE_END, WORD_END], np.uint16)
 GATES = 1 << 25  # numbers that the gates of a batch may take: 134 MB
-TOKENS = 8192  # of an encoded batch, padding included, where the gates leave room
+TOKENS = 8192  # of an encoded batch, where the gates leave room
 WORDS = 256  # that the character CNN reads at a time
 CACHE = 1 << 16  # words whose character layer is kept: 134 MB for the published size
 ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
@@ -62,7 +62,10 @@ class Elmo(encoders.Encoder):
         self._tokens = max(1, min(TOKENS, GATES // (4 * options.cells)))
         self._known, self._vectors = {}, np.zeros((0, options.projection), np.float32)
         self._read_words = tf.function(self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
-        signature = [tf.TensorSpec([None, None, options.projection], tf.float32), tf.TensorSpec([None], tf.int32)]
+        signature = [
+            tf.TensorSpec([None, options.projection], tf.float32), tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+        ]  # fmt: skip
         self._read_batch = tf.function(self._stored, input_signature=signature, autograph=False)
         self._carry_on = tf.function(self._context, reduce_retracing=True, autograph=False)
 
@@ -90,15 +93,15 @@ class Elmo(encoders.Encoder):
             (for each payload a list with an array for each layer, float32 [positions, width]; the state after them).
         """
         vectors = [self._look_up([_unfilled(row) for row in payload]) for payload in payloads]
-        inputs, lengths = self._surround(vectors, max(map(len, payloads)))
-        if state is None:
-            projection, cells = self._options.projection, self._options.cells
-            zeros = tf.zeros([len(payloads), cells]), tf.zeros([len(payloads), projection])
-            state = [[zeros] * self._options.layers for _ in (0, 1)]
-        layers, state = self._carry_on(inputs, lengths, state)
-        layers = [np.asarray(layer) for layer in layers]
-        out = [[layer[1 : 1 + len(payload), number] for layer in layers] for number, payload in enumerate(payloads)]
-        return out, state
+        inputs, packing = self._surround(vectors)
+        if state is not None:
+            state = tf.nest.map_structure(lambda values: tf.gather(values, packing.order), state)
+        layers, state = self._carry_on(inputs, packing.sizes, state)
+        where = packing.where(len(packing.sizes))
+        out = [
+            [layer.numpy()[where[number, 1 : 1 + len(payload)]] for layer in layers] for number, payload in enumerate(payloads)
+        ]
+        return out, tf.nest.map_structure(lambda values: tf.gather(values, np.argsort(packing.order)), state)
 
     def characters(self, ids):
         """The character layer.
@@ -152,37 +155,34 @@ class Elmo(encoders.Encoder):
         self._vectors = np.concatenate(parts)
         return self._vectors[[self._known[key] for key in keys]]
 
-    def _surround(self, vectors, length):
-        """(float32 [length + 2, batch, projection], int32 [batch]): sentences with their ends, time first."""
+    def _surround(self, vectors):
+        """(float32 [positions, projection], lstm.Packing) of sentences with their ends."""
         begin, end = self._look_up([BEGIN, END])
-        out = np.zeros((length + 2, len(vectors), self._options.projection), np.float32)
-        out[0] = begin
-        for number, sentence in enumerate(vectors):
-            out[1 : len(sentence) + 1, number] = sentence
-            out[len(sentence) + 1, number] = end
-        return out, np.array([len(sentence) + 2 for sentence in vectors], np.int32)
+        surrounded = [np.concatenate([begin[None], sentence, end[None]]) for sentence in vectors]
+        packing = lstm.Packing([len(sentence) for sentence in surrounded])
+        return packing.pack(surrounded), packing
 
     def _batch(self, vectors, length):
-        return self._read_batch(*self._surround(vectors, length))
+        inputs, packing = self._surround(vectors)
+        return self._read_batch(inputs, packing.sizes, packing.where(length + 2)[:, 1:-1])
 
-    def _stored(self, inputs, lengths):
-        layers, _ = self._context(inputs, lengths)
-        return [encoders.to_float16(tf.transpose(layer[1:-1], [1, 0, 2])) for layer in layers]
+    def _stored(self, inputs, sizes, where):
+        return [tf.gather(encoders.to_float16(layer), where) for layer in self._context(inputs, sizes)[0]]
 
-    def _context(self, inputs, lengths, state=None):
-        """Every layer of a batch, list of float32 [time, batch, width]; and the state after it, if one is given."""
+    def _context(self, inputs, sizes, state=None):
+        """Every layer of packed sentences, list of float32 [positions, width]; and the state after them."""
         sides, after = [], []
-        for direction, stack in enumerate(self._lstm):
-            hidden = lstm.reverse(inputs, lengths) if direction else inputs
-            sides.append([])
-            after.append([])
+        for backward, stack in enumerate(self._lstm):
+            hidden, outputs, ends = inputs, [], []
             for number, layer in enumerate(stack):
-                before = state[direction][number] if state is not None else None
-                output, end = lstm.run(layer, hidden, None if state is None else lengths, before)
+                before = None if state is None else state[backward][number]
+                output, end = lstm.run(layer, hidden, sizes, backward=bool(backward), state=before)
                 hidden = output + hidden if self._options.skips and number else output
-                sides[-1].append(lstm.reverse(hidden, lengths) if direction else hidden)
-                after[-1].append(end)
-        return [inputs, *(tf.concat(pair, 2) for pair in zip(*sides))], after
+                outputs.append(hidden)
+                ends.append(end)
+            sides.append(outputs)
+            after.append(ends)
+        return [inputs, *(tf.concat(pair, 1) for pair in zip(*sides))], after
 
     def _layer(self, weights, direction, number):
         place, options = _cell(direction, number), self._options
@@ -193,15 +193,10 @@ class Elmo(encoders.Encoder):
 
         kernel, bias = reorder(weights[place + "W_0"]), reorder(weights[place + "B"])
         bias[options.cells : 2 * options.cells] += 1  # what TensorFlow's cell adds to the forget gate
-        projection = weights.get(place + "W_P_0")
         return lstm.Layer(
-            kernel=tf.constant(kernel[: options.projection], self._dtype),
-            recurrent=tf.constant(kernel[options.projection :], self._dtype),
-            bias=tf.constant(bias, tf.float32),
-            projection=None if projection is None else tf.constant(projection, self._dtype),
-            cell_clip=options.cell_clip,
-            projection_clip=options.projection_clip,
-        )
+            kernel[: options.projection], kernel[options.projection :], bias, self._dtype,
+            projection=weights.get(place + "W_P_0"), cell_clip=options.cell_clip, projection_clip=options.projection_clip,
+        )  # fmt: skip
 
 
 def _unfilled(row):

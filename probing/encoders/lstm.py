@@ -1,81 +1,111 @@
-"""LSTMs over padded batches, time first, as ELMo and CoVe need them: with or without projection and clipping.
+"""LSTMs over sequences of different lengths, as ELMo and CoVe need them: with or without projection and clipping.
 
-The inputs of all time steps go through one matrix product; the loop over time has one product a step, and one for a
-projection. Padding stands at the end, so that it touches no real state; a backward layer reads sequences that were reversed
-within their lengths.
+The sequences stand in one array without anything that fills them up. The inputs of all time steps go through one matrix product;
+the loop over time has one product a step, of the sequences that have such a position, and one for a projection.
 """
 
-import dataclasses
-
+import numpy as np
 import tensorflow as tf
 
+from probing.alignment import ranges
 
-@dataclasses.dataclass(frozen=True)
+
 class Layer:
     """The weights of one layer in one direction. Gates stand in the order input, forget, output, candidate.
 
-    Attributes:
-        kernel: compute dtype [inputs, 4 cells].
-        recurrent: compute dtype [outputs, 4 cells].
+    Args:
+        kernel: float32 [inputs, 4 cells].
+        recurrent: float32 [outputs, 4 cells].
         bias: float32 [4 cells].
-        projection: compute dtype [cells, outputs], or None where the outputs are the cells' own.
+        dtype: of the matrix products.
+        projection: float32 [cells, outputs], or None where the outputs are the cells' own.
         cell_clip, projection_clip: the largest absolute value of a cell, and of what the projection gives; None for no limit.
     """
 
-    kernel: tf.Tensor
-    recurrent: tf.Tensor
-    bias: tf.Tensor
-    projection: tf.Tensor | None = None
-    cell_clip: float | None = None
-    projection_clip: float | None = None
+    def __init__(self, kernel, recurrent, bias, dtype="float32", *, projection=None, cell_clip=None, projection_clip=None):
+        # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid does for all four gates
+        scale = np.repeat(np.float32([1, 1, 1, 2]), len(bias) // 4)
+        self.kernel, self.recurrent = tf.constant(kernel * scale, dtype), tf.constant(recurrent * scale, dtype)
+        self.bias = tf.constant(bias * scale, dtype)
+        self.projection = None if projection is None else tf.constant(projection, dtype)
+        self.cell_clip, self.projection_clip = cell_clip, projection_clip
 
 
-def reverse(sequences, lengths):
-    """Sequences, [time, batch, width], each reversed within its length; what fills up stays behind it."""
-    # tf.reverse_sequence takes four times as long
-    time, batch, width = tf.shape(sequences)[0], tf.shape(sequences)[1], sequences.shape[2]
-    now = tf.range(time)[:, None]
-    rows = tf.where(now < lengths, lengths - 1 - now, now) * batch + tf.range(batch)
-    return tf.gather(tf.reshape(sequences, [time * batch, width]), rows)
+class Packing:
+    """Where the positions of sequences stand in one array, as PyTorch packs them.
+
+    First come the first positions of all sequences, the longest sequence in front; then the second positions of those that have
+    one; and so on.
+
+    Args:
+        lengths: int [sequences], each at least 1.
+
+    Attributes:
+        order: int [sequences], the sequences by falling length.
+        sizes: int32 [time], how many sequences have so many positions.
+        sequence, place: int [positions], which position of which sequence stands there.
+    """
+
+    def __init__(self, lengths):
+        lengths = np.asarray(lengths)
+        self.order = np.argsort(-lengths, kind="stable")
+        self.sizes = (np.arange(lengths.max())[:, None] < lengths).sum(1).astype(np.int32)
+        self.sequence = self.order[ranges(np.zeros_like(self.sizes), self.sizes)]
+        self.place = np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def pack(self, sequences):
+        """One array, [positions, …], from a list of arrays [length, …]."""
+        first = np.cumsum([0, *map(len, sequences)])
+        return np.concatenate(sequences)[first[self.sequence] + self.place]
+
+    def where(self, time):
+        """int32 [sequences, time]: where each position of each sequence stands; 0 for those it does not have."""
+        out = np.zeros((len(self.order), time), np.int32)
+        out[self.sequence, self.place] = np.arange(len(self.place))
+        return out
 
 
-def run(layer, inputs, lengths=None, state=None):
-    """Runs one layer over a batch.
+def run(layer, inputs, sizes, *, backward=False, state=None):
+    """Runs one layer over packed sequences.
 
     Args:
         layer: Layer.
-        inputs: float32 [time, batch, inputs].
-        lengths: int32 [batch], where each sequence's state is taken; None if the state does not matter.
-        state: (cells float32 [batch, cells], outputs float32 [batch, outputs]) to begin with; None for zeros.
+        inputs: float32 [positions, inputs].
+        sizes: int32 [time], see Packing.
+        backward: from the last position of each sequence to its first.
+        state: (cells float32 [sequences, cells], outputs float32 [sequences, outputs]) to begin with, the sequences in the
+            packing's order; None for zeros.
 
     Returns:
-        (outputs float32 [time, batch, outputs], the state after each sequence's last step).
+        (outputs float32 [positions, outputs], the state after each sequence's last step).
     """
-    time, batch, dtype = tf.shape(inputs)[0], tf.shape(inputs)[1], layer.kernel.dtype
+    time, begins, dtype = tf.shape(sizes)[0], tf.cumsum(sizes, exclusive=True), layer.kernel.dtype
     width, cells = layer.recurrent.shape[0], layer.recurrent.shape[1] // 4
-    flat = tf.reshape(tf.cast(inputs, dtype), [time * batch, layer.kernel.shape[0]])
-    projected = tf.nn.bias_add(tf.matmul(flat, layer.kernel), tf.cast(layer.bias, dtype))
-    projected = tf.TensorArray(dtype, time).unstack(tf.reshape(projected, [time, batch, 4 * cells]))
-    outputs = tf.TensorArray(tf.float32, time, element_shape=[None, width])
+    projected = tf.nn.bias_add(tf.matmul(tf.cast(inputs, dtype), layer.kernel), layer.bias)
+    outputs = tf.TensorArray(tf.float32, time, element_shape=[None, width], infer_shape=False)
     if state is None:
-        state = tf.zeros([batch, cells]), tf.zeros([batch, width])
+        state = tf.zeros([sizes[0], cells]), tf.zeros([sizes[0], width])
 
-    def step(now, cell, output, outputs):
-        gates = tf.cast(projected.read(now), tf.float32) + tf.cast(tf.matmul(tf.cast(output, dtype), layer.recurrent), tf.float32)
-        enter, keep, leave = tf.split(tf.sigmoid(gates[:, : 3 * cells]), 3, 1)
-        new = _clip(keep * cell + enter * tf.tanh(gates[:, 3 * cells :]), layer.cell_clip)
+    def step(number, cell, output, outputs):
+        now = time - 1 - number if backward else number
+        first, size = begins[now], sizes[now]
+        gates = tf.matmul(tf.cast(output[:size], dtype), layer.recurrent)
+        gates = tf.cast(projected[first : first + size], tf.float32) + tf.cast(gates, tf.float32)
+        enter, keep, leave, candidate = tf.split(tf.sigmoid(gates), 4, 1)
+        new = _clip(keep * cell[:size] + enter * (2 * candidate - 1), layer.cell_clip)
         given = leave * tf.tanh(new)
         if layer.projection is not None:
             given = tf.cast(tf.matmul(tf.cast(given, dtype), layer.projection), tf.float32)
             given = _clip(given, layer.projection_clip)
         outputs = outputs.write(now, given)
-        if lengths is not None:
-            goes_on = (now < lengths)[:, None]
-            new, given = tf.where(goes_on, new, cell), tf.where(goes_on, given, output)
-        return now + 1, new, given, outputs
+        # a sequence that has ended, or backward has not begun, keeps its state
+        return number + 1, tf.concat([new, cell[size:]], 0), tf.concat([given, output[size:]], 0), outputs
 
-    _, cell, output, outputs = tf.while_loop(lambda now, *_: now < time, step, (0, *state, outputs), maximum_iterations=time)
-    return outputs.stack(), (cell, output)
+    shapes = [tf.TensorShape(shape) for shape in ([], [None, cells], [None, width], None)]
+    _, cell, output, outputs = tf.while_loop(
+        lambda number, *_: number < time, step, (0, *state, outputs), shape_invariants=tuple(shapes), maximum_iterations=time
+    )
+    return outputs.concat(), (cell, output)
 
 
 def _clip(values, limit):

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from nsmc_bert.errors import UserError
 from probing import encoders
 from probing.encoders import cove as module
+from probing.encoders import lstm
 from tests.probing.encoders import make, record
 
 WORDS = ["the", "cat", "The", "sat", "재미있네요", "n't", "-LRB-", ".", "U.S."]
@@ -46,14 +47,11 @@ def payloads(encoder, sentences=SENTENCES):
 
 def test_the_lstm_is_pytorchs(encoder):
     inputs = record.cove_inputs()
-    lengths = np.array([len(x) for x in inputs], np.int32)
-    batch = np.full((lengths.max(), len(inputs), make.GLOVE), 9.0, np.float32)  # padding that would be seen
-    for number, x in enumerate(inputs):
-        batch[: len(x), number] = x
-    states = encoder.context(batch, lengths).numpy()
+    packing = lstm.Packing([len(x) for x in inputs])
+    states = encoder.context(packing.pack(inputs), packing.sizes).numpy()[packing.where(len(packing.sizes))]
     with np.load(record.FOLDER / "cove.npz") as recorded:
         for number, x in enumerate(inputs):
-            np.testing.assert_allclose(states[: len(x), number], recorded["%d" % number], atol=1e-5)
+            np.testing.assert_allclose(states[number, : len(x)], recorded["%d" % number], atol=1e-5)
 
 
 def test_layers_are_glove_and_the_upper_lstm(encoder):
@@ -63,7 +61,7 @@ def test_layers_are_glove_and_the_upper_lstm(encoder):
         inputs = np.stack([known.get(word, np.zeros(5, np.float32)) for word in words])
         assert [layer.dtype for layer in states] == [np.float16] * 2
         np.testing.assert_array_equal(states[0], inputs.astype(np.float16))
-        alone = encoder.context(inputs[:, None], np.array([len(words)], np.int32)).numpy()[:, 0]
+        alone = encoder.context(inputs, np.ones(len(words), np.int32)).numpy()
         np.testing.assert_allclose(states[1], alone, atol=1e-3)
 
 

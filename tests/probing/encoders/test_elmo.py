@@ -192,7 +192,7 @@ def test_full_mixes_the_character_layer_beside_itself(encoder):
     shares = np.exp([0.5, -1.0, 0.25]) / np.exp([0.5, -1.0, 0.25]).sum()
     doubled = [np.concatenate([layers[0], layers[0]], 1), *layers[1:]]
     expected = 1.5 * sum(share * layer for share, layer in zip(shares, doubled))
-    np.testing.assert_allclose(model.mix([tf.constant(layer) for layer in layers]), expected, atol=1e-6)
+    np.testing.assert_allclose(model.mix([tf.constant(layer[None]) for layer in layers]), expected, atol=1e-6)
     assert model.pool[0].projection.kernel.shape == (8, probe.PROJECTION)
     lex = probe.EdgeProbe(encoder.representation("lex"), encoder.widths, 1, 3)
     assert lex.pool[0].projection.kernel.shape == (4, probe.PROJECTION)
