@@ -4,6 +4,9 @@ Weights have one set of names here, those of Hugging Face's PyTorch models (`emb
 the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
 """
 
+import collections
+import collections.abc
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -174,7 +177,8 @@ def load_encoder(name, seed=0):
                 _truncated_normal(random, variable.shape) * config.initializer_range
             )  # fmt: skip
         else:
-            value = weights[name].T if _transposed(variable) else weights[name]
+            value = weights[name]
+            value = value.T if _transposed(variable) else value
         if value.shape != tuple(variable.shape):
             shape = variable.shape[::-1] if _transposed(variable) else variable.shape
             raise UserError(
@@ -182,8 +186,8 @@ def load_encoder(name, seed=0):
                 % (folder, name, weights[name].shape, tuple(shape))
             )
         variable.assign(value.astype(np.float32, copy=False))
-    predictions = {name: value for name, value in weights.items() if name.startswith("predictions.")}
-    predictions = {name.partition(".")[2]: value.astype(np.float32, copy=False) for name, value in predictions.items()}
+    predictions = [name for name in weights if name.startswith("predictions.")]
+    predictions = {name.partition(".")[2]: weights[name].astype(np.float32, copy=False) for name in predictions}
     return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
 
 
@@ -194,7 +198,7 @@ def parameters(bert):
 
 
 def read_weights(folder):
-    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: {name: array}.
+    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to arrays.
 
     Raises:
         UserError: there is no file of weights, or it is broken.
@@ -214,19 +218,16 @@ def read_weights(folder):
     if path.suffix == ".h5":
         return _read_h5(path)
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return _Safetensors(path)
     try:
         shards = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
         raise UserError("%s: found no valid index of shards (%s)" % (path, error)) from None
-    weights = {}
-    for shard in shards:
-        weights.update(_read_safetensors(folder / Path(shard).name))
-    return weights
+    return collections.ChainMap(*(_Safetensors(folder / Path(shard).name) for shard in shards))
 
 
 def fingerprint(weights):
-    """A checksum of weights, the same whatever the file they were read from."""
+    """A checksum of weights, {name: array or variable}, the same whatever the file they were read from."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
@@ -334,20 +335,39 @@ def _transposed(variable):
     return "kernel" in variable.name
 
 
-def _read_safetensors(path):
-    from safetensors import SafetensorError, safe_open
+class _Safetensors(collections.abc.Mapping):
+    """The tensors of a safetensors file, each read when it is asked for: never all of them in memory beside the model's own."""
 
-    try:
-        with safe_open(str(path), "numpy") as file:
-            tensorflow = (file.metadata() or {}).get("format") == "tf"
-            return {
-                _torch_name(name): file.get_tensor(name).T if tensorflow and "kernel" in name else file.get_tensor(name)
-                for name in file.keys()
-            }
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise UserError("%s: found no whole safetensors file (%s), expected one; fetch it again" % (path, error)) from None
+    def __init__(self, path):
+        self._path = path
+        with self._open() as file:
+            transposed = (file.metadata() or {}).get("format") == "tf"
+            self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file.keys()}
+
+    def __getitem__(self, name):
+        stored, transposed = self._names[name]
+        with self._open() as file:
+            return file.get_tensor(stored).T if transposed else file.get_tensor(stored)
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __len__(self):
+        return len(self._names)
+
+    @contextlib.contextmanager
+    def _open(self):
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(self._path), "numpy") as file:
+                yield file
+        except OSError as error:
+            raise UserError("%s: cannot be read (%s)" % (self._path, error.strerror or error)) from None
+        except (SafetensorError, ValueError, TypeError) as error:
+            raise UserError(
+                "%s: found no whole safetensors file (%s), expected one; fetch it again" % (self._path, error)
+            ) from None
 
 
 def _read_h5(path):

@@ -75,6 +75,7 @@ class Store:
                         % (self.folder, size(free), size(positions * self._bytes))
                     )
                 self._write(missing)
+                self.encoder.release()
         except OSError as error:
             raise UserError("%s: cannot be written (%s)" % (self.folder, error.strerror or error)) from None
 

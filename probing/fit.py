@@ -147,7 +147,7 @@ class Batches:
             return batch
 
         data = tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True)
-        return untuned(data.map(name).prefetch(3))
+        return untuned(data.map(name).prefetch(1))
 
     def _make(self, records):
         examples = self.examples
@@ -271,7 +271,9 @@ class Probes:
         """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and memory."""
 
         def of_any_rows(tensor):
-            shape = [None] * min(tensor.ndim, 1) + tensor.shape[1:] if tensor.ndim < 3 else [len(tensor), None, tensor.shape[2]]
+            shape = list(tensor.shape)
+            if shape:
+                shape[1 if len(shape) == 3 else 0] = None  # states are [layers, rows, width]
             return tf.TensorSpec(shape, tensor.dtype)
 
         signature = tf.nest.map_structure(of_any_rows, arguments)

@@ -99,6 +99,9 @@ class Encoder:
         """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions, width]."""
         raise NotImplementedError
 
+    def release(self):
+        """Gives back the memory of the weights, which are loaded again should anything more be encoded."""
+
     def representation(self, name):
         """The Representation of that name; UserError if there is none."""
         raise NotImplementedError

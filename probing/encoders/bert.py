@@ -1,6 +1,7 @@
 """BERT, cased and uncased, of any size, and every classifier fine-tuned from one: WordPiece or SentencePiece, torch-free."""
 
 import copy
+import gc
 
 import numpy as np
 import tensorflow as tf
@@ -27,23 +28,30 @@ class Bert(encoders.Encoder):
 
     def __init__(self, name, folder, *, layer0="lexical", precision="float32", random_weights=None):
         self.tokenizer = tokenizers.load(folder)
-        if random_weights is None:
-            self._bert = checkpoints.load_encoder(folder).bert
-        else:
-            self._bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(folder)), random_weights)
+        self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
+        self._lexical, self._cache = layer0 == "lexical", {}
+        self._load()
         config = self._bert.config
         self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
-        self.layer0 = "lexical: LayerNorm(word embedding)" if layer0 == "lexical" else "positions: the embeddings' whole output"
+        self.layer0 = "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
         self.max_positions = min(config.max_position_embeddings, batching.LENGTHS[-1])
-        self._lexical = layer0 == "lexical"
-        self._dtype = encoders.compute_dtype(precision)
-        weights = checkpoints.fingerprint({name: variable.numpy() for name, variable in checkpoints.parameters(self._bert).items()
-                                           if not name.startswith("pooler.")})  # fmt: skip
+        weights = checkpoints.fingerprint(
+            {name: weight for name, weight in checkpoints.parameters(self._bert).items() if not name.startswith("pooler.")}
+        )
         self.fingerprint = "-".join((weights, self.tokenizer.fingerprint, layer0, self._dtype))
-        self._cache = {}
+
+    def _load(self):
+        if self._random_weights is None:
+            self._bert = checkpoints.load_encoder(self._folder).bert
+        else:
+            self._bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
         ids = tf.TensorSpec([None, None], tf.int32)
         self._states = tf.function(self._all_states, input_signature=[ids, ids], autograph=False)
+
+    def release(self):
+        self._bert = self._states = None
+        gc.collect()
 
     def read(self, sentences):
         tokenizer = self.tokenizer
@@ -56,6 +64,8 @@ class Bert(encoders.Encoder):
         ]  # fmt: skip
 
     def encode(self, payloads):
+        if self._bert is None:
+            self._load()
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
         )

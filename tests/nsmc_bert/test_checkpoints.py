@@ -160,7 +160,7 @@ def test_layouts_of_pytorch_checkpoints(folder, bert, change):
 
 def test_fingerprints_go_by_the_weights_and_not_by_the_file(folder, bert, tmp_path):
     bert.save_pretrained(tmp_path / "h5", safe_serialization=False)
-    stored = checkpoints.read_weights(folder)
+    stored = dict(checkpoints.read_weights(folder))
     head = {name: stored.pop(name) for name in list(stored) if name.startswith("classifier")}
     assert len(head) == 2
     assert checkpoints.fingerprint(stored) == checkpoints.fingerprint(checkpoints.read_weights(tmp_path / "h5"))

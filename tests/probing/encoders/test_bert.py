@@ -40,6 +40,17 @@ def test_states_are_those_of_transformers(encoder_folder, layer0):
             np.testing.assert_allclose(layer, wanted, atol=4e-3)  # float16 of values up to 4
 
 
+@pytest.mark.parametrize("random_weights", [None, 7])
+def test_weights_that_were_released_are_loaded_again(encoder_folder, random_weights):
+    encoder = encoders.load(encoder_folder, random_weights=random_weights)
+    before = encoder.encode(payloads(encoder))
+    encoder.release()
+    assert not [name for name, value in vars(encoder).items() if "Bert" in type(value).__name__]
+    for first, second in zip(before, encoder.encode(payloads(encoder))):
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_the_lexical_layer_knows_no_place(encoder):
     a, b = encoder.encode(payloads(encoder, [["꿀잼", "영화"], ["영화", "꿀잼"]]))
     np.testing.assert_array_equal(a[0][1], b[0][2])
