@@ -7,6 +7,7 @@ dropout, learning rate and an end of its own, so that a probe trained beside oth
 import dataclasses
 import functools
 import json
+import tempfile
 import time
 
 import numpy as np
@@ -441,13 +442,35 @@ def dev_scores(probes, batches, limit=0):
     return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
 
 
-def predict(probes, batches):
-    """What every probe says: {cell: float32 [targets, labels] logits}."""
-    examples = batches.examples
-    out = {cell: np.empty((len(examples), len(examples.names)), np.float32) for cell in probes.cells}
+class Logits:
+    """What probes say: logits[cell] is float32 [targets, labels].
+
+    It lies in files without a name until it is asked for: of many probes on a large corpus it would take more memory than all else.
+
+    Args:
+        cells: list of Cell.
+        labels: how many there are.
+        folder: where the files are made; None for the system's place.
+    """
+
+    def __init__(self, cells, labels, folder=None):
+        self._labels, self._files = labels, {cell: tempfile.TemporaryFile(dir=folder) for cell in cells}
+
+    def append(self, cell, values):
+        """Adds float32 [targets, labels] of the next targets."""
+        self._files[cell].write(np.ascontiguousarray(values, np.float32))
+
+    def __getitem__(self, cell):
+        self._files[cell].seek(0)
+        return np.frombuffer(self._files[cell].read(), np.float32).reshape(-1, self._labels)
+
+
+def predict(probes, batches, folder=None):
+    """What every probe says of all targets: Logits, whose files are made in `folder`."""
+    out = Logits(probes.cells, len(batches.examples.names), folder)
     for targets, batch in batches.in_order():
         for cell, values in zip(probes.cells, probes.predict(batch)):
-            out[cell][targets] = values.numpy()[: len(targets)]
+            out.append(cell, values.numpy()[: len(targets)])
     return out
 
 

@@ -14,6 +14,7 @@ from nsmc_bert.files import write_text
 from probing import fit
 
 STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes
+AT_ONCE = 1 << 15  # targets that are priced at once
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)  # of the records, where blocks end
 
 
@@ -34,12 +35,15 @@ def bits(logits, gold, one_each):
     Returns:
         A float.
     """
-    logits = logits.astype(np.float64)
-    if one_each:
-        highest = logits.max(1, keepdims=True)
-        total = np.log(np.exp(logits - highest).sum(1)) + highest[:, 0]
-        return float((total - logits[gold]).sum() / math.log(2))
-    return float(np.logaddexp(0, np.where(gold, -logits, logits)).sum() / math.log(2))
+    total = 0.0
+    for first in range(0, len(logits), AT_ONCE):
+        some, right = logits[first : first + AT_ONCE].astype(np.float64), gold[first : first + AT_ONCE]
+        if one_each:
+            highest = some.max(1, keepdims=True)
+            total += (np.log(np.exp(some - highest).sum(1)) + highest[:, 0] - some[right]).sum()
+        else:
+            total += np.logaddexp(0, np.where(right, -some, some)).sum()
+    return float(total / math.log(2))
 
 
 def uniform(targets, labels, one_each):
@@ -90,7 +94,7 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
             checkpoint_seconds=checkpoint_seconds, title="%s, %d records" % (task.name, begin),
         )  # fmt: skip
         gold = {"": following.gold(), "random_labels": random[2]}
-        logits = fit.predict(probes, batches[2])
+        logits = fit.predict(probes, batches[2], folder)
         done[str(end)] = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in cells}
         write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
         state.unlink(missing_ok=True)

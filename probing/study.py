@@ -209,7 +209,7 @@ def _task(
         log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
             task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
         ))  # fmt: skip
-        said = {split: fit.predict(probes, batches[split]) for split in SPLITS[1:] if split in examples}
+        said = {split: fit.predict(probes, batches[split], folder) for split in SPLITS[1:] if split in examples}
         for cell in missing:
             result = {
                 "task": task.name,

@@ -29,6 +29,15 @@ def test_prices_by_hand():
     separate = -math.log2(1 / 2) - math.log2(3 / 4) - math.log2(4 / 5) - math.log2(1 / 5)
     assert online.bits(logits, gold, False) == pytest.approx(separate, abs=1e-6)
     assert online.bits(np.float32([[200, -200]]), np.array([[False, True]]), True) == pytest.approx(400 / math.log(2))
+
+
+@pytest.mark.parametrize("one_each", [True, False])
+def test_a_price_is_the_sum_of_its_pieces(monkeypatch, one_each):
+    random = np.random.default_rng(0)
+    logits, gold = random.normal(size=(11, 4)).astype(np.float32), np.eye(4, dtype=bool)[random.integers(4, size=11)]
+    whole = online.bits(logits, gold, one_each)
+    monkeypatch.setattr(online, "AT_ONCE", 3)
+    assert online.bits(logits, gold, one_each) == pytest.approx(whole)
     assert online.uniform(10, 8, True) == 30
     assert online.uniform(10, 8, False) == 80
 
