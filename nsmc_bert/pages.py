@@ -44,7 +44,9 @@ for (const table of document.querySelectorAll("table.sorted")) {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const key = row => row.cells[place].dataset.key ?? row.cells[place].textContent;
       const rows = [...table.tBodies[0].rows].sort((a, b) => {
-        const x = key(a), y = key(b), order = x !== "" && y !== "" && !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
+        const x = key(a), y = key(b);
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const order = !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
         return down ? -order : order;
       });
       table.tBodies[0].append(...rows);
@@ -119,8 +121,10 @@ def plain(lines, note):
 
 
 def _cell(text):
-    kind = "" if re.match(r"[-+\[]?\d", text) else ' class="text"' if len(text) <= 40 else ' class="text long"'
-    return "<td%s>%s</td>" % (kind, html.escape(text))
+    if number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text):
+        key = "" if number[0] == text else ' data-key="%s"' % number[1].lstrip("+")
+        return "<td%s>%s</td>" % (key, html.escape(text))
+    return '<td class="text%s">%s</td>' % (" long" * (len(text) > 40), html.escape(text))
 
 
 def table(heads, rows):

@@ -4,6 +4,8 @@ The page needs no network.
 """
 
 import html
+import shlex
+import sys
 
 import numpy as np
 
@@ -11,39 +13,43 @@ from nsmc_bert import pages
 from probing import layers
 from probing.tasks import TASKS
 
-PUBLISHED = "In brackets the published figure of the same encoder."
+PUBLISHED = "In brackets the published figure of the same encoder; * where it lies outside the interval."
 MAIN = ("lex", "cat", "mix", "full")
 
 
-def page(found, layer_lines, controls, results, pictures, said=(), *, title="What the encoder knows"):
+def page(found, tables, below, results, pictures, *, title="What the encoder knows"):
     """The page, str.
 
     Args:
         found: list of report.Cell.
-        layer_lines: as from report.layer_table; [] for none.
-        controls: as from report.beside; [] for none.
+        tables: {"table", "layers", "controls", "gains", "said": header and lines of each, [] for none}: see report.write.
+        below: lines of text, what the tables do not compare and what was not run.
         results: as from report.load, for the commands.
         pictures: what `draw` returned.
-        said: a sentence.table, or nothing.
     """
     body = [_introduction(results)]
     for name, (caption, images) in pictures.items():
         body += ["<h2>%s</h2>" % html.escape(name), pages.picture(name, caption, images)]
-    if layer_lines:
-        body += ["<h2>Layers</h2>", pages.plain([["row", "encoder", *layer_lines[0][2:]], *layer_lines[1:]], PUBLISHED)]
-    if controls:
-        note = "Selectivity is F1 over all labels less the control task's; description length is the online code's."
-        body += ["<h2>Controls and description length</h2>", pages.plain(controls, note)]
-    if said:
-        note = "The most likely label at each span, and its probability."
-        body += ["<h2>One sentence through the layers</h2>", pages.plain(said, note)]
+    body += ["<h2>The table</h2>", pages.plain(tables["table"], PUBLISHED)]
+    body += ['<p class="note">%s</p>' % html.escape(line) for line in below]
+    for name, heading, note in (
+        ("gains", "Before and after", "F1 after less F1 before, in points, paired; * where the interval leaves 0 out."),
+        ("layers", "Layers", PUBLISHED),
+        ("controls", "Controls and description length",
+         "Selectivity is F1 over all labels less the control task's; description length is the online code's."),
+        ("said", "One sentence through the layers", "The most likely label at each span, and its probability."),
+    ):  # fmt: skip
+        if lines := tables[name]:
+            head = ["row", "encoder", *lines[0][2:]] if name == "layers" else lines[0]
+            body += ["<h2>%s</h2>" % heading, pages.plain([head, *lines[1:]], note)]
     body += ["<h2>Figures</h2>", _cells(found)]
     body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(html.escape(c) for c in _commands(results))]
     return pages.document(title, body)
 
 
 def _commands(results):
-    return list(dict.fromkeys(result["command"] for result in results))
+    report = " ".join(["python -m probing.report", *map(shlex.quote, sys.argv[1:])])
+    return [*dict.fromkeys(result["command"] for result in results), report]
 
 
 def _introduction(results):
@@ -57,7 +63,8 @@ def _introduction(results):
 
 
 def _cells(found):
-    heads = ["row", "encoder", "representation", "F1", "interval", "published", "measured - published", "seeds", "data", "note"]
+    compared, remarked = any(cell.published is not None for cell in found), any(cell.marked for cell in found)
+    heads = ["row", "encoder", "representation", "F1", "interval", *["published", "measured - published"] * compared, "seeds", "data"]
     rows = []
     for order, cell in enumerate(found):
         beside, difference = ("", "") if cell.published is None else (
@@ -70,18 +77,18 @@ def _cells(found):
                 '<td class="text">%s</td>' % html.escape(cell.representation),
                 "<td>%.1f</td>" % (100 * cell.value),
                 '<td data-key="%.4f">%.1f to %.1f</td>' % (cell.interval[0], *(100 * edge for edge in cell.interval)),
-                '<td class="%s">%s</td>' % ("" if cell.inside in (None, True) else "out", beside),
-                "<td>%s</td>" % difference,
+                *['<td class="%s">%s</td>' % ("" if cell.inside in (None, True) else "out", beside), "<td>%s</td>" % difference]
+                * compared,
                 "<td>%d</td>" % cell.seeds,
-                '<td class="text">%s, %s</td>' % (html.escape(cell.corpus), cell.split),
-                '<td class="text note">%s</td>' % html.escape(cell.why_not),
+                '<td class="text" title="%s">%s, %s</td>' % (html.escape(cell.corpus), html.escape(pages.short(cell.corpus)), cell.split),
+                *['<td class="text note">%s</td>' % (html.escape(cell.why_not) if cell.marked else "")] * remarked,
             ])
         )  # fmt: skip
-    note = '<p class="note">A published figure in colour lies outside the interval. A heading sorts.</p>'
-    return pages.table(heads, rows) + note
+    note = "A published figure in colour lies outside the interval. " * compared + "A heading sorts."
+    return pages.table([*heads, *["not compared because of"] * remarked], rows) + '<p class="note">%s</p>' % note
 
 
-def draw(found, of_layers):
+def draw(found, of_layers, gained=()):
     """The plots there is something to draw for.
 
     Returns:
@@ -96,6 +103,7 @@ def draw(found, of_layers):
          [one for one in of_layers if one.single is not None], _heat),
         ("Mixing weights", "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
          [one for one in of_layers if one.shares is not None and len(one.shares) > 1], _weights),
+        ("Before and after", "F1 after less F1 before, in points, with 95 % intervals, paired.", gained, _gains),
     ])  # fmt: skip
 
 
@@ -186,4 +194,20 @@ def _weights(plt, found):
         axis.plot([layers.centre_of_gravity(one.shares)], [0], "^", color="C3", clip_on=False, markersize=8)
         axis.set_title("%s\n%s" % (TASKS[one.task].title, pages.short(one.encoder)), fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _gains(plt, gained):
+    rows = list(dict.fromkeys(cell.row for cell in gained))
+    figure, axes = _grid(plt, len(rows), 2.2)
+    for axis, row in zip(axes, rows):
+        mine = [cell for cell in gained if cell.row == row]
+        y = np.array([100 * cell.value for cell in mine])
+        around = np.abs(100 * np.array([cell.interval for cell in mine]).T - y)
+        axis.errorbar(range(len(mine)), y, yerr=around, fmt="o", capsize=3)
+        axis.axhline(0, color=plt.rcParams["text.color"], linewidth=0.8)
+        axis.set_xticks(range(len(mine)), [cell.representation for cell in mine], rotation=45, ha="right")
+        axis.set_title(row)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("points of F1")
     return figure

@@ -1,7 +1,7 @@
 """Runs to tables, measured beside published: python -m probing.report runs/probing
 
 Rows are those of the published table, columns encoders and representations. A cell is compared with a published one only if it is
-of the same encoder and of data with the published counts; otherwise its corpus is named.
+of the same encoder and layer 0 and of data with the published counts; a cell that is not, in a published encoder's column, is marked.
 """
 
 import csv
@@ -26,10 +26,13 @@ flags.DEFINE_string("spans", "", "Its spans, as JSON: [[first, last], …] in wo
 flags.DEFINE_string("records", "", "A file of records instead of --text, whose labels are shown beside.")
 flags.DEFINE_integer("line", 1, "Which of its sentences, from 1.", lower_bound=1)
 flags.DEFINE_string("sentence_task", "", "Task of that sentence, where the runs have several.")
+flags.DEFINE_string("sentence_encoder", "", "Its encoder, where the runs have several, by its name or what that ends with.")
 flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
 
+KEYS = ("task", "representation", "seed", "control", "encoder", "layer0", "data", "figures", "identity")  # of every result
+MARK = "†"
 MACRO = "Macro Average"
 ROWS = (
     "Part-of-Speech", "Constituents", "Dependencies", "Entities", "SRL (all)", "Core roles", "Non-core roles", "OntoNotes coref.",
@@ -83,6 +86,7 @@ class Cell:
         corpus: what the data is called.
         published: the published figure it may be compared with, a share, or None.
         why_not: why there is none, in words.
+        other_data: how the data differs from the published, in words; "" where it has the same counts.
     """
 
     row: str
@@ -95,18 +99,24 @@ class Cell:
     corpus: str
     published: float | None = None
     why_not: str = ""
+    other_data: str = ""
 
     @property
     def inside(self):
         """Whether the published figure lies in the interval; None where there is none."""
         return None if self.published is None else self.interval[0] <= self.published <= self.interval[1]
 
+    @property
+    def marked(self):
+        """Whether it stands in a published encoder's column and may not be compared."""
+        return self.why_not.startswith("other ")
+
 
 def load(folders):
     """The results below some run folders, as study.study returns them.
 
     Raises:
-        UserError: a folder has none, or a file is broken.
+        UserError: a folder has none, a file is broken, or what would stand in one cell differs in more than its seed.
     """
     out = []
     for folder in folders:
@@ -116,13 +126,34 @@ def load(folders):
         for path in paths:
             try:
                 result = json.loads(path.read_text(encoding="utf-8"))
-                result["figures"], result["task"], result["representation"]
-            except (ValueError, KeyError, TypeError) as error:
+                lost = [key for key in KEYS if key not in result]
+                if lost or result["task"] not in TASKS:
+                    raise ValueError("no %s in it" % lost[0] if lost else "the task %s" % result["task"])
+            except (ValueError, TypeError) as error:
                 raise UserError("%s: found no valid result (%s), expected one; delete it" % (path, error)) from None
             if not path.with_suffix(".npz").exists():
                 raise UserError("%s: missing, expected the predictions beside %s" % (path.with_suffix(".npz"), path.name))
             out.append({**result, "folder": str(path.parent), "cell": path.stem})
-    return out
+    return _of_one_kind(out)
+
+
+def _of_one_kind(results):
+    """The results without copies; UserError where those of one cell differ in more than the seed."""
+    groups = {}
+    for result in results:
+        key = result["task"], encoder_of(result["encoder"]), result["representation"], result["control"]
+        seeds = groups.setdefault(key, {})
+        first = next(iter(seeds.values()), result)
+        one, other = first["identity"], result["identity"]
+        different = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+        if different:
+            raise UserError(
+                "%s and %s: found %s probes of %s, %s, that differ in %s, expected them to differ in the seed alone; name runs of one kind"
+                % (first["folder"], result["folder"], result["task"], key[1], key[2], " and ".join(different))
+            )
+        seeds.setdefault(result["seed"], result)
+    kept = {id(result) for seeds in groups.values() for result in seeds.values()}
+    return [result for result in results if id(result) in kept]
 
 
 def published():
@@ -163,6 +194,7 @@ def cells(results, samples=1000):
             out[key] = Cell(
                 *key, study.mean_f1(group, row), scoring.interval(drawn[key]), len(group), split, group[0]["data"]["name"],
                 None if why_not else known.get(key), why_not or ("" if key in known else "not in the published table"),
+                _other_data(TASKS[task], group[0]),
             )  # fmt: skip
     for encoder, representation in dict.fromkeys((encoder, representation) for _, encoder, representation in groups):
         parts = [(row, encoder, representation) for row in AVERAGED]
@@ -186,17 +218,26 @@ def _combine(out, drawn, key, parts, value, known):
     out[key] = Cell(
         *key, value, scoring.interval(drawn[key]), min(out[part].seeds for part in parts), out[parts[0]].split,
         corpora[0] if len(corpora) == 1 else "%d corpora" % len(corpora), None if why_not else known.get(key), why_not,
+        next((out[part].other_data for part in parts if out[part].other_data), ""),
     )  # fmt: skip
 
 
-def _why_not(task, result, encoder):
-    """Why a result may not be held beside the published one; "" if it may."""
+def _why_not(task, result, encoder, layer0="lexical"):
+    """Why a result may not be held beside the published one, whose layer 0 is `layer0`; "" if it may."""
     if encoder not in ENCODERS:
         return "no published encoder"
+    if other := _other_data(task, result):
+        return "other data: " + other
+    found = result["layer0"].partition(":")[0]
+    return "" if found == layer0 else "other layer 0: %s, published %s" % (found, layer0)
+
+
+def _other_data(task, result):
+    """How a result's data differs from the published, by its counts; "" if it does not."""
     for split, (_, targets) in task.counts.items():
         found = result["data"]["splits"].get(split, {"targets": 0})["targets"]
         if found != targets:
-            return "other data: %d targets in %s, published %d" % (found, split, targets)
+            return "%d targets in %s, published %d" % (found, split, targets)
     return ""
 
 
@@ -241,7 +282,7 @@ def gains(results, before, after, samples=1000):
             ))  # fmt: skip
     if not out:
         raise UserError("found no probe of both %s and %s, expected some with the same task, representation and seed" % tuple(names))
-    return sorted(out, key=lambda cell: ROWS.index(cell.row))
+    return sorted(out, key=lambda cell: (ROWS.index(cell.row), _place(cell.representation)))
 
 
 def _encoder(results, name):
@@ -281,8 +322,9 @@ class Layers:
     Attributes:
         task, encoder: names.
         cumulative: float64 [layers + 1], F1 of mix_0, mix_1, …, or None where one of them was not run.
-        single: float64 [layers + 1], F1 of top_0, top_1, …, or None.
-        shares: float64 [layers + 1], mixing weights of mix, the mean over seeds, or None; gamma: likewise a float.
+        single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or None.
+        shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None; gamma: likewise a float.
+        why_not: why the published ones are not held beside, in words, or "".
     """
 
     task: str
@@ -291,6 +333,7 @@ class Layers:
     single: np.ndarray | None
     shares: np.ndarray | None
     gamma: float | None
+    why_not: str = ""
 
 
 def by_layer(results):
@@ -302,20 +345,25 @@ def by_layer(results):
             group.setdefault(result["representation"], []).append(result)
     out = []
     for (task, encoder), named in groups.items():
-        series = {}
-        for kind in ("mix", "top"):
-            there = sorted(int(name[4:]) for name in named if name.startswith(kind + "_"))
-            top = 1 + max((max(r["mix"]["layers"]) for r in named.get("mix", [])), default=max(there, default=0))
-            if kind == "mix" and there == list(range(top - 1)) and "mix" in named:
-                names = ["mix_%d" % k for k in there] + ["mix"]  # mix is mix over all layers
-            else:
-                names = ["%s_%d" % (kind, k) for k in there] if there == list(range(len(there))) else []
-            series[kind] = np.array([_dev_f1(named[name]) for name in names]) if len(names) > 1 else None
-        mixes = [result["mix"] for result in named.get("mix", [])]
-        shares = np.mean([mix["shares"] for mix in mixes], 0) if mixes else None
-        gamma = float(np.mean([mix["gamma"] for mix in mixes])) if mixes else None
-        if shares is not None or any(values is not None for values in series.values()):
-            out.append(Layers(task, encoder, series["mix"], series["top"], shares, gamma))
+        mixes = [result for result in named.get("mix", named.get("full", [])) if result["mix"]]
+        single = {int(name[4:]): name for name in named if name.startswith("top_")}
+        if single and "lex" in named:
+            single.setdefault(0, "lex")
+        steps = sorted(int(name[4:]) for name in named if name.startswith("mix_"))
+        names = ["mix_%d" % k for k in steps]
+        if mixes and steps == list(range(max(mixes[0]["mix"]["layers"]))):
+            names.append(mixes[0]["representation"])  # which mixes all layers
+        elif steps != list(range(len(steps))):
+            names = []
+        cumulative = np.array([_dev_f1(named[name]) for name in names]) if len(names) > 1 else None
+        alone = np.full(max(single, default=0) + 1, np.nan)
+        for layer, name in single.items():
+            alone[layer] = _dev_f1(named[name])
+        shares = np.mean([result["mix"]["shares"] for result in mixes], 0) if mixes else None
+        gamma = float(np.mean([result["mix"]["gamma"] for result in mixes])) if mixes else None
+        if mixes or cumulative is not None or len(single) > 1:
+            why_not = _why_not(TASKS[task], next(iter(named.values()))[0], encoder, "positions")
+            out.append(Layers(task, encoder, cumulative, alone if len(single) > 1 else None, shares, gamma, why_not))
     return sorted(out, key=lambda one: list(TASKS).index(one.task))
 
 
@@ -332,8 +380,8 @@ def layer_table(found):
     scores, mixes = layers.published_scores(), layers.published_mixes()
     lines = [["", "", "expected layer", "K(rises), bits", "centre of gravity", "K(weights), bits", "gamma"]]
     for one in found:
-        beside = scores.get((one.task, one.encoder))
-        mix = next((mix for mix in mixes if (mix["task"], mix["encoder"]) == (one.task, one.encoder)), None)
+        beside = None if one.why_not else scores.get((one.task, one.encoder))
+        mix = next((m for m in mixes if (m["task"], m["encoder"], one.why_not) == (one.task, one.encoder, "")), None)
         lines.append([
             TASKS[one.task].title, pages.short(one.encoder),
             _figure(one.cumulative, layers.expected_layer, beside),
@@ -360,7 +408,7 @@ def wide(found, whole=False):
 
     Returns:
         list of lists of str; the first is the header. A cell is "96.5 (96.3 to 96.7)", with " [96.7]", the published figure, where it
-        may be compared, and then "*" if that lies outside the interval.
+        may be compared, and then "*" if that lies outside the interval. MARK is behind one that may not be: see `notes`.
     """
     columns = list(dict.fromkeys((cell.encoder, cell.representation) for cell in found))
     there = {(cell.row, cell.encoder, cell.representation): cell for cell in found}
@@ -372,8 +420,21 @@ def wide(found, whole=False):
     for row in ROWS:
         if whole or any(cell.row == row for cell in found):
             keys = [(row, *column) for column in columns]
-            lines.append([row, *(_shown(there[key]) if key in there else _alone(key, known) for key in keys)])
+            lines.append([row, *(_shown(there[key], known) if key in there else _alone(key, known) for key in keys)])
     return lines
+
+
+def notes(found, of_layers=()):
+    """Why marked cells are not compared with published ones, and layers likewise: lines of text."""
+    reasons = {}
+    for cell in found:
+        if cell.marked and cell.row != MACRO and not cell.representation.startswith("delta"):
+            reasons.setdefault((cell.encoder, cell.row, cell.why_not), cell.corpus)
+    out = ["%s %s, %s, on %s: %s; not compared" % (MARK, row, name, corpus, why) for (name, row, why), corpus in reasons.items()]
+    for one in of_layers:
+        if one.why_not.startswith("other "):
+            out.append("layers of %s, %s: %s; not compared" % (one.encoder, TASKS[one.task].title, one.why_not))
+    return out
 
 
 def _place(name):
@@ -389,13 +450,13 @@ def _alone(key, known):
 
 def wanting(found):
     """What the published table's columns and rows that were not run would take, a line each."""
-    there = {(cell.row, cell.encoder) for cell in found if cell.published is not None}
+    same = {cell.row for cell in found if not cell.other_data}
     out = []
     for encoder, weights in WEIGHTS.items():
         if not any(cell.encoder == encoder for cell in found):
             out.append("not run: %s; %s" % (encoder, weights))
     for name, data in DATA.items():
-        if not any(row == TASKS[name].title for row, _ in there):
+        if TASKS[name].title not in same:
             other = sorted({cell.corpus for cell in found if cell.row == TASKS[name].title})
             out.append("%s: %s; the published data is %s" % (
                 TASKS[name].title, "run on %s alone" % ", ".join(other) if other else "not run", data
@@ -431,13 +492,13 @@ def beside(results):
     return [head, *sorted(lines, key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))] if lines else []
 
 
-def _shown(cell):
-    if cell is None:
-        return ""
+def _shown(cell, known):
     form = "%+.1f" if cell.representation.startswith("delta") else "%.1f"
     text = (form + " (%.1f to %.1f)") % (100 * cell.value, *(100 * edge for edge in cell.interval))
     if cell.published is not None:
         text += (" [" + form + "]%s") % (100 * cell.published, "" if cell.inside else "*")
+    if cell.marked:
+        text += MARK + (" [" + form + "]") % (100 * known[key]) if (key := (cell.row, cell.encoder, cell.representation)) in known else MARK
     return text
 
 
@@ -490,56 +551,85 @@ def as_rows(lines):
     return out.getvalue().rstrip("\n")
 
 
-def write(folder, found, of_layers, results, said=(), whole=False):
-    """Writes the page, the tables and the plots; returns their paths. `said` is a sentence.table, or nothing; `whole` as in `wide`.
+def as_gains(gained):
+    """What `gains` returned as CSV, in percent."""
+    lines = [["row", "representation", "after - before", "low", "high", "seeds", "split", "corpus"]]
+    for cell in gained:
+        figures = ["%.2f" % (100 * value) for value in (cell.value, *cell.interval)]
+        lines.append([cell.row, cell.representation, *figures, cell.seeds, cell.split, cell.corpus])
+    return as_rows(lines)
+
+
+def write(folder, found, of_layers, results, said=(), gained=(), whole=False):
+    """Writes the page, the tables and the plots; returns their paths.
+
+    Args:
+        folder: where to.
+        found, of_layers, results: what `cells`, `by_layer` and `load` returned.
+        said: a sentence.table, or nothing.
+        gained: what `gains` returned, or nothing.
+        whole: as in `wide`; then also what was not run.
 
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
-    pictures, layer_lines = page.draw(found, of_layers), layer_table(of_layers) if of_layers else []
-    controls = beside(results)
-    files = {"report.html": page.page(found, layer_lines, controls, results, pictures, said).encode()}
+    pictures = page.draw(found, of_layers, gained)
+    tables = {
+        "table": wide(found, whole), "layers": layer_table(of_layers) if of_layers else [], "controls": beside(results),
+        "gains": gain_table(gained) if gained else [], "said": said,
+    }  # fmt: skip
+    below = notes(found, of_layers) + (wanting(found) if whole else [])
+    files = {"report.html": page.page(found, tables, below, results, pictures).encode()}
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
-        parts = [form(lines) for lines in (wide(found, whole), layer_lines, controls, said) if lines]
+        text = [_escaped(line) for line in below] if ending == "tex" else below
+        parts = [*(form(lines) for lines in tables.values() if lines), *(["\n".join(text)] if text else [])]
         files["table." + ending] = ("\n\n".join(parts) + "\n").encode()
     files["table.csv"] = (as_csv(found, whole) + "\n").encode()
+    if gained:
+        files["gains.csv"] = (as_gains(gained) + "\n").encode()
     return pages.write(folder, files, pictures)
 
 
 def main(folders):
-    results = load(folders or ["runs/probing"])
-    form = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_rows}[FLAGS.format]
+    if FLAGS.page:
+        pages.check()
+    if FLAGS.compare and len(FLAGS.compare) != 2:
+        raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
     if FLAGS.text and FLAGS.records:
         raise UserError("--text=%s: found --records=%s beside it, expected one of them" % (FLAGS.text, FLAGS.records))
     if FLAGS.spans and not FLAGS.text:
         raise UserError("--spans=%s: found no --text, expected the sentence that they are of" % FLAGS.spans)
+    results = load(folders or ["runs/probing"])
+    form = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_rows}[FLAGS.format]
     said = _sentence(results) if FLAGS.text or FLAGS.records else []
+    gained = gains(results, *FLAGS.compare, FLAGS.bootstrap) if FLAGS.compare else []
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
-        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said, FLAGS.published):
+        for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said, gained, FLAGS.published):
             commands.say("wrote %s" % path)
     if said:
         print(form(said))
-        return
-    if FLAGS.format == "csv" and not FLAGS.compare:
+    elif gained:
+        print(as_gains(gained) if FLAGS.format == "csv" else form(gain_table(gained)))
+    elif FLAGS.format == "csv":
         print(as_csv(found, FLAGS.published))
-        return
-    if FLAGS.compare:
-        if len(FLAGS.compare) != 2:
-            raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
-        print(form(gain_table(gains(results, *FLAGS.compare, FLAGS.bootstrap))))
-        return
-    print(form(wide(found, FLAGS.published)))
-    if of_layers:
-        print("\n" + form(layer_table(of_layers)))
-    if controls := beside(results):
-        print("\n" + form(controls))
-    for line in wanting(found) if FLAGS.published else []:
-        commands.say(line)
+    else:
+        print(form(wide(found, FLAGS.published)))
+        if of_layers:
+            print("\n" + form(layer_table(of_layers)))
+        if controls := beside(results):
+            print("\n" + form(controls))
+        if below := notes(found, of_layers):
+            print("\n" + "\n".join(map(_escaped, below) if FLAGS.format == "latex" else below))
+        for line in wanting(found) if FLAGS.published else []:
+            commands.say(line)
 
 
 def _sentence(results):
     """Header and lines of the sentence that the flags name."""
+    if FLAGS.sentence_encoder:
+        name = _encoder(results, FLAGS.sentence_encoder)
+        results = [result for result in results if result["encoder"] == name]
     found = sentence.cells(results, FLAGS.sentence_task)
     one = sentence.record(TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
     commands.import_tensorflow()

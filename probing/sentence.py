@@ -70,9 +70,12 @@ def cells(results, task):
         UserError: there are none, or of several tasks, encoders, definitions of layer 0 or corpora.
     """
     found = [r for r in results if not r["control"] and r["task"] == (task or r["task"])]
+    if not found:
+        tasks = ", ".join(sorted({result["task"] for result in results}))
+        raise UserError("--sentence_task=%s: found no probes of it, expected one of %s" % (task, tasks))
     kinds = {
         "task": (lambda result: result["task"], "--sentence_task"),
-        "encoder": (lambda result: result["encoder"], "RUNS with one encoder"),
+        "encoder": (lambda result: result["encoder"], "--sentence_encoder"),
         "layer 0": (lambda result: result["layer0"], "RUNS with one --layer0"),
         "corpus": (lambda result: result["data"]["name"], "RUNS with one corpus"),
         "state of encoder and corpus": (lambda result: result["folder"], "RUNS with one"),
@@ -80,7 +83,7 @@ def cells(results, task):
     for kind, (of, flag) in kinds.items():
         names = sorted({of(result) for result in found})
         if len(names) != 1:
-            raise UserError("found probes of %s, expected one %s: choose with %s" % (" and ".join(names) or "none", kind, flag))
+            raise UserError("found probes of %s, expected one %s: choose with %s" % (" and ".join(names), kind, flag))
     first = min(result["seed"] for result in found)
     found = [result for result in found if result["seed"] == first]
     return sorted(found, key=lambda result: _place(result["representation"]))

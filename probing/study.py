@@ -13,6 +13,7 @@ import json
 import platform
 import shlex
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -337,8 +338,13 @@ def draws(results, row, samples=1000):
     for result in results:
         split = split_of(result)
         place = list(result["figures"][split]).index(row)
-        with np.load(Path(result["folder"]) / (result["cell"] + ".npz")) as arrays:
-            counts.append(arrays[split + "_counts"][:, place])
+        path = Path(result["folder"]) / (result["cell"] + ".npz")
+        try:
+            with np.load(path) as arrays:
+                counts.append(arrays[split + "_counts"][:, place])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError("%s: found no whole file of predictions (%s), expected one; delete it and the .json of the same name to train "
+                            "the probe anew" % (path, error)) from None
     return scoring.bootstrap(np.stack(counts), samples=samples)
 
 

@@ -218,11 +218,13 @@ class Glove:
                 word = line[: line.index(b" ")]
                 # more spaces are inside of a word, as a few of the published file have
                 if spaces > self._width or word not in words or word in found:
-                    if number == 1 and spaces > self._width and self._all_numbers(line):
+                    if spaces > self._width and (number == 1 or word in words) and self._all_numbers(line):
                         raise Located(self.path, number, self._found(line, spaces), self._expected())
                     continue
                 try:
                     vectors[words[word]] = [float(value) for value in line.split(b" ")[1:]]
+                    if not np.isfinite(vectors[words[word]]).all():
+                        raise ValueError
                 except ValueError:
                     raise Located(self.path, number, shorten(line.decode("utf-8", "replace")), self._expected()) from None
                 found.add(word)

@@ -19,6 +19,8 @@ def written(tmp_path_factory):
     import json
 
     runs, out = (tmp_path_factory.mktemp(name) for name in ("runs", "out"))
+    for name in ("lex", "mix"):
+        write(runs, "dep", "after", name, 0.5)
     for task in ("pos", "dep"):
         for name, share in (("lex", 0.6), ("mix", 0.9), *(("top_%d" % k, 0.6 + 0.1 * k) for k in range(3))):
             write(runs, task, "bert-base-uncased", name, share)
@@ -30,7 +32,8 @@ def written(tmp_path_factory):
         path.write_text(json.dumps(result), encoding="utf-8")
     results = report.load([runs])
     cells, of_layers = report.cells(results, samples=100), report.by_layer(results)
-    report.write(out, cells, of_layers, results)
+    gained = report.gains(results, "bert-base-uncased", "after", 100)
+    report.write(out, cells, of_layers, results, gained=gained, whole=True)
     return out, cells, of_layers
 
 
@@ -60,8 +63,9 @@ def test_the_page_is_whole_and_needs_no_network(written):
     checker.feed(text)
     assert not checker.open
     assert all(address.startswith("data:image/svg+xml;base64,") for address in checker.addresses)
-    assert len(checker.addresses) == 2 * 4  # light and dark: bars, curves, heat map, mixing weights
-    assert checker.rows == 1 + len(cells) + 1 + len(of_layers)
+    assert len(checker.addresses) == 2 * 5  # light and dark: bars, curves, heat map, mixing weights, before and after
+    assert checker.rows == sum(1 + n for n in (len(report.ROWS), 1, len(of_layers), len(cells)))  # the table, gains, layers, figures
+    assert "not run: bert-large; bert-large-uncased" in text
     assert "--encoder=&#x27;&lt;b&gt;&#x27;" in text and "<b>" not in text
     for cell in cells:
         assert "%.1f to %.1f" % tuple(100 * edge for edge in cell.interval) in text
@@ -92,7 +96,8 @@ def test_a_browser_sorts_the_table(written, tmp_path):
     text = (folder / "report.html").read_text(encoding="utf-8")
     click = (
         "<script>const tables = document.querySelectorAll('table.sorted'), last = tables[tables.length - 1];"
-        "last.tHead.rows[0].cells[3].click();</script></body>"
+        "last.tHead.rows[0].cells[3].click(); "
+        "[...tables[0].tHead.rows[0].cells].find(head => head.textContent === 'after lex').click();</script></body>"
     )
     (tmp_path / "clicked.html").write_text(text.replace("</body>", click), encoding="utf-8")
     dumped = subprocess.run(
@@ -101,5 +106,10 @@ def test_a_browser_sorts_the_table(written, tmp_path):
     ).stdout  # fmt: skip
     body = dumped[dumped.rindex("<tbody>") :]
     figures = [float(x) for x in re.findall(r"</td><td class=\"text\">\w+</td><td>([\d.]+)</td>", body)]
-    assert len(figures) == 10 and figures == sorted(figures)
+    assert len(figures) == 12 and figures == sorted(figures)
     assert 'aria-sort="ascending"' in dumped
+    # the table: cells by their first number, and what is empty at the end
+    heads = re.findall(r"<th [^>]*>([^<]*)</th>", dumped[: dumped.index("<tbody>")])
+    rows = dumped[dumped.index("<tbody>") : dumped.index("</tbody>")].split("<tr>")[1:]
+    column = [re.findall("<td[^>]*>([^<]*)</td>", row)[heads.index("after lex")] for row in rows]
+    assert len(column) == len(report.ROWS) and [bool(text) for text in column] == [True] + [False] * (len(column) - 1)

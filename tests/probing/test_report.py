@@ -13,7 +13,9 @@ from probing import report, scoring, study
 from probing.tasks import TASKS
 
 
-def write(folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50, corpus="one"):
+def write(
+    folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50, corpus="one", layer0="lexical",
+):  # fmt: skip
     """A result as the run command leaves it, of records that are right to a share."""
     labels = sorted(TASKS[task].labels)
     random = np.random.default_rng(seed)
@@ -27,7 +29,7 @@ def write(folder, task, encoder, representation, share, *, seed=1, control="", c
     result = {
         "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
         "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {"test": {**figures, "labels": {}}},
-        "identity": {"corpus": corpus},
+        "identity": {"corpus": corpus}, "layer0": layer0 + ": in words",
         "mix": {"layers": [0, 1], "shares": [0.25, 0.75], "gamma": 1.5} if representation.startswith("mix") else None,
     }  # fmt: skip
     path = folder / task / encoder.replace("/", "-")
@@ -39,8 +41,8 @@ def write(folder, task, encoder, representation, share, *, seed=1, control="", c
 def test_layers_by_hand(tmp_path):
     for k, share in enumerate((0.5, 0.7, 0.7, 0.9)):
         name = "mix_%d" % k if k < 3 else "mix"
-        write(tmp_path, "dep", "bert-base-uncased", name, share)
-        write(tmp_path, "dep", "bert-base-uncased", "top_%d" % k, share)
+        write(tmp_path, "dep", "bert-base-uncased", name, share, layer0="positions")
+        write(tmp_path, "dep", "bert-base-uncased", "top_%d" % k, share, layer0="positions")
         for path in tmp_path.glob("dep/*/%s-seed1.json" % name):
             result = json.loads(path.read_text(encoding="utf-8"))
             result["figures"]["dev"] = {"Dependencies": {"f1": share}}
@@ -59,6 +61,37 @@ def test_layers_by_hand(tmp_path):
     # rises of .2, 0 and .2; published for BERT-base: 2.52 and 1.18
     assert line[2:4] == ["2.00 [2.52]", "%.2f [1.18]" % np.log2(3 / 2)]
     assert line[4:] == ["1.50", "0.00", "2.00"]
+    assert report.notes([], [one]) == []
+    # the published study of layers began with the embeddings' whole output
+    for path in tmp_path.glob("dep/*/*.json"):
+        path.write_text(path.read_text(encoding="utf-8").replace("positions: ", "lexical: "), encoding="utf-8")
+    (one,) = report.by_layer(report.load([tmp_path]))
+    assert report.layer_table([one])[1][2] == "2.00"
+    assert report.notes([], [one]) == [
+        "layers of bert-base, Dependencies: other layer 0: lexical, published positions; not compared"
+    ]
+
+
+def test_single_layers_begin_with_lex_and_may_have_gaps(tmp_path):
+    for name, share in (("lex", 0.2), ("top_2", 0.6), ("top_3", 0.4)):
+        write(tmp_path, "dep", "mine", name, share)
+        (path,) = tmp_path.glob("dep/*/%s-seed1.json" % name)
+        result = json.loads(path.read_text(encoding="utf-8"))
+        result["figures"]["dev"] = {"Dependencies": {"f1": share}}
+        path.write_text(json.dumps(result), encoding="utf-8")
+    (one,) = report.by_layer(report.load([tmp_path]))
+    np.testing.assert_array_equal(one.single, [0.2, np.nan, 0.6, 0.4])
+    assert (one.cumulative, one.shares, one.gamma) == (None, None, None)
+
+
+def test_what_elmo_mixes_is_full(tmp_path):
+    write(tmp_path, "dep", "elmo:folder", "full", 0.9)
+    (path,) = tmp_path.glob("dep/*/full-seed1.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    mix = {"layers": [0, 1, 2], "shares": [0.5, 0.25, 0.25], "gamma": 1.2}
+    path.write_text(json.dumps({**result, "mix": mix}), encoding="utf-8")
+    (one,) = report.by_layer(report.load([tmp_path]))
+    assert (one.encoder, one.shares.tolist(), one.gamma, one.cumulative) == ("elmo", mix["shares"], 1.2, None)
 
 
 def test_layers_that_are_missing_are_not_made_up(tmp_path):
@@ -128,6 +161,25 @@ def test_other_data_is_never_compared(tmp_path):
     cell = found(tmp_path)[("Dependencies", "bert-base", "mix")]
     assert cell.published is None
     assert cell.why_not == "other data: 7 targets in train, published 203919"
+    assert report.wide([cell])[1][1].endswith(")†")
+    (note,) = report.notes([cell])
+    assert note == "† Dependencies, bert-base, on corpus of dep: other data: 7 targets in train, published 203919; not compared"
+
+
+def test_another_layer_0_is_never_compared(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, layer0="positions")
+    cell = found(tmp_path)[("Part-of-Speech", "bert-base", "mix")]
+    assert (cell.published, cell.why_not) == (None, "other layer 0: positions, published lexical")
+    assert report.wide([cell])[1][1].endswith(")†")
+
+
+def test_copies_count_once_and_what_differs_is_refused(tmp_path):
+    for seed in (1, 2):
+        write(tmp_path / "runs", "pos", "mine", "mix", 0.9, seed=seed)
+    assert len(report.load([tmp_path / "runs", tmp_path / "runs"])) == 2
+    write(tmp_path / "other", "pos", "mine", "mix", 0.9, seed=3, corpus="two", records=70)
+    with pytest.raises(UserError, match="runs/pos/mine and .*other/pos/mine: found pos probes of mine, mix, that differ in corpus, expected"):
+        report.load([tmp_path / "runs", tmp_path / "other"])
 
 
 def test_roles_have_rows_of_their_own(tmp_path):
@@ -200,7 +252,7 @@ def test_the_whole_published_table_says_what_is_wanting(tmp_path):
     assert [line[0] for line in lines[1:]] == list(report.ROWS)
     table = {(line[0], name): cell for line in lines[1:] for name, cell in zip(lines[0], line)}
     assert re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\) \[\d+\.\d\]\*?", table["Part-of-Speech", "bert-base lex"])
-    assert "[" not in table["Rel. (SemEval)", "bert-base lex"]  # other data
+    assert re.search(r"\)† \[\d+\.\d\]$", table["Rel. (SemEval)", "bert-base lex"])  # other data: not compared
     assert table["Part-of-Speech", "cove lex"] == "[85.7]"
     assert len(lines[0]) == 1 + len({key[1:] for key in report.published()})
     said = report.wanting(found)
@@ -240,6 +292,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "pos" / "mine" / "mix-seed1.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="mix-seed1.json: found no valid result"):
         report.load([tmp_path])
+    write(tmp_path, "pos", "mine", "mix", 0.9)
+    path = tmp_path / "pos" / "mine" / "mix-seed1.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"task": "pos"', '"task": "foo"'), encoding="utf-8")
+    with pytest.raises(UserError, match=r"mix-seed1.json: found no valid result \(the task foo\)"):
+        report.load([tmp_path])
+    write(tmp_path, "pos", "mine", "mix", 0.9)
+    broken = path.with_suffix(".npz")
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(UserError, match="mix-seed1.npz: found no whole file of predictions"):
+        report.cells(report.load([tmp_path]), 100)
 
 
 def test_the_command(command, tmp_path):

@@ -162,6 +162,8 @@ def test_layer0_has_no_positions(folder):
     ("line", "message"),
     [
         ("the 1 2 3 4", r"glove.tiny.txt:3: found 4 numbers behind 'the', expected a word and 5 numbers, as the LSTM's"),
+        ("the 1 2 3 4 5 6", r"glove.tiny.txt:3: found 6 numbers behind 'the', expected a word and 5 numbers"),
+        ("new 1 nan 3 4 5", r"glove.tiny.txt:3: found 'new 1 nan 3 4 5', expected a word and 5 numbers"),
         ("other 1", r"glove.tiny.txt:3: found 1 numbers behind 'other', expected"),
         ("", r"glove.tiny.txt:3: found 0 numbers behind '', expected"),
         ("new 1 2 x 4 5", r"glove.tiny.txt:3: found 'new 1 2 x 4 5', expected a word and 5 numbers"),
