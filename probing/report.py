@@ -39,13 +39,16 @@ ROWS = (
     "SPR1", "SPR2", "Winograd coref.", "Rel. (SemEval)", MACRO,
 )  # fmt: skip
 AVERAGED = tuple(task.title for task in TASKS.values())  # the ten rows of the macro average
-ENCODERS = {  # published encoders, and the names that theirs are known by
+ENCODERS = {  # published encoders, and the names that theirs are known by, folders of such a name included
     "cove": ("cove:",),
     "elmo": ("elmo:",),
     "gpt": ("openai-gpt", "openai-community/openai-gpt"),
     "bert-base": ("bert-base-uncased", "google-bert/bert-base-uncased"),
     "bert-large": ("bert-large-uncased", "google-bert/bert-large-uncased"),
 }
+WIDTHS = {  # of their layers
+    "cove": [300, 600], "elmo": [512, 1024, 1024], "gpt": [768] * 13, "bert-base": [768] * 13, "bert-large": [1024] * 25,
+}  # fmt: skip
 DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), (encoder, representation))
     ("cove", "delta"): (("cove", "full"), ("cove", "lex")),
     ("elmo", "delta"): (("elmo", "full"), ("elmo", "lex")),
@@ -165,7 +168,8 @@ def published():
 def encoder_of(name):
     """The published encoder of a name, or the name itself."""
     for encoder, names in ENCODERS.items():
-        if any(name == known or known.endswith(":") and name.startswith(known) for known in names):
+        last = name.rstrip("/").rpartition("/")[2]
+        if name in names or last in names or any(known.endswith(":") and name.startswith(known) for known in names):
             return encoder
     return name
 
@@ -226,10 +230,17 @@ def _why_not(task, result, encoder, layer0="lexical"):
     """Why a result may not be held beside the published one, whose layer 0 is `layer0`; "" if it may."""
     if encoder not in ENCODERS:
         return "no published encoder"
+    widths = result.get("widths", WIDTHS[encoder])
+    if widths != WIDTHS[encoder]:
+        return "other encoder: layers of %s, published %s" % (_shape(widths), _shape(WIDTHS[encoder]))
     if other := _other_data(task, result):
         return "other data: " + other
     found = result["layer0"].partition(":")[0]
     return "" if found == layer0 else "other layer 0: %s, published %s" % (found, layer0)
+
+
+def _shape(widths):
+    return " and ".join("%d × %d" % (widths.count(width), width) for width in dict.fromkeys(widths))
 
 
 def _other_data(task, result):

@@ -219,6 +219,7 @@ def _task(
                 "control": cell.control or ("random_encoder" if random_weights is not None else ""),
                 "encoder": encoder.name,
                 "layer0": encoder.layer0,
+                "widths": list(encoder.widths),
                 "data": {"name": corpus.name, "splits": {
                     split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
                     for split, part in examples.items()

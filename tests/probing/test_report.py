@@ -173,6 +173,19 @@ def test_another_layer_0_is_never_compared(tmp_path):
     assert report.wide([cell])[1][1].endswith(")†")
 
 
+def test_a_published_encoder_goes_by_its_name_and_shape(tmp_path):
+    assert report.encoder_of("/models/bert-base-uncased/") == report.encoder_of("google-bert/bert-base-uncased") == "bert-base"
+    assert report.encoder_of("/models/mine-bert-base-uncased") == "/models/mine-bert-base-uncased"
+    write(tmp_path, "pos", "elmo:folder", "lex", 0.9)
+    (path,) = tmp_path.glob("pos/*/*.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    for widths, published in ((report.WIDTHS["elmo"], True), ([16, 32, 32], False)):
+        path.write_text(json.dumps({**result, "widths": widths}), encoding="utf-8")
+        (cell,) = report.cells(report.load([tmp_path]), 100)
+        assert (cell.published is not None) is published
+    assert cell.why_not == "other encoder: layers of 1 × 16 and 2 × 32, published 1 × 512 and 2 × 1024"
+
+
 def test_copies_count_once_and_what_differs_is_refused(tmp_path):
     for seed in (1, 2):
         write(tmp_path / "runs", "pos", "mine", "mix", 0.9, seed=seed)
