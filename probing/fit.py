@@ -476,7 +476,9 @@ def predict(probes, batches, folder=None):
 
 def probabilities(logits):
     """Their probabilities, float32, each label by itself."""
-    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    out = np.clip(logits, -80, 80)
+    np.exp(np.negative(out, out), out)
+    return np.reciprocal(np.add(out, 1, out), out)  # in place: there may be hundreds of megabytes
 
 
 def _save(path, probes, progress, best_weights, identity):

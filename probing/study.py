@@ -234,8 +234,7 @@ def _task(
                 "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
                 "identity": identity,
             }
-            probabilities = {split: fit.probabilities(part[cell]) for split, part in said.items()}
-            arrays, figures = _score(task, cell, aligned, probabilities, frequencies)
+            arrays, figures = _score(task, cell, aligned, said, frequencies)
             results[cell] = {**result, "figures": figures}
             write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
             write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
@@ -259,13 +258,13 @@ def _task(
 
 
 def _score(task, cell, aligned, said, frequencies):
-    """(arrays to save, {split: {row: counts and figures}}) of one probe."""
+    """(arrays to save, {split: {row: counts and figures}}) of one probe; `said` is {split: fit.Logits}."""
     from probing import fit
 
     arrays, figures = {}, {}
     rows = {task.title: np.ones(len(aligned.names), bool)} if cell.control else scoring.columns(task, aligned.names)
-    for split, probabilities in said.items():
-        part = aligned.examples[split]
+    for split, logits in said.items():
+        part, probabilities = aligned.examples[split], fit.probabilities(logits[cell])
         gold = fit.control_labels(part, frequencies) if cell.control else part.gold()
         counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
         by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
