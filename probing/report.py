@@ -90,6 +90,7 @@ class Cell:
         published: the published figure it may be compared with, a share, or None.
         why_not: why there is none, in words.
         other_data: how the data differs from the published, in words; "" where it has the same counts.
+        command: what made it, or one of its parts.
     """
 
     row: str
@@ -103,6 +104,7 @@ class Cell:
     published: float | None = None
     why_not: str = ""
     other_data: str = ""
+    command: str = ""
 
     @property
     def inside(self):
@@ -198,7 +200,7 @@ def cells(results, samples=1000):
             out[key] = Cell(
                 *key, study.mean_f1(group, row), scoring.interval(drawn[key]), len(group), split, group[0]["data"]["name"],
                 None if why_not else known.get(key), why_not or ("" if key in known else "not in the published table"),
-                _other_data(TASKS[task], group[0]),
+                _other_data(TASKS[task], group[0]), group[0].get("command", ""),
             )  # fmt: skip
     for encoder, representation in dict.fromkeys((encoder, representation) for _, encoder, representation in groups):
         parts = [(row, encoder, representation) for row in AVERAGED]
@@ -222,7 +224,7 @@ def _combine(out, drawn, key, parts, value, known):
     out[key] = Cell(
         *key, value, scoring.interval(drawn[key]), min(out[part].seeds for part in parts), out[parts[0]].split,
         corpora[0] if len(corpora) == 1 else "%d corpora" % len(corpora), None if why_not else known.get(key), why_not,
-        next((out[part].other_data for part in parts if out[part].other_data), ""),
+        next((out[part].other_data for part in parts if out[part].other_data), ""), out[parts[0]].command,
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def test_a_browser_sorts_the_table(written, tmp_path):
         capture_output=True, text=True, timeout=60,
     ).stdout  # fmt: skip
     body = dumped[dumped.rindex("<tbody>") :]
-    figures = [float(x) for x in re.findall(r"</td><td class=\"text\">\w+</td><td>([\d.]+)</td>", body)]
+    figures = [float(x) for x in re.findall(r"</td><td class=\"text\">\w+</td><td title=\"[^\"]*\">([\d.]+)</td>", body)]
     assert len(figures) == 12 and figures == sorted(figures)
     assert 'aria-sort="ascending"' in dumped
     # the table: cells by their first number, and what is empty at the end
