@@ -143,22 +143,29 @@ def load(folders):
 
 
 def _of_one_kind(results):
-    """The results without copies; UserError where those of one cell differ in more than the seed."""
-    groups = {}
+    """The results without copies.
+
+    Raises:
+        UserError: those of one cell differ in more than the seed, or those of a task and encoder in the records or the states.
+    """
+    cells, columns, out = {}, {}, []
     for result in results:
-        key = result["task"], encoder_of(result["encoder"]), result["representation"], result["control"]
-        seeds = groups.setdefault(key, {})
-        first = next(iter(seeds.values()), result)
-        one, other = first["identity"], result["identity"]
-        different = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
-        if different:
-            raise UserError(
-                "%s and %s: found %s probes of %s, %s, that differ in %s, expected them to differ in the seed alone; name runs of one kind"
-                % (first["folder"], result["folder"], result["task"], key[1], key[2], " and ".join(different))
-            )
-        seeds.setdefault(result["seed"], result)
-    kept = {id(result) for seeds in groups.values() for result in seeds.values()}
-    return [result for result in results if id(result) in kept]
+        column = result["task"], encoder_of(result["encoder"]), result["control"] == "random_encoder"
+        seeds = cells.setdefault((*column, result["representation"], result["control"]), {})
+        _alike(next(iter(seeds.values()), result), result, result["identity"])
+        _alike(columns.setdefault(column, result), result, ("corpus", "encoder"))
+        if seeds.setdefault(result["seed"], result) is result:
+            out.append(result)
+    return out
+
+
+def _alike(one, other, names):
+    different = sorted(name for name in names if one["identity"].get(name) != other["identity"].get(name))
+    if different:
+        raise UserError(
+            "%s and %s: found probes of %s, %s and %s, that differ in %s, expected the same, seeds aside; name runs of one kind"
+            % (one["folder"], other["folder"], one["task"], one["cell"], other["cell"], " and ".join(different))
+        )
 
 
 def published():

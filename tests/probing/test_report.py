@@ -191,8 +191,11 @@ def test_copies_count_once_and_what_differs_is_refused(tmp_path):
         write(tmp_path / "runs", "pos", "mine", "mix", 0.9, seed=seed)
     assert len(report.load([tmp_path / "runs", tmp_path / "runs"])) == 2
     write(tmp_path / "other", "pos", "mine", "mix", 0.9, seed=3, corpus="two", records=70)
-    with pytest.raises(UserError, match="runs/pos/mine and .*other/pos/mine: found pos probes of mine, mix, that differ in corpus, expected"):
+    with pytest.raises(UserError, match="runs/pos/mine and .*other/pos/mine: found probes of pos, mix-seed1 and mix-seed3, that differ in"):
         report.load([tmp_path / "runs", tmp_path / "other"])
+    write(tmp_path / "another", "pos", "mine", "lex", 0.9, corpus="two")
+    with pytest.raises(UserError, match="mix-seed1 and lex-seed1, that differ in corpus, expected the same"):
+        report.load([tmp_path / "runs", tmp_path / "another"])
 
 
 def test_roles_have_rows_of_their_own(tmp_path):
