@@ -16,6 +16,7 @@ from pathlib import Path
 from nsmc_bert.errors import UserError, shorten
 
 LAYER0 = ("lexical", "positions")
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 FILES = {  # of a folder, by family
     "bert": "BERT (config.json, weights, tokenizer)",
     "gpt": "GPT (the same, or params_shapes.json with its params_*.npy)",
@@ -168,6 +169,10 @@ def find(name):
         return family, folder
     folder = Path(name).expanduser()
     if not folder.is_dir():
+        if not HUB_NAME.fullmatch(name):
+            raise UserError("%s: found no such folder, expected one with the files of %s; or a hub name" % (
+                name, ", or of ".join(FILES.values())
+            ))  # fmt: skip
         config = _hub_config(name)  # before gigabytes of what is no encoder of ours are fetched
         if config is not None:
             _family_by_config(config, name)
@@ -185,8 +190,6 @@ def find(name):
 
 def _hub_config(name):
     """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then explains."""
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
-        return None
     from huggingface_hub import hf_hub_download
 
     with contextlib.suppress(Exception):  # the client raises what each of its layers raises
