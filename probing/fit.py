@@ -7,6 +7,7 @@ dropout, learning rate and an end of its own, so that a probe trained beside oth
 import dataclasses
 import functools
 import json
+import os
 import tempfile
 import time
 
@@ -461,8 +462,11 @@ class Logits:
         self._files[cell].write(np.ascontiguousarray(values, np.float32))
 
     def __getitem__(self, cell):
-        self._files[cell].seek(0)
-        return np.frombuffer(self._files[cell].read(), np.float32).reshape(-1, self._labels)
+        file = self._files[cell]
+        out = np.empty((file.seek(0, os.SEEK_END) // (4 * self._labels), self._labels), np.float32)
+        file.seek(0)
+        file.readinto(out.reshape(-1).view(np.uint8))
+        return out
 
 
 def predict(probes, batches, folder=None):
@@ -475,10 +479,10 @@ def predict(probes, batches, folder=None):
 
 
 def probabilities(logits):
-    """Their probabilities, float32, each label by itself."""
-    out = np.clip(logits, -80, 80)
-    np.exp(np.negative(out, out), out)
-    return np.reciprocal(np.add(out, 1, out), out)  # in place: there may be hundreds of megabytes
+    """Their probabilities, float32, each label by itself; they take the logits' place, which may be hundreds of megabytes."""
+    np.clip(logits, -80, 80, logits)
+    np.exp(np.negative(logits, logits), logits)
+    return np.reciprocal(np.add(logits, 1, logits), logits)
 
 
 def _save(path, probes, progress, best_weights, identity):
