@@ -65,7 +65,8 @@ def _introduction(results):
 def _cells(found):
     several = len({cell.encoder for cell in found}) > 1
     compared, remarked = any(cell.published is not None for cell in found), any(cell.marked for cell in found)
-    heads = ["row", *["encoder"] * several, "representation", "F1", "interval", *["published", "measured - published"] * compared, "seeds", "data"]
+    heads = ["row", *["encoder"] * several, "representation", "F1", "interval"]
+    heads += [*["published", "measured - published"] * compared, "seeds", "data", *["not compared because of"] * remarked]
     rows = []
     for order, cell in enumerate(found):
         beside, difference = ("", "") if cell.published is None else (
@@ -74,20 +75,22 @@ def _cells(found):
         rows.append(
             "<tr>%s</tr>" % "".join([
                 '<td data-key="%d">%s</td>' % (order, html.escape(cell.row)),
-                *['<td class="text" title="%s">%s</td>' % (html.escape(cell.encoder), html.escape(pages.short(cell.encoder)))] * several,
+                *['<td class="text" title="%s">%s</td>' % (html.escape(cell.encoder), html.escape(pages.short(cell.encoder)))]
+                * several,
                 '<td class="text">%s</td>' % html.escape(cell.representation),
                 '<td title="%s">%.1f</td>' % (html.escape(cell.command), 100 * cell.value),
                 '<td data-key="%.4f">%.1f to %.1f</td>' % (cell.interval[0], *(100 * edge for edge in cell.interval)),
                 *['<td class="%s">%s</td>' % ("" if cell.inside in (None, True) else "out", beside), "<td>%s</td>" % difference]
                 * compared,
                 "<td>%d</td>" % cell.seeds,
-                '<td class="text" title="%s">%s, %s</td>' % (html.escape(cell.corpus), html.escape(pages.short(cell.corpus)), cell.split),
+                '<td class="text" title="%s">%s, %s</td>'
+                % (html.escape(cell.corpus), html.escape(pages.short(cell.corpus)), cell.split),
                 *['<td class="text note">%s</td>' % (html.escape(cell.why_not) if cell.marked else "")] * remarked,
             ])
         )  # fmt: skip
     note = "A published figure in colour lies outside the interval. " * compared
     note += "A heading sorts; the command that made a figure shows where the pointer rests on it."
-    return pages.table([*heads, *["not compared because of"] * remarked], rows) + '<p class="note">%s</p>' % note
+    return pages.table(heads, rows) + '<p class="note">%s</p>' % note
 
 
 def draw(found, of_layers, gained=()):

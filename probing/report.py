@@ -518,7 +518,8 @@ def _shown(cell, known):
     if cell.published is not None:
         text += (" [" + form + "]%s") % (100 * cell.published, "" if cell.inside else "*")
     if cell.marked:
-        text += MARK + (" [" + form + "]") % (100 * known[key]) if (key := (cell.row, cell.encoder, cell.representation)) in known else MARK
+        key = cell.row, cell.encoder, cell.representation
+        text += MARK + ((" [" + form + "]") % (100 * known[key]) if key in known else "")
     return text
 
 

@@ -343,8 +343,10 @@ def draws(results, row, samples=1000):
             with np.load(path) as arrays:
                 counts.append(arrays[split + "_counts"][:, place])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise UserError("%s: found no whole file of predictions (%s), expected one; delete it and the .json of the same name to train "
-                            "the probe anew" % (path, error)) from None
+            raise UserError(
+                "%s: found no whole file of predictions (%s), expected one; delete it and the .json of the same name to train the "
+                "probe anew" % (path, error)
+            ) from None
     return scoring.bootstrap(np.stack(counts), samples=samples)
 
 

@@ -101,7 +101,7 @@ class Encoder:
         raise NotImplementedError
 
     def release(self):
-        """Gives back the memory of the weights, which are loaded again should anything more be encoded."""
+        """Gives back the memory of the weights, of a family that can load them again should anything more be encoded."""
 
     def representation(self, name):
         """The Representation of that name; UserError if there is none."""
