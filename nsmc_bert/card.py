@@ -1,50 +1,22 @@
 """The model cards that a trained classifier and a pretrained encoder carry."""
 
+from collections.abc import Mapping
 
-def model_card(training):
-    """Markdown for README.md of a model folder.
+PARTS = {  # of a record, and what its row is called
+    "validation": "validation",
+    "calibrated_on": "reviews calibrated on",
+    "test": "test",
+    "test_unseen": "test, text not in train",
+    "test_spaces": "test, all spaces taken out",
+    "test_typo": "test, one jamo mistyped in each",
+}
 
-    Args:
-        training: what goes into training.json: keys `data`, `encoder`, `pretraining` (or None), `parameters`, `settings`, `seed`,
-            `temperature`,
-            `validation`, `test` (or None), `test_unseen` (or None), perhaps `test_spaces` and `test_typo`, `hardware`,
-            `seconds`, `versions`, `command`.
-
-    Returns:
-        The card, with the front matter that model hubs read.
-    """
-    data, settings, before = training["data"], training["settings"], training.get("pretraining")
-    supervision = ""
-    if before:
-        rated, plain = "with their star ratings: that is more supervision than the labels", "without any label or rating"
-        supervision = "\n* The encoder was pretrained on {:,} texts, {} passes, {}.".format(
-            before["texts"], before["epochs"], rated if before["ratings"] else plain
-        )
-    if data.get("teachers"):
-        supervision += (
-            "\n* It learned the mean probabilities of {} classifiers, averaged with the label where there is one; {:,} more texts had"
-            " none.".format(data["teachers"], data["unlabelled"])
-        )
-    names = {
-        "validation": "validation",
-        "test": "test",
-        "test_unseen": "test, text not in train",
-        "test_spaces": "test, all spaces taken out",
-        "test_typo": "test, one jamo mistyped in each",
-    }
-    rows = [(name, training.get(part)) for part, name in names.items()]
-    table = "\n".join(
-        "| %s | %s | %.2f (%.2f to %.2f) | %.2f | %.3f |"
-        % (name, f"{r['n']:,}", 100 * r["accuracy"], *(100 * x for x in r["accuracy_interval95"]), 100 * r["macro_f1"], r["ece"])
-        for name, r in rows
-        if r
-    )
-    return """---
+CLASSIFIER = """---
 language: ko
 pipeline_tag: text-classification
 library_name: transformers
 ---
-# Sentiment of Korean reviews: {encoder}
+# Sentiment of Korean reviews: {name}
 
 Says how likely a review is negative (0) or positive (1). {parameters:,} parameters, at most {max_length} pieces of text.
 
@@ -66,41 +38,102 @@ pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네�
 |---|---|---|---|---|
 {table}
 
-The epoch was chosen on the validation reviews, which were cut from the training file, and so was the temperature, {temperature:.3f},
-that the logits were divided by to make confidence honest (it is in the head's weights). The test reviews were read once, at the
-end.
+{chosen}
 
 ## Training
 
-* Data: {data_name}, {train:,} reviews to train on, {validation:,} to validate on.
-* Encoder: {encoder}.{supervision}
-* Settings: {settings}.
-* Seed {seed}, {seconds:.0f} seconds on {hardware}.
-* Versions: {versions}.
-
-Command: `{command}`
+{training}
 
 ## Limits
 
-It has seen short, informal Korean written about films. Star ratings stood for sentiment in the labels, so some are wrong and
-irony is often missed. Other languages, other subjects and longer texts are outside what the figures say.
-""".format(
-        encoder=training["encoder"],
-        supervision=supervision,
+{limits}
+"""
+
+
+def model_card(training: Mapping) -> str:
+    """Markdown for README.md of a classifier's folder.
+
+    Args:
+        training: what goes into training.json: `parameters`, `max_length`, `calibration`, the figures, and what is known of `data`,
+            `encoder`, `pretraining`, `notes` (sentences), `settings`, `seed`, `seconds`, `hardware`, `versions`, `command`,
+            `calibrated_by`, `tested_on`; what is not known is left out.
+
+    Returns:
+        The card, with the front matter that model hubs read.
+    """
+    rows = [(name, training[part]) for part, name in PARTS.items() if training.get(part)]
+    table = "\n".join(
+        "| {} | {:,} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.3f} |".format(
+            name, r["n"], 100 * r["accuracy"], *(100 * edge for edge in r["accuracy_interval95"]), 100 * r["macro_f1"], r["ece"]
+        )
+        for name, r in rows
+    )
+    films = training.get("data", {}).get("name") in ("NSMC", "bundled sample")
+    return CLASSIFIER.format(
+        name=training.get("encoder", "a fine-tuned BERT"),
         parameters=training["parameters"],
         max_length=training["max_length"],
         table=table,
-        temperature=training["temperature"],
-        data_name=data["name"],
-        train=data["train"],
-        validation=data["validation"],
-        settings=", ".join("%s %s" % item for item in settings.items()),
-        seed=training["seed"],
-        seconds=training["seconds"],
-        hardware=training["hardware"],
-        versions=", ".join("%s %s" % item for item in training["versions"].items()),
-        command=training["command"],
+        chosen=_chosen(training),
+        training="\n".join(f"* {line}" for line in _training(training)),
+        limits=(
+            "It has seen short, informal Korean written about films. Star ratings stood for sentiment in the labels, so some are wrong and\n"
+            "irony is often missed. Other languages, other subjects and longer texts are outside what the figures say."
+            if films
+            else "Reviews of other kinds than those that it was trained and measured on are outside what the figures say."
+        ),
     )
+
+
+def _chosen(training):
+    """What was chosen on which reviews, in sentences."""
+    found = training["calibration"]
+    lines = []
+    if "best_epoch" in training:
+        lines.append("The epoch was chosen on the validation reviews, which were cut from the training file.")
+    if found["skipped"]:
+        lines.append(f"Its confidence was not calibrated: {found['skipped']}.")
+    else:
+        where = "the validation reviews" if training.get("validation") else f"{found['reviews']:,} reviews of {found['name']}"
+        lines.append(
+            f"On {where} its confidence was calibrated: the logit was divided by {found['temperature']:.3f} and {found['bias']:+.3f} was"
+            " added, both fitted by log loss (they are in the head's weights)."
+        )
+    if tested := training.get("tested_on"):
+        lines.append(f"The test reviews, {tested['name']}, were read with the model as it is here.")
+    elif training.get("test"):
+        lines.append("The test reviews were read once, at the end.")
+    return "\n".join(lines)
+
+
+def _training(training):
+    """How it was made, in sentences."""
+    data, before, settings = training.get("data") or {}, training.get("pretraining"), training.get("settings")
+    if "train" in data:
+        yield f"Data: {data['name']}, {data['train']:,} reviews to train on, {data['validation']:,} to validate on."
+    if "encoder" in training:
+        yield f"Encoder: {training['encoder']}."
+    if before:
+        rated, plain = "with their star ratings: that is more supervision than the labels", "without any label or rating"
+        yield (
+            f"The encoder was pretrained on {before['texts']:,} texts, {before['epochs']} passes, {rated if before['ratings'] else plain}."
+        )
+    if data.get("teachers"):
+        yield (
+            f"It learned the mean probabilities of {data['teachers']} classifiers, averaged with the label where there is one;"
+            f" {data['unlabelled']:,} more texts had none."
+        )
+    yield from training.get("notes", ())
+    if settings:
+        yield f"Settings: {', '.join(f'{name} {value}' for name, value in settings.items())}."
+    if "seed" in training:
+        yield f"Seed {training['seed']}, {training['seconds']:.0f} seconds on {training['hardware']}."
+    if "versions" in training:
+        yield f"Versions: {', '.join(f'{name} {value}' for name, value in training['versions'].items())}."
+    if "command" in training:
+        yield f"Command: `{training['command']}`"
+    if "calibrated_by" in training:
+        yield f"Calibrated by: `{training['calibrated_by']}`"
 
 
 def encoder_card(training):
@@ -108,7 +141,7 @@ def encoder_card(training):
 
     Args:
         training: what goes into training.json: keys `encoder`, `parameters`, `data`, `settings`, `validation`, `steps`, `hardware`,
-            `seconds`, `versions`, `command`.
+            `seconds`, `command`, and perhaps `versions` and `notes` (sentences).
     """
     data = training["data"]
     figures = "\n".join("| %s | %.3f |" % (name.replace("_", " "), value) for name, value in training["validation"].items())
@@ -129,10 +162,9 @@ library_name: transformers
 * Data: {texts:,} texts, {tokens:,} tokens a pass, {epochs} passes, {steps:,} steps.{ratings}
 * Objective: masked language modelling, whole words.
 * Started from: {encoder}.
-* Settings: {settings}.
-* {hours:.1f} hours on {hardware}.
-* Versions: {versions}.
-
+{notes}* Settings: {settings}.
+* {took} on {hardware}.
+{versions}
 Command: `{command}`
 
 It knows what its texts are about and how they are written, and little else.
@@ -148,8 +180,9 @@ It knows what its texts are about and how they are written, and little else.
         ratings=ratings,
         encoder=training["encoder"],
         settings=", ".join("%s %s" % item for item in training["settings"].items()),
-        hours=training["seconds"] / 3600,
+        took="{:.1f} hours".format(training["seconds"] / 3600) if training["seconds"] >= 1800 else "{:.0f} seconds".format(training["seconds"]),
+        notes="".join(f"* {note}\n" for note in training.get("notes", ())),
         hardware=training["hardware"],
-        versions=", ".join("%s %s" % item for item in training["versions"].items()),
+        versions="* Versions: %s.\n" % ", ".join("%s %s" % item for item in training["versions"].items()) if "versions" in training else "",
         command=training["command"],
     )

@@ -276,10 +276,7 @@ def save(
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    ours = (folder / "training.json").is_file() and (folder / "model.safetensors").is_file()
-    if folder.exists() and not (replace and ours) and not (folder.is_dir() and not any(folder.iterdir())):
-        what = "a model" if ours else "something that is no model of this project"
-        raise UserError("%s: found %s, expected a new folder; nothing was overwritten" % (folder, what))
+    check_vacant(folder, replace)
     config = copy.deepcopy(bert.config)
     config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
     weights = {
@@ -294,6 +291,18 @@ def save(
         text = json.dumps(training, ensure_ascii=False, indent=1) + "\n"
         (part / "training.json").write_text(text, encoding="utf-8")
         (part / "README.md").write_text(card, encoding="utf-8")
+
+
+def check_vacant(folder: Path, replace: bool = False) -> None:
+    """Checks that a model may be written into a folder.
+
+    Raises:
+        UserError: something is there already: with `replace`, something that is no model of this project.
+    """
+    ours = (folder / "training.json").is_file() and (folder / "model.safetensors").is_file()
+    if folder.exists() and not (replace and ours) and not (folder.is_dir() and not any(folder.iterdir())):
+        what = "a model" if ours else "something that is no model of this project"
+        raise UserError("%s: found %s, expected a new folder; nothing was overwritten" % (folder, what))
 
 
 def _bare(config):

@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from nsmc_bert import batching, checkpoints, encoder, metrics, tokenizers
 from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.learning import calibration
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
@@ -279,9 +280,14 @@ class SentimentClassifier(keras.Model):
         """What the best epoch has most of."""
         return figures["accuracy"]
 
-    def rescale(self, temperature):
-        """Divides the logits by a temperature, for good: in the head's weights, so that whoever opens the folder has it."""
-        self.classifier.set_weights([weight / temperature for weight in self.classifier.get_weights()])
+    def calibrate(self, found: calibration.Calibration) -> None:
+        """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the folder has them."""
+        self.classifier.set_weights(calibration.fold(*self.classifier.get_weights(), found))
+
+    def round_weights(self, dtype: str) -> None:
+        """Rounds every weight to what `dtype` can say, as `save` with that dtype would: figures are then of what is saved."""
+        for variable in self.variables:
+            variable.assign(variable.numpy().astype(dtype))
 
     def save(self, filepath, overwrite=False, *, training=None, card=None, dtype="float32", options=None):
         """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import commands, metrics, page, pages, recipe
+from nsmc_bert import checkpoints, commands, metrics, page, pages, recipe
 from nsmc_bert.commands import say
+from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_text
 
 commands.define_data_flags()
@@ -17,12 +18,18 @@ flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
 flags.DEFINE_string("page", "", "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
 commands.define_perturb_flag()
+flags.DEFINE_string("calibrate_on", "", "Labelled reviews, none of which the model has learned from, to fit a temperature and a bias of its logit on before it is measured: a file in the format of --test_file, or the word validation for those that its training held out. Goes with --calibrated.")
+flags.DEFINE_string("calibrated", "", "New folder that the calibrated model is written to.")
 flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")
 FLAGS = flags.FLAGS
 
 
 def main():
     perturb = commands.perturbations()
+    if bool(FLAGS.calibrate_on) != bool(FLAGS.calibrated):
+        raise UserError("--calibrate_on and --calibrated: found one of them, expected both: the reviews, and where to write the model")
+    if FLAGS.calibrated:
+        checkpoints.check_vacant(Path(FLAGS.calibrated).expanduser())
     if FLAGS.page:
         pages.check()
     folder = FLAGS.model or recipe.CLASSIFIER
@@ -31,8 +38,19 @@ def main():
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
-    model = load(folder, FLAGS.precision)
+    model, command = load(folder, FLAGS.precision), " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
+    record = recipe.record_of(checkpoints.resolve(folder))
+    if FLAGS.calibrated:
+        from nsmc_bert.learning import recalibration
+
+        reviews = recalibration.find(FLAGS.calibrate_on, data, record, commands.data_flags()["columns"], say)
+        found, changed = recalibration.calibrate(model, reviews, record)
+        print(found)
     figures = recipe.evaluate(model, data, errors=FLAGS.errors, perturb=perturb)
+    if FLAGS.calibrated:
+        target = Path(FLAGS.calibrated).expanduser()
+        recalibration.save(model, target, record, changed, figures, data, command)
+        say("wrote %s" % target)
     if FLAGS.json:
         record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -45,8 +63,7 @@ def main():
         print("  %.3f %s, labelled %s: %s" % (error["confidence"], error["said"], error["label"], error["text"]))
     if FLAGS.page:
         parameters = model.count_params()
-        command = " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
-        for path in page.write(Path(FLAGS.page).expanduser(), figures, recipe.record_of(folder), parameters, data.name, FLAGS.model, command):
+        for path in page.write(Path(FLAGS.page).expanduser(), figures, record, parameters, data.name, FLAGS.model, command):
             say("wrote %s" % path)
 
 

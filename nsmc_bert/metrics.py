@@ -97,28 +97,6 @@ def by_length(texts, probabilities, labels):
     return out
 
 
-def temperature(probabilities, labels):
-    """What the logits are divided by to make confidence honest: the T of least log loss (Guo et al. 2017, section 4.2).
-
-    Args:
-        probabilities: float [n, 2], of reviews that the model was not trained on.
-        labels: int [n], 0 or 1.
-
-    Returns:
-        T, between 0.1 and 10; 1 where there are no reviews.
-    """
-    probabilities = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0)
-    if not len(probabilities):
-        return 1.0
-    margin = np.log(probabilities[:, 1] / probabilities[:, 0]) * (2 * np.asarray(labels) - 1)
-    low, high = -math.log(10), math.log(10)
-    for _ in range(60):  # the loss is convex in 1 / T, so its slope has one sign on each side of the best
-        middle = (low + high) / 2
-        slope = -(margin / (1 + np.exp(np.clip(margin * math.exp(middle), -700, 700)))).mean()
-        low, high = (middle, high) if slope < 0 else (low, middle)
-    return math.exp(-middle)
-
-
 def confident_errors(probabilities, labels, count=20):
     """Row numbers of the errors, the most confident first, at most `count`."""
     probabilities = np.asarray(probabilities)

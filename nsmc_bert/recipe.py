@@ -16,6 +16,7 @@ import numpy as np
 from nsmc_bert import batching, checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
 from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
+from nsmc_bert.learning import calibration
 
 BUNDLED = Path(__file__).parent / "bundled"
 ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
@@ -26,6 +27,7 @@ VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the ep
 RUNS = Path("runs")
 PARTS = {  # of a record, and what they are called
     "validation": "validation",
+    "calibrated_on": "reviews calibrated on",
     "test": "test",
     "test_unseen": "test that is unseen",
     "test_spaces": "test without spaces",
@@ -145,7 +147,7 @@ def fine_tune(
     tokens = int(encoded.lengths.sum())
     budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
     plan = batching.plan(encoded.lengths, budget, seed=0)
-    epochs = epochs or int(np.clip(round(500 / len(plan)), 3, 30))
+    epochs = epochs or int(np.clip(round(500 / len(plan)), 2, 30))
     settings = {**settings, "token_budget": budget, "patience": settings["patience"] or max(2, epochs // 3)}
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
@@ -199,22 +201,22 @@ def fine_tune(
         # figures are of what users load: the weights as they are saved, computed in float32, their confidence made honest
         final = SentimentClassifier(bert, source.tokenizer, max_length=max_length, seed=seed)
         final.classifier.set_weights(model.classifier.get_weights())
-        temperature = metrics.temperature(final.predict_encoded(validation_set[0]), validation_set[1])
-        final.rescale(temperature)
-        for variable in final.variables:
-            variable.assign(variable.numpy().astype(dtype))
+        calibrated = calibration.fit(final.predict_encoded(validation_set[0]), validation_set[1])
+        log(str(calibrated))
+        final.calibrate(calibrated)
+        final.round_weights(dtype)
         result = {
             "encoder": source.name,
             "pretraining": source.pretraining,
             "parameters": final.count_params(),
             "max_length": max_length,
-            "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows),
+            "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows), "split": [validation, split_seed],
                      "unlabelled": len(texts) - len(train_rows), "teachers": len(teachers),
                      "train_sha1": data.train.sha1, "test_sha1": data.test.sha1 if data.test else None},
             "settings": dataclasses.asdict(chosen) | {
                 "dropout": dropout, "augment": augment, "precision": devices.precision, "weights": dtype,
             },
-            "temperature": temperature,
+            "calibration": dataclasses.asdict(calibrated),
             "seed": seed,
             "steps": record["steps"],
             "best_epoch": record["best"]["epoch"],
@@ -448,10 +450,15 @@ class Source:
 
     @property
     def pretraining(self):
-        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}."""
+        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}.
+
+        Of a classifier, what its own encoder learned from.
+        """
         if not self.has_weights:
             return None
         record = record_of(self.folder)
+        if "pretraining" in record:
+            return record["pretraining"]
         try:
             what = {"texts": record["data"]["texts"], "ratings": record["data"]["ratings"]}
             return {**what, "epochs": record["settings"]["epochs"], "command": record["command"]}

@@ -13,7 +13,7 @@ flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the 
 flags.DEFINE_float("validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by.")
 flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
 flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
-flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: three, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
+flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: two, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3072, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
 commands.define_optimizer_flags(5e-4, "5e-4 suits small encoders and random weights, 2e-5 to 5e-5 a pretrained base", warmup=0.1)
 flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)

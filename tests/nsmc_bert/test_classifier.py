@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 import nsmc_bert
 from nsmc_bert.errors import UserError
+from nsmc_bert.learning import calibration
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -214,12 +215,12 @@ def test_saved_and_loaded_it_says_the_same(model, tmp_path):
     model.save(tmp_path / "model", overwrite=True)
 
 
-def test_rescaled_it_is_less_sure_of_the_same(model, tmp_path, make_model):
+def test_calibrated_it_says_so_wherever_it_is_opened(model, tmp_path, make_model):
     texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
     before, changed = model.predict(texts), make_model()
-    changed.rescale(2.0)
-    logits = np.log(before) / 2
-    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    changed.calibrate(calibration.Calibration(2.0, -0.3, 1000, 0.5, 0.4))
+    positive = 1 / (1 + np.exp(-(calibration.logit(before) / 2 - 0.3)))
+    expected = np.stack([1 - positive, positive], 1)
     np.testing.assert_allclose(changed.predict(texts), expected, atol=1e-6)
     changed.save(tmp_path / "saved")
     np.testing.assert_allclose(nsmc_bert.load(tmp_path / "saved").predict(texts), expected, atol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 
 from nsmc_bert import distillation
 from nsmc_bert.errors import UserError
+from nsmc_bert.learning import calibration
 
 TEXTS = ["꿀잼", "노잼", "정말 최고 !", "다시는 안 본다"]
 
@@ -41,7 +42,7 @@ def test_targets_are_the_mean_and_each_teacher_is_asked_once(make_model, tmp_pat
 def test_a_teacher_with_another_head_is_another_teacher(make_model, tmp_path):
     model = make_model(1)
     model.save(tmp_path / "a")
-    model.rescale(2.0)
+    model.calibrate(calibration.Calibration(2.0, 0.0, 1000, 0.5, 0.4))
     model.save(tmp_path / "b")
     assert distillation.fingerprint(tmp_path / "a") != distillation.fingerprint(tmp_path / "b")
 

@@ -35,30 +35,6 @@ def test_a_calibrated_coin_has_no_error():
     assert metrics.expected_calibration_error(np.stack([1 - p, p], 1), labels) < 0.005
 
 
-@pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
-def test_temperature_undoes_overconfidence(sharpness):
-    random = np.random.default_rng(0)
-    margin = random.normal(0, 2, 100_000)
-    labels = (random.uniform(size=len(margin)) < 1 / (1 + np.exp(-margin))).astype(int)
-    p = 1 / (1 + np.exp(-margin * sharpness))
-    assert metrics.temperature(np.stack([1 - p, p], 1), labels) == pytest.approx(sharpness, rel=0.02)
-
-
-def test_temperature_is_the_best_of_a_grid():
-    def loss(temperature):
-        logits = np.log(P.astype(np.float64)) / temperature
-        return -(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(len(Y)), Y].mean()
-
-    found = metrics.temperature(P, Y)
-    assert loss(found) <= min(loss(t) for t in np.linspace(0.1, 10, 2000)) + 1e-9
-
-
-def test_temperature_has_bounds():
-    assert metrics.temperature(P, P.argmax(1)) == pytest.approx(0.1)  # all right: no confidence is too high
-    assert metrics.temperature(P, 1 - P.argmax(1)) == pytest.approx(10)
-    assert metrics.temperature(np.zeros((0, 2)), np.zeros(0, int)) == 1.0
-
-
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
     # Newcombe (1998), table I: method 3, the score interval without continuity correction

@@ -1,0 +1,1 @@
+"""How a classifier comes to be what it is."""

@@ -1,0 +1,135 @@
+"""Honest confidence: a temperature and a bias of the two-class logit, fitted on reviews that the model has not learned from.
+
+A model that was trained well may still be too sure of what it says, or lean to one side. Its logit, the log odds of positive,
+becomes `logit / temperature + bias` (Platt 1999; Guo et al. 2017, section 4.2, is the same without the bias). Both numbers go into
+the weights of the head, and so into the folder that it is saved in: whoever opens it has them.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+FEWEST = 300  # reviews: see `fit`
+COST = 2.0  # nats that two fitted numbers are expected to cost on other reviews (Akaike 1974)
+LOW, HIGH = 0.1, 10.0  # of the temperature
+FARTHEST = 5.0  # of the bias from 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What becomes of a logit, and what it was fitted on.
+
+    Attributes:
+        temperature: what the logit is divided by; above 1 the model was too sure, below it was not sure enough.
+        bias: what is then added, in nats; below 0 the model said positive too often.
+        reviews: how many it was fitted on.
+        log_loss: mean over them in nats, before.
+        log_loss_calibrated: the same after; as before where nothing was fitted.
+        skipped: why nothing was fitted, or "".
+    """
+
+    temperature: float
+    bias: float
+    reviews: int
+    log_loss: float
+    log_loss_calibrated: float
+    skipped: str = ""
+
+    def __str__(self) -> str:
+        if self.skipped:
+            return f"not calibrated: {self.skipped}"
+        return (
+            f"calibrated on {self.reviews} reviews: temperature {self.temperature:.3f}, bias {self.bias:+.3f}; "
+            f"log loss {self.log_loss:.4f} to {self.log_loss_calibrated:.4f}"
+        )
+
+
+def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
+    """The temperature and the bias of least log loss.
+
+    They are kept where they lower the log loss of all reviews together by more than what two fitted numbers gain by chance. Below
+    FEWEST reviews nothing is fitted, for what is fitted on few can do harm on all others. Of 15,000 reviews of NSMC, 400 draws each:
+    fitted on 300, a model that needs it (temperature 1.37, bias -0.23) has a lower log loss on the others in 92 % of the draws and a
+    higher one in 0.5 %, by 0.006 nats at most; on 100, in 14 %, by up to 0.35; on 50, in 22 %, by up to 1.6.
+
+    Args:
+        probabilities: float [n, 2], of negative and positive, of reviews that the model has not learned from.
+        labels: int [n], 0 or 1.
+
+    Returns:
+        A Calibration, with temperature 1 and bias 0 where it was skipped.
+
+    Example:
+        >>> said = np.tile([[0.1, 0.9], [0.9, 0.1]], (500, 1))      # sure, and right in three of four
+        >>> print(fit(said, np.tile([1, 0, 1, 0, 1, 0, 0, 1], 125)))
+        calibrated on 1000 reviews: temperature 2.000, bias +0.000; log loss 0.6547 to 0.5623
+    """
+    logits, labels = logit(probabilities), np.asarray(labels)
+    before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
+    positive = int(labels.sum())
+    if len(labels) < FEWEST or not 0 < positive < len(labels):
+        found = f"{len(labels)} reviews, {positive} of them positive"
+        return Calibration(1.0, 0.0, len(labels), before, before, f"{found}; expected {FEWEST} or more, of both kinds")
+    slope, bias = _least(logits, labels)
+    after = float(_losses(slope * logits + bias, labels).mean())
+    if (before - after) * len(labels) <= COST:
+        return Calibration(1.0, 0.0, len(labels), before, before, "no temperature and bias lower the log loss beyond chance")
+    return Calibration(1 / slope, bias, len(labels), before, after)
+
+
+def logit(probabilities: ArrayLike) -> np.ndarray:
+    """The log odds of positive, float64 [n], of probabilities [n, 2]."""
+    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0)
+    return np.log(clipped[:, 1]) - np.log(clipped[:, 0])
+
+
+def fold(kernel: np.ndarray, bias: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """A head's weights with a calibration in them.
+
+    Args:
+        kernel: float32 [hidden, 2], and bias, float32 [2], of a dense layer whose softmax says negative and positive.
+        calibration: what its logit, the difference of the two outputs, is to become.
+
+    Returns:
+        The new kernel and bias.
+    """
+    shift = np.array([-0.5, 0.5], bias.dtype) * calibration.bias
+    return kernel / calibration.temperature, (bias / calibration.temperature + shift).astype(bias.dtype)
+
+
+def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0.0, np.where(labels == 1, -logits, logits))
+
+
+def _least(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """The slope, 1 / temperature, and the bias of least log loss within their bounds."""
+    slope, bias = _newton(logits, labels, np.array([1.0, 0.0]), free=2)
+    bounded = min(max(slope, 1 / HIGH), 1 / LOW)
+    if bounded != slope:  # the loss is convex: with the slope at its bound, the best bias is that slope's own
+        _, bias = _newton(logits, labels, np.array([bounded, 0.0]), free=1)
+    return float(bounded), float(np.clip(bias, -FARTHEST, FARTHEST))
+
+
+def _newton(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free: int) -> np.ndarray:
+    """Newton's method on [slope, bias], or with free = 1 on the bias alone, each step halved until the loss falls."""
+    columns = np.stack([logits, np.ones_like(logits)], 1)[:, 2 - free :]
+    at, loss = start, _losses(logits * start[0] + start[1], labels).mean()
+    for _ in range(100):
+        said = 1 / (1 + np.exp(-np.clip(logits * at[0] + at[1], -700, 700)))
+        gradient = columns.T @ (said - labels) / len(labels)
+        curvature = (columns * (said * (1 - said))[:, None]).T @ columns / len(labels) + 1e-12 * np.eye(free)
+        step = np.zeros(2)
+        step[2 - free :] = np.linalg.solve(curvature, gradient)
+        for halving in range(40):
+            there = at - step * 0.5**halving
+            lower = _losses(logits * there[0] + there[1], labels).mean()
+            if lower < loss:
+                break
+        else:
+            break
+        if loss - lower < 1e-14 or abs(there[0]) > 1e3:
+            return there
+        at, loss = there, lower
+    return at

@@ -1,0 +1,133 @@
+"""Calibrating a model that is there already: on reviews held out of its training, or on reviews of the user's own."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert import corpus, metrics, recipe
+from nsmc_bert.card import model_card
+from nsmc_bert.classifier import SentimentClassifier
+from nsmc_bert.errors import UserError
+from nsmc_bert.learning import calibration
+
+HELD_OUT = "validation"  # the word for the reviews that training held out, in place of a file
+
+
+@dataclasses.dataclass(frozen=True)
+class Reviews:
+    """Reviews to calibrate on: what they are called, whether training held them out, and n texts and int [n] labels."""
+
+    name: str
+    held_out: bool
+    texts: Sequence[str]
+    labels: np.ndarray
+
+
+def find(
+    calibrate_on: str, data: recipe.Data, record: Mapping, columns: Mapping, log: Callable[[str], None], minimum: int = calibration.FEWEST
+) -> Reviews:
+    """Reviews to calibrate a model on, those that it is measured on left out.
+
+    Args:
+        calibrate_on: a file, or HELD_OUT.
+        data: the reviews at hand; data.train is what HELD_OUT is cut from.
+        record: the model's training.json, or {}.
+        columns: keyword arguments of corpus.read for a file.
+        log: called with each line to show.
+        minimum: of them.
+
+    Raises:
+        UserError: the file cannot be read; the model was not trained on data.train, so that nobody knows what it has seen of it; or there
+            are too few reviews.
+    """
+    if calibrate_on == HELD_OUT:
+        rows = _held_out(data, record)
+        found = Reviews(data.name, True, [data.train.texts[row] for row in rows], data.train.labels[rows])
+    else:
+        mine = corpus.read(calibrate_on, **columns)
+        found = Reviews(calibrate_on, False, mine.texts, mine.labels)
+    if data.test is not None:
+        keep = corpus.unseen(found.texts, data.test.texts)
+        if not keep.all():
+            log(f"  {np.sum(~keep)} of the {len(keep)} reviews to calibrate on stand in the test: left out")
+            texts = [text for text, wanted in zip(found.texts, keep) if wanted]
+            found = dataclasses.replace(found, texts=texts, labels=found.labels[keep])
+    if len(found.texts) < minimum:
+        raise UserError(f"{found.name}: found {len(found.texts)} reviews to calibrate on, expected {minimum} or more")
+    return found
+
+
+def _held_out(data: recipe.Data, record: Mapping) -> np.ndarray:
+    """The rows of data.train that the model's training held out."""
+    if data.train is None:
+        raise UserError(f"--calibrate_on={HELD_OUT}: found no training reviews, expected --train_file=FILE, or a file to calibrate on")
+    learned = record.get("data") or {}
+    share, seed = learned.get("split", (recipe.VALIDATION, recipe.SPLIT_SEED))
+    if learned.get("train_sha1") == data.train.sha1:
+        _, rows = corpus.split(data.train.texts, share, seed)
+        if len(rows) == learned.get("validation"):
+            return rows
+    raise UserError(
+        f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path}, so that nobody knows which of these"
+        " reviews it has learned from; expected a file of others: --calibrate_on=FILE"
+    )
+
+
+def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> tuple[calibration.Calibration, dict]:
+    """Calibrates a model in place, with its weights as they will be saved.
+
+    Args:
+        model: what to calibrate.
+        reviews: what to fit on.
+        record: the model's training.json, or {}.
+
+    Returns:
+        What was fitted, and what the model's record says of it: "calibration", and the figures of the reviews with it as "validation" or
+        "calibrated_on".
+    """
+    encoded = model.encode(reviews.texts)
+    found = calibration.fit(model.predict_encoded(encoded), reviews.labels)
+    model.calibrate(found)
+    model.round_weights(_dtype(record))
+    part = "validation" if reviews.held_out else "calibrated_on"
+    return found, {
+        "calibration": {**dataclasses.asdict(found), "name": reviews.name},
+        part: metrics.report(model.predict_encoded(encoded), reviews.labels),
+    }
+
+
+def save(
+    model: SentimentClassifier, folder: Path, record: Mapping, changed: Mapping, figures: Mapping, data: recipe.Data, command: str
+) -> None:
+    """Writes a calibrated model; its record keeps what is still true of how it was trained, and no figure of before.
+
+    Args:
+        model: calibrated.
+        folder: where to.
+        record: the model's training.json, or {}.
+        changed: what the record says of that, as from `calibrate`.
+        figures: as from recipe.evaluate, of the calibrated model.
+        data: what these are of.
+        command: what calibrated it.
+
+    Raises:
+        UserError: the folder exists or cannot be written.
+    """
+    kept = {key: value for key, value in record.items() if key not in (*recipe.PARTS, "temperature", *figures)}
+    new = {
+        "parameters": model.count_params(),
+        "max_length": model.max_length,
+        **kept,
+        **changed,
+        **{key: value for key, value in figures.items() if key not in ("reliability", "by_length")},
+        "tested_on": {"name": data.name, "sha1": data.test.sha1},
+        "calibrated_by": command,
+    }
+    model.save(folder, training=new, card=model_card(new), dtype=_dtype(record))
+
+
+def _dtype(record: Mapping) -> str:
+    """The number format that the model's weights are saved in."""
+    return (record.get("settings") or {}).get("weights", "float32")

@@ -1,0 +1,91 @@
+"""A model that is there is calibrated on other reviews; what it has learned from, and what it is tested on, is kept out of that."""
+
+import json
+
+import numpy as np
+import pytest
+
+import nsmc_bert
+from nsmc_bert import corpus, recipe
+from nsmc_bert.errors import UserError
+from nsmc_bert.learning import calibration, recalibration
+
+REVIEWS = "document\tlabel\n" + "".join("%s %d\t%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2 if i % 5 else i % 2) for i in range(400))
+
+
+def reviews(texts, labels):
+    return corpus.Corpus(list(texts), np.array(labels, np.int32), "some.tsv", "sha")
+
+
+def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
+    (tmp_path / "mine.tsv").write_text(REVIEWS + "보통이 아니다\t1\n", encoding="utf-8")
+    _, test = corpus.sample()
+    with open(tmp_path / "mine.tsv", "a", encoding="utf-8") as file:
+        file.write("%s\t1\n" % test.texts[0])
+    before, after = trained[0] / "model", tmp_path / "better"
+    arguments = ["evaluate", "--sample", "--model=%s" % before, "--calibrate_on=mine.tsv", "--calibrated=better"]
+    result = command(*arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "1 of the 402 reviews to calibrate on stand in the test: left out" in result.stderr
+    record, old = (json.loads((folder / "training.json").read_text(encoding="utf-8")) for folder in (after, before))
+    found = record["calibration"]
+    assert (found["reviews"], found["name"], found["skipped"]) == (401, "mine.tsv", "")
+    assert result.stdout.startswith("calibrated on 401 reviews: temperature %.3f" % found["temperature"])
+    # the model in the folder is the one before with another logit, and the figures are its own
+    texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    logits = [calibration.logit(nsmc_bert.load(folder).predict(texts)) for folder in (before, after)]
+    np.testing.assert_allclose(logits[1], logits[0] / found["temperature"] + found["bias"], atol=1e-4)
+    assert record["calibrated_on"]["n"] == 401
+    assert record["test"]["accuracy"] != old["test"]["accuracy"] or record["test"]["ece"] != old["test"]["ece"]
+    assert "validation" not in record  # of the model before
+    assert (record["seed"], record["history"], record["command"]) == (old["seed"], old["history"], old["command"])
+    card = (after / "README.md").read_text(encoding="utf-8")
+    assert "On 401 reviews of mine.tsv its confidence was calibrated" in card
+    assert "--calibrate_on=mine.tsv" in card
+    again = command(*arguments, cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (1, "error: better: found a model, expected a new folder; nothing was overwritten\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--calibrate_on=mine.tsv"], "--calibrate_on and --calibrated: found one of them, expected both"),
+        (["--calibrated=new"], "--calibrate_on and --calibrated: found one of them, expected both"),
+        (["--calibrate_on=few.tsv", "--calibrated=new"], "few.tsv: found 2 reviews to calibrate on, expected 300 or more"),
+        (["--calibrate_on=validation", "--calibrated=new"], "bundled sample: found 66 reviews to calibrate on, expected 300 or more"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(trained, command, tmp_path, arguments, message):
+    (tmp_path / "few.tsv").write_text("document\tlabel\n좋다\t1\n싫다\t0\n", encoding="utf-8")
+    result = command("evaluate", "--sample", "--model=%s" % (trained[0] / "model"), *arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.rstrip("\n").split("\n")[-1].startswith("error: " + message)
+    assert not (tmp_path / "new").exists()
+
+
+def find(data, record, **options):
+    return recalibration.find("validation", data, record, {}, lambda line: None, **options)
+
+
+def test_what_training_held_out_is_what_it_recorded():
+    train = reviews(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
+    data, split = recipe.Data("mine", "reviews", train, None), [0.4, 7]
+    _, rows = corpus.split(train.texts, *split)
+    record = {"data": {"train_sha1": "sha", "split": split, "validation": 400}}
+    found = find(data, record)
+    assert (found.name, found.held_out) == ("mine", True)
+    assert found.texts == [train.texts[row] for row in rows]
+    np.testing.assert_array_equal(found.labels, train.labels[rows])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"data": {"train_sha1": "other", "validation": 100}}, {"data": {"train_sha1": "sha", "validation": 99}}],
+    ids=["no record", "other reviews", "another split"],
+)
+def test_reviews_that_it_may_have_learned_from_are_refused(record):
+    train = reviews(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
+    with pytest.raises(UserError, match="nobody knows which of these reviews it has learned from"):
+        find(recipe.Data("mine", "reviews", train, None), record, minimum=1)
+    with pytest.raises(UserError, match="found no training reviews"):
+        find(recipe.Data("mine", "reviews", None, train), record)
