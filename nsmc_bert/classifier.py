@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nsmc_bert import batching, checkpoints, encoder, metrics, tokenizers
+from nsmc_bert import checkpoints, encoder, metrics, runtime, tokenizers
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.learning import calibration
+from nsmc_bert.model import packing
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
@@ -38,7 +39,8 @@ class SentimentClassifier(keras.Model):
             the encoder is not tiny.
 
     Call:
-        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2].
+        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2]; or rows packed with several
+        texts each, as packing.dataset has them -> float32 [rows, slots, 2].
 
     Example:
         >>> model = nsmc_bert.load("runs/nsmc/model")
@@ -76,41 +78,49 @@ class SentimentClassifier(keras.Model):
         self.max_length = max_length
         self.seed = seed
         self.fused = fused
-        # === Compiled once, for every length; for the first text, not at all ===
+        # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
-        self._forward = tf.function(self._probabilities, input_signature=[ids, ids], autograph=False)
+        names = ("input_ids", "segments", "positions", "firsts")
+        self._forward = tf.function(self._probabilities, input_signature=[dict.fromkeys(names, ids)], autograph=False)
+        self._forward_one = tf.function(
+            self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
+        )
         self._one = self._probabilities
 
     def call(self, inputs, training=False):
-        return self._probabilities(inputs["input_ids"], inputs["attention_mask"], training)
+        return self._probabilities(inputs, training)
 
-    def _probabilities(self, input_ids, attention_mask, training=False):
+    def _probabilities(self, inputs, training=False):
         dropout = None
         if training:
             optimizer = getattr(self, "optimizer", None)
             # a training loop of the user's own, without compile, draws its masks from TensorFlow's seed
             step = optimizer.iterations if optimizer else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
             dropout = encoder.Dropout(self.seed, step)
+        ids, packed = inputs["input_ids"], "segments" in inputs
+        firsts = inputs["firsts"] if packed else tf.zeros([tf.shape(ids)[0], 1], tf.int32)
         hidden_states = encoder.encode(
             self.bert,
-            input_ids,
-            attention_mask,
-            read=tf.zeros([tf.shape(input_ids)[0], 1], tf.int32),
+            ids,
+            inputs["segments"] if packed else inputs["attention_mask"],
+            positions=inputs["positions"] if packed else None,
+            read=firsts,
             compute_dtype=self.compute_dtype,
             dropout=dropout,
             fused=False if self._jit_compile else self.fused,  # XLA has the whole step then
         )
-        pooled = encoder.pool(self.bert, hidden_states)
+        pooled = encoder.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]))
         if dropout is not None:
             config = self.bert.config
             rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
             pooled = dropout(pooled, rate)
-        return tf.nn.softmax(self.classifier(pooled))
+        probabilities = tf.nn.softmax(self.classifier(pooled))
+        return tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)]) if packed else probabilities
 
     def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **options):
         """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, accuracy."""
         if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0)
+            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
         if loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy()
         if weighted_metrics == "auto":
@@ -131,7 +141,7 @@ class SentimentClassifier(keras.Model):
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
             validation_data: (texts, labels), a dataset of (text, label), or what Keras takes.
-            shuffle: each pass in an order of its own, which the model's seed decides; False: longest first.
+            shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
             **options: as in Keras.
 
         Returns:
@@ -212,53 +222,31 @@ class SentimentClassifier(keras.Model):
         return self.predict_encoded(encoded, batch_size)
 
     def predict_encoded(self, encoded, batch_size=None):
-        """Probabilities of encoded text, float32 [n, 2], in its order: one pass over batches of equal length."""
+        """Probabilities of encoded text, float32 [n, 2], in its order: one pass over packed rows."""
         if len(encoded) == 1:
             ids = encoded.ids[None, :]
             # the first answer comes sooner without compiling; all others come sooner with it
-            forward, self._one = self._one, self._forward
-            return forward(tf.constant(ids), tf.ones(ids.shape, tf.int32)).numpy()
+            forward, self._one = self._one, self._forward_one
+            return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
         probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
         plan = self.plan(encoded, batch_size)
-        batches = batching.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)
-        for i, batch in enumerate(batches):
-            rows = plan.rows[plan.splits[i] : plan.splits[i + 1]]
-            rows = rows[rows >= 0]
-            result = self._forward(batch["input_ids"], batch["attention_mask"])
-            probabilities[rows] = result.numpy()[: len(rows)]
+        for i, batch in enumerate(packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)):
+            here = slice(plan.splits[i], plan.splits[i + 1])
+            probabilities[plan.texts[here]] = self._forward(batch).numpy().reshape(-1, len(LABELS))[plan.slots[here]]
         return probabilities
 
     def encode(self, texts):
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
         return self.tokenizer.encode(texts, self.max_length)
 
-    def plan(self, encoded, batch_size=None, *, token_budget=batching.TOKEN_BUDGET, seed=None, epoch=0):
-        """A batching.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
-        return batching.plan(
-            encoded.lengths,
-            token_budget if batch_size is None else batch_size * batching.LENGTHS[-1],
-            max_rows=batch_size,
-            seed=seed,
-            epoch=epoch,
-            multiple=self.distribute_strategy.num_replicas_in_sync,
-            static=bool(getattr(self, "_jit_compile", False)),
-        )
+    def plan(self, encoded, batch_size=None, *, token_budget=packing.TOKEN_BUDGET, seed=None, epoch=0):
+        """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        return packing.plan(encoded.lengths, token_budget, batch_size=batch_size, seed=seed, epoch=epoch, multiple=replicas)
 
     def pipeline(self, encoded, plan, labels, start=0, stop=None):
         """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
-        make = functools.partial(
-            batching.dataset, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop
-        )
-        strategy = self.distribute_strategy
-        if strategy.num_replicas_in_sync == 1:
-            return make()
-
-        def shares(context):
-            here = context.num_replicas_in_sync // context.num_input_pipelines
-            first = context.input_pipeline_id * here
-            return make(replicas=context.num_replicas_in_sync, shares=range(first, first + here))
-
-        return strategy.distribute_datasets_from_function(shares)
+        return packing.shared(self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
 
     def fit_batches(self, encoded, labels, plan, start, stop, callbacks=()):
         """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
@@ -330,6 +318,7 @@ def load(folder=None, precision="float32"):
     Raises:
         UserError: no such folder, a broken one, or an encoder without a classifier.
     """
+    runtime.share_gpus()
     loaded = checkpoints.load_encoder(BUNDLED if folder is None else folder)
     if loaded.classifier is None:
         raise UserError(
@@ -337,7 +326,7 @@ def load(folder=None, precision="float32"):
             "python -m nsmc_bert.train --encoder=%s" % (folder, folder)
         )
     tokenizer = tokenizers.load(loaded.folder)
-    limit = min(tokenizer.model_max_length or 512, loaded.config.max_position_embeddings, batching.LENGTHS[-1])
+    limit = min(tokenizer.model_max_length or 512, loaded.config.max_position_embeddings, packing.LONGEST)
     model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
     kernel, bias = loaded.classifier
     model.classifier.set_weights([kernel, bias])

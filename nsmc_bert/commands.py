@@ -1,5 +1,6 @@
 """What every command shares: flags read with errors that name file and line, and one line instead of a traceback."""
 
+import contextlib
 import ctypes
 import difflib
 import errno
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
+from nsmc_bert import corpus, runtime
 from nsmc_bert.errors import Located, UserError
 from nsmc_bert.perturbation import PERTURBATIONS
 
@@ -71,6 +73,8 @@ def say(*words):
 
 def _guarded(main):
     _share_freed_memory()
+    with contextlib.suppress(UserError):  # without a home there is no such folder
+        runtime.keep_compiled(corpus.cache_folder())
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every collective operation
     # a review can hold what the terminal's encoding cannot say
@@ -89,8 +93,13 @@ def _guarded(main):
     except KeyboardInterrupt:
         say("stopped by the keyboard; the same command run again goes on where it can")
         return 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
+            return _fail(
+                "the memory of the GPU, or of the machine, is full (%s); lower --token_budget, or --batch_records of probing, or leave"
+                " the card to this process alone" % str(error).split("\n")[0][:160]
+            )
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
             raise
         return _fail("%s: %s" % (error.filename or "writing", error.strerror))
 

@@ -5,8 +5,8 @@
 * the query, key and value projections of a layer are one matrix product;
 * the last layer computes queries, attention output and feed-forward for the positions that are read, and no others: a
   classifier reads position 0 alone, which saves a fifth of the arithmetic of a four-layer model, forwards and backwards;
-* in training, what lies between two matrix products (GELU; dropout, residual and layer normalisation) is one piece with its
-  gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by operation these took more
+* in training, what lies between two matrix products (the softmax of attention; GELU; dropout, residual and layer normalisation) is one
+  piece with its gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by operation these took more
   than half of a step; compiling the matrix products too would halve their speed;
 * dropout takes one random byte an element from a counter-based generator, a pure function of (seed, step, place): a
   resumed run draws what the uninterrupted one would have drawn.
@@ -21,23 +21,25 @@ import tensorflow as tf
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
-ROWS = 512  # what compiled pieces see is padded to a multiple of this, so that batches of many lengths share one shape
 
 
 def encode(
-    bert, input_ids, attention_mask, *, read=None, compute_dtype="float32", dropout=None, fused=None, all_layers=False
+    bert, input_ids, segments, *, positions=None, read=None, compute_dtype="float32", dropout=None, fused=None, all_layers=False
 ):
     """Runs BERT and returns its last hidden states, or those of every layer.
 
     Args:
         bert: a built TFBertModel with absolute positions.
         input_ids: int32 [batch, positions].
-        attention_mask: [batch, positions], 1 on tokens and 0 on padding, any numeric dtype.
+        segments: [batch, positions], any numeric dtype: an attention mask, 1 on tokens and 0 on padding; or, with `positions`, the number
+            of the text in its row that a token belongs to, from 1, and 0 on padding.
+        positions: None where a row is one text; or int32 [batch, positions], each token's place in its text, where rows are packed with
+            several: attention then stays inside each.
         read: None for all positions, or int32 [batch, read]: the positions whose last hidden state is wanted.
         compute_dtype: dtype of the matrix products: float32, bfloat16 or float16.
         dropout: a Dropout for training, or None for inference.
-        fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes and the
-            network is not tiny.
+        fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows are packed, so that
+            there is one shape to compile for, and the network is not tiny.
         all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
@@ -45,19 +47,22 @@ def encode(
     """
     config = bert.config
     hidden, heads = config.hidden_size, config.num_attention_heads
-    batch, positions = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
-    mask = ((1.0 - tf.cast(attention_mask, tf.float32)) * MASKED)[:, None, None, :]
+    batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
     if fused is None:
-        fused = config.intermediate_size >= WORTH_COMPILING and _one_cpu()
+        fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
+    if positions is None:
+        segments, queries = tf.cast(segments > 0, tf.int32), tf.ones([1, 1], tf.int32)  # padding sees what the text sees
+    else:
+        queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
-    tokens = batch * positions
-    rows = -(-tokens // ROWS) * ROWS if block.fused else tokens
 
     embeddings = bert.bert.embeddings
     x = tf.gather(embeddings.weight, tf.reshape(input_ids, [-1]))
-    place = embeddings.position_embeddings[:positions] + embeddings.token_type_embeddings[0]
-    x += tf.reshape(tf.broadcast_to(place, [batch, positions, hidden]), [-1, hidden])
-    x = _resize(x, tokens, rows, block.fused)
+    place = embeddings.position_embeddings + embeddings.token_type_embeddings[0]
+    if positions is None:
+        x += tf.reshape(tf.broadcast_to(place[:length], [batch, length, hidden]), [-1, hidden])
+    else:
+        x += tf.gather(place, tf.reshape(positions, [-1]))
     x = tf.cast(block.drop(block.norm(x, embeddings.LayerNorm), config.hidden_dropout_prob), block.dtype)
 
     layers, states = bert.bert.encoder.layer, [x]
@@ -65,15 +70,14 @@ def encode(
         attention = layer.attention.self_attention
         projections = [attention.query, attention.key, attention.value]
         if read is not None and layer is layers[-1]:
-            x = _resize(x, rows, tokens, block.fused)
             keys_values = block.project(x, projections[1:])
-            x = tf.reshape(x, [batch, positions, hidden])
+            x = tf.reshape(x, [batch, length, hidden])
             x = tf.reshape(tf.gather(x, read, axis=1, batch_dims=1), [-1, hidden])
             parts = [block.project(x, projections[:1]), keys_values]
-            tokens = rows = tf.shape(x)[0]
-            block.fused = False  # few rows, and as many as the batch has
+            if positions is not None:
+                queries = tf.gather(segments, read, axis=1, batch_dims=1)
         else:
-            parts = [_resize(block.project(x, projections), rows, tokens, block.fused)]
+            parts = [block.project(x, projections)]
         query, key, value = [
             tensor
             for part in parts
@@ -83,13 +87,12 @@ def encode(
                 )
             )
         ]
-        weights = block.attend(tf.matmul(query, key, transpose_b=True), mask, (hidden // heads) ** -0.5)
+        weights = block.attend(tf.matmul(query, key, transpose_b=True), queries, segments, (hidden // heads) ** -0.5)
         context = tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, hidden])
-        context = _resize(context, tokens, rows, block.fused)
         x = block.add_norm(context, layer.attention.dense_output, x)
         x = block.add_norm(block.activate(block.project(x, [layer.intermediate.dense])), layer.bert_output, x)
         states.append(x)
-    states = [tf.reshape(_resize(x, rows, tokens, block.fused), [batch, -1, hidden]) for x in (states if all_layers else [x])]
+    states = [tf.reshape(x, [batch, -1, hidden]) for x in (states if all_layers else [x])]
     return states if all_layers else states[0]
 
 
@@ -98,13 +101,6 @@ def _one_cpu():
     context = tf.distribute.get_replica_context()
     one = context is None or context.num_replicas_in_sync == 1
     return one and not any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
-
-
-def _resize(x, rows, wanted, padded):
-    """[rows, n] to [wanted, n], by rows of zeros or by cutting; x itself where nothing is padded."""
-    if not padded:
-        return x
-    return tf.cond(wanted > rows, lambda: tf.pad(x, [[0, wanted - rows], [0, 0]]), lambda: x[:wanted])
 
 
 def pool(bert, hidden_states):
@@ -189,10 +185,12 @@ class _Block:
         noise = self.dropout.noise(tf.shape(x)) if drops else None
         return self._normalise(x, residual, noise, output.LayerNorm, self.dtype)
 
-    def attend(self, scores, mask, scale):
-        """Attention weights [batch, heads, queries, positions] of scores, with dropout."""
+    def attend(self, scores, queries, keys, scale):
+        """Attention weights [batch, heads, queries, keys] of scores, with dropout; keys of other segments than a query's are masked."""
         rate = self.config.attention_probs_dropout_prob
-        return self.drop(tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) * scale + mask), self.dtype), rate)
+        drops = self.dropout is not None and round(rate * 256)
+        noise = self.dropout.noise(tf.shape(scores)) if drops else None
+        return _attend(scores, queries, keys, noise, scale, rate, self.fused)
 
     def activate(self, x):
         """The activation of the feed-forward layer."""
@@ -249,6 +247,39 @@ def _gelu_backwards(x, upstream):
     share = 0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)
     density = tf.exp(-0.5 * tf.square(wide)) * (2 * math.pi) ** -0.5
     return tf.cast(tf.cast(upstream, tf.float32) * (share + wide * density), x.dtype)
+
+
+def _attend(scores, queries, keys, noise, scale, rate, fused):
+    """dropout(softmax(scores * scale)) over the keys that are of a query's segment.
+
+    Args:
+        scores: [batch, heads, queries, keys].
+        queries, keys: int32 [batch or 1, queries or 1] and [batch, keys], their segments.
+        noise: random bytes of the scores' shape, or None for no dropout.
+    """
+
+    @tf.custom_gradient
+    def run(scores):
+        result, weights = _piece(_attend_forwards, fused)(scores, queries, keys, noise, scale, rate)
+
+        def gradient(upstream):
+            return _piece(_attend_backwards, fused)(upstream, weights, noise, scale, rate)
+
+        return result, gradient
+
+    return run(scores)
+
+
+def _attend_forwards(scores, queries, keys, noise, scale, rate):
+    apart = queries[:, None, :, None] != keys[:, None, None, :]
+    weights = tf.nn.softmax(tf.cast(scores, tf.float32) * scale + tf.where(apart, MASKED, 0.0))
+    return tf.cast(_drop(weights, noise, rate), scores.dtype), weights
+
+
+def _attend_backwards(upstream, weights, noise, scale, rate):
+    above = _drop(tf.cast(upstream, tf.float32), noise, rate)
+    inner = above * weights
+    return tf.cast(scale * (inner - weights * tf.reduce_sum(inner, -1, keepdims=True)), upstream.dtype)
 
 
 def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):

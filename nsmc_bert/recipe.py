@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import batching, checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
+from nsmc_bert import checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
 from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 from nsmc_bert.learning import calibration
+from nsmc_bert.model import packing
 
 BUNDLED = Path(__file__).parent / "bundled"
 ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
@@ -145,8 +146,8 @@ def fine_tune(
         taught["unlabelled"] = hashlib.sha1("\0".join(unlabelled).encode("utf-8", "replace")).hexdigest()
     encoded = source.tokenizer.encode(texts, max_length)
     tokens = int(encoded.lengths.sum())
-    budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, batching.TOKEN_BUDGET))
-    plan = batching.plan(encoded.lengths, budget, seed=0)
+    budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, packing.TOKEN_BUDGET))
+    plan = packing.plan(encoded.lengths, budget, seed=0)
     epochs = epochs or int(np.clip(round(500 / len(plan)), 2, 30))
     settings = {**settings, "token_budget": budget, "patience": settings["patience"] or max(2, epochs // 3)}
     log(
@@ -189,7 +190,7 @@ def fine_tune(
             ]
         record = training.train(
             model, (passes, labels), validation_set, chosen, folder, identity=identity, jit=devices.xla,
-            checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
+            checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
         )  # fmt: skip
         for epoch in record["history"]:
             log(
@@ -340,7 +341,7 @@ def pretrain(
         )  # fmt: skip
     record = training.train(
         model, train_set, validation_set, chosen, run_dir, identity=identity, jit=devices.xla,
-        checkpoint_seconds=checkpoint_seconds, chief=devices.chief,
+        checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
     )  # fmt: skip
     result = {
         "encoder": source.name,
@@ -383,7 +384,7 @@ def _identity(devices, source, settings, **rest):
 def _circumstances(devices, command):
     """The part of a record that says where, with what and how it was made."""
     return {
-        "hardware": "%s, %s" % (devices.description, _processor()),
+        "hardware": "%s, %s" % (devices.description, runtime.processor()),
         "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
         "python": platform.python_version(),
         "command": " ".join(["python -m nsmc_bert.%s" % command, *map(shlex.quote, sys.argv[1:])]),
@@ -536,20 +537,6 @@ def record_of(folder):
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _processor():
-    """The processor's name and cores, as far as the system tells."""
-    import os
-
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").split("\n"):
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    return "%s, %d cores" % (name, os.cpu_count())
 
 
 def _short(path):

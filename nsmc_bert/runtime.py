@@ -5,10 +5,15 @@
     one device (CPU), mixed_bfloat16, XLA between the matrix products
 """
 
+import contextlib
 import dataclasses
 import json
 import os
+import platform
+import re
 import time
+import zlib
+from importlib import metadata
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
@@ -49,7 +54,6 @@ class Runtime:
             return True
         jobs = resolver.cluster_spec().jobs
         return (resolver.task_type, resolver.task_id) == ("chief" if "chief" in jobs else "worker", 0)
-
 
     def leave(self):
         """Waits until every worker has come here; the chief, to whom the others are connected, goes last.
@@ -98,12 +102,7 @@ def configure(precision="auto", xla="auto", strategy="auto"):
 
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the GPU is in use already: its owner has chosen
-            break
+    gpus = share_gpus()
     if strategy is None:
         strategy = "mirrored" if len(gpus) > 1 else "one"
     made = _make(tf, strategy, gpus)
@@ -121,6 +120,60 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
     how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
     return Runtime(made, precision, compiled, fused, "%s (%s), %s, %s" % (words, kind, precision, how))
+
+
+def share_gpus() -> list:
+    """Has TensorFlow take GPU memory as it is needed, so that processes can share a card; returns the GPUs.
+
+    To be called before any tensor is made; after that it changes nothing.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except (RuntimeError, ValueError):  # the GPU is in use already: its owner has chosen
+            break
+    return gpus
+
+
+def keep_compiled(folder: Path) -> None:
+    """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow is imported.
+
+    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have a folder of their
+    own, for a home that machines share.
+    """
+    what = "-".join((platform.machine(), _tensorflow(), *_cpu_lines("model name", "flags")))
+    folder = folder / f"xla-{zlib.crc32(what.encode()):08x}"
+    with contextlib.suppress(OSError):  # a disk that is full or read only costs compiling, no more
+        folder.mkdir(parents=True, exist_ok=True)
+        ours = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_device_types=CPU,GPU"
+        theirs = os.environ.get("TF_XLA_FLAGS", "")
+        if "persistent_cache" not in theirs and not re.search(r"\s", str(folder)):
+            os.environ["TF_XLA_FLAGS"] = f"{theirs} {ours}".strip()
+    # Triton's products are tried out one by one for each shape, most of a minute for a BERT; cuBLAS has what it takes
+    os.environ.setdefault("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=false")
+
+
+def processor() -> str:
+    """The processor's name and cores, as far as the system tells."""
+    name = (_cpu_lines("model name") or [platform.processor() or platform.machine()])[0]
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _tensorflow():
+    """The version that is installed, without importing it."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("tensorflow")
+    return ""
+
+
+def _cpu_lines(*names):
+    """What Linux says of the first processor by these names."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
+    return [found[1].strip() for found in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if found]
 
 
 def _cluster():
@@ -162,6 +215,5 @@ def _best_precision(tf, kind, gpus):
     if kind == "GPU":
         capability = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
         return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16" if capability >= (7, 0) else "float32"
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
+    flags = " ".join(_cpu_lines("flags"))
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -21,6 +21,7 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
 from nsmc_bert.progress import Progress, Watchdog
 
+ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
 
 
@@ -102,13 +103,17 @@ class AdamW(keras.optimizers.AdamW):
 def adamw(schedule, settings):
     """AdamW as BERT is fine-tuned: decoupled decay, none on biases and layer normalisation, global-norm clipping."""
     optimizer = AdamW(
-        schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm, epsilon=1e-6, beta_2=0.999
-    )
+        schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm, epsilon=1e-6, beta_2=0.999,
+        jit_compile=False,  # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
+    )  # fmt: skip
     optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
     return optimizer
 
 
-def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=False, checkpoint_seconds=60.0, chief=True):
+def train(
+    model, train_set, validation_set, settings, run_dir, *, identity, jit=False, checkpoint_seconds=60.0, chief=True,
+    log=lambda line: None,
+):  # fmt: skip
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
@@ -123,6 +128,7 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
         jit: compile the whole step with XLA.
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
+        log: called with each line to show.
 
     Returns:
         {"history": [per epoch a dict], "best": the best epoch's dict, "steps": int, "seconds": float of all processes}.
@@ -153,11 +159,12 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
     if several and _differs_between_workers(strategy, progress["epoch"] * 2.0**20 + progress["step"]):
         raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
-    reviews = sum(len(plan.rows) for plan in plans[: progress["epoch"]])
+    reviews = sum(len(plan.texts) for plan in plans[: progress["epoch"]])
     if progress["epoch"] < settings.epochs:
         reviews += int(plans[progress["epoch"]].splits[progress["step"]])
     start = time.monotonic() - progress["seconds"]
     bar = Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train")
+    first = FirstStep(log)
     with writer.as_default(), bar, Watchdog() as watchdog:
         while not progress["done"] and progress["epoch"] < settings.epochs:
             plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
@@ -167,14 +174,14 @@ def train(model, train_set, validation_set, settings, run_dir, *, identity, jit=
                 # workers, whose clocks differ, have to cut alike
                 steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
                 stop = min(len(plan), progress["step"] + steps)
-                model.fit_batches(passes[progress["epoch"]], labels, plan, progress["step"], stop, [follow])
+                model.fit_batches(passes[progress["epoch"]], labels, plan, progress["step"], stop, [first, follow])
                 follow.add_up(stop, settings)
                 progress.update(step=stop, seconds=time.monotonic() - start)
                 if stop < len(plan) and chief:
                     state.save(progress)
             figures = model.validate(*validation_set)
             better = all(model.score(figures) > model.score(epoch["validation"]) for epoch in progress["history"])
-            means = {name: value / len(plan.rows) for name, value in progress["sums"].items()}
+            means = {name: value / len(plan.texts) for name, value in progress["sums"].items()}
             progress["history"].append(
                 {
                     "epoch": progress["epoch"] + 1,
@@ -316,14 +323,30 @@ def _log_scalar(tag, value, step):
     tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
 
 
+class FirstStep(keras.callbacks.Callback):
+    """Says how long it took until the first step of a process was done, which is when it was traced and compiled."""
+
+    def __init__(self, log):
+        super().__init__()
+        self._log, self._began, self._said = log, time.monotonic(), False
+        self._supports_tf_logs = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._said:
+            self._said = True
+            self._log("first step done after %.0f s, tracing and compiling included" % (time.monotonic() - self._began))
+
+
 class _Follow(keras.callbacks.Callback):
-    """Shows and logs the progress of one epoch, over its pieces."""
+    """Shows and logs the progress of one epoch, over its pieces. It asks the device for figures once a second, not at every step: an
+    answer has to wait until all steps so far are done."""
 
     def __init__(self, bar, plan, progress, offset, schedule, watchdog):
         super().__init__()
         self._watchdog = watchdog
         self._bar, self._plan, self._progress, self._offset, self._schedule = bar, plan, progress, offset, schedule
-        self._start, self._steps, self._logs = time.monotonic(), 0, {}
+        self._start, self._steps, self._logs, self._latest, self._asked = time.monotonic(), 0, {}, {}, 0.0
+        self._supports_tf_logs = True  # Keras then leaves the figures on the device
 
     def steps_in(self, seconds):
         """How many steps fit, by the pace so far; few at first, while there is none."""
@@ -333,19 +356,26 @@ class _Follow(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = self._progress["step"] + batch
         self._steps += 1
-        self._watchdog.alive()
-        self._logs = {name: float(logs[name]) for name in self.model.shown}
+        self._latest = logs
+        asks = time.monotonic() - self._asked >= ASK_SECONDS
+        if asks:
+            self._ask()
         self._bar.update(
             int(self._plan.splits[step + 1] - self._plan.splits[step]),
             epoch=str(self._progress["epoch"] + 1),
             **{name: "%.4f" % value for name, value in self._logs.items()},
         )
         step += self._offset
-        if step % 20 == 0:
+        if asks:
             for name, value in self._logs.items():
                 _log_scalar("train/" + name, value, step)
             _log_scalar("train/learning_rate", self._schedule(step), step)
             _log_scalar("train/reviews_per_second", self._bar.rate, step)
+
+    def _ask(self):
+        self._logs = {name: float(self._latest[name]) for name in self.model.shown}
+        self._watchdog.alive()
+        self._asked = time.monotonic()
 
     def add_up(self, stop, settings):
         """Adds the piece that ends at `stop` to the epoch's sums: Keras' own means begin anew with each piece.
@@ -353,6 +383,7 @@ class _Follow(keras.callbacks.Callback):
         Raises:
             UserError: the loss is not finite, before such weights are saved.
         """
+        self._ask()
         if not math.isfinite(self._logs["loss"]):
             raise UserError(
                 "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new --run_dir"

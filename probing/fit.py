@@ -14,9 +14,9 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert.batching import untuned
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
+from nsmc_bert.model.packing import untuned
 from nsmc_bert.progress import Progress, Watchdog
 from nsmc_bert.training import WarmupLinearDecay
 from probing import activations, probe
@@ -24,6 +24,7 @@ from probing.alignment import ranges
 
 PIECE = 400  # steps between two chances to save the state
 PREDICT = 128  # records of a batch that is only predicted
+WAIT = 20  # steps that may be on their way to the device
 AT_ONCE = 2  # probes of a step that may be computed at the same time
 
 
@@ -96,6 +97,21 @@ class Schedule:
         return max(self.epochs, -(-self.least_steps // self.per_epoch(records)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """What the parts of a batch are filled up to.
+
+    Attributes:
+        rows: positions that some span reads.
+        targets: spans, or pairs of them.
+        members: of the spans, for each of a target's one or two.
+    """
+
+    rows: int
+    targets: int
+    members: tuple[int, ...]
+
+
 class Batches:
     """Batches of records with the states that their spans read.
 
@@ -104,10 +120,11 @@ class Batches:
         examples: alignment.Examples.
         layers: ascending list of the layers that any probe reads.
         control: bool [targets, labels], the labels of the control task, or None.
+        static: give all batches of a dataset one shape, as a compiler wants it; otherwise each has one of a few that is little larger.
     """
 
-    def __init__(self, store, examples, layers, control=None):
-        self.examples = examples
+    def __init__(self, store, examples, layers, control=None, static=False):
+        self.examples, self._static = examples, static
         self._store, self._layers, self._control = store, list(layers), control
         self._in_order = {}
 
@@ -125,7 +142,8 @@ class Batches:
             yield np.arange(splits[chosen[0]], splits[chosen[-1] + 1]), batch
 
     def dataset(self, choose, start, stop):
-        """A tf.data.Dataset of batches `start` to `stop`; choose(number) -> int [records], what is in one."""
+        """A tf.data.Dataset of batches `start` to `stop`, of all that are numbered from 0; choose(number) -> int [records], what is in one."""
+        sizes = self.sizes(choose, stop) if self._static else None
         spans, labels = 1 if self.examples.span2 is None else 2, len(self.examples.names)
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
         labelled = ["gold"] + ["control"] * (self._control is not None)
@@ -134,7 +152,7 @@ class Batches:
         types = [tf.float16] * len(blocks) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
 
         def make(number):
-            return tf.numpy_function(lambda n: self._make(choose(int(n))), [number], types, stateful=False)
+            return tf.numpy_function(lambda n: self._make(choose(int(n)), sizes), [number], types, stateful=False)
 
         def name(*tensors):
             batch = {"states": tuple(tensors[: len(blocks)])}
@@ -151,7 +169,18 @@ class Batches:
         data = tf.data.Dataset.range(start, stop).map(make, num_parallel_calls=2, deterministic=True)
         return untuned(data.map(name).prefetch(1))
 
-    def _make(self, records):
+    def sizes(self, choose, stop):
+        """Sizes that hold every one of the batches 0 to `stop`, wherever a run goes on."""
+        examples = self.examples
+        spans = [examples.span1] if examples.span2 is None else [examples.span1, examples.span2]
+        ends = [np.append(0, np.cumsum(span[:, 1] - span[:, 0]))[examples.splits] for span in spans]
+        members = np.stack([np.diff(each) for each in ends])
+        lengths = np.array([len(examples.payloads[number]) for number in examples.sentence])
+        parts = np.stack([np.minimum(members.sum(0), lengths), np.diff(examples.splits), *members])  # of each record
+        rows, targets, *members = (bucket(n) for n in np.max([parts[:, choose(number)].sum(1) for number in range(stop)], 0))
+        return Sizes(rows, targets, tuple(members))
+
+    def _make(self, records, full=None):
         examples = self.examples
         sentences, which = np.unique(examples.sentence[records], return_inverse=True)
         counts = np.array([len(examples.payloads[number]) for number in sentences])
@@ -171,11 +200,12 @@ class Batches:
         begins = np.flatnonzero((np.diff(used, prepend=-2) != 1) | (np.diff(owner, prepend=-1) != 0))
         first, owner = used[begins] - base[owner[begins]], owner[begins]
         pieces = np.stack([sentences[owner], first, first + np.diff(np.append(begins, len(used)))], 1)
-        wide, n = bucket(len(used)), bucket(len(targets))
-        out = self._store.read(examples, pieces, self._layers, wide)
+        full = full or Sizes(bucket(len(used)), bucket(len(targets)), tuple(bucket(len(rows)) for rows, _ in members))
+        n = full.targets
+        out = self._store.read(examples, pieces, self._layers, full.rows)
         at = 0
-        for rows, segments in members:
-            padding = bucket(len(rows)) - len(rows)
+        for (rows, segments), size in zip(members, full.members):
+            padding = size - len(rows)
             # what fills up goes to the last target, which only fills up too
             out.append(np.pad(place[at : at + len(rows)], (0, padding)).astype(np.int32))
             out.append(np.pad(segments, (0, padding), constant_values=n).astype(np.int32))
@@ -365,17 +395,20 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, check
         while step < total and not all(cell["done"] for cell in state.values()):
             active = tuple(cell for cell in probes.cells if not state[cell.name]["done"])
             stop = min(total, (step // every + 1) * every, step + PIECE)
-            losses = np.zeros(len(active))
+            losses = tf.zeros(len(active), tf.float64)
             for number in range(step, stop):
                 waiting = time.monotonic()
                 batch = next(iterator)
                 progress["waited"] += time.monotonic() - waiting
                 relative = float(rate(number)) if schedule.kind == "linear" else 1.0
                 rates = [schedule.learning_rate * relative * state[cell.name]["scale"] for cell in active]
-                losses += probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active).numpy()
+                found = probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active)
+                losses += tf.cast(found, tf.float64)
+                if number % WAIT == 0:  # not at every step, which a GPU would then wait for
+                    losses.numpy()
+                    watchdog.alive()
                 bar.update(schedule.batch_records, **_shown(state, active))
-                watchdog.alive()
-            for cell, value in zip(active, losses):
+            for cell, value in zip(active, losses.numpy()):
                 if not np.isfinite(value):
                     raise UserError(
                         "the loss of %s is %s before step %d, expected a finite one; lower --learning_rate, %g"

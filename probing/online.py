@@ -87,7 +87,8 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
         log("%s: description length, from %d records to %d" % (task.name, begin, end))
         probes.restart(start)
         random = [control and control(part) for part in (known, dev, following)]
-        batches = [fit.Batches(states, part, probes.layers, drawn) for part, drawn in zip((known, dev, following), random)]
+        parts = zip((known, dev, following), random)
+        batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
         state = folder / "online.safetensors"
         fit.train(
             probes, *batches[:2], schedule, state, identity={**identity, "begin": begin},

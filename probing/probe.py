@@ -231,7 +231,8 @@ class AMSGrad(keras.optimizers.Adam):
     """
 
     def __init__(self, clip_norm, fused=True):
-        super().__init__(1.0, amsgrad=True, epsilon=1e-8, global_clipnorm=clip_norm)
+        # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
+        super().__init__(1.0, amsgrad=True, epsilon=1e-8, global_clipnorm=clip_norm, jit_compile=False)
         self._fused = fused
 
     def update_step(self, gradient, variable):

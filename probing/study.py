@@ -191,7 +191,9 @@ def _task(
         control = "random_labels" in [cell.control for cell in missing]
         probes = fit.Probes(missing, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
         batches = {
-            split: fit.Batches(states, part, probes.layers, fit.control_labels(part, frequencies) if control else None)
+            split: fit.Batches(
+                states, part, probes.layers, fit.control_labels(part, frequencies) if control else None, static=runtime.xla
+            )
             for split, part in examples.items()
         }
         log(

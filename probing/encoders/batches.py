@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from nsmc_bert import batching
 from probing import alignment
+
+LONGEST = 512  # positions that an encoder sees at once, if it can
 
 
 def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
@@ -35,7 +36,7 @@ def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
             high = len(window) if last == len(inner) else last - begin + around
             jobs.append((number, 0 if first == 0 else first + around, window, low, high))
     out = [[np.empty((len(payload), width), np.float16) for width in widths] for payload in payloads]
-    for rows, length in _batches(np.array([len(job[2]) for job in jobs], int), tokens, limit):
+    for rows, length in _batches(np.array([len(job[2]) for job in jobs], int), tokens):
         for layer, states in enumerate(run([jobs[row][2] for row in rows], length)):
             for line, row in zip(np.asarray(states), rows):
                 number, place, _, low, high = jobs[row]
@@ -43,16 +44,14 @@ def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
     return out
 
 
-def _batches(lengths, tokens, limit):
-    """(row numbers, positions) of each batch; what is longer than any bucket is a batch of its own."""
-    long = np.flatnonzero(lengths > batching.LENGTHS[-1])
-    yield from (([row], int(lengths[row])) for row in long)
-    rest = np.flatnonzero(lengths <= batching.LENGTHS[-1])
-    plan = batching.plan(lengths[rest], tokens)
-    for i, length in enumerate(plan.lengths):
-        rows = rest[plan.rows[plan.splits[i] : plan.splits[i + 1]]]
-        # never beyond what the encoder can, nor beyond the longest of these
-        yield rows, int(min(length, limit or length, lengths[rows].max()))
+def _batches(lengths, tokens):
+    """(row numbers, positions) of each batch, the longest first: the peak of memory comes at once."""
+    order, first = np.argsort(-lengths, kind="stable"), 0
+    while first < len(order):
+        length = int(lengths[order[first]])
+        rows = order[first : first + max(tokens // length, 1)]
+        yield rows, length
+        first += len(rows)
 
 
 def fill(payloads, length, value, dtype=np.int32):

@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert import batching, checkpoints, tokenizers
+from nsmc_bert import checkpoints, tokenizers
 from nsmc_bert import encoder as forward
 from probing import alignment, encoders
 from probing.encoders import batches
@@ -35,7 +35,7 @@ class Bert(encoders.Encoder):
         self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
         self.layer0 = "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
-        self.max_positions = min(config.max_position_embeddings, batching.LENGTHS[-1])
+        self.max_positions = min(config.max_position_embeddings, batches.LONGEST)
         weights = checkpoints.fingerprint(
             {name: weight for name, weight in checkpoints.parameters(self._bert).items() if not name.startswith("pooler.")}
         )

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert import batching, checkpoints
+from nsmc_bert import checkpoints
 from nsmc_bert.errors import Located, UserError, shorten
 from probing import alignment, encoders
 from probing.encoders import batches
@@ -68,7 +68,7 @@ class Gpt(encoders.Encoder):
         self.layer0 = "lexical: token embedding" if layer0 == "lexical" else "positions: token and position embedding"
         self.layer0 += "; words cut by %s" % self.tokenizer.splitter
         self.widths = (width,) * (config["n_layer"] + 1)
-        self.max_positions = min(len(weights["positions_embed.weight"]), batching.LENGTHS[-1])
+        self.max_positions = min(len(weights["positions_embed.weight"]), batches.LONGEST)
         self._lexical, self._heads, self._activation = layer0 == "lexical", config["n_head"], ACTIVATIONS[config["afn"]]
         self._dtype = encoders.compute_dtype(precision)
         parts = checkpoints.fingerprint(weights), self.tokenizer.fingerprint, layer0, self._dtype

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nsmc_bert import encoder
 
@@ -61,23 +63,103 @@ def test_gradients_equal_those_of_tfbertmodel(bert):
         np.testing.assert_allclose(other, one, atol=1e-3 * max(np.abs(one).max(), 1e-3), err_msg=variable.name)
 
 
-@pytest.mark.parametrize(("batch", "positions"), [(5, 7), (80, 9)])  # padded to 512 and to 1,024 rows
-def test_compiled_pieces_change_nothing(bert, batch, positions):
-    """Loss, gradients and dropout are the same whether XLA compiles the pieces or TensorFlow runs them one by one."""
-    ids, mask = inputs(batch, positions)
+def packed(texts, length=32, slots=16, rows=None):
+    """Token ids of texts, side by side in rows by first fit: (ids, segments, positions, firsts), and each text's (row, place, slot)."""
+    used, where = [], []
+    for text in texts:
+        row = next((row for row, (places, count) in enumerate(used) if places + len(text) <= length and count < slots), len(used))
+        if row == len(used):
+            used.append((0, 0))
+        places, count = used[row]
+        where.append((row, places, count))
+        used[row] = (places + len(text), count + 1)
+    rows = rows or len(used)
+    ids, segments, positions = (np.zeros((rows, length), np.int32) for _ in range(3))
+    firsts = np.zeros((rows, slots), np.int32)
+    for text, (row, place, slot) in zip(texts, where):
+        here = slice(place, place + len(text))
+        ids[row, here], segments[row, here], positions[row, here] = text, slot + 1, np.arange(len(text))
+        firsts[row, slot] = place
+    return [tf.constant(each) for each in (ids, segments, positions, firsts)], where
 
-    def run(fused):
-        with tf.GradientTape() as tape:
-            # padding draws more random bytes, so results are comparable only if nothing is dropped
-            none = _Without(seed=1, step=tf.constant(2, tf.int64))
-            hidden = encoder.encode(bert, ids, mask, read=tf.zeros([batch, 1], tf.int32), dropout=none, fused=fused)
-            loss = tf.reduce_sum(encoder.pool(bert, hidden) ** 2)
-        return loss, [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, bert.trainable_variables)]
 
-    (one, gradients), (other, fused) = run(False), run(True)
-    np.testing.assert_allclose(one, other, rtol=1e-5)
-    for variable, expected, actual in zip(bert.trainable_variables, gradients, fused, strict=True):
-        np.testing.assert_allclose(actual, expected, atol=1e-4 * max(np.abs(expected).max(), 1e-2), err_msg=variable.name)
+LENGTHS = {
+    "alone in its row": [7],
+    "full to the last place": [20, 12, 32],
+    "a text as long as a row": [32],
+    "many short ones": [2] * 16 + [3, 5, 1, 9],
+}
+
+
+def some_texts(lengths, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(5, 30, length).astype(np.int32) for length in lengths]
+
+
+@pytest.mark.parametrize("rows", [None, 5], ids=["", "rows of padding"])
+@pytest.mark.parametrize("xla", [False, True], ids=["", "xla"])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_packed_texts_are_what_they_are_alone(bert, lengths, xla, rows):
+    """Every state of every text, and what is read at its first token."""
+    texts = some_texts(lengths)
+    (ids, segments, positions, firsts), where = packed(texts, rows=rows)
+    run = tf.function(lambda *x: encoder.encode(bert, *x[:2], positions=x[2]), jit_compile=xla)
+    read = tf.function(lambda *x: encoder.encode(bert, *x[:2], positions=x[2], read=x[3]), jit_compile=xla)
+    states, first = run(ids, segments, positions).numpy(), read(ids, segments, positions, firsts).numpy()
+    for text, (row, place, slot) in zip(texts, where):
+        alone = encoder.encode(bert, text[None], np.ones_like(text)[None]).numpy()[0]
+        np.testing.assert_allclose(states[row, place : place + len(text)], alone, atol=1e-5)
+        np.testing.assert_allclose(first[row, slot], alone[0], atol=1e-5)
+
+
+def gradients_of(bert, texts_or_packed, **options):
+    """Of the sum over texts of a function of each one's pooled state."""
+    with tf.GradientTape() as tape:
+        if isinstance(texts_or_packed, tuple):
+            (ids, segments, positions, firsts), where = texts_or_packed
+            hidden = encoder.encode(bert, ids, segments, positions=positions, read=firsts, **options)
+            pooled = tf.gather_nd(hidden, [(row, slot) for row, _, slot in where])[:, None]
+            loss = tf.reduce_sum(encoder.pool(bert, pooled) ** 3)
+        else:
+            loss = 0.0
+            for text in texts_or_packed:
+                hidden = encoder.encode(bert, text[None], np.ones_like(text)[None], read=tf.zeros([1, 1], tf.int32), **options)
+                loss += tf.reduce_sum(encoder.pool(bert, hidden) ** 3)
+    return {
+        variable.name: tf.convert_to_tensor(gradient).numpy()
+        for variable, gradient in zip(bert.trainable_variables, tape.gradient(loss, bert.trainable_variables))
+    }
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["", "compiled pieces"])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_packed_texts_have_the_gradients_that_they_have_alone(bert, lengths, fused):
+    """Training's way through the network, with nothing dropped, its pieces compiled by XLA or run one by one."""
+    texts, options = some_texts(lengths), dict(dropout=_Without(seed=1, step=tf.constant(2, tf.int64)))
+    expected = gradients_of(bert, texts, fused=False, **options)
+    actual = gradients_of(bert, packed(texts, rows=4), fused=fused, **options)
+    for name, one in expected.items():
+        # relative to the largest of a tensor; the biases of keys have none, but for rounding
+        np.testing.assert_allclose(actual[name], one, atol=1e-5 * max(np.abs(one).max(), 10), err_msg=name)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 32), min_size=2, max_size=12), st.integers(0, 2**32 - 1), st.data())
+def test_a_text_never_sees_another(bert, lengths, seed, data):
+    """Whatever its neighbours' tokens are, not one bit of it changes."""
+    texts = some_texts(lengths, seed)
+    (ids, segments, positions, _), where = packed(texts, rows=12)
+    number = data.draw(st.integers(0, len(texts) - 1))
+    row, place, _ = where[number]
+    here = np.zeros(ids.shape, bool)
+    here[row, place : place + lengths[number]] = True
+    others = np.random.default_rng(seed + 1).integers(0, 30, ids.shape).astype(np.int32)
+    for dtype in ("float32", "bfloat16"):
+        before, after = (
+            encoder.encode(bert, tf.constant(tokens), segments, positions=positions, compute_dtype=dtype).numpy()
+            for tokens in (ids.numpy(), np.where(here, ids.numpy(), others))
+        )
+        np.testing.assert_array_equal(before[here], after[here])
 
 
 class _Without(encoder.Dropout):

@@ -8,21 +8,20 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from nsmc_bert import batching, checkpoints, corpus, tokenizers
-from nsmc_bert.pretraining import MASKED_SHARE, PLACES, SPARE, Hide, MaskedLanguageModel
+from nsmc_bert import checkpoints, corpus, tokenizers
+from nsmc_bert.model import packing
+from nsmc_bert.pretraining import MASKED_SHARE, PLACES, ROOM, Hide, MaskedLanguageModel
 
 PAD, MASK = 0, 4
 
 
-def hidden(tokenizer, texts, seeds=(1, 0), budget=4096, share=MASKED_SHARE):
-    """Every batch of some texts: (ids, ids with pieces hidden, read, targets, weights), NumPy."""
+def hidden(tokenizer, texts, seed=1, budget=4096, share=MASKED_SHARE):
+    """Every batch of some texts: (ids, segments, ids with pieces hidden, read, what was there, whether it is hidden), NumPy."""
     encoded = tokenizer.encode(texts, 64)
-    plan = batching.plan(encoded.lengths, budget, seed=0)
-    hide = Hide(tokenizer, list(seeds), share)
-    data = batching.dataset(encoded, plan, pad_id=PAD, labels=np.zeros(len(texts), int))
-    for number, (features, _, _) in enumerate(data):
-        result, targets, weights = hide(tf.constant(number, tf.int64), features)
-        yield [x.numpy() for x in (features["input_ids"], result["input_ids"], result["read"], targets, weights)]
+    hide = Hide(tokenizer, share)
+    for number, features in enumerate(packing.dataset(encoded, packing.plan(encoded.lengths, budget, seed=0), pad_id=PAD)):
+        ids, segments = features["input_ids"], features["segments"]
+        yield [x.numpy() for x in (ids, segments, *hide(ids, segments, [seed, number]))]
 
 
 def test_what_is_hidden():
@@ -30,24 +29,26 @@ def test_what_is_hidden():
     texts = corpus.sample()[0].texts + ["", "굿", "😂"]
     begins = tokenizer.word_beginnings()
     taken = pieces = masked = kept = 0
-    for ids, seen, read, targets, weights in hidden(tokenizer, texts, budget=2048):
-        assert read.shape[1] == min(int(np.ceil(np.float32(MASKED_SHARE * ids.shape[1]))) + SPARE, ids.shape[1])
+    for ids, segments, seen, read, targets, there in hidden(tokenizer, texts, budget=2048):
+        assert read.shape[1] == int(np.ceil(ROOM * MASKED_SHARE * ids.shape[1]))
         np.testing.assert_array_equal(np.take_along_axis(ids, read, 1), targets)
-        assert weights.mean() == pytest.approx(1.0, abs=1e-5)
         for row in range(len(ids)):
-            places = set(read[row][weights[row] > 0].tolist())
+            places = set(read[row][there[row]].tolist())
             real = ids[row] > MASK  # no special piece
             assert set(np.flatnonzero(ids[row] != seen[row])) <= places
             assert all(real[place] or ids[row][place] == tokenizer.unk_id for place in places)
-            length = int((ids[row] != PAD).sum()) - 2
-            assert len(places) >= min(round(MASKED_SHARE * length), length)
-            assert (length == 0) == (not places)
-            # whole words: where one piece of a word is taken, all are, unless a text's last word found no place
-            word = np.cumsum(begins[ids[row]] & (ids[row] > PAD))
-            for place in places:
-                whole = set(np.flatnonzero((word == word[place]) & (ids[row] != PAD) & (ids[row] != 3) & (ids[row] != 2)))
-                assert whole <= places or len(places) == read.shape[1]
-            taken, pieces = taken + len(places), pieces + length
+            for segment in range(1, segments[row].max() + 1):
+                own = set(np.flatnonzero(segments[row] == segment).tolist())
+                length, here = len(own) - 2, places & own
+                if len(places) < read.shape[1]:
+                    assert len(here) >= min(max(round(MASKED_SHARE * length), 1), length)
+                assert length or not here
+                # whole words: where one piece of a word is taken, all are, unless the row's last word found no place
+                word = np.cumsum(begins[ids[row]] & (ids[row] > PAD))
+                for place in here:
+                    whole = {at for at in own if word[at] == word[place] and ids[row][at] not in (2, 3)}
+                    assert whole <= places or len(places) == read.shape[1]
+                taken, pieces = taken + len(here), pieces + length
             chosen = sorted(places)
             masked += (seen[row][chosen] == MASK).sum()
             kept += (seen[row][chosen] == ids[row][chosen]).sum()
@@ -56,26 +57,39 @@ def test_what_is_hidden():
     assert abs(kept / taken - 0.1) < 0.03
 
 
+def test_what_stands_beside_a_text_does_not_decide_what_it_hides():
+    """As many pieces of each as its own length asks for."""
+    tokenizer, texts = tokenizers.bundled(), corpus.sample()[0].texts[:60]
+    (ids, segments, _, read, _, there), *rest = hidden(tokenizer, texts, budget=4096, share=0.3)
+    assert not rest
+    for row in range(len(ids)):
+        for segment in range(1, segments[row].max() + 1):
+            own = np.flatnonzero(segments[row] == segment)
+            count = np.isin(own, read[row][there[row]]).sum()
+            assert max(round(0.3 * (len(own) - 2)), 1) <= count < 0.3 * len(own) + 8 or there[row].all()
+
+
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_the_share_that_is_hidden(share):
     tokenizer = tokenizers.bundled()
     taken = pieces = 0
-    for ids, _, read, _, weights in hidden(tokenizer, corpus.sample()[0].texts, share=share):
-        assert read.shape[1] == min(int(np.ceil(np.float32(share * ids.shape[1]))) + SPARE, ids.shape[1])
-        taken, pieces = taken + (weights > 0).sum(), pieces + ((ids != PAD).sum(1) - 2).sum()
+    for ids, segments, _, _, _, there in hidden(tokenizer, corpus.sample()[0].texts, share=share):
+        taken, pieces = taken + there.sum(), pieces + ((segments > 0).sum() - 2 * segments.max(1).sum())
     assert share < taken / pieces < share + 0.07  # whole words: the last one goes beyond
 
 
-def test_hiding_is_a_function_of_seed_epoch_and_batch():
+def test_hiding_is_a_function_of_seed_and_step():
     texts = corpus.sample()[0].texts[:200]
 
-    def all_of(seeds):
-        return [batch[1] for batch in hidden(tokenizers.bundled(), texts, seeds)]
+    def all_of(seed):
+        return [batch[2] for batch in hidden(tokenizers.bundled(), texts, seed)]
 
-    for one, same in zip(all_of((1, 0)), all_of((1, 0)), strict=True):
+    for one, same in zip(all_of(1), all_of(1), strict=True):
         np.testing.assert_array_equal(one, same)
-    for seeds in ((2, 0), (1, 1)):
-        assert any((one != other).any() for one, other in zip(all_of((1, 0)), all_of(seeds), strict=True))
+    assert any((one != other).any() for one, other in zip(all_of(1), all_of(2), strict=True))
+    features = next(iter(packing.dataset(encoded := tokenizers.bundled().encode(texts, 64), packing.plan(encoded.lengths, 1024), pad_id=0)))
+    draws = [Hide(tokenizers.bundled())(features["input_ids"], features["segments"], [1, step])[0].numpy() for step in (0, 1)]
+    assert (draws[0] != draws[1]).any()
 
 
 def test_wordpiece_words(tiny_tokenizer):
@@ -112,10 +126,9 @@ def test_logits_are_those_of_transformers(make):
         key = "predictions." + name
         named[key].assign(value.T if name == "transform.dense.weight" else value)
     ids = np.array([[2, 5, 6, 4, 8, 3]], np.int32)
-    mask = np.ones_like(ids)
-    expected = theirs(input_ids=ids, attention_mask=mask).logits.numpy()
-    read = np.array([[3, 1]], np.int32)
-    inputs = {"input_ids": ids, "attention_mask": mask, "read": read}
+    expected = theirs(input_ids=ids, attention_mask=np.ones_like(ids)).logits.numpy()
+    read, positions = np.array([[3, 1]], np.int32), np.arange(6, dtype=np.int32)[None]
+    inputs = {"input_ids": ids, "segments": np.ones_like(ids), "positions": positions, "firsts": np.zeros((1, 1), np.int32), "read": read}
     actual = model({**inputs, "places": np.array([0, 1], np.int32)})["pieces"].numpy()
     np.testing.assert_allclose(actual, expected[0, [3, 1]], atol=1e-4)
     actual = model({**inputs, "places": np.array([1], np.int32)})["pieces"].numpy()
@@ -125,18 +138,18 @@ def test_logits_are_those_of_transformers(make):
 def test_the_loss_is_the_mean_over_hidden_places(make, tiny_tokenizer):
     texts = ["이 영화 정말 최고 !", "다시는 안 본다 .", "꿀잼", ""] * 9
     model, encoded = make(), tiny_tokenizer.encode(texts, 16)
-    plan = model.plan(encoded)
-    hide = Hide(tiny_tokenizer, [0, 0])
-    batches = batching.dataset(encoded, plan, pad_id=PAD, labels=np.zeros(len(texts), np.int32))
-    for number, ((features, targets, weights), (plain, _, _)) in enumerate(zip(model.pipeline(encoded, plan, None), batches)):
-        hidden_features, pieces, counts = hide(tf.constant(number, tf.int64), plain)
-        taken = np.flatnonzero(counts.numpy().ravel() > 0)
-        real, size = weights["pieces"].numpy() > 0, len(weights["pieces"])
-        assert size % PLACES == 0 and real.sum() == len(taken) > 20
-        np.testing.assert_array_equal(features["places"].numpy()[real], taken)
-        np.testing.assert_array_equal(targets["pieces"].numpy()[real], pieces.numpy().ravel()[taken])
-        assert weights["pieces"].numpy().mean() == pytest.approx(1.0)
-        np.testing.assert_array_equal(features["input_ids"], hidden_features["input_ids"])
+    for features, labels, weights in model.pipeline(encoded, model.plan(encoded), None):
+        ids, read, pieces, there = model.hide(features["input_ids"], features["segments"], [3, 4])
+        changed, targets, counts = model._targets((features, labels, weights), [3, 4])
+        taken = np.flatnonzero(there.numpy().ravel())
+        real, size = counts["pieces"].numpy() > 0, len(counts["pieces"])
+        assert size % PLACES == 0 or size == there.numpy().size
+        assert real.sum() == min(len(taken), size) > 20
+        np.testing.assert_array_equal(changed["places"].numpy()[real], taken[:size])
+        np.testing.assert_array_equal(targets["pieces"].numpy()[real], pieces.numpy().ravel()[taken][:size])
+        assert counts["pieces"].numpy().mean() == pytest.approx(1.0)
+        np.testing.assert_array_equal(changed["input_ids"], ids)
+        np.testing.assert_array_equal(changed["read"], read)
 
 
 @pytest.mark.parametrize("ratings", [0, 2])

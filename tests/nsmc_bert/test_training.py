@@ -34,7 +34,7 @@ def sets(model, count=240):
     return (model.encode(texts), labels), (model.encode(held_out), held_out_labels)
 
 
-SETTINGS = training.Settings(epochs=4, token_budget=128, learning_rate=0.01, patience=2, seed=3)
+SETTINGS = training.Settings(epochs=6, token_budget=128, learning_rate=0.02, patience=4, seed=3)
 
 
 def run(model, folder, settings=SETTINGS, **options):
@@ -150,7 +150,7 @@ def test_a_file_where_the_run_should_be(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(make_model, tmp_path):
     model = make_model()
     model.classifier.kernel.assign(np.full(model.classifier.kernel.shape, np.nan))
-    with pytest.raises(UserError, match="the loss is nan after step .* lower --learning_rate, 0.01"):
+    with pytest.raises(UserError, match="the loss is nan after step .* lower --learning_rate, 0.02"):
         run(model, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.safetensors"))
 
@@ -271,10 +271,10 @@ def test_replicas_take_the_step_that_one_device_takes(tmp_path):
 
 GRADIENT_DESCENT = """
 with devices.strategy.scope():
-    model.compile(tf.keras.optimizers.SGD(0.1))
+    model.compile(tf.keras.optimizers.SGD(1.0))
 before = model.classifier.kernel.numpy()
 encoded = model.encode(texts)
-model.fit_batches(encoded, labels, model.plan(encoded, token_budget=128, seed=0), 0, 1)
+model.fit_batches(encoded, labels, model.plan(encoded, token_budget=512, seed=0), 0, 1)
 np.save(folder / "moved.npy", model.classifier.kernel.numpy() - before)
 """
 
@@ -305,7 +305,7 @@ with devices.strategy.scope():
     model = SentimentClassifier(checkpoints.build(config, 5), tokenizers.from_vocab(vocabulary), max_length=16, seed=5)
 texts, labels = reviews(101)
 data = (model.encode(texts), labels)
-settings = training.Settings(epochs=2, token_budget=128, learning_rate=0.002)
+settings = training.Settings(epochs=2, token_budget=512, learning_rate=0.002)
 record = training.train(model, data, data, settings, folder, identity={}, chief=devices.chief)
 if devices.chief:
     np.save(folder / "weights.npy", np.concatenate([w.numpy().ravel() for w in model.weights]))

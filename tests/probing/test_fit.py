@@ -285,3 +285,29 @@ def test_few_records_are_passed_over_more_often_and_validated_no_more():
     assert (schedule.total(60), schedule.validate_every(60)) == (400, 20)  # 2 steps a pass, 200 passes
     assert (schedule.total(70), schedule.validate_every(70)) == (402, 21)  # 3 steps a pass, 134 passes, every seventh validated
     assert (schedule.total(32 * 100), schedule.validate_every(32 * 100)) == (2000, 100)
+
+
+def test_static_batches_have_one_shape_wherever_a_run_goes_on(corpus):
+    """And hold the same as others do."""
+    task, parts, store = corpus
+
+    def choose(number):
+        return np.random.default_rng(number).permutation(60)[: 8 if number < 6 else 5]
+
+    def all_of(static, start=0):
+        return list(fit.Batches(store, parts["train"], [1, 3], static=static).dataset(choose, start, 7))
+
+    static, plain = all_of(True), all_of(False)
+    shapes = [{key: tuple(value.shape) for key, value in batch.items() if key != "states"} for batch in static]
+    assert all(shape == shapes[0] for shape in shapes)
+    assert {batch["states"][0].shape for batch in all_of(True, start=4)} == {batch["states"][0].shape for batch in static}
+    for one, other in zip(static, plain, strict=True):
+        n = int(other["weights"].numpy().sum())
+        assert int(one["weights"].numpy().sum()) == n
+        np.testing.assert_array_equal(one["gold"].numpy()[:n], other["gold"].numpy()[:n])
+        for number in range(1, task.spans + 1):
+            for batch in (one, other):  # which states each target's span reads
+                rows, segments = batch["rows%d" % number].numpy(), batch["segments%d" % number].numpy()
+                batch["read"] = [batch["states"][0].numpy()[:, rows[segments == i]] for i in range(n)]
+            for a, b in zip(one["read"], other["read"], strict=True):
+                np.testing.assert_array_equal(a, b)

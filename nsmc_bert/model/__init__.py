@@ -1,0 +1,1 @@
+"""What computes: tokens to batches, and batches to figures."""

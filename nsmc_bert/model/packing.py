@@ -1,0 +1,279 @@
+"""Token ids to tf.data: texts packed side by side into rows of one static length, in an order that the seed decides.
+
+Reviews are short (median 13 pieces) with a long tail: padded to 128 places each, 6.5 times the real tokens would be computed. Packed, a
+hundredth is padding, and every batch has one shape, so that a compiler makes one program of it. Positions are counted anew in each
+text and attention stays inside it, so a text's states are what they would be alone (Krell et al. 2021, arXiv 2107.02027).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nsmc_bert.tokenizers import Encoded
+
+if TYPE_CHECKING:  # TensorFlow is imported where it is used: a plan can be made without it
+    import tensorflow as tf
+
+TOKEN_BUDGET = 3072  # of a batch: on two CPU cores, larger ones are no faster
+LENGTH = 128  # places of a row; of more where a text is longer
+LONGEST = 512  # tokens of a text
+MOST = 16  # texts in a row
+MANY = 8  # batches from which on each has all the rows of the budget, however few the last one needs
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which text stands where in which batch.
+
+    Attributes:
+        texts: int64 [n], numbers of texts, those of a batch side by side.
+        places: int64 [n], where each one's first token stands in its batch: row * length + place in the row.
+        slots: int64 [n], the number of its output in its batch: row * slots_per_row + number in the row.
+        splits: int64 [batches + 1], where each batch begins in the three.
+        rows: of every batch.
+        length: places of every row.
+        slots_per_row: texts that a row has room for.
+        epoch: the pass over the data that it was made for.
+    """
+
+    texts: np.ndarray
+    places: np.ndarray
+    slots: np.ndarray
+    splits: np.ndarray
+    rows: int
+    length: int
+    slots_per_row: int
+    epoch: int = 0
+
+    def __len__(self) -> int:
+        return len(self.splits) - 1
+
+    def __add__(self, other: "Plan") -> "Plan":
+        """The batches of both, one after the other."""
+        if (self.rows, self.length, self.slots_per_row) != (other.rows, other.length, other.slots_per_row):
+            raise ValueError(f"found batches of {self.rows} x {self.length} and of {other.rows} x {other.length}, expected one shape")
+        joined = [np.concatenate(pair) for pair in zip((self.texts, self.places, self.slots), (other.texts, other.places, other.slots))]
+        splits = np.concatenate([self.splits, other.splits[1:] + self.splits[-1]])
+        return dataclasses.replace(self, texts=joined[0], places=joined[1], slots=joined[2], splits=splits)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that are computed, padding included."""
+        return len(self) * self.rows * self.length
+
+
+def plan(
+    lengths: ArrayLike, token_budget: int, *, batch_size: int | None = None, seed: int | None = None, epoch: int = 0, multiple: int = 1
+) -> Plan:
+    """Packs texts into rows, and rows into batches of one shape.
+
+    The shape depends on nothing but the budget from MANY batches on, so that all large sets share a program; on smaller ones it depends
+    on how many texts there are of each length, and so is the same for every pass over them.
+
+    Args:
+        lengths: int [n], the tokens of each text, special tokens included; 1 to LONGEST.
+        token_budget: places a batch at most, padding included; a batch has at least `multiple` rows all the same.
+        batch_size: so many texts a batch, whatever the budget; None to fill the budget.
+        seed: None for any order; a number shuffles which texts stand together, and the batches.
+        epoch: with a seed, the pass over the data: another order for each.
+        multiple: every batch has a multiple of this many rows, the replicas that share it.
+
+    Returns:
+        A Plan in which every text occurs once.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= LONGEST:
+        raise ValueError(f"found texts of {lengths.min()} to {lengths.max()} tokens, expected 1 to {LONGEST}")
+    length = max(LENGTH, -(-int(lengths.max(initial=1)) // LENGTH) * LENGTH)
+    random = np.random.Generator(np.random.PCG64([seed, epoch])) if seed is not None else None
+    order = np.arange(len(lengths)) if random is None else random.permutation(len(lengths))
+    if batch_size is None:
+        row, offset, number, count = _pack(lengths[order], length)
+        capacity = max(multiple, token_budget // length // multiple * multiple)
+        batches = -(-count // capacity)
+        rows = capacity if batches >= MANY else -(-count // max(batches, 1))
+        row = row if random is None else random.permutation(count)[row]
+        batch, row = row // max(rows, 1), row % max(rows, 1)
+    else:
+        packs = [_pack(lengths[order[first : first + batch_size]], length) for first in range(0, len(order), batch_size)]
+        rows, batches = max([pack[3] for pack in packs], default=0), len(packs)
+        batch = np.repeat(np.arange(batches), [len(pack[0]) for pack in packs])
+        row, offset, number = (np.concatenate([np.zeros(0, np.int64), *(pack[i] for pack in packs)]) for i in range(3))
+    rows = -(-max(rows, 1) // multiple) * multiple
+    there = np.lexsort((number, row, batch))
+    return Plan(
+        texts=order[there],
+        places=(row * length + offset)[there],
+        slots=(row * MOST + number)[there],
+        splits=np.concatenate([[0], np.cumsum(np.bincount(batch, minlength=batches))]).astype(np.int64),
+        rows=rows,
+        length=length,
+        slots_per_row=MOST,
+        epoch=epoch,
+    )
+
+
+def packed(encoded: Encoded, plan: Plan, pad_id: int, start: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
+    """The batches `start` to `stop` of a plan, one after the other.
+
+    Returns:
+        {"input_ids", "segments" (the number of its text in the row that a token belongs to, from 1; 0 on padding), "positions" (in the
+        text): [batches * rows, length]; "firsts" (the places in the row of the texts' first tokens), "texts" (their numbers, -1 where
+        there is none): [batches * rows, slots_per_row]}, all of small integer dtypes.
+    """
+    stop = len(plan) if stop is None else stop
+    here = slice(plan.splits[start], plan.splits[stop])
+    texts, rows = plan.texts[here], (stop - start) * plan.rows
+    batch = np.repeat(np.arange(stop - start), np.diff(plan.splits[start : stop + 1])) * plan.rows
+    places, slots = plan.places[here] + batch * plan.length, plan.slots[here] + batch * plan.slots_per_row
+    lengths = np.diff(encoded.row_splits)[texts]
+    positions = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    to = np.repeat(places, lengths) + positions
+    values = {
+        "input_ids": (pad_id, encoded.ids[np.repeat(encoded.row_splits[texts], lengths) + positions]),
+        "segments": (0, np.repeat((slots % plan.slots_per_row + 1).astype(np.uint8), lengths)),
+        "positions": (0, positions.astype(np.uint16)),
+    }
+    out = {}
+    for name, (empty, value) in values.items():
+        out[name] = np.full(rows * plan.length, empty, value.dtype)
+        out[name][to] = value
+        out[name].shape = rows, plan.length
+    for name, empty, value in (("firsts", 0, places % plan.length), ("texts", -1, texts)):
+        out[name] = np.full(rows * plan.slots_per_row, empty, np.int32)
+        out[name][slots] = value
+        out[name].shape = rows, plan.slots_per_row
+    return out
+
+
+def dataset(
+    encoded: Encoded,
+    plan: Plan,
+    *,
+    pad_id: int,
+    labels: np.ndarray | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    replicas: int = 1,
+    shares: Sequence[int] = (0,),
+) -> "tf.data.Dataset":
+    """A tf.data pipeline over the batches of a plan.
+
+    Args:
+        encoded: the texts' ids.
+        plan: made with multiple=replicas.
+        pad_id: the id of padding.
+        labels: int32 [n], or float32 [n, classes] probabilities, or None for prediction.
+        start, stop: the first batch and the one after the last: where a resumed run goes on.
+        replicas: into how many equal shares each batch is cut, one element each.
+        shares: the numbers of the shares that this pipeline yields, in turn.
+
+    Returns:
+        A tf.data.Dataset of {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows, slots_per_row]}; with
+        labels, of (those, the labels of its slots [rows, slots_per_row, …], float32 [rows, slots_per_row] weights). The weights of
+        empty slots are 0 and the others make the mean over the batch the mean over its texts.
+    """
+    import tensorflow as tf
+
+    arrays = packed(encoded, plan, pad_id, start, stop)
+    rows = plan.rows // replicas
+    # [batches * replicas, rows, …]: a share of a batch is an element
+    arrays = {name: array.reshape(-1, rows, array.shape[-1]) for name, array in arrays.items()}
+    real = arrays.pop("texts")
+    wanted = None if len(shares) == replicas else np.isin(np.arange(len(real)) % replicas, shares)
+    counts = np.repeat((real.reshape(-1, replicas * rows * plan.slots_per_row) >= 0).sum(1), replicas)
+    scale = (replicas * rows * plan.slots_per_row / np.maximum(counts, 1)).astype(np.float32)
+    if wanted is not None:
+        arrays, real, scale = {name: array[wanted] for name, array in arrays.items()}, real[wanted], scale[wanted]
+    known = None if labels is None else tf.constant(labels, tf.int32 if np.ndim(labels) == 1 else tf.float32)
+
+    def element(features, texts, scale):
+        features = {name: tf.cast(value, tf.int32) for name, value in features.items()}
+        if known is None:
+            return features
+        return features, tf.gather(known, tf.maximum(texts, 0)), tf.cast(texts >= 0, tf.float32) * scale
+
+    data = tf.data.Dataset.from_tensor_slices((arrays, real, scale))
+    return untuned(data.map(element, num_parallel_calls=2, deterministic=True).prefetch(4))
+
+
+def shared(strategy: "tf.distribute.Strategy", encoded: Encoded, plan: Plan, **options: Any) -> "tf.data.Dataset":
+    """The batches of `dataset`, a share of each for each device of a strategy; `plan` made with multiple=its replicas."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return dataset(encoded, plan, **options)
+
+    def shares(context):
+        here = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * here
+        return dataset(encoded, plan, replicas=replicas, shares=range(first, first + here), **options)
+
+    return strategy.distribute_datasets_from_function(shares)
+
+
+def untuned(data: "tf.data.Dataset") -> "tf.data.Dataset":
+    """The tf.data.Dataset without autotuning, for one whose every number is given.
+
+    The thread that tunes sleeps for up to a minute, and now and then the end of an iterator waits for it.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
+def _pack(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Best fit decreasing: each text, the longest first, goes into the fullest row that has room for it.
+
+    It goes by how many texts there are of each length and by kinds of rows, so it takes a moment for millions of texts. Texts of one
+    length stand in the order that they come in, in rows that come in any order.
+
+    Returns:
+        int64 [n] rows, int64 [n] offsets in them, int64 [n] numbers in them, and how many rows there are.
+    """
+    counts = np.bincount(lengths, minlength=1)
+    kinds: list[dict[tuple[int, ...], int]] = [{} for _ in range(length + 1)]  # by the room that is left: {lengths in the row: rows}
+    for size in range(len(counts) - 1, 0, -1):
+        todo = int(counts[size])
+        for room in range(size, length + 1):
+            if not todo:
+                break
+            for kind in list(kinds[room]):
+                times = min(room // size, MOST - len(kind))
+                if not times or not todo:
+                    continue
+                there = kinds[room].pop(kind)
+                full, rest = divmod(todo, times)
+                used = min(there, full)
+                todo -= used * times
+                _add(kinds[room - times * size], kind + (size,) * times, used)
+                if there > used and full == used and rest:  # the last one takes what is left
+                    todo -= rest
+                    _add(kinds[room - rest * size], kind + (size,) * rest, 1)
+                    used += 1
+                _add(kinds[room], kind, there - used)
+        times = min(length // size, MOST)
+        full, rest = divmod(todo, times)
+        _add(kinds[length - times * size], (size,) * times, full)
+        _add(kinds[length - rest * size], (size,) * rest, 1 if rest else 0)
+    # every place of every row, and then texts and places in the order of their lengths
+    where, count = [], 0
+    for kind, rows in ((kind, rows) for by_room in kinds for kind, rows in by_room.items()):
+        offsets = np.concatenate([[0], np.cumsum(kind)[:-1]])
+        row = np.repeat(np.arange(count, count + rows), len(kind))
+        where.append(np.stack([np.tile(kind, rows), row, np.tile(offsets, rows), np.tile(np.arange(len(kind)), rows)]))
+        count += rows
+    sizes, row, offset, number = np.concatenate(where, 1) if where else np.zeros((4, 0), np.int64)
+    there = np.argsort(sizes, kind="stable")
+    out = np.empty((3, len(lengths)), np.int64)
+    out[:, np.argsort(lengths, kind="stable")] = np.stack([row, offset, number])[:, there]
+    return out[0], out[1], out[2], count
+
+
+def _add(kinds: dict[tuple[int, ...], int], kind: tuple[int, ...], rows: int) -> None:
+    if rows:
+        kinds[kind] = kinds.get(kind, 0) + rows
