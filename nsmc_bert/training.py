@@ -6,6 +6,7 @@ functions of the seed and the step alone.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -139,11 +140,18 @@ def train(
     (passes, labels), run_dir = train_set, Path(run_dir)
     passes = passes if isinstance(passes, list) else [passes] * settings.epochs
     strategy = model.distribute_strategy
-    plans = [
-        model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
-        for epoch, encoded in enumerate(passes)
-    ]
-    total = sum(map(len, plans))
+
+    @functools.lru_cache(1)
+    def plan_of(epoch):
+        return model.plan(passes[epoch], token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+
+    # the same texts come to as many batches in every pass over them
+    steps_of = {}
+    for epoch, encoded in enumerate(passes):
+        if id(encoded) not in steps_of:
+            steps_of[id(encoded)] = len(plan_of(epoch))
+    steps_before = np.cumsum([0, *(steps_of[id(encoded)] for encoded in passes)]).tolist()
+    total = steps_before[-1]
     with strategy.scope():
         schedule = WarmupLinearDecay(settings.learning_rate, round(settings.warmup * total), total)
         options = {"jit_compile": jit}
@@ -159,15 +167,15 @@ def train(
     if several and _differs_between_workers(strategy, progress["epoch"] * 2.0**20 + progress["step"]):
         raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
-    reviews = sum(len(plan.texts) for plan in plans[: progress["epoch"]])
+    reviews = sum(map(len, passes[: progress["epoch"]]))
     if progress["epoch"] < settings.epochs:
-        reviews += int(plans[progress["epoch"]].splits[progress["step"]])
+        reviews += int(plan_of(progress["epoch"]).splits[progress["step"]])
     start = time.monotonic() - progress["seconds"]
     bar = Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train")
     first = FirstStep(log)
     with writer.as_default(), bar, Watchdog() as watchdog:
         while not progress["done"] and progress["epoch"] < settings.epochs:
-            plan, offset = plans[progress["epoch"]], sum(map(len, plans[: progress["epoch"]]))
+            plan, offset = plan_of(progress["epoch"]), steps_before[progress["epoch"]]
             follow = _Follow(bar, plan, progress, offset, schedule, watchdog)
             while progress["step"] < len(plan):
                 # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but that

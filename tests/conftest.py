@@ -108,5 +108,5 @@ def trained(tmp_path_factory, command, tiny_config):
 
 
 def pytest_collection_modifyitems(items):
-    """Workers take whole files: the longest, whose tests look at one probing run, begins first."""
-    items.sort(key=lambda item: "finished" not in item.fixturenames)
+    """Workers take whole files: the longest, whose tests look at one probing run or compile whole steps, begin first."""
+    items.sort(key=lambda item: not {"finished", "fresh"} & set(item.fixturenames))

@@ -52,12 +52,13 @@ class Plan:
         return len(self.splits) - 1
 
     def __add__(self, other: "Plan") -> "Plan":
-        """The batches of both, one after the other."""
-        if (self.rows, self.length, self.slots_per_row) != (other.rows, other.length, other.slots_per_row):
-            raise ValueError(f"found batches of {self.rows} x {self.length} and of {other.rows} x {other.length}, expected one shape")
+        """The batches of both, one after the other, all with the rows of the larger ones."""
+        if (self.length, self.slots_per_row) != (other.length, other.slots_per_row):
+            raise ValueError(f"found rows of {self.length} places and of {other.length}, expected one length")
         joined = [np.concatenate(pair) for pair in zip((self.texts, self.places, self.slots), (other.texts, other.places, other.slots))]
         splits = np.concatenate([self.splits, other.splits[1:] + self.splits[-1]])
-        return dataclasses.replace(self, texts=joined[0], places=joined[1], slots=joined[2], splits=splits)
+        rows = max(self.rows, other.rows)
+        return dataclasses.replace(self, texts=joined[0], places=joined[1], slots=joined[2], splits=splits, rows=rows)
 
     @property
     def tokens(self) -> int:

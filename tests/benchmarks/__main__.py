@@ -16,9 +16,11 @@ from absl import flags
 
 from nsmc_bert import commands, corpus, recipe
 from probing import records
+from tests.benchmarks import gpu
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
-flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing", "encoders"], "Which parts to run.")
+flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing", "encoders"], "Which parts to run; gpu, alone, measures a GPU.")
+flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
 flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and `encoders` are left out.")
 flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
 flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
@@ -34,7 +36,7 @@ PEERS = Path(__file__).parent / "peers.py"
 
 def main():
     rows, nsmc = [], ()
-    on_nsmc = {"predict": predict, "training": training, "baseline": baseline}
+    on_nsmc = {"predict": predict, "training": training, "baseline": baseline, "gpu": on_a_gpu}
     parts = {"start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
         if part in on_nsmc:
@@ -87,6 +89,12 @@ def training(train, test):
         here.append(_worker("training", train, FLAGS.reviews))
         peer.append(_peer("training", train, FLAGS.reviews))
     return [_rate("train, reviews/s (peer: transformers Trainer, PyTorch, bf16, grouped by length)", here, peer)]
+
+
+def on_a_gpu(train, test):
+    """Everything that a GPU does, beside PyTorch: see gpu.py."""
+    probing = FLAGS.probing_data, FLAGS.probing_encoder or str(recipe.ENCODER)
+    return gpu.rows(train, test, probing, FLAGS.gpu_share, _worker, _peer)
 
 
 def baseline(train, test):
@@ -157,9 +165,10 @@ def _small_model():
     return folder
 
 
-def _worker(*arguments):
+def _worker(*arguments, env=None):
     command = [sys.executable, "-m", "tests.benchmarks.workers", *map(str, arguments)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+    return float((result.stdout.split() or ["nan"])[-1])
 
 
 def _peer(*arguments):

@@ -64,11 +64,12 @@ def main(folder, data, task, epochs, size, steps, dtype):
     path = Path(data) / (task.name + ".train.jsonl")
     names = records.labels_in([path])
     examples = alignment.align(records.read(path, task.spans), Reader(folder), task, names, where=path)
-    bert = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
+    bert = BertModel.from_pretrained(folder, add_pooling_layer=False).eval().to(torch.get_default_device())
     order = np.argsort([len(examples.payloads[number]) for number in examples.sentence], kind="stable")
     batches = [order[i : i + size] for i in range(0, len(order), size)]
     chosen = np.linspace(0, len(batches) - 1, min(steps, len(batches))).astype(int)
-    autocast = torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16")
+    autocast = torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=dtype == "bfloat16")
     total = 0.0
     for representation in ("lex", "cat", "mix"):
         width, layers = bert.config.hidden_size, bert.config.num_hidden_layers + 1
@@ -77,7 +78,7 @@ def main(folder, data, task, epochs, size, steps, dtype):
         seconds = []
         for number in [chosen[len(chosen) // 2]] * 2 + list(chosen):  # the first two warm up
             began = time.perf_counter()
-            step(bert, probe, optimizer, examples, batches[number], representation, autocast)
+            step(bert, probe, optimizer, examples, batches[number], representation, autocast).item()
             seconds.append(time.perf_counter() - began)
         total += np.mean(seconds[2:]) * len(batches) * epochs
     print(total)
@@ -88,15 +89,15 @@ def step(bert, probe, optimizer, examples, batch, representation, autocast):
     length = max(map(len, payloads))
     ids, mask = torch.zeros(len(batch), length, dtype=torch.long), torch.zeros(len(batch), length)
     for row, payload in enumerate(payloads):
-        ids[row, : len(payload)], mask[row, : len(payload)] = torch.from_numpy(payload.astype(np.int64)), 1
+        ids[row, : len(payload)], mask[row, : len(payload)] = torch.as_tensor(payload.astype(np.int64)), 1
     sizes = np.diff(examples.splits)[batch]
     targets = np.concatenate([np.arange(examples.splits[r], examples.splits[r + 1]) for r in batch])
     offset, members = np.repeat(np.arange(len(batch)) * length, sizes), []
     for span in [examples.span1] + ([] if examples.span2 is None else [examples.span2]):
         first, last = span[targets].T
         rows = np.concatenate([np.arange(a, b) for a, b in zip(first + offset, last + offset)])
-        members.append((torch.from_numpy(rows), torch.from_numpy(np.repeat(np.arange(len(targets)), last - first))))
-    gold = torch.from_numpy(examples.gold(targets).astype(np.float32))
+        members.append((torch.as_tensor(rows), torch.as_tensor(np.repeat(np.arange(len(targets)), last - first))))
+    gold = torch.as_tensor(examples.gold(targets).astype(np.float32))
     with autocast:
         with torch.no_grad():
             if representation == "lex":
@@ -112,6 +113,7 @@ def step(bert, probe, optimizer, examples, batch, representation, autocast):
     loss.backward()
     torch.nn.utils.clip_grad_norm_(probe.parameters(), 5.0)
     optimizer.step()
+    return loss
 
 
 if __name__ == "__main__":

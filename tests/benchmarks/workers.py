@@ -1,4 +1,4 @@
-"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | training | encode …"""
+"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | logits | training | pretraining | encode …"""
 
 import json
 import sys
@@ -29,24 +29,55 @@ def predict(folder, path, count, precision):
     print(len(texts) / (time.perf_counter() - start))
 
 
-def training(path, count):
+def logits(folder, path, count, out):
+    """Writes the logits of the first reviews of a file."""
+    import numpy as np
+
+    import nsmc_bert
+    from nsmc_bert import corpus
+    from nsmc_bert.learning.calibration import logit
+
+    np.save(out, logit(nsmc_bert.load(folder).predict(corpus.read(path).texts[: int(count)])))
+
+
+def training(path, count, layers=4, width=256, heads=4, budget=3072):
     """Reviews a second over one epoch after two warm-up steps, tokenisation excluded as in the peer."""
-    from nsmc_bert import corpus, recipe, runtime
-    from nsmc_bert import training as loop
+    from nsmc_bert import corpus
     from nsmc_bert.classifier import SentimentClassifier
+
+    data = corpus.read(path)
+    texts, labels = data.texts[: int(count)], data.labels[: int(count)]
+    seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget)
+    print(len(texts) / seconds)
+
+
+def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
+    """Tokens a second of masked language modelling likewise, padding not counted."""
+    from nsmc_bert import corpus
+    from nsmc_bert.pretraining import MaskedLanguageModel
+
+    seconds, tokens = _epoch(MaskedLanguageModel, corpus.read(path).texts[: int(count)], None, layers, width, heads, budget)
+    print(tokens / seconds)
+
+
+def _epoch(model, texts, labels, layers, width, heads, budget):
+    """(seconds, tokens) of an epoch of a model with random weights."""
+    from nsmc_bert import checkpoints, recipe, runtime
+    from nsmc_bert import training as loop
 
     devices = runtime.configure()
     source = recipe.Source(recipe.CONFIG, "")
-    data = corpus.read(path)
-    texts, labels = data.texts[: int(count)], data.labels[: int(count)]
-    learner = SentimentClassifier(source.build(0, None), source.tokenizer, precision=devices.precision)
-    encoded = learner.encode(texts)
-    plan = learner.plan(encoded, seed=0)
+    shape = dict(num_hidden_layers=int(layers), hidden_size=int(width), num_attention_heads=int(heads), intermediate_size=4 * int(width))
+    source.config.update(shape)
+    learner = model(checkpoints.build(source.config, 0), source.tokenizer, precision=devices.precision, fused=None if devices.fused else False)
+    encoded = source.tokenizer.encode(texts, 128)
+    plan = learner.plan(encoded, token_budget=int(budget), seed=0)
     learner.compile(loop.adamw(loop.WarmupLinearDecay(2e-4, 10, len(plan)), loop.Settings()), jit_compile=devices.xla)
-    learner.fit_batches(encoded, labels, plan, 0, 2)
+    learner.fit_batches(encoded, labels, plan, 0, min(2, len(plan)))
     start = time.perf_counter()
     learner.fit_batches(encoded, labels, plan, 0, len(plan))
-    print(len(texts) / (time.perf_counter() - start))
+    learner.optimizer.iterations.numpy()  # waits for the device
+    return time.perf_counter() - start, int(encoded.lengths.sum())
 
 
 def encode(family, path, count, precision):
@@ -86,4 +117,5 @@ ELMO = {  # the published one's shape
 }  # fmt: skip
 
 if __name__ == "__main__":
-    {"model": model, "predict": predict, "training": training, "encode": encode}[sys.argv[1]](*sys.argv[2:])
+    parts = (model, predict, logits, training, pretraining, encode)
+    {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

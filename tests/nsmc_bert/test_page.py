@@ -50,7 +50,25 @@ def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
 
 
 def test_published_figures():
-    rows = {name: (size, accuracy) for name, size, accuracy, _ in page._published()}
-    assert len(rows) == 15
-    assert rows["Dialog-KoELECTRA-small"] == (14, 90.01)
-    assert rows["Multilingual BERT"] == (167, 87.08)
+    rows = {row.model: row for row in page.published()}
+    assert len(rows) == 17
+    assert rows["Dialog-KoELECTRA-small"][1:3] == (14, 90.01)
+    assert rows["Multilingual BERT"][1:3] == (167, 87.08)
+    assert rows["KcELECTRA-base-v2022"].protocol == "the highest of nine evaluations on test"
+    ours = [row for row in rows.values() if row.model.startswith(page.OURS)]
+    assert [(row.supervision, row.protocol) for row in ours] == [("official labels", "chosen on validation")]
+    assert page.shipped().supervision == "star ratings read"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"pretraining": {"ratings": True}, "data": {"name": "NSMC"}}, "star ratings read"),
+        ({"pretraining": {"ratings": False}, "data": {"name": "NSMC"}}, "official labels"),
+        ({"pretraining": None, "data": {"name": "NSMC"}}, "not recorded"),  # from an encoder of whose texts nothing is known
+        ({"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}}, "official labels, and teachers, whose own is in their cards"),
+        ({}, "not recorded"),
+    ],
+)  # fmt: skip
+def test_supervision_is_never_mixed_up(record, expected):
+    assert page.supervision(record) == expected

@@ -46,16 +46,33 @@ def test_an_honest_model_is_left_alone():
     found = calibration.fit(said(LOGITS[:5000]), LABELS[:5000])
     assert (found.temperature, found.bias) == (1.0, 0.0)
     assert found.log_loss_calibrated == found.log_loss
-    assert str(found) == "not calibrated: no temperature and bias lower the log loss beyond chance"
+    assert str(found) == "not calibrated: nothing that could be fitted lowers the log loss beyond chance"
 
 
-@pytest.mark.parametrize("count", [0, 1, calibration.FEWEST - 1])
+@pytest.mark.parametrize("count", [0, 1, calibration.FEWER - 1])
 def test_on_few_reviews_nothing_is_fitted(count):
     found = calibration.fit(said(LOGITS[:count] * 5), LABELS[:count])
     assert (found.temperature, found.bias) == (1.0, 0.0)
     assert f"{count} reviews, " in found.skipped
-    assert f"expected {calibration.FEWEST} or more" in found.skipped
-    assert calibration.fit(said(LOGITS[: calibration.FEWEST] * 5), LABELS[: calibration.FEWEST]).skipped == ""
+    assert f"expected {calibration.FEWER} or more" in found.skipped
+
+
+@pytest.mark.parametrize("count", [calibration.FEWER, calibration.FEWEST - 1])
+def test_on_not_many_reviews_it_only_gets_less_sure(count):
+    logits, labels = LOGITS[:count], LABELS[:count]
+
+    def loss(temperature):
+        return np.mean(np.log1p(np.exp(np.where(labels == 1, -1, 1) * logits * 2.5 / temperature)))
+
+    found = calibration.fit(said(logits * 2.5), labels)
+    assert (found.bias, found.skipped) == (0.0, "")
+    assert found.log_loss_calibrated == pytest.approx(min(loss(t) for t in np.linspace(1, 10, 2000)), abs=1e-4)
+    assert loss(found.temperature) == pytest.approx(found.log_loss_calibrated)
+    unsure = calibration.fit(said(logits / 5), labels)  # a temperature of 0.2 would help
+    assert (unsure.temperature, unsure.bias) == (1.0, 0.0)
+    assert unsure.skipped
+    everything = calibration.fit(said(LOGITS[: calibration.FEWEST] * 5 + 3), LABELS[: calibration.FEWEST])
+    assert everything.bias < -0.3
 
 
 def test_on_one_kind_of_reviews_nothing_is_fitted():

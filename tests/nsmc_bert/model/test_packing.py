@@ -123,7 +123,10 @@ def test_order_is_the_seeds_and_the_epochs():
 def test_plans_add_up():
     one, other = (packing.plan([3, 4, 100, 90], 128, seed=seed) for seed in (0, 1))
     assert batches(one + other) == batches(one) + batches(other)
-    with pytest.raises(ValueError, match="expected one shape"):
+    larger = packing.plan([100] * 3, 384)
+    assert (one.rows, larger.rows, (one + larger).rows, (larger + one).rows) == (1, 3, 3, 3)
+    assert batches(one + larger) == batches(one) + batches(larger)
+    with pytest.raises(ValueError, match="expected one length"):
         one + packing.plan([200], 512)
 
 
