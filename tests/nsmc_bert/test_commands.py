@@ -21,6 +21,7 @@ def main():
         "user": UserError("first line\\nsecond"),
         "located": Located("a.txt", 7, "'2'", "0 or 1"),
         "disk": OSError(errno.ENOSPC, "No space left on device", "x.bin"),
+        "memory": type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor\\nand much more"),
         "keyboard": KeyboardInterrupt(),
         "bug": ZeroDivisionError("a bug"),
     }
@@ -102,3 +103,12 @@ def test_a_broken_pipe_ends_quietly(command, tmp_path):
         ["bash", "-o", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "epochs 3 True\n", "")
+
+
+def test_memory_that_is_full_names_the_flag_to_lower(command):
+    result = command("--raises=memory")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); lower --token_budget, or --batch_records of"
+        " probing, or leave the card to this process alone\n"
+    )

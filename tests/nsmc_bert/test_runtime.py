@@ -1,6 +1,7 @@
 """nsmc_bert.runtime: what auto chooses, and what is refused."""
 
 import json
+import os
 
 import pytest
 import tensorflow as tf
@@ -111,3 +112,46 @@ def test_no_tpu(monkeypatch):
     monkeypatch.setenv("TPU_NAME", "")
     with pytest.raises(UserError, match="--strategy=tpu: found no TPU"):
         runtime.configure(strategy="tpu")
+
+
+@pytest.fixture
+def flags(monkeypatch):
+    """No XLA settings of this user, and none left behind."""
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        monkeypatch.setenv(name, "x")  # what is set in the test is undone after it
+        monkeypatch.delenv(name)
+    return lambda name: os.environ.get(name, "")
+
+
+def test_programs_are_kept_in_the_cache_folder(flags, tmp_path):
+    runtime.keep_compiled(tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert flags("TF_XLA_FLAGS").startswith("--tf_xla_persistent_cache_directory=%s " % folder)
+    assert "triton_gemm=false" in flags("XLA_FLAGS")
+    before = flags("TF_XLA_FLAGS")
+    runtime.keep_compiled(tmp_path / "cache")
+    assert flags("TF_XLA_FLAGS") == before
+
+
+def test_programs_of_another_processor_have_a_folder_of_their_own(flags, monkeypatch, tmp_path):
+    runtime.keep_compiled(tmp_path / "cache")
+    monkeypatch.setattr(runtime, "_cpu_lines", lambda *names: ["another processor"])
+    runtime.keep_compiled(tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_the_users_own_settings_of_xla_stand(flags, monkeypatch, tmp_path):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/elsewhere")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/elsewhere")
+    runtime.keep_compiled(tmp_path / "cache")
+    assert flags("TF_XLA_FLAGS") == "--tf_xla_persistent_cache_directory=/elsewhere"
+    assert flags("XLA_FLAGS") == "--xla_dump_to=/elsewhere"
+
+
+@pytest.mark.parametrize("name", ["a file", "with a space"])
+def test_where_programs_cannot_be_kept_they_are_not(flags, tmp_path, name):
+    path = tmp_path / name.replace("a file", "file")
+    if name == "a file":
+        path.write_text("x")
+    runtime.keep_compiled(path)
+    assert "persistent_cache" not in flags("TF_XLA_FLAGS")
