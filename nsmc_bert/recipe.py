@@ -376,6 +376,7 @@ def _identity(devices, source, settings, **rest):
         "xla": devices.xla,
         "fused": devices.fused,
         "replicas": devices.replicas,
+        "batches": "packed",  # a step of a run by batches of one length each is another step
         **dataclasses.asdict(settings),
         **rest,
     }
