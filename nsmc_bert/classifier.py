@@ -230,19 +230,21 @@ class SentimentClassifier(keras.Model):
             return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
         probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
         plan = self.plan(encoded, batch_size)
-        for i, batch in enumerate(packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)):
+        # a device that computes by itself has all batches before the first answer is waited for
+        answers = [self._forward(batch) for batch in packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)]
+        for i, answer in enumerate(answers):
             here = slice(plan.splits[i], plan.splits[i + 1])
-            probabilities[plan.texts[here]] = self._forward(batch).numpy().reshape(-1, len(LABELS))[plan.slots[here]]
+            probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(LABELS))[plan.slots[here]]
         return probabilities
 
     def encode(self, texts):
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
         return self.tokenizer.encode(texts, self.max_length)
 
-    def plan(self, encoded, batch_size=None, *, token_budget=packing.TOKEN_BUDGET, seed=None, epoch=0):
+    def plan(self, encoded, batch_size=None, *, token_budget=None, seed=None, epoch=0):
         """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
         replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(encoded.lengths, token_budget, batch_size=batch_size, seed=seed, epoch=epoch, multiple=replicas)
+        return packing.plan(encoded.lengths, token_budget or packing.budget(), batch_size=batch_size, seed=seed, epoch=epoch, multiple=replicas)
 
     def pipeline(self, encoded, plan, labels, start=0, stop=None):
         """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""

@@ -234,9 +234,9 @@ def define_weights_flag():
     flags.DEFINE_enum("weights", "float32", ["float32", "float16"], "Number format of the weights in the file; float16 halves it, and moves probabilities by less than 0.001 on 20,000 of NSMC's reviews. Computing is in float32 all the same.")
 
 
-def define_optimizer_flags(learning_rate, advice, *, warmup):
+def define_optimizer_flags(rates, *, warmup):
     """The flags of AdamW and its schedule; train and pretrain share them, with defaults of their own."""
-    flags.DEFINE_float("learning_rate", learning_rate, "Peak of AdamW's learning rate. %s." % advice, lower_bound=0.0)
+    flags.DEFINE_float("learning_rate", None, "Peak of AdamW's learning rate. Default: %s." % rates, lower_bound=0.0)
     flags.DEFINE_float("warmup", warmup, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
     flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)

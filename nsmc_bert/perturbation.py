@@ -36,7 +36,7 @@ PERTURBATIONS = {"spaces": without_spaces, "typo": with_typo}
 
 
 def augment(texts, share, seed, epoch):
-    """The texts of one pass over them, of which a share is perturbed: each of PERTURBATIONS changes an equal part of it.
+    """The texts that one pass over them perturbs: each of PERTURBATIONS changes an equal part of a share of them.
 
     Args:
         texts: sequence of str.
@@ -44,16 +44,16 @@ def augment(texts, share, seed, epoch):
         seed, epoch: another choice of texts and of slips for each.
 
     Returns:
-        list of str.
+        (int [m], the rows that are changed, ascending; list of str, what they become).
     """
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     fate = random.uniform(size=len(texts)) * len(PERTURBATIONS) / max(share, 1e-9)
-    slips, texts = int(random.integers(1 << 31)), list(texts)
+    slips, changed = int(random.integers(1 << 31)), {}
     for i, perturb in enumerate(PERTURBATIONS.values()):
         rows = np.flatnonzero((fate >= i) & (fate < i + 1))
-        for row, text in zip(rows, perturb([texts[row] for row in rows], slips)):
-            texts[row] = text
-    return texts
+        changed.update(zip(rows.tolist(), perturb([texts[row] for row in rows], slips)))
+    rows = sorted(changed)
+    return np.array(rows, np.int64), [changed[row] for row in rows]
 
 
 def _mistype(text, random):

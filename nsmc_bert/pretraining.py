@@ -137,10 +137,10 @@ class MaskedLanguageModel(keras.Model):
             **options,
         )
 
-    def plan(self, encoded, *, token_budget=packing.TOKEN_BUDGET, seed=None, epoch=0):
+    def plan(self, encoded, *, token_budget=None, seed=None, epoch=0):
         """A packing.Plan for these texts that this model's devices can share."""
         replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(encoded.lengths, token_budget, seed=seed, epoch=epoch, multiple=replicas)
+        return packing.plan(encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas)
 
     def pipeline(self, encoded, plan, ratings, start=0, stop=None):
         """Batches of a plan, a share for each device."""

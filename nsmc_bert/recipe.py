@@ -23,6 +23,10 @@ BUNDLED = Path(__file__).parent / "bundled"
 ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
 CONFIG = ENCODER / "config.json"  # its shape alone, for random weights
 
+TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # of fine-tuning; a GPU's steps would be too short with less
+PRETRAINING_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
+# peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide one (Devlin et al. 2019)
+WIDTHS, PRETRAINED_RATES, RANDOM_RATES = (256, 768), (3e-4, 5e-5), (5e-4, 1e-4)
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 RUNS = Path("runs")
@@ -111,8 +115,8 @@ def fine_tune(
         teachers: classifiers to learn from besides the labels: see distillation.targets; or ().
         unlabelled: texts that the teachers label, or (); those that stand in data are left out.
         epochs: at most, or 0 for a choice by the size of the data.
-        settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the
-            size of the data.
+        settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the hardware and
+            the size of the data, a learning_rate of None by the encoder.
         dtype: of the weights that are saved, float32 or float16.
         perturb: names in perturbation.PERTURBATIONS, with which the test is read as well.
         runtime: the arguments of runtime.configure.
@@ -146,10 +150,12 @@ def fine_tune(
         taught["unlabelled"] = hashlib.sha1("\0".join(unlabelled).encode("utf-8", "replace")).hexdigest()
     encoded = source.tokenizer.encode(texts, max_length)
     tokens = int(encoded.lengths.sum())
-    budget = settings["token_budget"] or int(np.clip(tokens // STEPS, 256, packing.TOKEN_BUDGET))
+    budget = settings["token_budget"] or token_budget(tokens, devices.kind)
     plan = packing.plan(encoded.lengths, budget, seed=0)
     epochs = epochs or int(np.clip(round(500 / len(plan)), 2, 30))
     settings = {**settings, "token_budget": budget, "patience": settings["patience"] or max(2, epochs // 3)}
+    if settings["learning_rate"] is None:
+        settings["learning_rate"] = learning_rate(source.config.hidden_size, source.has_weights)
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
         "%d epochs of %d steps"
@@ -183,14 +189,14 @@ def fine_tune(
                 bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision,
                 fused=None if devices.fused else False,
             )
-        passes = encoded
-        if augment:
-            passes = [
-                source.tokenizer.encode(perturbation.augment(texts, augment, seed, epoch), max_length) for epoch in range(epochs)
-            ]
+
+        def perturbed(epoch, seed=seed):
+            rows, changed = perturbation.augment(texts, augment, seed, epoch)
+            return encoded.replaced(rows, source.tokenizer.encode(changed, max_length))
+
         record = training.train(
-            model, (passes, labels), validation_set, chosen, folder, identity=identity, jit=devices.xla,
-            checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
+            model, (encoded, labels), validation_set, chosen, folder, identity=identity, perturbed=perturbed if augment else None,
+            jit=devices.xla, checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
         )  # fmt: skip
         for epoch in record["history"]:
             log(
@@ -231,6 +237,20 @@ def fine_tune(
         results.append({**result, "folder": str(folder / "model")})
     devices.leave()
     return results
+
+
+def token_budget(tokens, kind):
+    """The tokens of a batch that suit a pass of so many tokens on a CPU, GPU or TPU."""
+    return int(np.clip(tokens // STEPS, 256, TOKEN_BUDGETS[kind]))
+
+
+def learning_rate(width, pretrained):
+    """The peak of fine-tuning's learning rate that suits an encoder of this many hidden units, to two digits.
+
+    Between WIDTHS it goes by a power of the width.
+    """
+    rates = PRETRAINED_RATES if pretrained else RANDOM_RATES
+    return float("%.1e" % np.exp(np.interp(np.log(width), np.log(WIDTHS), np.log(rates))))
 
 
 def _checksum(reviews):
@@ -287,7 +307,7 @@ def pretrain(
         dropout: while pretraining.
         masked_share: of a text's pieces, those to hide.
         rating_weight: what the ratings' loss counts.
-        settings: the fields of training.Settings other than patience.
+        settings: the fields of training.Settings other than patience; a token_budget of 0 and a learning_rate of None go by the hardware.
         dtype: of the weights that are saved, float32 or float16.
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
@@ -321,7 +341,12 @@ def pretrain(
     )
     # an encoder that goes on sees the texts in another order, and other pieces hidden, than those it has learned already
     onward = zlib.crc32(source.fingerprint.encode(), seed) >> 1 if source.has_weights else seed
-    chosen = training.Settings(patience=settings["epochs"], **{**settings, "seed": onward})
+    budget = settings["token_budget"] or PRETRAINING_BUDGETS[devices.kind]
+    rate = settings["learning_rate"]
+    if rate is None:
+        rate = 1.5e-3 if budget >= 32768 else 1e-3
+    settings = {**settings, "token_budget": budget, "learning_rate": rate, "seed": onward}
+    chosen = training.Settings(patience=settings["epochs"], **settings)
     log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
     identity = _identity(
         devices, source, chosen, texts=checksum, validation=validation, masked_share=masked_share, rating_weight=rating_weight,

@@ -29,6 +29,7 @@ class Runtime:
 
     Attributes:
         strategy: the tf.distribute.Strategy under whose scope models are made.
+        kind: CPU, GPU or TPU.
         precision: the Keras policy's name: float32, mixed_bfloat16 or mixed_float16.
         xla: whether the training step is compiled by XLA as a whole.
         fused: whether XLA compiles the pieces of the step between the matrix products.
@@ -36,6 +37,7 @@ class Runtime:
     """
 
     strategy: object
+    kind: str
     precision: str
     xla: bool
     fused: bool
@@ -119,7 +121,7 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     words = "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
     fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
     how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
-    return Runtime(made, precision, compiled, fused, "%s (%s), %s, %s" % (words, kind, precision, how))
+    return Runtime(made, kind, precision, compiled, fused, "%s (%s), %s, %s" % (words, kind, precision, how))
 
 
 def share_gpus() -> list:

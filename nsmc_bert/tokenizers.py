@@ -52,6 +52,17 @@ class Encoded:
         index = np.arange(splits[-1]) + np.repeat(self.row_splits[:-1][rows] - splits[:-1], lengths)
         return Encoded(self.ids[index], splits, self.truncated[rows])
 
+    def replaced(self, rows, others):
+        """The same with the texts of some rows replaced by those of another Encoded, in that order."""
+        both = Encoded(
+            np.concatenate([self.ids, others.ids]),
+            np.concatenate([self.row_splits, others.row_splits[1:] + self.row_splits[-1]]),
+            np.concatenate([self.truncated, others.truncated]),
+        )
+        index = np.arange(len(self))
+        index[rows] = len(self) + np.arange(len(others))
+        return both[index]
+
     @property
     def lengths(self):
         """int64 [texts], tokens of each text."""

@@ -6,7 +6,6 @@ functions of the seed and the step alone.
 """
 
 import dataclasses
-import functools
 import json
 import math
 import re
@@ -20,6 +19,7 @@ import tf_keras as keras
 
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
+from nsmc_bert.learning.passes import Passes
 from nsmc_bert.progress import Progress, Watchdog
 
 ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
@@ -52,19 +52,33 @@ class Settings:
 
 
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """0 to `peak` over `warmup_steps`, then linearly back to 0 at `total_steps`."""
+    """0 to `peak` over a share `warmup` of all passes, then linearly back to 0 at the end of the last one.
 
-    def __init__(self, peak, warmup_steps, total_steps):
-        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
+    How many steps a pass has need not be known before it begins: `begin` says so.
+
+    Args:
+        peak: the highest rate.
+        warmup: share of the passes, 0 to 1, over which the rate rises.
+        passes: how many.
+    """
+
+    def __init__(self, peak: float, warmup: float, passes: int):
+        self.peak, self.warmup, self.passes = peak, warmup, passes
+        self._here = tf.Variable([0.0, 0.0, 1.0], trainable=False, name="schedule")
+
+    def begin(self, epoch: int, before: int, steps: int) -> None:
+        """Says that pass `epoch`, from 0, of `steps` steps begins after `before` steps of all."""
+        self._here.assign([epoch, before, steps])
 
     def __call__(self, step):
-        step = tf.cast(step, tf.float32)
-        rise = (step + 1.0) / max(self.warmup_steps, 1)
-        fall = (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1)
+        epoch, before, steps = tf.unstack(tf.convert_to_tensor(self._here))
+        done = epoch + (tf.cast(step, tf.float32) - before) / steps  # passes
+        rise = (done + 1.0 / steps) / max(self.warmup * self.passes, 1e-9)
+        fall = (self.passes - done) / max((1.0 - self.warmup) * self.passes, 1e-9)
         return self.peak * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
 
     def get_config(self):
-        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
+        return {"peak": self.peak, "warmup": self.warmup, "passes": self.passes}
 
 
 def apply_adam(optimizer, operation, gradient, variable, **slots):
@@ -112,20 +126,21 @@ def adamw(schedule, settings):
 
 
 def train(
-    model, train_set, validation_set, settings, run_dir, *, identity, jit=False, checkpoint_seconds=60.0, chief=True,
+    model, train_set, validation_set, settings, run_dir, *, identity, perturbed=None, jit=False, checkpoint_seconds=60.0, chief=True,
     log=lambda line: None,
 ):  # fmt: skip
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
         model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, or a list of them, one for each epoch; labels: int32 [n], for a classifier also
-            float32 [n, 2] probabilities, or None for a model that learns from text alone).
+        train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, 2] probabilities, or None for a model that
+            learns from text alone).
         validation_set: (tokenizers.Encoded, labels).
         settings: Settings.
         run_dir: the folder that holds all state of the run.
         identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
             another identity is refused.
+        perturbed: makes the Encoded of each pass from its number, from 0, instead of the train set's: as many texts, in the same order.
         jit: compile the whole step with XLA.
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
@@ -137,23 +152,15 @@ def train(
     Raises:
         UserError: the folder belongs to another run or cannot be written.
     """
-    (passes, labels), run_dir = train_set, Path(run_dir)
-    passes = passes if isinstance(passes, list) else [passes] * settings.epochs
+    (encoded, labels), run_dir = train_set, Path(run_dir)
     strategy = model.distribute_strategy
 
-    @functools.lru_cache(1)
-    def plan_of(epoch):
-        return model.plan(passes[epoch], token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+    def plan_of(encoded, epoch):
+        return model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
 
-    # the same texts come to as many batches in every pass over them
-    steps_of = {}
-    for epoch, encoded in enumerate(passes):
-        if id(encoded) not in steps_of:
-            steps_of[id(encoded)] = len(plan_of(epoch))
-    steps_before = np.cumsum([0, *(steps_of[id(encoded)] for encoded in passes)]).tolist()
-    total = steps_before[-1]
+    passes = Passes(perturbed or encoded, plan_of, settings.epochs)
     with strategy.scope():
-        schedule = WarmupLinearDecay(settings.learning_rate, round(settings.warmup * total), total)
+        schedule = WarmupLinearDecay(settings.learning_rate, settings.warmup, settings.epochs)
         options = {"jit_compile": jit}
         if np.ndim(labels) == 2:  # probabilities
             options["loss"] = keras.losses.CategoricalCrossentropy()
@@ -167,22 +174,24 @@ def train(
     if several and _differs_between_workers(strategy, progress["epoch"] * 2.0**20 + progress["step"]):
         raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
-    reviews = sum(map(len, passes[: progress["epoch"]]))
-    if progress["epoch"] < settings.epochs:
-        reviews += int(plan_of(progress["epoch"]).splits[progress["step"]])
+    before = progress["epoch"] * len(encoded)  # reviews that an earlier process has learned
+    if progress["step"]:
+        before += int(passes(progress["epoch"])[1].splits[progress["step"]])
     start = time.monotonic() - progress["seconds"]
-    bar = Progress(settings.epochs * len(passes[0]), "reviews", done=reviews, title="train")
+    bar = Progress(settings.epochs * len(encoded), "reviews", done=before, title="train")
     first = FirstStep(log)
     with writer.as_default(), bar, Watchdog() as watchdog:
         while not progress["done"] and progress["epoch"] < settings.epochs:
-            plan, offset = plan_of(progress["epoch"]), steps_before[progress["epoch"]]
+            encoded, plan = passes(progress["epoch"])
+            offset = progress["history"][-1]["steps"] if progress["history"] else 0
+            schedule.begin(progress["epoch"], offset, len(plan))
             follow = _Follow(bar, plan, progress, offset, schedule, watchdog)
             while progress["step"] < len(plan):
                 # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but that
                 # workers, whose clocks differ, have to cut alike
                 steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
                 stop = min(len(plan), progress["step"] + steps)
-                model.fit_batches(passes[progress["epoch"]], labels, plan, progress["step"], stop, [first, follow])
+                model.fit_batches(encoded, labels, plan, progress["step"], stop, [first, follow])
                 follow.add_up(stop, settings)
                 progress.update(step=stop, seconds=time.monotonic() - start)
                 if stop < len(plan) and chief:

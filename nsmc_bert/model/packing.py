@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # TensorFlow is imported where it is used: a plan can be made
     import tensorflow as tf
 
 TOKEN_BUDGET = 3072  # of a batch: on two CPU cores, larger ones are no faster
+DEVICE_BUDGET = 32768  # on a GPU or TPU, where nothing is learned and so the size is free
 LENGTH = 128  # places of a row; of more where a text is longer
 LONGEST = 512  # tokens of a text
 MOST = 16  # texts in a row
@@ -115,6 +116,13 @@ def plan(
         slots_per_row=MOST,
         epoch=epoch,
     )
+
+
+def budget() -> int:
+    """The tokens of a batch that keep the devices here busy where nothing is learned."""
+    import tensorflow as tf
+
+    return DEVICE_BUDGET if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU") else TOKEN_BUDGET
 
 
 def packed(encoded: Encoded, plan: Plan, pad_id: int, start: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:

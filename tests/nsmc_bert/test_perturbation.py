@@ -59,20 +59,20 @@ def test_the_example_of_the_docstring():
 
 
 def test_augment_changes_a_share_in_equal_parts():
-    texts = ["이 영화 정말 재미있다"] * 4000
-    changed = perturbation.augment(texts, 0.2, 1, 0)
-    spaces = sum(text == "이영화정말재미있다" for text in changed)
-    same = sum(text == texts[0] for text in changed)
-    assert abs(same - 3200) < 120
-    assert abs(spaces - 400) < 90
-    assert len(changed) == 4000
+    rows, changed = perturbation.augment(["이 영화 정말 재미있다"] * 4000, 0.2, 1, 0)
+    assert len(rows) == len(changed) == len(set(rows)) and sorted(rows) == list(rows) and 0 <= rows.min() and rows.max() < 4000
+    assert abs(len(rows) - 800) < 120
+    assert abs(sum(text == "이영화정말재미있다" for text in changed) - 400) < 90
+    assert "이 영화 정말 재미있다" not in changed
 
 
 def test_augment_draws_anew_for_each_epoch_and_the_same_again():
     texts = ["이 영화 %d 재미있다" % i for i in range(200)]
-    first = perturbation.augment(texts, 0.5, 1, 0)
-    assert first == perturbation.augment(texts, 0.5, 1, 0)
-    assert first != perturbation.augment(texts, 0.5, 1, 1)
-    assert first != perturbation.augment(texts, 0.5, 2, 0)
-    assert perturbation.augment(texts, 0.0, 1, 0) == texts
-    assert all(a != b for a, b in zip(perturbation.augment(texts, 1.0, 1, 0), texts))
+    draw = lambda *arguments: [part if isinstance(part, list) else part.tolist() for part in perturbation.augment(texts, *arguments)]  # noqa: E731
+    first = draw(0.5, 1, 0)
+    assert first == draw(0.5, 1, 0)
+    assert first != draw(0.5, 1, 1)
+    assert first != draw(0.5, 2, 0)
+    assert draw(0.0, 1, 0) == [[], []]
+    rows, changed = draw(1.0, 1, 0)
+    assert rows == list(range(200)) and all(a != b for a, b in zip(changed, texts))

@@ -78,7 +78,7 @@ def test_one_process_of_a_cluster_writes(jobs, task, chief):
     class Strategy:
         cluster_resolver = resolver
 
-    assert runtime.Runtime(Strategy, "float32", False, False, "").chief == chief
+    assert runtime.Runtime(Strategy, "CPU", "float32", False, False, "").chief == chief
 
 
 def test_xla_and_several_devices_do_not_go_together(machine):

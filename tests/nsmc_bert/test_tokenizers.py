@@ -60,6 +60,18 @@ def test_rows_can_be_picked_in_any_order(tmp_path):
     assert len(encoded[np.array([], int)]) == 0
 
 
+def test_some_rows_can_be_replaced():
+    tokenizer = tokenizers.bundled()
+    texts = ["꿀잼", "이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    others = ["이영화엄청재미있네요", "다시 본다"]
+    replaced = tokenizer.encode(texts, 6).replaced([1, 3], tokenizer.encode(others, 6))
+    wanted = tokenizer.encode([texts[0], others[0], texts[2], others[1]], 6)
+    for name in ("ids", "row_splits", "truncated"):
+        np.testing.assert_array_equal(getattr(replaced, name), getattr(wanted, name))
+    same = wanted.replaced(np.zeros(0, int), tokenizer.encode([], 6))
+    np.testing.assert_array_equal(same.ids, wanted.ids)
+
+
 def test_chunks_change_nothing(monkeypatch):
     tokenizer = tokenizers.bundled()
     whole = tokenizer.encode(REVIEWS * 3, 64)

@@ -42,11 +42,16 @@ def run(model, folder, settings=SETTINGS, **options):
 
 
 def test_schedule_by_hand():
-    schedule = training.WarmupLinearDecay(peak=1.0, warmup_steps=4, total_steps=12)
-    rates = [float(schedule(step)) for step in range(14)]
+    schedule = training.WarmupLinearDecay(peak=1.0, warmup=1 / 3, passes=2)
+    schedule.begin(0, 0, 6)
+    rates = [float(schedule(step)) for step in range(6)]
+    schedule.begin(1, 6, 6)
+    rates += [float(schedule(step)) for step in range(6, 14)]
     np.testing.assert_allclose(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
     np.testing.assert_allclose(rates[4:], [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0, 0], atol=1e-6)
-    assert training.WarmupLinearDecay.from_config(schedule.get_config())(2) == rates[2]
+    schedule.begin(1, 6, 12)  # a pass of twice as many steps falls half as fast, from the same rate to the same end
+    np.testing.assert_allclose([float(schedule(step)) for step in (6, 8, 18)], [0.75, 0.625, 0], atol=1e-6)
+    assert training.WarmupLinearDecay.from_config(schedule.get_config()).get_config() == schedule.get_config()
 
 
 def test_weight_decay_spares_biases_and_layer_normalisation(make_model):
@@ -71,7 +76,7 @@ def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_each_epoch_can_have_reviews_of_its_own(make_model, tmp_path):
+def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
     model = make_model()
     (encoded, labels), held_out = sets(model)
     settings = training.Settings(epochs=2, token_budget=128, learning_rate=0.01, seed=3)
@@ -84,7 +89,9 @@ def test_each_epoch_can_have_reviews_of_its_own(make_model, tmp_path):
 
     model.__class__ = Spy
     other = encoded[np.arange(len(encoded))[::-1]]
-    training.train(model, ([encoded, other], labels), held_out, settings, tmp_path / "run", identity={})
+    training.train(
+        model, (encoded, labels), held_out, settings, tmp_path / "run", identity={}, perturbed=lambda epoch: (encoded, other)[epoch]
+    )
     assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
 
 
