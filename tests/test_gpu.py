@@ -1,0 +1,51 @@
+"""What only a GPU shows: python -m pytest -m gpu. That the same code runs on CPUs is tests/test_xla.py's."""
+
+import re
+
+import numpy as np
+import pytest
+
+import nsmc_bert
+from nsmc_bert import corpus, runtime
+from nsmc_bert.learning.calibration import logit
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpu():
+    """Skips where there is none, before it is used in any way that keeps its memory from others."""
+    if not runtime.share_gpus():
+        pytest.skip("needs a GPU")
+
+
+def test_logits_are_the_cpus():
+    import tensorflow as tf
+
+    texts = corpus.sample()[1].texts
+    here = logit(nsmc_bert.load().predict(texts))
+    with tf.device("/CPU:0"):
+        there = logit(nsmc_bert.load().predict(texts))
+    np.testing.assert_allclose(here, there, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_every_precision_trains(command, tmp_path, precision):
+    result = command("train", "--sample", "--epochs=4", f"--precision={precision}", "--run_dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"(GPU), {precision}, XLA" in result.stderr
+    assert float(re.search(r"test: .*\n  accuracy ([\d.]+)", result.stdout)[1]) > 75
+
+
+@pytest.mark.parametrize("activations", ["store", "recompute"])
+def test_probing(command, tmp_path, activations):
+    result = command("probing.run", "--task=pos", "--epochs=2", f"--activations={activations}", "--run_dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_two_processes_share_a_card(command):
+    model = nsmc_bert.load()
+    here = model.predict("이 영화 엄청 재미있네요")
+    result = command("predict", "--text=이 영화 엄청 재미있네요")
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(model.predict("이 영화 엄청 재미있네요"), here)
