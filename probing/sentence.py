@@ -112,7 +112,7 @@ def through(found, one):
     task, identity, names = TASKS[found[0]["task"]], found[0]["identity"], found[0]["labels"]
     layer0 = found[0]["layer0"].partition(":")[0]
     loaded = encoders.load(found[0]["encoder"], layer0=layer0, precision=identity["precision"])
-    if loaded.fingerprint != identity["encoder"]:
+    if identity["encoder"] not in (loaded.fingerprint, loaded.earlier):
         raise UserError("%s: not the encoder any more that was probed; probe it anew" % found[0]["encoder"])
     targets = tuple(records.Target(target.span1, target.span2, (names[0],)) for target in one.targets)
     if not targets:

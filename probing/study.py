@@ -152,6 +152,8 @@ def study(
             loaded.representation(name)
         shape = len(loaded.widths) - 1, loaded.widths[-1]
         log("encoder: %s, %d layer%s of %s; layer 0 is %s" % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0))
+        for folder in of_before(loaded, corpora, run_dir, store):
+            log("%s: of before an encoder's configuration was told apart; made anew beside it, and may be deleted" % folder)
         states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log)
         for corpus in corpora:
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
@@ -161,6 +163,19 @@ def study(
             )  # fmt: skip
         states.close()
     return out
+
+
+def of_before(encoder, corpora, run_dir, store):
+    """The folders of results and states that may be those of this encoder, or of one with another configuration."""
+    if not encoder.earlier:
+        return []
+    name = _folder_of(encoder.earlier)
+    folders = [Path(store).expanduser() / encoder.earlier, *(run_dir / corpus.task.name / name for corpus in corpora)]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _folder_of(fingerprint):
+    return hashlib.sha1(fingerprint.encode()).hexdigest()[:10]
 
 
 def _task(
@@ -177,7 +192,7 @@ def _task(
         "precision": runtime.precision,
         "schedule": dataclasses.asdict(schedule),
     }  # fmt: skip
-    folder = run_dir / task.name / hashlib.sha1(encoder.fingerprint.encode()).hexdigest()[:10]
+    folder = run_dir / task.name / _folder_of(encoder.fingerprint)
     results = {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
     missing = [cell for cell in cells if results[cell] is None]
     if len(missing) < len(cells):

@@ -81,14 +81,16 @@ class Encoder:
 
     Attributes:
         name: what the user called it.
-        fingerprint: a checksum of everything that decides the states: weights, layer 0's definition, tokenizer, precision.
+        fingerprint: a checksum of everything that decides the states: weights, layer 0's definition, tokenizer, precision, and
+            what of the configuration the weights do not say. Results and stores are known by it.
+        earlier: what the fingerprint was before all of the configuration was in it, which it begins with; "" where it always was.
         widths: tuple of int, the hidden size of each layer.
         layer0: what layer 0 is: the flag's value, a colon, and the same in words.
         max_positions: positions of the longest sentence that is encoded at once; longer ones are encoded in windows.
         published: tuple of str, the representations that the published table has of the family.
     """
 
-    name = fingerprint = layer0 = ""
+    name = fingerprint = earlier = layer0 = ""
     widths, max_positions = (), 0
     published = ("lex", "cat", "mix")
 

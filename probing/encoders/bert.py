@@ -39,7 +39,9 @@ class Bert(encoders.Encoder):
         weights = checkpoints.fingerprint(
             {name: weight for name, weight in checkpoints.parameters(self._bert).items() if not name.startswith("pooler.")}
         )
-        self.fingerprint = "-".join((weights, self.tokenizer.fingerprint, layer0, self._dtype))
+        self.earlier = "-".join((weights, self.tokenizer.fingerprint, layer0, self._dtype))
+        decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
+        self.fingerprint = "-".join((self.earlier, *decides))
 
     def _load(self):
         if self._random_weights is None:

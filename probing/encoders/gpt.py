@@ -35,7 +35,7 @@ MARGIN = 64  # positions of context at the inner ends of a window
 SPECIAL = 100  # rows that fine-tuning may have added to the embeddings for tokens of its own
 HEAD = 64  # units of an attention head, where no config.json says how many heads there are
 VOCABULARIES = (("vocab.json", "merges.txt"), ("encoder_bpe_40000.json", "vocab_40000.bpe"), ("encoder_bpe.json", "vocab.bpe"))
-EPSILON = 1e-5
+EPSILON = 1e-5  # of the layer normalisation, where no config.json says another
 ACTIVATIONS = {
     "gelu": lambda x: 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "relu": tf.nn.relu,
@@ -70,9 +70,11 @@ class Gpt(encoders.Encoder):
         self.widths = (width,) * (config["n_layer"] + 1)
         self.max_positions = min(len(weights["positions_embed.weight"]), batches.LONGEST)
         self._lexical, self._heads, self._activation = layer0 == "lexical", config["n_head"], ACTIVATIONS[config["afn"]]
-        self._dtype = encoders.compute_dtype(precision)
+        self._dtype, self._epsilon = encoders.compute_dtype(precision), config["layer_norm_epsilon"]
         parts = checkpoints.fingerprint(weights), self.tokenizer.fingerprint, layer0, self._dtype
         self.fingerprint = "-".join((*parts, config["afn"], str(config["n_head"])))
+        if self._epsilon != EPSILON:  # which alone was computed with before it was read
+            self.earlier, self.fingerprint = self.fingerprint, "%s-%r" % (self.fingerprint, self._epsilon)
         matrices = [name for name in weights if re.search(r"\.c_\w+\.weight$", name)]
         self._weights = {
             name: tf.constant(value, self._dtype if name in matrices else tf.float32) for name, value in weights.items()
@@ -138,7 +140,7 @@ class Gpt(encoders.Encoder):
 
     def _norm(self, x, name):
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + EPSILON)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + self._epsilon)
         return centred * scale * self._weights[name + ".weight"] + self._weights[name + ".bias"]
 
 
@@ -194,7 +196,7 @@ def _torch_name(name):
 
 
 def _config(folder):
-    """The shape of a folder's GPT: n_embd, n_head, n_layer, n_positions, vocab_size, afn."""
+    """What config.json says of a folder's GPT: n_embd, n_head, n_layer, n_positions, vocab_size, afn, layer_norm_epsilon."""
     path = folder / "config.json"
     if not path.exists():
         path = folder / "params_shapes.json"
@@ -214,6 +216,9 @@ def _config(folder):
     if config["n_embd"] % config["n_head"]:
         raise UserError("%s: found n_embd %d, expected a multiple of n_head, %d" % (path, config["n_embd"], config["n_head"]))
     config.setdefault("afn", "gelu")
+    epsilon = config.setdefault("layer_norm_epsilon", EPSILON)
+    if type(epsilon) not in (int, float) or not 0 <= epsilon < 1:
+        raise UserError("%s: found layer_norm_epsilon %s, expected a number from 0 to 1" % (path, shorten(epsilon)))
     if config["afn"] not in ACTIVATIONS:
         raise UserError("%s: found afn %s, expected one of %s" % (path, shorten(config["afn"]), ", ".join(ACTIVATIONS)))
     return config

@@ -1,11 +1,16 @@
 """probing.encoders.bert: states equal transformers' own, long sentences lose nothing, layer 0 as it is called."""
 
+import hashlib
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from nsmc_bert import checkpoints
 from nsmc_bert.errors import UserError
-from probing import encoders
+from probing import encoders, study
+from probing.tasks import TASKS
 
 SENTENCES = [["이", "영화", "재미있네요"], ["꿀잼"], ["정말", "최고", "!"], ["다시는", "안", "본다", "."]]
 
@@ -102,6 +107,28 @@ def test_a_fingerprint_says_what_decides_the_states(encoder_folder, encoder):
     prints.add(encoders.load(encoder_folder, precision="mixed_bfloat16").fingerprint)
     assert len(prints) == 3
     assert encoders.load(encoder_folder).fingerprint == encoder.fingerprint
+
+
+@pytest.mark.parametrize("change", [{"num_attention_heads": 4}, {"hidden_act": "relu"}, {"layer_norm_eps": 1e-3}])
+def test_a_fingerprint_says_what_of_the_configuration_decides_the_states(encoder_folder, encoder, tmp_path, change):
+    shutil.copytree(encoder_folder, tmp_path / "bert")
+    path = tmp_path / "bert" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    changed = encoders.load(tmp_path / "bert")
+    read = payloads(encoder)
+    assert (changed.encode(read)[0][3] != encoder.encode(read)[0][3]).any()
+    assert changed.fingerprint != encoder.fingerprint
+    assert changed.earlier == encoder.earlier and encoder.fingerprint.startswith(encoder.earlier + "-")
+
+
+def test_what_was_made_before_the_configuration_was_told_apart_is_found(encoder, tmp_path):
+    corpus = study.Corpus(TASKS["pos"], "", {})
+    assert study.of_before(encoder, [corpus], tmp_path / "runs", tmp_path / "store") == []
+    folders = [tmp_path / "store" / encoder.earlier]
+    folders.append(tmp_path / "runs" / "pos" / hashlib.sha1(encoder.earlier.encode()).hexdigest()[:10])
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert study.of_before(encoder, [corpus], tmp_path / "runs", tmp_path / "store") == folders
 
 
 def test_bfloat16_is_near(encoder_folder, encoder):

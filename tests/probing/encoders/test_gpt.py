@@ -253,6 +253,16 @@ def test_the_authors_files_without_a_config(data_dir, tmp_path):
     assert encoder._heads == 1 and np.isfinite(states[2]).all()
 
 
+@pytest.mark.parametrize("change", [{"n_head": 4}, {"afn": "silu"}, {"layer_norm_epsilon": 0.1}])
+def test_a_fingerprint_says_what_of_the_configuration_decides_the_states(encoder, tmp_path, change):
+    changed = encoders.load(str(make.gpt(tmp_path / "gpt", **change)), layer0="positions")
+    (ids,) = payloads(encoder, [["she", "not", "and"]])
+    assert (changed.encode([ids])[0][3] != encoder.encode([ids])[0][3]).any()
+    assert changed.fingerprint != encoder.fingerprint
+    # what was computed with the fixed epsilon is told from what goes by config.json
+    assert changed.earlier == (encoder.fingerprint if "layer_norm_epsilon" in change else "")
+
+
 def test_random_weights_are_the_seeds(folder, encoder):
     one, same, other = (encoders.load(str(folder), layer0="positions", random_weights=seed) for seed in (5, 5, 6))
     assert one.fingerprint == same.fingerprint
@@ -285,6 +295,7 @@ def test_representations(encoder):
         ({"n_layer": 4}, r"found no weights h.3.attn.c_attn.weight, expected \[8, 24\] by config.json"),
         ({"n_embd": 16}, r"found positions_embed.weight of shape \[24, 8\], expected \[24, 16\] by config.json"),
         ({"vocab_size": 500}, r"found tokens_embed.weight of shape \[\d+, 8\], expected \[500, 8\] by config.json"),
+        ({"layer_norm_epsilon": "small"}, "config.json: found layer_norm_epsilon 'small', expected a number from 0 to 1"),
         ({"afn": "tanh"}, "config.json: found afn 'tanh', expected one of gelu, relu, silu, swish"),
     ],
 )
