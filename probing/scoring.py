@@ -42,6 +42,13 @@ class PRF:
         return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp else 0.0
 
 
+def rounded(probabilities):
+    """Probabilities in float16 that score as they do: what rounding would lift to THRESHOLD stays below it."""
+    out = probabilities.astype(np.float16)
+    out[(probabilities < THRESHOLD) & (out >= THRESHOLD)] = np.nextafter(np.float16(THRESHOLD), np.float16(0))
+    return out
+
+
 def columns(task, labels):
     """Which labels each row of a task adds up.
 

@@ -285,7 +285,7 @@ def _score(task, cell, aligned, said, frequencies):
         gold = fit.control_labels(part, frequencies) if cell.control else part.gold()
         counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
         by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
-        arrays[split + "_probabilities"] = probabilities.astype(np.float16)
+        arrays[split + "_probabilities"] = scoring.rounded(probabilities)
         arrays[split + "_counts"] = by_row
         figures[split] = {}
         for i, row in enumerate(rows):

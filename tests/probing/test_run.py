@@ -92,7 +92,7 @@ def test_probabilities_give_the_figures(finished, data):
         said = arrays["test_probabilities"] >= 0.5
     gold = np.array(gold)
     f1 = 2 * (said & gold).sum() / (said.sum() + gold.sum())
-    assert record["figures"]["test"]["Part-of-Speech"]["f1"] == pytest.approx(f1, abs=0.01)  # float16 near one half
+    assert record["figures"]["test"]["Part-of-Speech"]["f1"] == f1
     assert f1 > 0.6  # the label is the first word's, and this layer knows no order
 
 

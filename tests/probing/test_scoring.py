@@ -22,6 +22,15 @@ def test_nothing_right_is_zero():
         assert (prf.precision, prf.recall, prf.f1) == (0, 0, 0)
 
 
+def test_rounded_probabilities_score_as_they_do():
+    probabilities = np.float32([0.0, 0.3, 0.4999, 0.49999997, 0.5, 0.50001, 0.9999, 1.0])
+    out = scoring.rounded(probabilities)
+    assert out.dtype == np.float16
+    assert (out >= scoring.THRESHOLD).tolist() == [False] * 4 + [True] * 4
+    np.testing.assert_array_equal(out[[0, 2, 3, 4, 5, 7]], np.float16([0, 0.49976, 0.49976, 0.5, 0.5, 1]))
+    np.testing.assert_allclose(out, probabilities, atol=3e-4)
+
+
 def test_counts_by_hand():
     predicted = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]], bool)
     gold = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], bool)
