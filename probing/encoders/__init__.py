@@ -9,6 +9,7 @@ One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a 
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -85,13 +86,14 @@ class Encoder:
             what of the configuration the weights do not say. Results and stores are known by it.
         earlier: what the fingerprint was before all of the configuration was in it, which it begins with; "" where it always was.
         widths: tuple of int, the hidden size of each layer.
+        source: what tells published weights from others of the same name: see the function; None for random weights.
         layer0: what layer 0 is: the flag's value, a colon, and the same in words.
         max_positions: positions of the longest sentence that is encoded at once; longer ones are encoded in windows.
         published: tuple of str, the representations that the published table has of the family.
     """
 
     name = fingerprint = earlier = layer0 = ""
-    widths, max_positions = (), 0
+    widths, max_positions, source = (), 0, None
     published = ("lex", "cat", "mix")
 
     def read(self, sentences):
@@ -132,7 +134,36 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None, lo
     family, place = find(name)
     if family in ("elmo", "cove") and layer0 != "lexical":
         raise UserError("--layer0=%s: found an encoder whose layer 0 knows no positions, %s; expected lexical" % (layer0, name))
-    options = dict(precision=precision, random_weights=random_weights)
+    encoder = _load(family, name, place, layer0, log, precision=precision, random_weights=random_weights)
+    if random_weights is None:
+        encoder.source = source(name, place)
+    return encoder
+
+
+def source(name, folder):
+    """What tells published weights from others of the same name.
+
+    Args:
+        name: see `load`.
+        folder: where `find` found it.
+
+    Returns:
+        {"hub": whether they were fetched by a hub name, "sha256": that of the folder's one file of weights, or None}.
+    """
+    from nsmc_bert.checkpoints import WEIGHT_FILES
+
+    hub = bool(HUB_NAME.fullmatch(str(name))) and not Path(name).expanduser().is_dir()
+    path = next((folder / file for file in WEIGHT_FILES if (folder / file).exists()), None)
+    if path is None or path.suffix == ".json":  # an index of several files
+        return {"hub": hub, "sha256": None}
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return {"hub": hub, "sha256": digest.hexdigest()}
+
+
+def _load(family, name, place, layer0, log, **options):
     if family == "gpt":
         from probing.encoders.gpt import Gpt
 

@@ -121,6 +121,12 @@ def test_a_fingerprint_says_what_of_the_configuration_decides_the_states(encoder
     assert changed.earlier == encoder.earlier and encoder.fingerprint.startswith(encoder.earlier + "-")
 
 
+def test_the_file_of_weights_is_known_by_its_checksum(encoder_folder, encoder):
+    digest = hashlib.sha256((encoder_folder / "model.safetensors").read_bytes()).hexdigest()
+    assert encoder.source == {"hub": False, "sha256": digest}
+    assert encoders.source("bert-base-uncased", encoder_folder) == {"hub": True, "sha256": digest}
+
+
 def test_what_was_made_before_the_configuration_was_told_apart_is_found(encoder, tmp_path):
     corpus = study.Corpus(TASKS["pos"], "", {})
     assert study.of_before(encoder, [corpus], tmp_path / "runs", tmp_path / "store") == []
