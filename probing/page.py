@@ -13,7 +13,7 @@ from nsmc_bert import pages
 from probing import layers
 from probing.tasks import TASKS
 
-PUBLISHED = "In brackets the published figure of the same encoder; * where it lies outside the interval."
+PUBLISHED = "In brackets the published figure of the same encoder."
 MAIN = ("lex", "cat", "mix", "full")
 
 
@@ -33,7 +33,7 @@ def page(found, tables, below, results, pictures, *, title="What the encoder kno
     body += ["<h2>The table</h2>", pages.plain(tables["table"], PUBLISHED)]
     body += ['<p class="note">%s</p>' % html.escape(line) for line in below]
     for name, heading, note in (
-        ("gains", "Before and after", "F1 after less F1 before, in points, paired; * where the interval leaves 0 out."),
+        ("gains", "Before and after", "F1 after less F1 before, in points, paired."),
         ("layers", "Layers", PUBLISHED),
         ("controls", "Controls and description length",
          "Selectivity is F1 over all labels less the control task's; description length is the online code's."),
@@ -64,9 +64,9 @@ def _introduction(results):
 
 def _cells(found):
     several = len({cell.encoder for cell in found}) > 1
-    compared, remarked = any(cell.published is not None for cell in found), any(cell.marked for cell in found)
+    compared, remarked = any(cell.published is not None for cell in found), any(cell.marked or cell.unlike for cell in found)
     heads = ["row", *["encoder"] * several, "representation", "F1", "interval"]
-    heads += [*["published", "measured - published"] * compared, "seeds", "data", *["not compared because of"] * remarked]
+    heads += [*["published", "measured - published"] * compared, "seeds", "data", *["remarks"] * remarked]
     rows = []
     for order, cell in enumerate(found):
         beside, difference = ("", "") if cell.published is None else (
@@ -85,7 +85,7 @@ def _cells(found):
                 "<td>%d</td>" % cell.seeds,
                 '<td class="text" title="%s">%s, %s</td>'
                 % (html.escape(cell.corpus), html.escape(pages.short(cell.corpus)), cell.split),
-                *['<td class="text note">%s</td>' % (html.escape(cell.why_not) if cell.marked else "")] * remarked,
+                *['<td class="text note">%s</td>' % html.escape("; ".join(filter(None, (cell.why_not * cell.marked, cell.unlike))))] * remarked,
             ])
         )  # fmt: skip
     note = "A published figure in colour lies outside the interval. " * compared
@@ -133,7 +133,8 @@ def _bars(plt, cells):
                 axis.hlines([value for _, value in beside], *edges, linewidth=2, color="C3", zorder=3)
         low = min(100 * cell.interval[0] for cell in mine)
         axis.set_ylim(max(0, low - 8), 100)
-        axis.set_title(pages.short(encoder), loc="left")
+        splits = dict.fromkeys(cell.split for cell in mine)
+        axis.set_title("%s, %s" % (pages.short(encoder), " and ".join(splits)), loc="left")
         axis.set_ylabel("F1, %")
         axis.legend(ncols=len(names), frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
         axis.spines[["top", "right"]].set_visible(False)
@@ -212,7 +213,7 @@ def _gains(plt, gained):
         axis.errorbar(range(len(mine)), y, yerr=around, fmt="o", capsize=3)
         axis.axhline(0, color=plt.rcParams["text.color"], linewidth=0.8)
         axis.set_xticks(range(len(mine)), [cell.representation for cell in mine], rotation=45, ha="right")
-        axis.set_title(row)
+        axis.set_title("%s, %s" % (row, mine[0].split))
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("points of F1")
     return figure

@@ -16,6 +16,7 @@ from absl import flags
 from nsmc_bert import commands, pages
 from nsmc_bert.errors import UserError
 from probing import layers, page, scoring, sentence, study
+from probing.results import likeness
 from probing.tasks import TASKS
 
 flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
@@ -32,7 +33,13 @@ flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", 
 FLAGS = flags.FLAGS
 
 KEYS = ("task", "representation", "seed", "control", "encoder", "layer0", "data", "figures", "identity")  # of every result
-MARK = "†"
+MARK, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
+LEGEND = {  # what stands behind a figure
+    OUTSIDE: "the published figure, in brackets, lies outside the interval",
+    CHANGED: "the interval leaves 0 out",
+    MARK: "not compared with the published figure, see below",
+    UNLIKE: "not measured as what it stands beside, see below",
+}
 MACRO = "Macro Average"
 ROWS = (
     "Part-of-Speech", "Constituents", "Dependencies", "Entities", "SRL (all)", "Core roles", "Non-core roles", "OntoNotes coref.",
@@ -45,6 +52,13 @@ ENCODERS = {  # published encoders, and the names that theirs are known by, fold
     "gpt": ("openai-gpt", "openai-community/openai-gpt"),
     "bert-base": ("bert-base-uncased", "google-bert/bert-base-uncased"),
     "bert-large": ("bert-large-uncased", "google-bert/bert-large-uncased"),
+}
+FAMILIES = ("cove", "elmo")  # of which a folder is read, and no hub name
+CHECKSUMS = {  # SHA-256 of the published files of weights
+    "25c82cdf1844d2d93e9120b3b628fc6c2b4fcc7801a1297f58465ba67d45deb3": "gpt",
+    "8bf5488d77b1221af74cad303845855e0d9e094f1b8563066a28eb74b104f8d4": "gpt",
+    "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3": "bert-base",
+    "28349a5c57338d0dca591bb95de533897c2399095c69d61e09604b46f444a4c4": "bert-large",
 }
 WIDTHS = {  # of their layers
     "cove": [300, 600], "elmo": [512, 1024, 1024], "gpt": [768] * 13, "bert-base": [768] * 13, "bert-large": [1024] * 25,
@@ -90,6 +104,7 @@ class Cell:
         published: the published figure it may be compared with, a share, or None.
         why_not: why there is none, in words.
         other_data: how the data differs from the published, in words; "" where it has the same counts.
+        unlike: what it, or a part of it, differs in from what it stands beside, in words; "" for nothing.
         command: what made it, or one of its parts.
     """
 
@@ -105,6 +120,7 @@ class Cell:
     why_not: str = ""
     other_data: str = ""
     command: str = ""
+    unlike: str = ""
 
     @property
     def inside(self):
@@ -125,9 +141,11 @@ def load(folders):
     """
     out = []
     for folder in folders:
-        paths = sorted(Path(folder).expanduser().glob("*/*/*.json"))
+        paths = _paths(folder)
         if not paths:
-            raise UserError("%s: found no results, expected a run folder of probing.run" % folder)
+            inside = sorted({str(path.parents[2]) for below in Path(folder).expanduser().glob("*/") for path in _paths(below)})
+            such = ", such as %s" % inside[0] if inside else ""
+            raise UserError("%s: found no results, expected a run folder of probing.run%s" % (folder, such))
         for path in paths:
             try:
                 result = json.loads(path.read_text(encoding="utf-8"))
@@ -142,25 +160,41 @@ def load(folders):
     return _of_one_kind(out)
 
 
+def _paths(folder):
+    """The files of results in a run folder; a store of activations beside it has files of the same depth."""
+    return sorted(path for path in Path(folder).expanduser().glob("*/*/*.json") if path.parts[-3] in TASKS)
+
+
 def _of_one_kind(results):
-    """The results without copies.
+    """The results without copies; of two of one probe the one whose encoder's configuration is known: see likeness.encoders.
 
     Raises:
-        UserError: those of one cell differ in more than the seed, or those of a task and encoder in the records or the states.
+        UserError: those of a task and encoder differ in more than representation, seed and control.
     """
-    cells, columns, out = {}, {}, []
+    columns, chosen = {}, {}
     for result in results:
-        column = result["task"], encoder_of(result["encoder"]), result["control"] == "random_encoder"
-        seeds = cells.setdefault((*column, result["representation"], result["control"]), {})
-        _alike(next(iter(seeds.values()), result), result, result["identity"])
-        _alike(columns.setdefault(column, result), result, ("corpus", "encoder"))
-        if seeds.setdefault(result["seed"], result) is result:
-            out.append(result)
-    return out
+        column = result["task"], encoder_of(result), result["control"] == "random_encoder"
+        kinds = columns.setdefault(column, {})
+        kind = json.dumps([likeness.conditions(result), result["identity"].get("encoder"), result["identity"].get("data")])
+        if kinds.setdefault(kind, result) is result:
+            for other in kinds.values():
+                _alike(other, result)
+        probe = (*column, result["representation"], result["control"], result["seed"])
+        if probe not in chosen or len(result["identity"].get("encoder", "")) > len(chosen[probe]["identity"].get("encoder", "")):
+            chosen[probe] = result
+    return list(chosen.values())
 
 
-def _alike(one, other, names):
-    different = sorted(name for name in names if one["identity"].get(name) != other["identity"].get(name))
+def _unlike(one, other, encoder=False):
+    """What two results differ in, or may differ in, in words; with `encoder` they are to be of one."""
+    different, unknown = likeness.differences(one, other)
+    if encoder:
+        different, unknown = (a + b for a, b in zip((different, unknown), likeness.encoders(one, other)))
+    return ", ".join(different + ["%s, which one of them does not say" % " and ".join(unknown)] * bool(unknown))
+
+
+def _alike(one, other):
+    different = likeness.differences(one, other)[0] + likeness.encoders(one, other)[0]
     if different:
         raise UserError(
             "%s and %s: found probes of %s, %s and %s, that differ in %s, expected the same, seeds aside; name runs of one kind"
@@ -174,13 +208,27 @@ def published():
         return {(r["task"], r["encoder"], r["representation"]): float(r["value"]) / 100 for r in csv.DictReader(file) if r["value"]}
 
 
-def encoder_of(name):
-    """The published encoder of a name, or the name itself."""
+def encoder_of(result):
+    """The published encoder that a result is of, or the name of its own.
+
+    Weights are known by the checksum of their file, or by the hub name they were fetched by; a folder's name, or the last part of
+    another hub name, says nothing of them. ELMo and CoVe, of which no checksums are known here, go by their family and shape.
+    """
+    name, weights = result["encoder"], result.get("weights") or {}
+    named = _named(name)
+    if weights.get("sha256") in CHECKSUMS:
+        return CHECKSUMS[weights["sha256"]]
+    # of before that was noted, what has the form of the hub name counts as fetched
+    return named if named in FAMILIES or named and name in ENCODERS[named] and weights.get("hub", True) else name
+
+
+def _named(name):
+    """The published encoder that a name, or the folder at its end, is called after; None for none."""
     for encoder, names in ENCODERS.items():
         last = name.rstrip("/").rpartition("/")[2]
         if name in names or last in names or any(known.endswith(":") and name.startswith(known) for known in names):
             return encoder
-    return name
+    return None
 
 
 def cells(results, samples=1000):
@@ -196,49 +244,78 @@ def cells(results, samples=1000):
     groups = {}
     for result in results:
         if not result["control"]:
-            groups.setdefault((result["task"], encoder_of(result["encoder"]), result["representation"]), []).append(result)
-    known, drawn, out = published(), {}, {}
+            groups.setdefault((result["task"], encoder_of(result), result["representation"]), []).append(result)
+    known, drawn, out, measured, odd = published(), {}, {}, {}, _odd(groups)
     for (task, encoder, representation), group in groups.items():
         split = study.split_of(group[0])
         why_not = _why_not(TASKS[task], group[0], encoder)
         for row in (row for row in group[0]["figures"][split] if row != "labels"):
             key = (row, encoder, representation)
-            drawn[key] = study.draws(group, row, samples)
+            drawn[key], measured[key] = study.draws(group, row, samples), [group[0]]
             out[key] = Cell(
                 *key, study.mean_f1(group, row), scoring.interval(drawn[key]), len(group), split, group[0]["data"]["name"],
                 None if why_not else known.get(key), why_not or ("" if key in known else "not in the published table"),
-                _other_data(TASKS[task], group[0]), group[0].get("command", ""),
+                _other_data(TASKS[task], group[0]), group[0].get("command", ""), odd.get((task, encoder, representation), ""),
             )  # fmt: skip
     for encoder, representation in dict.fromkeys((encoder, representation) for _, encoder, representation in groups):
         parts = [(row, encoder, representation) for row in AVERAGED]
         if all(part in out for part in parts):
             key = (MACRO, encoder, representation)
-            drawn[key] = np.mean([drawn[part] for part in parts], 0)
-            _combine(out, drawn, key, parts, float(np.mean([out[part].value for part in parts])), known)
+            drawn[key], measured[key] = np.mean([drawn[part] for part in parts], 0), [measured[part][0] for part in parts]
+            marked = "%s is marked" % ", ".join(part[0] for part in parts if out[part].unlike)
+            unlike = marked if any(out[part].unlike for part in parts) else ""
+            _combine(out, drawn, key, parts, float(np.mean([out[part].value for part in parts])), known, unlike)
     for (encoder, name), (one, other) in DIFFERENCES.items():
         for row in ROWS:
             parts = [(row, *one), (row, *other)]
             if all(part in out for part in parts):
                 key = (row, encoder, name)
                 drawn[key] = drawn[parts[0]] - drawn[parts[1]]
-                _combine(out, drawn, key, parts, out[parts[0]].value - out[parts[1]].value, known)
+                apart = (_unlike(*pair) for pair in zip(measured[parts[0]], measured[parts[1]]))
+                unlike = next(("its two sides differ in %s" % text for text in apart if text), "")
+                _combine(out, drawn, key, parts, out[parts[0]].value - out[parts[1]].value, known, unlike)
     return sorted(out.values(), key=lambda cell: (ROWS.index(cell.row), cell.encoder, _place(cell.representation)))
 
 
-def _combine(out, drawn, key, parts, value, known):
+def _odd(groups):
+    """What is not measured as most of its row: {(task, encoder, representation): what it differs in, in words}.
+
+    Args:
+        groups: {(task, encoder, representation): its results}.
+    """
+    out = {}
+    for task in dict.fromkeys(key[0] for key in groups):
+        keys = [key for key in groups if key[0] == task]
+        apart = {
+            (one, other): _unlike(groups[one][0], groups[other][0], one[1] == other[1]) for one in keys for other in keys
+        }
+        most = max(keys, key=lambda one: sum(not apart[one, other] for other in keys))
+        for key in keys:
+            seeds = next(filter(None, (_unlike(groups[key][0], result, True) for result in groups[key])), "")
+            if apart[key, most] or seeds:
+                where = "unlike %s %s in %s" % (pages.short(most[1]), most[2], apart[key, most])
+                out[key] = where if apart[key, most] else "its seeds differ in %s" % seeds
+    return out
+
+
+def _combine(out, drawn, key, parts, value, known, unlike):
     why_not = next((out[part].why_not for part in parts if out[part].why_not), "")
+    if not why_not and unlike and key[2].startswith("delta"):
+        why_not = "its two sides are unlike"
+    splits = [split for split in study.SPLITS if any(split in out[part].split for part in parts)]
     corpora = list(dict.fromkeys(out[part].corpus for part in parts))
     out[key] = Cell(
-        *key, value, scoring.interval(drawn[key]), min(out[part].seeds for part in parts), out[parts[0]].split,
+        *key, value, scoring.interval(drawn[key]), min(out[part].seeds for part in parts), " and ".join(splits),
         corpora[0] if len(corpora) == 1 else "%d corpora" % len(corpora), None if why_not else known.get(key), why_not,
-        next((out[part].other_data for part in parts if out[part].other_data), ""), out[parts[0]].command,
+        next((out[part].other_data for part in parts if out[part].other_data), ""), out[parts[0]].command, unlike,
     )  # fmt: skip
 
 
 def _why_not(task, result, encoder, layer0="lexical"):
     """Why a result may not be held beside the published one, whose layer 0 is `layer0`; "" if it may."""
     if encoder not in ENCODERS:
-        return "no published encoder"
+        named = _named(result["encoder"])
+        return "other weights than %s's, or not known to be these; its hub name would say so" % named if named else "no published encoder"
     widths = result.get("widths", WIDTHS[encoder])
     if widths != WIDTHS[encoder]:
         return "other encoder: layers of %s, published %s" % (_shape(widths), _shape(WIDTHS[encoder]))
@@ -287,8 +364,14 @@ def gains(results, before, after, samples=1000):
         if not other:
             continue
         split = study.split_of(one[0])
-        if one[0]["identity"]["corpus"] != other[0]["identity"]["corpus"]:
-            raise UserError("%s: found other records for %s than for %s, expected the same" % (task, *names))
+        different, unlike = likeness.differences(one[0], other[0])[0], _unlike(one[0], other[0])
+        if one[0]["layer0"] != other[0]["layer0"] and not different:
+            different = ["layer 0: %s and %s" % (one[0]["layer0"], other[0]["layer0"])]
+        if different:
+            raise UserError(
+                "%s, %s: found probes of %s and %s that differ in %s too, expected the same but for the encoder"
+                % (task, representation, *names, ", ".join(different))
+            )
         seeds = {result["seed"] for result in one} & {result["seed"] for result in other}
         one, other = ([result for result in group if result["seed"] in seeds] for group in (one, other))
         if not seeds:
@@ -298,7 +381,7 @@ def gains(results, before, after, samples=1000):
             value = study.mean_f1(other, row) - study.mean_f1(one, row)
             out.append(Cell(
                 row, "%s - %s" % (names[1], names[0]), representation, value, scoring.interval(drawn), len(seeds), split,
-                one[0]["data"]["name"],
+                one[0]["data"]["name"], unlike=unlike,
             ))  # fmt: skip
     if not out:
         raise UserError("found no probe of both %s and %s, expected some with the same task, representation and seed" % tuple(names))
@@ -314,23 +397,24 @@ def _encoder(results, name):
 
 
 def gain_table(found):
-    """Header and lines: rows by representations, each with its interval; "*" where it leaves 0 out.
+    """Header and lines: rows by representations, each with its interval; CHANGED where it leaves 0 out.
 
     Args:
         found: what `gains` returned.
     """
     names = sorted({cell.representation for cell in found}, key=_place)
     there = {(cell.row, cell.representation): cell for cell in found}
-    lines = [["after - before", *names]]
+    lines = [["after - before", "split", *names]]
     for row in dict.fromkeys(cell.row for cell in found):
-        line = [row]
+        line = [row, _splits(there.get((row, name)) for name in names)]
         for name in names:
             cell = there.get((row, name))
             if cell is None:
                 line.append("")
                 continue
             low, high = cell.interval
-            line.append("%+.1f (%+.1f to %+.1f)%s" % (100 * cell.value, 100 * low, 100 * high, "*" * (low > 0 or high < 0)))
+            marks = CHANGED * (low > 0 or high < 0) + UNLIKE * bool(cell.unlike)
+            line.append("%+.1f (%+.1f to %+.1f)%s" % (100 * cell.value, 100 * low, 100 * high, marks))
         lines.append(line)
     return lines
 
@@ -345,6 +429,7 @@ class Layers:
         single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or None.
         shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None; gamma: likewise a float.
         why_not: why the published ones are not held beside, in words, or "".
+        unlike: what only some of the probes say of how they were measured, in words, or "".
     """
 
     task: str
@@ -354,6 +439,7 @@ class Layers:
     shares: np.ndarray | None
     gamma: float | None
     why_not: str = ""
+    unlike: str = ""
 
 
 def by_layer(results):
@@ -361,7 +447,7 @@ def by_layer(results):
     groups = {}
     for result in results:
         if not result["control"]:
-            group = groups.setdefault((result["task"], encoder_of(result["encoder"])), {})
+            group = groups.setdefault((result["task"], encoder_of(result)), {})
             group.setdefault(result["representation"], []).append(result)
     out = []
     for (task, encoder), named in groups.items():
@@ -382,8 +468,10 @@ def by_layer(results):
         shares = np.mean([result["mix"]["shares"] for result in mixes], 0) if mixes else None
         gamma = float(np.mean([result["mix"]["gamma"] for result in mixes])) if mixes else None
         if mixes or cumulative is not None or len(single) > 1:
-            why_not = _why_not(TASKS[task], next(iter(named.values()))[0], encoder, "positions")
-            out.append(Layers(task, encoder, cumulative, alone if len(single) > 1 else None, shares, gamma, why_not))
+            every = [result for group in named.values() for result in group]
+            why_not = _why_not(TASKS[task], every[0], encoder, "positions")
+            unlike = next(filter(None, (_unlike(every[0], result, True) for result in every)), "")
+            out.append(Layers(task, encoder, cumulative, alone if len(single) > 1 else None, shares, gamma, why_not, unlike))
     return sorted(out, key=lambda one: list(TASKS).index(one.task))
 
 
@@ -398,12 +486,12 @@ def layer_table(found):
         found: list of Layers.
     """
     scores, mixes = layers.published_scores(), layers.published_mixes()
-    lines = [["", "", "expected layer", "K(rises), bits", "centre of gravity", "K(weights), bits", "gamma"]]
+    lines = [["", "", "expected layer (dev)", "K(rises), bits (dev)", "centre of gravity", "K(weights), bits", "gamma"]]
     for one in found:
         beside = None if one.why_not else scores.get((one.task, one.encoder))
         mix = next((m for m in mixes if (m["task"], m["encoder"], one.why_not) == (one.task, one.encoder, "")), None)
         lines.append([
-            TASKS[one.task].title, pages.short(one.encoder),
+            TASKS[one.task].title, pages.short(one.encoder) + UNLIKE * bool(one.unlike),
             _figure(one.cumulative, layers.expected_layer, beside),
             _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
             _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
@@ -428,7 +516,8 @@ def wide(found, whole=False):
 
     Returns:
         list of lists of str; the first is the header. A cell is "96.5 (96.3 to 96.7)", with " [96.7]", the published figure, where it
-        may be compared, and then "*" if that lies outside the interval. MARK is behind one that may not be: see `notes`.
+        may be compared, and then OUTSIDE if that lies outside the interval. MARK is behind one that may not be, UNLIKE behind one
+        that was not measured as the rest of its row: see `notes`. The split stands behind the row.
     """
     columns = list(dict.fromkeys((cell.encoder, cell.representation) for cell in found))
     there = {(cell.row, cell.encoder, cell.representation): cell for cell in found}
@@ -436,25 +525,48 @@ def wide(found, whole=False):
     columns += [column for column in dict.fromkeys((encoder, name) for _, encoder, name in known) if column not in columns]
     encoders = list(dict.fromkeys(encoder for encoder, _ in columns))
     columns.sort(key=lambda column: (encoders.index(column[0]), _place(column[1])))
-    lines = [["", *("%s %s" % (pages.short(encoder), name) for encoder, name in columns)]]
+    lines = [["", "split", *("%s %s" % (pages.short(encoder), name) for encoder, name in columns)]]
     for row in ROWS:
         if whole or any(cell.row == row for cell in found):
             keys = [(row, *column) for column in columns]
-            lines.append([row, *(_shown(there[key], known) if key in there else _alone(key, known) for key in keys)])
+            shown = (_shown(there[key], known) if key in there else _alone(key, known) for key in keys)
+            lines.append([row, _splits(map(there.get, keys)), *shown])
     return lines
 
 
+def _splits(found):
+    """The splits that a row's cells are of; a cell is None where there is none."""
+    return ", ".join(dict.fromkeys(cell.split for cell in found if cell))
+
+
+def legend(*tables):
+    """What the marks in tables stand for: lines of text."""
+    said = "".join(cell for lines in tables for line in lines[1:] for cell in line[1:])
+    return ["%s %s" % (mark, meaning) for mark, meaning in LEGEND.items() if mark in said]
+
+
 def notes(found, of_layers=()):
-    """Why marked cells are not compared with published ones, and layers likewise: lines of text."""
-    reasons = {}
+    """Why marked cells are not compared, with published ones or with others, and layers likewise: lines of text."""
+    reasons, unlike = {}, {}
+    for cell in found:
+        if cell.unlike and cell.row in (*AVERAGED, MACRO):
+            unlike.setdefault((cell.row, cell.encoder, cell.unlike), []).append(cell.representation)
     for cell in found:
         if cell.marked and cell.row != MACRO and not cell.representation.startswith("delta"):
             reasons.setdefault((cell.encoder, cell.row, cell.why_not), cell.corpus)
     out = ["%s %s, %s, on %s: %s; not compared" % (MARK, row, name, corpus, why) for (name, row, why), corpus in reasons.items()]
+    out += ["%s %s, %s %s: %s" % (UNLIKE, row, name, ", ".join(which), why) for (row, name, why), which in unlike.items()]
     for one in of_layers:
+        if one.unlike:
+            out.append("%s layers of %s, %s: probes differ in %s" % (UNLIKE, one.encoder, TASKS[one.task].title, one.unlike))
         if one.why_not.startswith("other "):
             out.append("layers of %s, %s: %s; not compared" % (one.encoder, TASKS[one.task].title, one.why_not))
     return out
+
+
+def _gain_notes(gained):
+    """The same of what `gains` returned."""
+    return list(dict.fromkeys("%s %s: differ in %s" % (UNLIKE, cell.row, cell.unlike) for cell in gained if cell.unlike))
 
 
 def _place(name):
@@ -502,12 +614,13 @@ def beside(results):
         if not real or not control and not lengths[0]:
             continue
         f1 = [study.micro(group) if group else None for group in (real, control)]
+        mark = UNLIKE * bool(control and _unlike(real[0], control[0], True))
         lines.append([
-            TASKS[task].title, pages.short(encoder), representation, "%.1f" % (100 * f1[0]),
-            *(("%.1f" % (100 * f1[1]), "%.1f" % (100 * (f1[0] - f1[1]))) if control else ("", "")),
+            TASKS[task].title, pages.short(encoder), representation, study.split_of(real[0]), "%.1f" % (100 * f1[0]),
+            *(("%.1f" % (100 * f1[1]), "%.1f%s" % (100 * (f1[0] - f1[1]), mark)) if control else ("", "")),
             *("%.2f" % value if length else "" for length in lengths for value in (length or ("", ""))),
         ])  # fmt: skip
-    head = ["", "encoder", "representation", "F1, all labels", "control task", "selectivity"]
+    head = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     head += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     return [head, *sorted(lines, key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))] if lines else []
 
@@ -516,11 +629,11 @@ def _shown(cell, known):
     form = "%+.1f" if cell.representation.startswith("delta") else "%.1f"
     text = (form + " (%.1f to %.1f)") % (100 * cell.value, *(100 * edge for edge in cell.interval))
     if cell.published is not None:
-        text += (" [" + form + "]%s") % (100 * cell.published, "" if cell.inside else "*")
+        text += (" [" + form + "]%s") % (100 * cell.published, "" if cell.inside else OUTSIDE)
     if cell.marked:
         key = cell.row, cell.encoder, cell.representation
         text += MARK + ((" [" + form + "]") % (100 * known[key]) if key in known else "")
-    return text
+    return text + UNLIKE * bool(cell.unlike)
 
 
 def as_text(lines):
@@ -555,7 +668,8 @@ def as_csv(found, whole=False):
         figures = [cell.value, *cell.interval, cell.published]
         writer.writerow([
             cell.row, cell.encoder, cell.representation, *("" if f is None else "%.2f" % (100 * f) for f in figures),
-            {None: "", True: "yes", False: "no"}[cell.inside], cell.seeds, cell.split, cell.corpus, cell.why_not,
+            {None: "", True: "yes", False: "no"}[cell.inside], cell.seeds, cell.split, cell.corpus,
+            "; ".join(filter(None, (cell.why_not, cell.unlike))),
         ])  # fmt: skip
     if whole:
         there = {(cell.row, cell.encoder, cell.representation) for cell in found}
@@ -574,10 +688,10 @@ def as_rows(lines):
 
 def as_gains(gained):
     """What `gains` returned as CSV, in percent."""
-    lines = [["row", "representation", "after - before", "low", "high", "seeds", "split", "corpus"]]
+    lines = [["row", "representation", "after - before", "low", "high", "seeds", "split", "corpus", "note"]]
     for cell in gained:
         figures = ["%.2f" % (100 * value) for value in (cell.value, *cell.interval)]
-        lines.append([cell.row, cell.representation, *figures, cell.seeds, cell.split, cell.corpus])
+        lines.append([cell.row, cell.representation, *figures, cell.seeds, cell.split, cell.corpus, cell.unlike])
     return as_rows(lines)
 
 
@@ -599,7 +713,8 @@ def write(folder, found, of_layers, results, said=(), gained=(), whole=False):
         "table": wide(found, whole), "layers": layer_table(of_layers) if of_layers else [], "controls": beside(results),
         "gains": gain_table(gained) if gained else [], "said": said,
     }  # fmt: skip
-    below = notes(found, of_layers) + (wanting(found) if whole else [])
+    below = legend(*(lines for name, lines in tables.items() if name != "said")) + notes(found, of_layers)
+    below += _gain_notes(gained) + (wanting(found) if whole else [])
     files = {"report.html": page.page(found, tables, below, results, pictures).encode()}
     for ending, form in (("txt", as_text), ("md", as_markdown), ("tex", as_latex)):
         text = [_escaped(line) for line in below] if ending == "tex" else below
@@ -630,20 +745,24 @@ def main(folders):
             commands.say("wrote %s" % path)
     if said:
         print(form(said))
+    elif gained and FLAGS.format == "csv":
+        print(as_gains(gained))
     elif gained:
-        print(as_gains(gained) if FLAGS.format == "csv" else form(gain_table(gained)))
+        table = gain_table(gained)
+        print("\n\n".join([form(table), *_below(legend(table) + _gain_notes(gained))]))
     elif FLAGS.format == "csv":
         print(as_csv(found, FLAGS.published))
     else:
-        print(form(wide(found, FLAGS.published)))
-        if of_layers:
-            print("\n" + form(layer_table(of_layers)))
-        if controls := beside(results):
-            print("\n" + form(controls))
-        if below := notes(found, of_layers):
-            print("\n" + "\n".join(map(_escaped, below) if FLAGS.format == "latex" else below))
+        tables = [wide(found, FLAGS.published), layer_table(of_layers) if of_layers else [], beside(results)]
+        tables = [lines for lines in tables if lines]
+        print("\n\n".join([*map(form, tables), *_below(legend(*tables) + notes(found, of_layers))]))
         for line in wanting(found) if FLAGS.published else []:
             commands.say(line)
+
+
+def _below(lines):
+    """A list with the lines as one text in the form that the flags name, or with nothing."""
+    return ["\n".join(map(_escaped, lines) if FLAGS.format == "latex" else lines)] if lines else []
 
 
 def _sentence(results):

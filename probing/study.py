@@ -22,6 +22,7 @@ import numpy as np
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
 from probing import alignment, records, scoring
+from probing.results.likeness import split_of
 from probing.tasks import TASKS
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -235,6 +236,7 @@ def _task(
                 "seed": cell.seed,
                 "control": cell.control or ("random_encoder" if random_weights is not None else ""),
                 "encoder": encoder.name,
+                "weights": encoder.source,
                 "layer0": encoder.layer0,
                 "widths": list(encoder.widths),
                 "data": {"name": corpus.name, "splits": {
@@ -344,11 +346,6 @@ def _finished(path, identity):
 # What was found
 
 
-def split_of(result):
-    """The split that a result is reported on."""
-    return "test" if "test" in result["figures"] else "dev"
-
-
 def draws(results, row, samples=1000):
     """Bootstrap values of one cell of the table over its seeds, float64 [samples]: see scoring.bootstrap."""
     counts = []
@@ -420,7 +417,7 @@ def table(results, samples=1000):
             lines.append([gain, "", *("%.1f" % (100 * (real[name] - there[name])) for name in names), *empty])
     if len(tasks) == len(TASKS):
         lines.append(
-            ["Macro average", "", *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
+            ["Macro average", " and ".join(sorted({split_of(result) for result in results})), *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
              *(_cell(np.mean(means[name]) - np.mean(means[names[0]]), np.mean(macro[name], 0) - np.mean(macro[names[0]], 0),
                      "%+.1f") for name in names[1:])]
         )  # fmt: skip

@@ -13,8 +13,12 @@ from probing import report, scoring, study
 from probing.tasks import TASKS
 
 
+BASE = "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"  # SHA-256 of bert-base-uncased's model.safetensors
+
+
 def write(
     folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50, corpus="one", layer0="lexical",
+    split="test", identity=(), weights=None,
 ):  # fmt: skip
     """A result as the run command leaves it, of records that are right to a share."""
     labels = sorted(TASKS[task].labels)
@@ -28,14 +32,20 @@ def write(
     figures = {row: {"f1": scoring.total(by_row[:, i]).f1} for i, row in enumerate(rows)}
     result = {
         "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
-        "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {"test": {**figures, "labels": {}}},
-        "identity": {"corpus": corpus}, "layer0": layer0 + ": in words",
+        "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {split: {**figures, "labels": {}}},
+        "identity": {"corpus": corpus, **dict(identity)}, "layer0": layer0 + ": in words", "weights": weights,
         "mix": {"layers": [0, 1], "shares": [0.25, 0.75], "gamma": 1.5} if representation.startswith("mix") else None,
     }  # fmt: skip
     path = folder / task / encoder.replace("/", "-")
     path.mkdir(parents=True, exist_ok=True)
     (path / (name + ".json")).write_text(json.dumps(result), encoding="utf-8")
-    np.savez(path / (name + ".npz"), test_counts=by_row)
+    np.savez(path / (name + ".npz"), **{split + "_counts": by_row})
+
+
+def passes(epochs, **other):
+    """What identifies a result of so many passes."""
+    schedule = {"kind": "linear", "epochs": epochs, "steps": 250000 + epochs}  # steps is the other schedule's
+    return {"schedule": schedule, "precision": "float32", "encoder": "weights-tokenizer", "data": "read", **other}
 
 
 def test_layers_by_hand(tmp_path):
@@ -116,8 +126,9 @@ def test_gains_are_paired(tmp_path):
         # the same random numbers decide both sides: what is right before is right after
         assert 0 < cell.interval[0] < cell.value < cell.interval[1] < 0.09
     lines = report.gain_table(cells)
-    assert lines[0] == ["after - before", "lex", "mix"]
-    assert lines[1][0] == "Dependencies" and all(text.endswith("*") for text in lines[1][1:])
+    assert lines[0] == ["after - before", "split", "lex", "mix"]
+    assert lines[1][:2] == ["Dependencies", "test"] and all(text.endswith("§") for text in lines[1][2:])
+    assert report.legend(lines) == ["§ the interval leaves 0 out"]
     with pytest.raises(UserError, match="nothing: found 0 encoders of that name, expected one of runs/after/model, runs/before"):
         report.gains(results, "nothing", "before")
     write(tmp_path, "pos", "elsewhere", "mix", 0.5)
@@ -128,8 +139,95 @@ def test_gains_are_paired(tmp_path):
 def test_gains_on_other_records_are_refused(tmp_path):
     write(tmp_path, "dep", "a", "mix", 0.5)
     write(tmp_path, "dep", "b", "mix", 0.5, corpus="other")
-    with pytest.raises(UserError, match="dep: found other records for a than for b, expected the same"):
+    with pytest.raises(UserError, match="^dep, mix: found probes of a and b that differ in corpus too, expected the same but for the enc"):
         report.gains(report.load([tmp_path]), "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"identity": passes(20)}, "epochs 2 and 20"),
+        ({"identity": passes(2, precision="mixed_bfloat16")}, "precision float32 and mixed_bfloat16"),
+        ({"identity": passes(2, schedule={"kind": "plateau", "steps": 9})}, "schedule linear and plateau"),
+        ({"layer0": "positions"}, "layer 0 lexical and positions"),
+        ({"layer0": "lexical: cut by another"}, "layer 0: lexical: in words and lexical: cut by another: in words"),
+        ({"split": "dev"}, "split test and dev"),
+    ],
+)
+def test_what_is_not_measured_alike_is_not_compared(tmp_path, change, said):
+    one = {"identity": passes(2)}
+    write(tmp_path, "dep", "a", "mix", 0.5, **one)
+    write(tmp_path, "dep", "b", "mix", 0.9, **{**one, **change})
+    results = report.load([tmp_path])
+    with pytest.raises(UserError, match="^dep, mix: found probes of a and b that differ in %s too" % re.escape(said)):
+        report.gains(results, "a", "b")
+    if "another" in said:  # of other families layer 0 has other words
+        return
+    # side by side it is marked, and said
+    cells = report.cells(results, 100)
+    (header, line), notes = report.wide(cells), report.notes(cells)
+    assert header[1:] == ["split", "a mix", "b mix"]
+    assert line[1] == ("test, dev" if "split" in said else "test")
+    assert line[2].endswith(")") and line[3].endswith(")‡")
+    turned = re.sub(r"(\w+) and (\w+)$", r"\2 and \1", said)  # that of b first
+    assert notes == ["‡ Dependencies, b mix: unlike a mix in %s" % turned]
+    assert report.as_csv(cells).split("\n")[2].endswith("no published encoder; unlike a mix in %s" % turned)
+    # nor may they stand in one column, or in one expected layer
+    if change.keys() == {"identity"}:
+        write(tmp_path, "dep", "a", "mix_1", 0.5, **change)
+        with pytest.raises(UserError, match="found probes of dep, mix-seed1 and mix_1-seed1, that differ in %s, expected" % said):
+            report.load([tmp_path])
+
+
+def test_what_one_does_not_say_is_marked_beside_what_does(tmp_path):
+    for encoder, identity in (("a", ()), ("b", passes(2)), ("c", passes(2))):
+        write(tmp_path, "dep", encoder, "mix", 0.5, identity=identity)
+    results = report.load([tmp_path])
+    (cell,) = [cell for cell in report.cells(results, 100) if cell.unlike]
+    assert (cell.encoder, cell.unlike) == ("a", "unlike b mix in precision and schedule, which one of them does not say")
+    (gain,) = gains = report.gains(results, "a", "b", 100)
+    assert report.gain_table(gains)[1][2].endswith("‡") and gain.unlike
+    assert not report.gains(results, "b", "c", 100)[0].unlike
+
+
+def test_what_was_made_before_the_configuration_was_told_apart(tmp_path):
+    """Runs of before may be of another configuration: they give way to newer ones of the same probe, and are marked beside others."""
+    earlier = dict(encoder="weights-tokenizer-lexical-float32")
+    now = dict(encoder="weights-tokenizer-lexical-float32-gelu-4-1e-12")
+    for k in range(3):
+        write(tmp_path / "old", "dep", "a", "mix_%d" % k, 0.4 + 0.2 * k, identity=passes(2, **earlier))
+    write(tmp_path / "new", "dep", "a", "mix_1", 0.9, identity=passes(2, **now))
+    for path in tmp_path.glob("*/dep/*/*.json"):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        result["figures"]["dev"] = result["figures"]["test"]
+        path.write_text(json.dumps(result), encoding="utf-8")
+    results = report.load([tmp_path / "old", tmp_path / "new"])
+    newer = next(result for result in results if result["representation"] == "mix_1")
+    assert len(results) == 3 and "/new/" in newer["folder"]
+    cells = {cell.representation: cell for cell in report.cells(results, 100)}
+    assert [bool(cells[name].unlike) for name in ("mix_0", "mix_1", "mix_2")] == [False, True, False]
+    assert "configuration of the encoder, which one of them does not say" in cells["mix_1"].unlike
+    (layers,) = report.by_layer(results)
+    assert report.layer_table([layers])[1][1] == "a‡" and layers.unlike
+    write(tmp_path / "other", "dep", "a", "mix_2", 0.9, identity=passes(2, encoder=now["encoder"].replace("4", "8")))
+    with pytest.raises(UserError, match="mix_1-seed1 and mix_2-seed1, that differ in encoder, expected"):
+        report.load([tmp_path / "old", tmp_path / "new", tmp_path / "other"])
+
+
+def test_a_difference_of_unlike_sides_is_not_compared(tmp_path):
+    for name, share, epochs in (("bert-base-uncased", 0.90, 2), ("bert-large-uncased", 0.95, 20)):
+        write(tmp_path, "pos", name, "mix", share, identity=passes(epochs))
+    cell = found(tmp_path)[("Part-of-Speech", "bert-large", "delta_base")]
+    assert (cell.published, cell.why_not) == (None, "its two sides are unlike")
+    assert cell.unlike == "its two sides differ in epochs 20 and 2"
+
+
+def test_a_row_on_two_corpora_is_marked(tmp_path):
+    for encoder, corpus in (("a", "one"), ("b", "two"), ("c", "two")):
+        write(tmp_path, "pos", encoder, "lex", 0.9, corpus=corpus)
+    cells = report.cells(report.load([tmp_path]), 100)
+    assert [text[-1] for text in report.wide(cells)[1][2:]] == ["‡", ")", ")"]
+    assert report.notes(cells) == ["‡ Part-of-Speech, a lex: unlike b lex in corpus"]
 
 
 def found(folder, **options):
@@ -161,7 +259,7 @@ def test_other_data_is_never_compared(tmp_path):
     cell = found(tmp_path)[("Dependencies", "bert-base", "mix")]
     assert cell.published is None
     assert cell.why_not == "other data: 7 targets in train, published 203919"
-    assert report.wide([cell])[1][1].endswith(")†")
+    assert report.wide([cell])[1][2].endswith(")†")
     (note,) = report.notes([cell])
     assert note == "† Dependencies, bert-base, on corpus of dep: other data: 7 targets in train, published 203919; not compared"
 
@@ -170,12 +268,23 @@ def test_another_layer_0_is_never_compared(tmp_path):
     write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, layer0="positions")
     cell = found(tmp_path)[("Part-of-Speech", "bert-base", "mix")]
     assert (cell.published, cell.why_not) == (None, "other layer 0: positions, published lexical")
-    assert report.wide([cell])[1][1].endswith(")†")
+    assert report.wide([cell])[1][2].endswith(")†")
 
 
 def test_a_published_encoder_goes_by_its_name_and_shape(tmp_path):
-    assert report.encoder_of("/models/bert-base-uncased/") == report.encoder_of("google-bert/bert-base-uncased") == "bert-base"
-    assert report.encoder_of("/models/mine-bert-base-uncased") == "/models/mine-bert-base-uncased"
+    hub, folder, published = {"hub": True, "sha256": "0"}, {"hub": False, "sha256": "0"}, {"hub": False, "sha256": BASE}
+    for name, weights, expected in (
+        ("google-bert/bert-base-uncased", hub, "bert-base"),
+        ("bert-base-uncased", None, "bert-base"),  # of before it was noted where weights came from
+        ("/models/downloaded", published, "bert-base"),
+        ("/models/bert-base-uncased/", folder, None),
+        ("bert-base-uncased", folder, None),  # a folder here
+        ("/models/bert-base-uncased", None, None),
+        ("somebody/bert-base-uncased", hub, None),
+        ("/models/mine-bert-base-uncased", folder, None),
+        ("elmo:folder", {"hub": False, "sha256": None}, "elmo"),
+    ):
+        assert report.encoder_of({"encoder": name, "weights": weights}) == (expected or name)
     write(tmp_path, "pos", "elmo:folder", "lex", 0.9)
     (path,) = tmp_path.glob("pos/*/*.json")
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -196,6 +305,16 @@ def test_copies_count_once_and_what_differs_is_refused(tmp_path):
     write(tmp_path / "another", "pos", "mine", "lex", 0.9, corpus="two")
     with pytest.raises(UserError, match="mix-seed1 and lex-seed1, that differ in corpus, expected the same"):
         report.load([tmp_path / "runs", tmp_path / "another"])
+
+
+def test_an_encoder_tuned_in_a_folder_of_a_published_name_has_a_column_of_its_own(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, weights={"hub": True, "sha256": BASE})
+    write(tmp_path, "pos", "runs/bert-base-uncased", "mix", 0.9, weights={"hub": False, "sha256": "0"})
+    cells = report.cells(report.load([tmp_path]), 100)
+    assert [(cell.encoder, cell.published is not None) for cell in cells] == [("bert-base", True), ("runs/bert-base-uncased", False)]
+    assert report.wide(cells)[1][3].endswith(")†")
+    (note,) = report.notes(cells)
+    assert "runs/bert-base-uncased, on corpus of pos: other weights than bert-base's, or not known to be these" in note
 
 
 def test_roles_have_rows_of_their_own(tmp_path):
@@ -240,17 +359,17 @@ def test_published_macro_averages_and_differences_are_those_of_the_published_cel
 
 def test_every_form_has_every_figure(tmp_path):
     write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9)
-    write(tmp_path, "dep", "my_bert & co", "lex", 0.8)
+    write(tmp_path, "dep", "my_bert & co", "lex", 0.8, split="dev")
     cells = report.cells(report.load([tmp_path]), samples=100)
     wide = report.wide(cells)
-    assert wide[0] == ["", "bert-base mix", "my_bert & co lex"]
-    assert [line[0] for line in wide[1:]] == ["Part-of-Speech", "Dependencies"]
-    assert wide[1][2] == wide[2][1] == ""
+    assert wide[0] == ["", "split", "bert-base mix", "my_bert & co lex"]
+    assert [line[:2] for line in wide[1:]] == [["Part-of-Speech", "test"], ["Dependencies", "dev"]]
+    assert wide[1][3] == wide[2][2] == ""
     published = 100 * report.published()[("Part-of-Speech", "bert-base", "mix")]
-    assert " [%.1f]" % published in wide[1][1]
+    assert " [%.1f]" % published in wide[1][2]
     text, markdown, latex = (form(wide) for form in (report.as_text, report.as_markdown, report.as_latex))
     for out in (text, markdown, latex):
-        assert wide[1][1] in out
+        assert wide[1][2] in out and "dev" in out
     assert len({line.count("|") for line in markdown.split("\n")}) == 1
     assert "my\\_bert \\& co lex" in latex and latex.count("\\\\") == 3
     rows = list(csv.DictReader(io.StringIO(report.as_csv(cells))))
@@ -270,7 +389,7 @@ def test_the_whole_published_table_says_what_is_wanting(tmp_path):
     assert re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\) \[\d+\.\d\]\*?", table["Part-of-Speech", "bert-base lex"])
     assert re.search(r"\)† \[\d+\.\d\]$", table["Rel. (SemEval)", "bert-base lex"])  # other data: not compared
     assert table["Part-of-Speech", "cove lex"] == "[85.7]"
-    assert len(lines[0]) == 1 + len({key[1:] for key in report.published()})
+    assert len(lines[0]) == 2 + len({key[1:] for key in report.published()})
     said = report.wanting(found)
     assert "not run: gpt; openai-gpt: flags/probe_gpt.flags" in said
     assert not any(line.startswith(("not run: bert-base", "Part-of-Speech")) for line in said)
@@ -290,17 +409,24 @@ def test_controls_and_description_length_stand_beside(tmp_path):
                 result["description_length"] = {"bits": bits, "compression": 10000 / bits}
             path.write_text(json.dumps(result), encoding="utf-8")
     head, *lines = report.beside(report.load([tmp_path]))
-    assert head[3:6] == ["F1, all labels", "control task", "selectivity"]
+    assert head[3:7] == ["split", "F1, all labels", "control task", "selectivity"]
     assert lines == [
-        ["Part-of-Speech", "mine", "lex", "90.0", "60.0", "30.0", "", "", "", ""],
-        ["Part-of-Speech", "mine", "mix", "90.0", "60.0", "30.0", "2.00", "5.00", "8.00", "1.25"],
+        ["Part-of-Speech", "mine", "lex", "test", "90.0", "60.0", "30.0", "", "", "", ""],
+        ["Part-of-Speech", "mine", "mix", "test", "90.0", "60.0", "30.0", "2.00", "5.00", "8.00", "1.25"],
     ]
     assert report.beside([]) == []
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: found no results, expected a run folder"):
+    with pytest.raises(UserError, match="nowhere: found no results, expected a run folder of probing.run$"):
         report.load([tmp_path / "nowhere"])
+    # a folder above: a store of activations is no result, and is not advised to be deleted
+    write(tmp_path / "above" / "probing", "pos", "mine", "mix", 0.9)
+    store = tmp_path / "above" / "activations" / "weights-tokenizer" / "store.json"
+    store.parent.mkdir(parents=True)
+    store.write_text('{"settled": 3}', encoding="utf-8")
+    with pytest.raises(UserError, match="above: found no results, expected a run folder of probing.run, such as .*/above/probing$"):
+        report.load([tmp_path / "above"])
     write(tmp_path, "pos", "mine", "mix", 0.9)
     (tmp_path / "pos" / "mine" / "mix-seed1.npz").unlink()
     with pytest.raises(UserError, match="mix-seed1.npz: missing, expected the predictions"):
@@ -324,7 +450,7 @@ def test_the_command(command, tmp_path):
     write(tmp_path / "runs", "pos", "mine", "mix", 0.9)
     result = command("probing.report", "runs", "--format=markdown", "--bootstrap=100", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("|  | mine mix |\n|---|---|\n| Part-of-Speech | ")
+    assert result.stdout.startswith("|  | split | mine mix |\n|---|---|---|\n| Part-of-Speech | test | ")
     assert "| Part-of-Speech | mine |  |  | 0.75 | 0.19 | 1.50 |" in result.stdout
     result = command("probing.report", "nowhere", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (1, "error: nowhere: found no results, expected a run folder of probing.run\n")

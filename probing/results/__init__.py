@@ -1,0 +1,1 @@
+"""Results of probing: what they are, and what may stand side by side."""
