@@ -235,6 +235,18 @@ def fingerprint(weights):
     return digest.hexdigest()[:16]
 
 
+def unusual(config) -> str:
+    """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights' fingerprint; or ""."""
+    usual = {
+        "hidden_act": "gelu",
+        "num_attention_heads": config.hidden_size // 64,
+        "layer_norm_eps": 1e-12,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
+    return "".join(f"-{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value)
+
+
 def save_classifier(folder, *, kernel, bias, **rest):
     """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
 

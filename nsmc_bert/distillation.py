@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from nsmc_bert import checkpoints, files
+from nsmc_bert import checkpoints, files, tokenizers
 from nsmc_bert.progress import Progress
 
 PIECE = 20_000  # texts that are asked about between two files
@@ -60,12 +60,14 @@ def _read(path, count):
 
 
 def fingerprint(teacher):
-    """A checksum of a teacher's weights, head included.
+    """A checksum of all that decides a teacher's answers: weights, head included, configuration and tokenizer.
 
     Raises:
-        UserError: there are none.
+        UserError: one of them is missing.
     """
-    return checkpoints.fingerprint(checkpoints.read_weights(checkpoints.resolve(teacher)))
+    folder = checkpoints.resolve(teacher)
+    weights = checkpoints.fingerprint(checkpoints.read_weights(folder))
+    return f"{weights}{checkpoints.unusual(checkpoints.read_config(folder))}-{tokenizers.load(folder).fingerprint}"
 
 
 def _write(path, array):

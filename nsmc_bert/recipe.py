@@ -471,9 +471,10 @@ class Source:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
             self.name = "random weights, %d layers of %d" % (self.config.num_hidden_layers, self.config.hidden_size)
-        self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) if self.has_weights else str(
-            self.config.to_json_string(use_diff=False)
-        )  # fmt: skip
+        if self.has_weights:
+            self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) + checkpoints.unusual(self.config)
+        else:
+            self.fingerprint = str(self.config.to_json_string(use_diff=False))
 
     @property
     def pretraining(self):

@@ -308,3 +308,10 @@ def test_a_hub_name_that_is_in_the_cache_needs_no_network(folder, bert, tmp_path
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert result.stdout.strip() == str(cache / "snapshots" / "abc"), result.stderr
     assert_same(bert, checkpoints.load_encoder(cache / "snapshots" / "abc").bert)
+
+
+def test_what_is_unusual_in_a_configuration():
+    assert checkpoints.unusual(BertConfig()) == ""
+    assert checkpoints.unusual(BertConfig(hidden_size=256, num_attention_heads=4)) == ""
+    changed = BertConfig(num_attention_heads=8, hidden_act="relu", layer_norm_eps=1e-5, hidden_dropout_prob=0.0)
+    assert checkpoints.unusual(changed) == "-hidden_act=relu-num_attention_heads=8-layer_norm_eps=1e-05-hidden_dropout_prob=0.0"

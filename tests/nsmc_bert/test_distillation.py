@@ -47,6 +47,19 @@ def test_a_teacher_with_another_head_is_another_teacher(make_model, tmp_path):
     assert distillation.fingerprint(tmp_path / "a") != distillation.fingerprint(tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'), ("tokenizer.json", '"꿀잼"', '"노노"')],
+)
+def test_a_teacher_that_computes_otherwise_is_another_teacher(make_model, tmp_path, file, old, new):
+    make_model(1).save(tmp_path / "a")
+    before, path = distillation.fingerprint(tmp_path / "a"), tmp_path / "a" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert distillation.fingerprint(tmp_path / "a") != before
+
+
 def test_a_teacher_that_is_none(make_bert, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         distillation.targets([tmp_path / "nowhere"], TEXTS, tmp_path / "run", precision="float32", log=print)
