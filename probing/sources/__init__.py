@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nsmc_bert.errors import UserError
+from nsmc_bert.files import readable
 from probing.records import lines
 
+_PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")  # of a large treebank: cs_pdt-ud-train-l.conllu
 _SPLITS = {"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"}
 
 
@@ -61,7 +63,7 @@ def split_name(name):
 
 
 def files_by_split(path, endings, split, only="*"):
-    """The file of each split.
+    """The files of each split: one, or those that a treebank of Universal Dependencies is published in.
 
     Args:
         path: a folder whose files tell their split by their names, or one file.
@@ -70,7 +72,7 @@ def files_by_split(path, endings, split, only="*"):
         only: a pattern, such as "ko_*", that the names of a folder's files have to match.
 
     Returns:
-        {split: Path}, in the order train, dev, test.
+        {split: list of Path}, in the order train, dev, test.
 
     Raises:
         UserError: there is no such file, or there are several for one split.
@@ -79,7 +81,7 @@ def files_by_split(path, endings, split, only="*"):
     if path.is_file():
         if not split:
             raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
-        return {split: path}
+        return {split: [path]}
     listed = [
         file
         for file in files_below(path)
@@ -90,16 +92,23 @@ def files_by_split(path, endings, split, only="*"):
         found[split_name(file.name)].append(file)
     found.pop(None, None)
     for name, files in found.items():
-        if len(files) > 1:
+        if len(files) > 1 and not _parts(files):
             advice = "one; choose with --files=PATTERN, such as --files='%s*'" % re.split(r"[-.]", files[0].name)[0]
             raise UserError("%s: found %s as %s, expected %s" % (path, " and ".join(file.name for file in files), name, advice))
     if split and split in found:
-        return {split: found[split][0]}
+        return {split: found[split]}
     if split or not found:
         expected = "%s with %s in its name" % (" or ".join(endings), split or "train, dev or test")
         matching = "" if only == "*" else " that match %s" % only
         raise UserError("%s: found %d such files%s, expected one %s" % (path, len(listed), matching, expected))
-    return {name: found[name][0] for name in ("train", "dev", "test") if name in found}
+    return {name: found[name] for name in ("train", "dev", "test") if name in found}
+
+
+def _parts(files):
+    """Whether files of one split are parts of it, such as Czech-PDT's train-c, train-l and train-m, and not rivals."""
+    names = [re.sub(r"\.(gz|xz)$", "", file.name) for file in files]
+    stems = {match and match[1] for match in map(_PART.fullmatch, names)}
+    return stems != {None} and len(stems) == 1 and len(set(names)) == len(names) and len({file.parent for file in files}) == 1
 
 
 def blocks(path):
@@ -116,12 +125,25 @@ def blocks(path):
 
 
 def files_below(folder):
-    """All files in a folder and the folders in it, sorted by path.
+    """All files in a folder and the folders in it, symbolic links followed, sorted by path.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or one that cannot be read.
     """
     folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
         raise UserError("%s: found no such file or folder, expected a corpus" % folder)
-    return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sorted(_files_below(folder, ()))
+
+
+def _files_below(folder, above):
+    real = os.path.realpath(folder)
+    if real in above:  # a link back to a folder that it stands in
+        return
+    with readable(folder):
+        inside = list(os.scandir(folder))
+    for entry in inside:
+        if entry.is_dir():
+            yield from _files_below(entry.path, (*above, real))
+        else:
+            yield Path(entry.path)

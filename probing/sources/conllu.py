@@ -1,7 +1,9 @@
 """CoNLL-U, the format of Universal Dependencies, in any language: parts of speech and dependencies.
 
-Ten columns between tabs, words numbered from 1, an empty line after a sentence. Lines of multiword tokens (3-4) are passed
-over, since their words follow; so are empty nodes (8.1), which are no words.
+Ten columns between tabs, words numbered from 1, an empty line after a sentence. A large treebank's train is several files
+(Czech-PDT, German-HDT), which are read one after the other. Lines of multiword tokens (3-4) are passed over, since
+their words follow; so are empty nodes (8.1), which are no words. A sentence whose words are all "_" has lost them to
+somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
 
 pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS).
 dep: span1 is the dependent, span2 its head; the root is its own head (spec A.6, ud_to_json.py).
@@ -10,7 +12,9 @@ The published data (UD English-EWT r2.2) lacks every sentence with an empty node
 its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
 """
 
+import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from nsmc_bert.errors import Located, shorten
@@ -18,6 +22,7 @@ from probing.records import Record, Target, lines
 from probing.sources import check_task, files_by_split, one_word, split_of
 
 TASKS = ("pos", "dep")
+WORDLESS = "no words: _ stands for each, since the text may not be published"
 
 
 class Word(NamedTuple):
@@ -33,11 +38,18 @@ class Word(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """One sentence: list of Word, its sent_id or "", and whether empty nodes stand among its words."""
+    """One sentence: list of Word, its sent_id or "", whether empty nodes stand among its words, and the document's order of
+    the fields of Entity=, "" where it does not say."""
 
     words: list
     sent_id: str
     has_empty_node: bool
+    entity_fields: str = ""
+
+    @property
+    def has_words(self):
+        """Whether any word is more than the _ that stands for what may not be published."""
+        return any(word.form != "_" for word in self.words)
 
 
 def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
@@ -59,7 +71,7 @@ def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
     """
     check_task(task, TASKS, "CoNLL-U")
     found = files_by_split(path, (".conllu",), split, files)
-    return {name: split_of(_records, file, task, tags=tags, as_published=as_published) for name, file in found.items()}
+    return {name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in found.items()}
 
 
 def sentences(path):
@@ -72,17 +84,19 @@ def sentences(path):
         Located: a line has not ten columns, or an id that does not follow.
         UserError: the file cannot be read.
     """
-    words, sent_id, has_empty_node = [], "", False
+    words, sent_id, has_empty_node, entity_fields = [], "", False, ""
     for number, line in lines(path):
         if not line.strip():
             if words:
-                yield Sentence(words, sent_id, has_empty_node)
+                yield Sentence(words, sent_id, has_empty_node, entity_fields)
                 words, sent_id, has_empty_node = [], "", False
             continue
         if line.startswith("#"):
             key, equals, value = line[1:].partition("=")
             if equals and key.strip() == "sent_id":
                 sent_id = value.strip()
+            elif equals and key.strip() == "global.Entity":
+                entity_fields = value.strip()
             continue
         columns = line.split("\t")
         if len(columns) != 10:
@@ -98,7 +112,7 @@ def sentences(path):
             expected = "%d, a range such as 3-4, or an empty node such as 8.1" % (len(words) + 1)
             raise Located(path, number, "the id %s" % shorten(name), expected)
     if words:
-        yield Sentence(words, sent_id, has_empty_node)
+        yield Sentence(words, sent_id, has_empty_node, entity_fields)
 
 
 def targets(path, sentence, task, tags, notes):
@@ -122,12 +136,30 @@ def targets(path, sentence, task, tags, notes):
     return tuple(found)
 
 
-def _records(path, task, *, tags, as_published, notes):
-    source = path.resolve().parent.name
-    for sentence in _published(sentences(path), notes) if as_published else sentences(path):
-        text = " ".join(one_word(word.form, notes) for word in sentence.words)
-        info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
-        yield Record(text, targets(path, sentence, task, tags, notes), info)
+def _records(files, task, *, tags, as_published, notes):
+    if len(files) > 1:
+        notes["files that are the split together: read one after the other"] = len(files)
+    for path in files:
+        source = Path(os.path.abspath(path)).parent.name
+        for sentence in _with_words(path, _published(sentences(path), notes) if as_published else sentences(path), notes):
+            text = " ".join(one_word(word.form, notes) for word in sentence.words)
+            info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
+            yield Record(text, targets(path, sentence, task, tags, notes), info)
+
+
+def _with_words(path, sentences, notes):
+    """Those of a file's sentences that have their words; Located where none has."""
+    left_out, kept = 0, False
+    for sentence in sentences:
+        if sentence.has_words:
+            kept = True
+            yield sentence
+        else:
+            left_out += 1
+    if left_out and not kept:
+        raise Located(path, None, WORDLESS, "the treebank with its words; its README says how to get them")
+    if left_out:
+        notes["sentence without its words (all are _): left out"] += left_out
 
 
 def _published(sentences, notes):

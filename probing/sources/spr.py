@@ -45,7 +45,7 @@ def spr1_splits(path, task="spr1", *, split=""):
     """
     check_task(task, ("spr1",), "SPR1")
     found = files_by_split(path, (".json", ".jsonl"), split)
-    return {name: split_of(_spr1_records, file) for name, file in found.items()}
+    return {name: split_of(_spr1_records, file) for name, [file] in found.items()}
 
 
 def spr2_splits(path, task="spr2"):
@@ -134,7 +134,10 @@ def _sentences(path, notes):
     """The texts of a file, in its order."""
     if path.name.endswith(".txt"):
         return [line for _, line in lines(path)]
-    return [" ".join(one_word(word.form, notes) for word in sentence.words) for sentence in conllu.sentences(path)]
+    found = list(conllu.sentences(path))
+    if found and not any(sentence.has_words for sentence in found):
+        raise Located(path, None, conllu.WORDLESS, "the sentences of UD English 1.2")
+    return [" ".join(one_word(word.form, notes) for word in sentence.words) for sentence in found]
 
 
 def _rows(path, wanted):

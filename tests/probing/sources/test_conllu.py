@@ -97,6 +97,45 @@ def test_words_without_annotation_are_counted(tmp_path):
     assert notes == {"word without XPOS: no target": 1}
 
 
+def test_sentences_without_their_words_are_left_out_and_files_of_them_refused(tmp_path):
+    masked = row("1", "_") + row("2", "_", "1", "dep")
+    found, notes = read(tmp_path, masked + "\n" + FUN + "\n" + row("1", "so") + row("2", "_", "1", "dep"))
+    assert [record.text for record in found] == ["Atmosphere is always fun", "so _"]
+    assert notes == {"sentence without its words (all are _): left out": 1}
+    with pytest.raises(Located, match="train.conllu: found no words: _ stands for each, .* expected the treebank with its"):
+        read(tmp_path, masked + "\n" + masked)
+
+
+def test_a_split_in_several_files(tmp_path):
+    for name in ("train-l", "train-c", "train-m-1", "dev"):
+        save(tmp_path, row("1", name), f"cs_pdt-ud-{name}.conllu")
+    splits = conllu.splits(tmp_path, "pos")
+    found = {name: [record.text for record in split.records] for name, split in splits.items()}
+    assert found == {"train": ["train-c", "train-l", "train-m-1"], "dev": ["dev"]}
+    reason = "files that are the split together: read one after the other"
+    assert (splits["train"].notes[reason], splits["dev"].notes[reason]) == (3, 0)
+    # rivals are no parts: the whole beside a part, a compressed copy, another folder
+    for rival in ("cs_pdt-ud-train.conllu", "cs_pdt-ud-train-c.conllu.gz", "x/cs_pdt-ud-train-v.conllu", "x-train.conllu"):
+        (tmp_path / rival).parent.mkdir(exist_ok=True)
+        (tmp_path / rival).touch()
+        with pytest.raises(UserError, match="choose with --files"):
+            conllu.splits(tmp_path, "pos")
+        (tmp_path / rival).unlink()
+
+
+def test_symbolic_links_are_followed(tmp_path):
+    save(tmp_path / "blobs", FUN, "0a1b")
+    corpus = tmp_path / "UD_English"
+    corpus.mkdir()
+    (corpus / "x-train.conllu").symlink_to("../blobs/0a1b")
+    (corpus / "more").symlink_to(save(tmp_path / "elsewhere", FUN, "x-dev.conllu").parent)
+    (tmp_path / "elsewhere" / "back").symlink_to(corpus)  # a circle
+    found = {name: list(split.records) for name, split in conllu.splits(corpus, "pos").items()}
+    assert {name: [record.info["source"] for record in records] for name, records in found.items()} == {
+        "train": ["UD_English"], "dev": ["more"],
+    }  # fmt: skip
+
+
 def test_line_ends_marks_and_odd_line_breaks(tmp_path):
     text = "\ufeff# sent_id = 1\r\n" + row("1", "a\u2028b").replace("\n", "\r\n") + "\r\n\r\n\r\n" + row("1", "끝")
     found, _ = read(tmp_path, text)
