@@ -1,13 +1,15 @@
 """GUM, the Georgetown University Multilayer corpus: parts of speech, dependencies, constituents, entities, coreference.
 
 A folder with dep/ (CoNLL-U, which has the words and sentences of all tasks), const/ (bracketed trees), coref/ontogum/conll/
-or ontogum/ (coreference in the manner of OntoNotes), and train.txt, dev.txt, test.txt, which name the documents of each
-split, one a line.
+or ontogum/ (coreference in the manner of OntoNotes), and splits.md, which names the documents of each split; where there are
+lists of one's own, train.txt, dev.txt, test.txt, with a name a line, they count instead. The documents of reddit are
+published without their words and are left out until get_text.py, which comes with the corpus, has brought these.
 
 pos, dep: as in CoNLL-U.
 constituents: the inner nodes of the trees, as in OntoNotes; the outermost, ROOT here, is called TOP as there.
-entities: the mentions in column MISC of dep/, Entity=(id-type-…; nested ones too. The types are GUM's (person, place,
-    organization, object, event, time, substance, animal, plant, abstract).
+entities: the mentions in column MISC of dep/, Entity=(id-type-…, or (type-id-… up to GUM's version 7, as the line
+    "# global.Entity" says; nested ones too. The types are GUM's (person, place, organization, object, event, time,
+    substance, animal, plant, abstract).
 coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those of
     dep/, word by word.
 """
@@ -22,6 +24,8 @@ from probing.sources.conll2012 import coreferences, mentions
 
 TASKS = ("pos", "dep", "constituents", "entities", "coref")
 
+_IDS, _TYPES = ("GRP", "eid"), ("etype", "entity")  # what "# global.Entity" calls a mention's cluster and its type
+
 
 def splits(path, task, *, tags="xpos", dev_as_test=False):
     """The records of GUM.
@@ -34,7 +38,7 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
             train.txt for dev.
 
     Returns:
-        {split: Split} for each list of documents that is there.
+        {split: Split} for each list of documents that is there; splits.md's test2, of other genres, is none.
 
     Raises:
         UserError: there are no lists, or with `dev_as_test` not those two. While records are read also: a document is missing; Located: a line that cannot be
@@ -44,30 +48,46 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
     folder = Path(path).expanduser()
     lists = {name: folder / (name + ".txt") for name in ("train", "dev", "test")}
     there = {name: file for name, file in lists.items() if file.is_file()}
+    if not there and (table := folder / "splits.md").is_file():
+        there = {name: table for name in lists if any(_documents(table, name))}
     if not there:
-        expected = "GUM's folder, with dep/ and lists of documents, one name a line"
-        raise UserError("%s: found no train.txt, dev.txt or test.txt, expected %s" % (folder, expected))
+        expected = "GUM's folder, with dep/ and splits.md or lists of documents, one name a line"
+        raise UserError("%s: found no splits.md, train.txt, dev.txt or test.txt, expected %s" % (folder, expected))
     if not dev_as_test:
-        return {name: split_of(_records, folder, file, task, tags=tags) for name, file in there.items()}
+        return {name: split_of(_records, folder, file, name, task, tags=tags) for name, file in there.items()}
     if sorted(there) != ["dev", "train"]:
-        raise UserError("%s: found %s, expected train.txt and dev.txt alone for --dev_as_test" % (
-            folder, " and ".join("%s.txt" % name for name in there)
-        ))  # fmt: skip
+        raise UserError("%s: found lists for %s, expected train and dev alone for --dev_as_test" % (folder, " and ".join(there)))
     parts = {
-        "train": (there["train"], lambda number: number % 10 != 9),
-        "dev": (there["train"], lambda number: number % 10 == 9),
-        "test": (there["dev"], lambda number: True),
+        "train": ("train", lambda number: number % 10 != 9),
+        "dev": ("train", lambda number: number % 10 == 9),
+        "test": ("dev", lambda number: True),
     }
-    return {name: split_of(_records, folder, file, task, tags=tags, keep=keep) for name, (file, keep) in parts.items()}
+    return {
+        name: split_of(_records, folder, there[of], of, task, tags=tags, keep=keep) for name, (of, keep) in parts.items()
+    }
 
 
-def _records(folder, names, task, *, tags, notes, keep=lambda number: True):
-    documents = ((number, name.strip()) for number, name in lines(names) if name.strip())
-    for position, (number, name) in enumerate(documents):
+def _documents(path, split):
+    """(line number, name) of each document of a split, from a list of its own or from splits.md."""
+    markdown, section = path.suffix == ".md", None
+    for number, line in lines(path):
+        if markdown and line.startswith("#"):
+            section = line.lstrip("#").strip().lower()
+        elif not markdown and line.strip():
+            yield number, line.strip()
+        elif section == split and (item := re.match(r"\s*[*-]\s+(\S+)", line)):
+            yield number, item[1]
+
+
+def _records(folder, names, split, task, *, tags, notes, keep=lambda number: True):
+    for position, (number, name) in enumerate(_documents(names, split)):
         if not keep(position):
             continue
         dep = _layer(folder, names, number, name, ".conllu", "dep")
         sentences = list(conllu.sentences(dep))
+        if not any(sentence.has_words for sentence in sentences):
+            notes["document without its words (all are _; get_text.py, which comes with GUM, brings them): left out"] += 1
+            continue
         if task in ("pos", "dep"):
             found = (conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences)
         elif task == "entities":
@@ -95,24 +115,42 @@ def _entities(path, sentence, notes):
     found, open_ = [], []
     for i, word in enumerate(sentence.words):
         value = next((part[7:] for part in word.misc.split("|") if part.startswith("Entity=")), "")
-        if not re.fullmatch(r"(\([^()]+\)?|[^()]+\))*", value):
-            raise Located(path, word.line, "Entity=%s" % value, "(id-type-…), (id-type-… or id)")
-        for opened, at_once, closed in re.findall(r"\(([^()]+)(\))?|([^()]+)\)", value):
-            if opened:
-                name, _, rest = opened.partition("-")
-                open_.append((name, i, rest.partition("-")[0]))
-            name = closed or at_once and open_[-1][0]
-            if not name:
+        pieces = re.findall(r"(\(?)([^()]+)(\)?)", value)
+        if "".join(map("".join, pieces)) != value or any(not opens and not closes for opens, _, closes in pieces):
+            raise Located(path, word.line, shorten("Entity=" + value), "(id-type-…), (id-type-… or id)")
+        for opens, label, closes in pieces:
+            if opens:
+                open_.append((*_mention(path, word, label, sentence.entity_fields), i))
+            if not closes:
                 continue
-            last = next((k for k in reversed(range(len(open_))) if open_[k][0] == name), None)
+            # the innermost one of that id; the oldest releases close with the whole label
+            last = len(open_) - 1 if opens else _innermost(open_, label)
+            if last is None and "-" in label:
+                last = _innermost(open_, _mention(path, word, label, sentence.entity_fields)[0])
             if last is None:
                 notes["mention that begins in another sentence: left out"] += 1
                 continue
-            _, start, kind = open_.pop(last)
+            _, kind, start = open_.pop(last)
             found.append(Target((start, i + 1), None, (kind,)))
     if open_:
         notes["mention that ends in another sentence: left out"] += len(open_)
     return tuple(sorted(found, key=lambda target: target.span1))
+
+
+def _innermost(mentions, name):
+    return next((k for k in reversed(range(len(mentions))) if mentions[k][0] == name), None)
+
+
+def _mention(path, word, label, fields):
+    """(id, type) of a mention's label, whose fields come in the order that the document's "# global.Entity" says."""
+    parts, order = label.split("-"), fields.split("-")
+    ids, types = ([place for place, field in enumerate(order) if field in names] for names in (_IDS, _TYPES))
+    if not fields:  # the oldest releases do not say
+        ids, types = ([0], [1]) if parts[0].isdecimal() else ([1], [0])
+    if not ids or not types or len(parts) <= max(ids[0], types[0]) or not parts[ids[0]].isdecimal():
+        expected = "a number that is its cluster, and a type" + (", in the order %s" % shorten(fields) if fields else "")
+        raise Located(path, word.line, "the entity %s" % shorten(label), expected)
+    return parts[ids[0]], parts[types[0]]
 
 
 def _constituents(path, sentences):

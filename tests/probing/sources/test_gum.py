@@ -1,5 +1,7 @@
 """probing.sources.gum: a document by hand in all its layers, and the corpus' counts."""
 
+import re
+
 import pytest
 
 from nsmc_bert.errors import Located, UserError
@@ -111,12 +113,63 @@ def test_mentions_across_sentences_are_counted(corpus):
     }  # fmt: skip
 
 
+def test_the_corpus_own_list_of_documents(corpus):
+    (corpus / "train.txt").unlink()
+    for name in ("GUM_y", "GUM_reddit_z"):
+        words = dep(DEP) if name == "GUM_y" else dep([row and (row[0], "_", *row[2:]) for row in DEP])
+        (corpus / "dep" / (name + ".conllu")).write_text(words)
+    (corpus / "splits.md").write_text(
+        "# Splits\n\nThe following splits:\n\n## dev\n\n  * GUM_x\n\n## test2\n\n  * GENTLE_poetry_road\n\n"
+        "## train\n\n  * GUM_y\n  * GUM_reddit_z\n"
+    )
+    splits = gum.splits(corpus, "pos")
+    assert {name: len(list(split.records)) for name, split in splits.items()} == {"train": 2, "dev": 2}
+    [(reason, times)] = splits["train"].notes.items()
+    assert (reason[:31], times) == ("document without its words (all", 1)
+    (corpus / "splits.md").write_text("## test\n\n  * GUM_none\n")
+    with pytest.raises(Located, match="splits.md:3: found the document 'GUM_none' and no file for it"):
+        read(corpus, "pos")
+    (corpus / "train.txt").write_text("GUM_x\n")  # a list of one's own counts instead
+    assert list(gum.splits(corpus, "pos")) == ["train"]
+
+
+def older(text, whole_labels):
+    """The mentions as GUM's versions 7 and 6 write them: the type first; the latter close with the whole label."""
+    types = dict(re.findall(r"\((\d+)-(\w+)-", text))
+    text = re.sub(r"\((\d+)-(\w+)-", r"(\2-\1-", text)
+    return re.sub(r"(?<=[=)])(\d+)\)", lambda match: f"{types[match[1]]}-{match[1]})", text) if whole_labels else text
+
+
+@pytest.mark.parametrize("header", ["", "# global.Entity = entity-GRP-infstat-MIN-coref_type-identity\n"])
+def test_older_releases_write_the_type_first(corpus, header):
+    text = header + older(dep(DEP), whole_labels=not header)
+    assert "(abstract-1-new" in text
+    (corpus / "dep" / "GUM_x.conllu").write_text(text)
+    (first, second), notes = read(corpus, "entities")
+    assert spans(first) == [(0, 4, "abstract"), (3, 4, "organization")]
+    assert spans(second) == [(0, 1, "organization")]
+    assert not notes
+
+
+@pytest.mark.parametrize("order", ["etype-identity", "entity-GRP-infstat"])
+def test_mentions_in_another_order_than_the_document_says(corpus, order):
+    (corpus / "dep" / "GUM_x.conllu").write_text(f"# global.Entity = {order}\n" + dep(DEP))
+    with pytest.raises(Located, match="GUM_x.conllu:3: found the entity '1-abstract-new-.*, in the order '%s'" % order):
+        read(corpus, "entities")
+
+
+def test_a_malformed_mention_takes_no_time(corpus):
+    (corpus / "dep" / "GUM_x.conllu").write_text(dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)" + "(1-x)" * 2000 + "("))
+    with pytest.raises(Located, match=r"expected \(id-type-"):
+        read(corpus, "entities")
+
+
 @pytest.mark.parametrize(
     ("task", "path", "text", "message"),
     [
         ("pos", "train.txt", "GUM_x\nGUM_y\n", "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_y."),
         ("coref", "train.txt", "GUM_x\nGUM_y\n", "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_"),
-        ("entities", "dep/GUM_x.conllu", dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)("), "GUM_x.conllu:10: found Entity=(2-"),
+        ("entities", "dep/GUM_x.conllu", dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)("), "GUM_x.conllu:10: found 'Entity=(2"),
         ("constituents", "const/GUM_x.ptb", CONST + CONST, "GUM_x.ptb: found 4 trees, expected 2, one for each sentence in dep/"),
         ("constituents", "const/GUM_x.ptb", CONST.replace("(VBZ 's)", ""), "GUM_x.ptb:9: found a tree of 2 words, expected the "),
         ("constituents", "const/GUM_x.ptb", CONST + "(ROOT (S", "GUM_x.ptb:10: found a tree that is never closed"),
@@ -136,7 +189,7 @@ def test_what_is_wrong(corpus, task, path, text, message):
 
 
 def test_a_folder_without_lists(tmp_path):
-    with pytest.raises(UserError, match="found no train.txt, dev.txt or test.txt, expected GUM's folder"):
+    with pytest.raises(UserError, match="found no splits.md, train.txt, dev.txt or test.txt, expected GUM's folder"):
         gum.splits(tmp_path, "pos")
     with pytest.raises(UserError, match="found the task srl, expected one that GUM has"):
         gum.splits(tmp_path, "srl")
@@ -193,9 +246,22 @@ def test_dev_documents_as_test(corpus):
     for name in names:
         (corpus / "dep" / (name + ".conllu")).write_text(dep(DEP).replace("GUM_x", name))
     (corpus / "train.txt").write_text("\n".join(names[:12]) + "\n")
-    with pytest.raises(UserError, match="found train.txt, expected train.txt and dev.txt alone for --dev_as_test"):
+    with pytest.raises(UserError, match="found lists for train, expected train and dev alone for --dev_as_test"):
         gum.splits(corpus, "pos", dev_as_test=True)
     (corpus / "dev.txt").write_text("GUM_held\n")
     found = {name: list(split.records) for name, split in gum.splits(corpus, "pos", dev_as_test=True).items()}
     ids = {name: [record.info["sent_id"].partition("-")[0] for record in part][::2] for name, part in found.items()}
     assert ids == {"train": [name for name in names[:12] if name != "GUM_9"], "dev": ["GUM_9"], "test": ["GUM_held"]}
+
+
+def test_a_real_document_in_the_order_of_older_releases(data_dir, tmp_path):
+    path = data_dir / "probing" / "GUM" / "dep" / "GUM_news_iodine.conllu"
+    (tmp_path / "dep").mkdir()
+    (tmp_path / "dev.txt").write_text("GUM_news_iodine\n")
+    found = []
+    for text in (path.read_text(), older(path.read_text(), True).replace("GRP-etype", "entity-GRP")):
+        (tmp_path / "dep" / path.name).write_text(text)
+        records, notes = read(tmp_path, "entities")
+        found.append(([record.targets for record in records], notes))
+    assert found[0] == found[1]
+    assert sum(map(len, found[0][0])) > 100
