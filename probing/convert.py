@@ -18,7 +18,7 @@ from absl import flags
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError, shorten
 from probing import records
-from probing.sources import conll2012, conllu, dpr, gum, semeval, spr
+from probing.sources import conll2012, conllu, dpr, gum, propbank, semeval, spr
 from probing.tasks import TASKS
 
 
@@ -42,7 +42,7 @@ class Source:
 SOURCES = {
     "conllu": Source(conllu.splits, conllu.TASKS, ("split", "files", "tags", "as_published")),
     "conll2012": Source(conll2012.splits, conll2012.TASKS, ("split", "language"), published=True),
-    "propbank_ewt": Source(conll2012.propbank_ewt_splits, conll2012.PROPBANK_EWT_TASKS, ("split", "files")),
+    "propbank_ewt": Source(propbank.splits, propbank.TASKS, ("split", "files")),
     "gum": Source(gum.splits, gum.TASKS, ("tags", "dev_as_test")),
     "semeval": Source(semeval.splits, semeval.TASKS, published=True),
     "dpr": Source(dpr.splits, dpr.TASKS),

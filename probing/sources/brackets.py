@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from nsmc_bert.errors import shorten
 from probing.records import Target
 
 _BRACKETS = ("-LRB-", "-RRB-", "-LCB-", "-RCB-", "-LSB-", "-RSB-")
@@ -42,7 +43,7 @@ def spans(cells):
             events.append(cell)
             continue
         if not re.fullmatch(r"(\([^()*\s]+)*\*?\)*", cell) or not cell:
-            raise Unbalanced("the cell %r where (LABEL*) was expected" % cell)
+            raise Unbalanced("the cell %s where (LABEL*) was expected" % shorten(cell))
         opened, closed = cell.replace("*", "").rstrip(")"), cell.count(")")
         events += ["(" + tag for tag in opened.split("(")[1:]] + ["*"] + [")"] * closed
     return nest(events)

@@ -2,8 +2,8 @@
 
 A word per line, an empty line after a sentence; brackets run down the columns. OntoNotes has columns between white space:
 0 document, 1 part, 2 index, 3 word, 4 tag, 5 tree, 6 lemma, 7 frameset, 8 sense, 9 speaker, 10 entities, then one per
-predicate, and coreference last. PropBank EWT has columns between tabs: 0 document, 1 sentence, 2 index, 3 word, 4 tag, 5
-tree, 6 frame file, 7 roleset, then one per predicate.
+predicate, and coreference last. PropBank EWT (`propbank` finds its files) has columns between tabs or white space: 0
+document, 1 sentence, 2 index, 3 word, 4 tag, 5 tree, 6 frame file, 7 roleset, then one per predicate.
 
 The rules are the published ones (spec A.6, extract_ontonotes_all.py):
 
@@ -14,7 +14,8 @@ entities: every span of column 10.
 srl: one record per predicate; span1 is the predicate's span V, span2 every other span of its column.
 coref: all pairs of mentions in the same sentence, the earlier one first; 1 where they are of one chain, else 0.
 
-Sentences without targets are records all the same. The published test data is the folder test, not conll-2012-test.
+Sentences without targets are records all the same. The published test data is the folder test, not conll-2012-test. A
+document that is there in several versions (x.v4_gold_conll, x.v9_gold_conll, x.gold_conll) is read in the newest.
 """
 
 import collections
@@ -25,10 +26,10 @@ from typing import NamedTuple
 
 from nsmc_bert.errors import Located, UserError, shorten
 from probing.records import Record, Target, lines
-from probing.sources import brackets, check_task, files_below, files_by_split, one_word, split_name, split_of
+from probing.sources import brackets, check_task, files_below, one_word, split_name, split_of
 
+SKELETON = "[WORD]"
 TASKS = ("pos", "constituents", "entities", "srl", "coref")
-PROPBANK_EWT_TASKS = ("pos", "constituents", "srl")
 LANGUAGE = "english"
 
 _TREE_WORDS = {"(": "-LRB-", ")": "-RRB-"}
@@ -68,52 +69,59 @@ def splits(path, task, *, split="", language=LANGUAGE):
         UserError: no file is found. While records are read also Located: a line that is none of CoNLL-2012.
     """
     check_task(task, TASKS, "CoNLL-2012")
-    found = {name: sorted(files) for name, files in _gold_files(path, split, language).items()}
-    return {name: split_of(_all_records, files, task) for name, files in found.items()}
+    found = _gold_files(path, split, language)
+    return {name: split_of(_documents, files, task) for name, files in found.items()}
 
 
-def propbank_ewt_splits(path, task, *, split="", files="*"):
-    """The records of PropBank EWT: `path` is a folder with en_ewt-pb-train.gold_conll and so on, or one file.
-
-    Returns, Raises: as `splits`.
-    """
-    check_task(task, PROPBANK_EWT_TASKS, "PropBank EWT")
-    found = files_by_split(path, ("gold_conll",), split, files)
-    return {name: split_of(_all_records, [file], task, tabs=True) for name, file in found.items()}
-
-
-def sentences(path, tabs=False):
+def sentences(path, ewt=False):
     """The sentences of a file.
 
     Args:
         path: the file; compressed where it ends in .gz or .xz.
-        tabs: whether it is PropBank EWT's, with tabs between its columns, or OntoNotes'.
+        ewt: whether it is PropBank EWT's or OntoNotes'.
 
     Yields:
         Sentence.
 
     Raises:
-        Located: a line has too few columns, or not as many as the one above it.
+        Located: a line has too few columns, or not as many as the one above it, or an index that does not go on.
         UserError: the file cannot be read.
     """
-    least = 8 if tabs else 12
+    least = 8 if ewt else 12
     rows, first = [], 0
     for number, line in itertools.chain(lines(path), [(0, "")]):
         if line.strip() and not line.startswith("#"):
-            columns = line.split("\t") if tabs else line.split()
+            columns = line.split("\t") if ewt and "\t" in line else line.split()
             if len(columns) < least:
-                kind = "with tabs between them, as in PropBank EWT" if tabs else "as in CoNLL-2012"
-                raise Located(path, number, "%d columns: %s" % (len(columns), shorten(line)), "%d or more, %s" % (least, kind))
+                kind = "PropBank EWT" if ewt else "CoNLL-2012"
+                found = "%d columns: %s" % (len(columns), shorten(line))
+                raise Located(path, number, found, "%d or more, as in %s" % (least, kind))
             if rows and len(columns) != len(rows[0]):
                 found = "%d columns after lines of %d" % (len(columns), len(rows[0]))
                 raise Located(path, number, found, "as many in every line of a sentence, and an empty line between two")
+            _check_index(path, number, columns[2], rows)
             first = first or number
             rows.append(columns)
         elif rows:
             columns = list(map(list, zip(*rows)))
-            entities, frames, coreference = (None, columns[8:], None) if tabs else (columns[10], columns[11:-1], columns[-1])
+            if ewt and len(columns) - 8 != (rolesets := sum(roleset != "-" for roleset in columns[7])):
+                found = "%d columns behind the eighth and %d rolesets in it" % (len(columns) - 8, rolesets)
+                raise Located(path, first, found, "one column for each, as in PropBank EWT")
+            entities, frames, coreference = (None, columns[8:], None) if ewt else (columns[10], columns[11:-1], columns[-1])
             yield Sentence(first, rows[0][0], rows[0][1], *columns[3:6], entities, frames, coreference)
             rows, first = [], 0
+
+
+def _check_index(path, number, index, rows):
+    """Raises Located unless a word's index goes on from the sentence's words above it; some files leave numbers out."""
+    if not re.fullmatch(r"\d{1,9}", index, re.ASCII):
+        expected = "a number in the third column; is there a blank in the document's name?"
+        raise Located(path, number, "the word index %s" % shorten(index), expected)
+    if not rows and int(index):
+        raise Located(path, number, "the word index %s in a sentence's first line" % index, "0")
+    if rows and int(index) <= int(rows[-1][2]):
+        expected = "a greater one, or an empty line between two sentences; is there a blank in the document's name?"
+        raise Located(path, number, "the word index %s after %s" % (index, rows[-1][2]), expected)
 
 
 def mentions(cells):
@@ -133,10 +141,10 @@ def mentions(cells):
     for i, cell in enumerate(cells):
         if "(" not in cell and ")" not in cell:
             continue
-        pieces = re.findall(r"(\()?(\d+)(\))?\|?", cell)
-        if not re.fullmatch(r"((\(\d+\)?|\d+\))\|?)+", cell):
-            raise brackets.Unbalanced("the cell %r where (1, 1) or (1) was expected" % cell)
-        for opens, chain, closes in pieces:
+        pieces = re.findall(r"(\(?)(\d{1,18})(\)?)(\|?)", cell)
+        if "".join(map("".join, pieces)) != cell or any(not opens and not closes for opens, _, closes, _ in pieces):
+            raise brackets.Unbalanced("the cell %s where (1, 1) or (1) was expected" % shorten(cell))
+        for opens, chain, closes, _ in pieces:
             if opens:
                 open_[chain].append(i)
             if closes:
@@ -186,22 +194,61 @@ def _gold_files(path, split, language):
     return {name: found[name] for name in ("train", "dev", "test") if name in found}
 
 
-def _all_records(files, task, *, notes, tabs=False):
+def _documents(files, task, *, notes):
+    """The records of files, each document once: of its versions the newest."""
+    newest = {}
+    for path in sorted(files):
+        document = re.sub(r".*/annotations/", "", path.as_posix())
+        name = re.search(r"\.(?:v(\d{1,4})_)?gold_conll(\.gz|\.xz)?$", document)
+        document = document[: name.start()] if name else document
+        rank = int(name[1]) if name and name[1] else 1 << 20  # the releases after v4 and v9 have no number
+        if document in newest:
+            notes["file of a document that another file has, in a newer version or the same: left out"] += 1
+        if document not in newest or rank > newest[document][0]:
+            newest[document] = rank, path
+    yield from all_records(sorted(path for _, path in newest.values()), task, notes=notes)
+
+
+def all_records(files, task, *, notes, ewt=False, words=None):
+    """The records of files.
+
+    Args:
+        files: list of Path.
+        task: one of TASKS.
+        notes: Counter of what was left out.
+        ewt: whether they are PropBank EWT's.
+        words: for skeletons, a function from a Sentence to its words, or None where they are not known.
+
+    Yields:
+        Record.
+
+    Raises:
+        Located: a line is none of CoNLL-2012, or has no word.
+    """
     for path in files:
-        for sentence in sentences(path, tabs):
+        for sentence in sentences(path, ewt):
+            if SKELETON in sentence.words:
+                if not words:
+                    expected = "words: fill the skeletons with the licensed text's, as their README says"
+                    raise Located(path, sentence.line, SKELETON, expected)
+                sentence = sentence._replace(words=words(sentence))
+                if not sentence.words:
+                    notes["sentence that UD English-EWT has not, or cuts into other words: left out"] += 1
+                    continue
             try:
-                yield from _records(sentence, task, notes, tabs)
+                yield from _records(sentence, task, notes, ewt)
             except brackets.Unbalanced as error:
                 expected = "brackets that match in the %d lines from here" % len(sentence.words)
                 raise Located(path, sentence.line, error, expected) from None
 
 
-def _records(sentence, task, notes, tabs):
-    info = {"document_id": sentence.document, "sentence_id": int(sentence.part) if sentence.part.isdecimal() else sentence.part}
+def _records(sentence, task, notes, ewt):
+    part = int(sentence.part) if re.fullmatch(r"\d{1,18}", sentence.part) else sentence.part
+    info = {"document_id": sentence.document, "sentence_id": part}
     words = [one_word(word, notes) for word in sentence.words]
     text = " ".join(words)
     if task in ("pos", "constituents"):
-        if tabs:
+        if ewt:
             targets = _tree(sentence, task)
         elif "XX" in sentence.tags or "XX" in words:
             notes["sentence without a tree (a word or tag XX): no targets"] += 1

@@ -12,10 +12,11 @@ from probing import convert, records
 from probing.sources import Split, split_of
 from probing.tasks import TASKS
 from tests.conftest import ROOT
-from tests.probing.sources.test_conll2012 import BRAND, conll, tabs
+from tests.probing.sources.test_conll2012 import BRAND, conll
 from tests.probing.sources.test_conllu import FUN, row
 from tests.probing.sources.test_dpr import HAPPY
 from tests.probing.sources.test_gum import corpus as gum_corpus  # noqa: F401  a fixture
+from tests.probing.sources.test_propbank import tabs
 from tests.probing.sources.test_semeval import BURST
 from tests.probing.sources.test_spr import ENDORSED, save, spr1_line
 

@@ -1,7 +1,5 @@
 """probing.sources.conll2012: the published examples as OntoNotes has them, and real files' counts."""
 
-import gzip
-
 import pytest
 
 from nsmc_bert.errors import Located, UserError
@@ -139,7 +137,9 @@ def test_mentions(cells, expected):
     assert conll2012.mentions(cells) == expected
 
 
-@pytest.mark.parametrize("cells", [["(1"], ["1)"], ["(1", "2)"], ["(x)"], ["()"], ["(1)2"]])
+@pytest.mark.parametrize(
+    "cells", [["(1"], ["1)"], ["(1", "2)"], ["(x)"], ["()"], ["(1)2"], ["(12)" * 5000 + "x"], ["(%s)" % ("1" * 5000)]]
+)
 def test_mentions_that_do_not_match(cells):
     with pytest.raises(brackets.Unbalanced):
         conll2012.mentions(cells)
@@ -153,6 +153,11 @@ def test_mentions_that_do_not_match(cells):
         ("constituents", "\n" + conll("a X (TOP(S* * -\nb X *) * -"), ":2: found 1 brackets that are never closed, expected "
          "brackets that match in the 2 lines from here"),
         ("srl", conll("a X * * (V* -"), ":1: found 1 brackets that are never closed"),
+        ("pos", conll("a X * * -\nb X * * -", "bc x/00"), ":2: found the word index 0 after 0, expected a greater one, or"),
+        ("pos", conll("a X * * -", "bc a x"), ":1: found the word index 'x', expected a number in the third column; is"),
+        ("pos", conll("a X * * -\nb X * * -") * 2, ":3: found the word index 0 after 1, expected a greater one, or"),
+        ("pos", conll("a X * * -\nb X * * -").split("\n", 1)[1], ":1: found the word index 1 in a sentence's first line"),
+        ("pos", conll("[WORD] X * * -"), ":1: found [WORD], expected words: fill the skeletons with the licensed text's"),
         ("coref", conll("a X * * (3\nb X * * 4)"), ":1: found a mention of chain 4 that is closed at word 2 and not opened"),
     ],
 )  # fmt: skip
@@ -168,6 +173,8 @@ def test_what_is_wrong(tmp_path, task, text, message):
 def test_the_folders_of_the_release(tmp_path):
     for place in (
         "data/train/data/english/annotations/bc/x/01/x_0001.gold_conll",
+        "data/train/data/english/annotations/bc/x/00/x_0000.v3_gold_conll.gz",
+        "v3/data/train/data/english/annotations/bc/x/00/x_0000.v3_gold_conll",
         "data/train/data/english/annotations/bc/x/00/x_0000.v4_gold_conll",
         "data/train/data/chinese/annotations/bc/x/00/x_0000.gold_conll",
         "data/development/data/english/annotations/bc/x/00/x_0000.gold_conll",
@@ -175,7 +182,12 @@ def test_the_folders_of_the_release(tmp_path):
         "data/conll-2012-test/data/english/annotations/bc/x/00/x_0000.gold_conll",
     ):
         save(tmp_path / place, conll("%s X (TOP*) * -" % place))
-    found = {name: [record.text for record in split.records] for name, split in conll2012.splits(tmp_path, "pos").items()}
+    splits = conll2012.splits(tmp_path, "pos")
+    found = {name: [record.text for record in split.records] for name, split in splits.items()}
+    # a document is read once, in its newest version
+    assert dict(splits["train"].notes) == {
+        "file of a document that another file has, in a newer version or the same: left out": 2
+    }
     assert list(found) == ["train", "dev", "test"]
     assert [text[36:] for text in found["train"]] == ["bc/x/00/x_0000.v4_gold_conll", "bc/x/01/x_0001.gold_conll"]
     assert [text[:24] for text in found["dev"] + found["test"]] == ["data/development/data/en", "data/test/data/english/a"]
@@ -196,8 +208,6 @@ def test_files_that_are_not_there(tmp_path):
         conll2012.splits(path, "pos")
     with pytest.raises(UserError, match="found the task dep, expected one that CoNLL-2012 has"):
         conll2012.splits(path, "dep")
-    with pytest.raises(UserError, match="found the task coref, expected one that PropBank EWT has: pos, constituents, srl"):
-        conll2012.propbank_ewt_splits(path, "coref")
 
 
 # Real files
@@ -229,73 +239,3 @@ def test_a_sample_by_hand(data_dir):
     assert spans(found["constituents"][2]) == [
         (0, 5, "TOP"), (0, 5, "FRAG"), (0, 2, "NP"), (2, 4, "NP"),
     ]  # fmt: skip
-
-
-def tabs(rows):
-    lines = []
-    for i, line in enumerate(rows.strip().split("\n")):
-        word, tag, tree, *frames = line.split()
-        lines.append("\t".join(["google/ewt/a.xml", "4", str(i), word.replace("~", " "), tag, tree, "-", "-", *frames]))
-    return "\n".join(lines) + "\n"
-
-
-def test_propbank_ewt_by_hand(tmp_path):
-    text = tabs(
-        "He PRP (TOP(S(NP*) (ARG0*) *\nwill MD (VP* (ARGM-MOD*) *\nmake VB (VP* (V*) *\nit PRP (NP*)))) * (V*)\n. XX *) * *"
-    )
-    path = save(tmp_path / "en_ewt-pb-dev.gold_conll", text)
-    found = {task: list(conll2012.propbank_ewt_splits(tmp_path, task)["dev"].records) for task in conll2012.PROPBANK_EWT_TASKS}
-    assert [spans(record) for record in found["srl"]] == [[(2, 3, 0, 1, "ARG0"), (2, 3, 1, 2, "ARGM-MOD")], []]
-    assert spans(found["constituents"][0]) == [
-        (0, 5, "TOP"), (0, 4, "S"), (0, 1, "NP"), (1, 4, "VP"), (2, 4, "VP"), (3, 4, "NP"),
-    ]  # fmt: skip
-    assert [target.labels[0] for target in found["pos"][0].targets] == ["PRP", "MD", "VB", "PRP", "XX"]
-    assert found["pos"][0].info == {"document_id": "google/ewt/a.xml", "sentence_id": 4}
-    save(path, text.replace("make", "make up"))
-    [split] = conll2012.propbank_ewt_splits(path, "pos", split="dev").values()
-    assert next(split.records).words == ["He", "will", "make_up", "it", "."]
-
-
-def test_what_is_wrong_with_propbank_ewt(tmp_path):
-    path = tmp_path / "en_ewt-pb-dev.gold_conll"
-    for text, message in (
-        (conll(BRAND), "dev.gold_conll:1: found 1 columns: 'bc/x/00/x_0000   0"),
-        (tabs("a X *\nb X * *"), "dev.gold_conll:2: found 9 columns after lines of 8, expected as many in every line"),
-        (tabs("a X * (V*)\nb X * *)"), "dev.gold_conll:1: found a closing bracket too many after word 2, expected brackets"),
-    ):
-        save(path, text)
-        with pytest.raises(Located) as caught:
-            list(conll2012.propbank_ewt_splits(tmp_path, "srl")["dev"].records)
-        assert message in str(caught.value)
-
-
-def test_the_counts_of_propbank_ewt(data_dir):
-    counts, labels = {}, {}
-    for task in conll2012.PROPBANK_EWT_TASKS:
-        labels[task] = set()
-        for name, split in conll2012.propbank_ewt_splits(data_dir / "probing" / "PropBank_EWT", task).items():
-            number = targets = 0
-            for record in split.records:
-                number += 1
-                targets += len(record.targets)
-                labels[task].update(target.labels[0] for target in record.targets)
-            counts[task, name] = number, targets
-            assert not split.notes
-    sentences = {name: number for (task, name), (number, _) in counts.items() if task == "pos"}
-    assert sentences == {"train": 12542, "dev": 1974, "test": 2062}
-    assert {name: number for (task, name), (number, _) in counts.items() if task == "constituents"} == sentences
-    predicates = {name: number for (task, name), (number, _) in counts.items() if task == "srl"}
-    assert predicates == {"train": 40482, "dev": 4977, "test": 4799}
-    assert [counts[task, "train"][1] for task in conll2012.PROPBANK_EWT_TASKS] == [204550, 190037, 81537]
-    assert labels["constituents"] - set(TASKS["constituents"].labels) == {"EDITED"}
-    assert labels["pos"] - set(TASKS["pos"].labels) == {"GW", "XX"}
-
-
-def test_every_bracket_of_propbank_ewt_is_a_target(data_dir):
-    folder = data_dir / "probing" / "PropBank_EWT"
-    with gzip.open(folder / "en_ewt-pb-dev.gold_conll.gz", "rt", encoding="utf-8", newline="\n") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file if line != "\n"]
-    roles = sum(cell.count("(") for row in rows for cell in row[8:]) - sum(row[7] != "-" for row in rows)
-    for task, brackets_there in (("constituents", sum(row[5].count("(") for row in rows)), ("srl", roles)):
-        split = conll2012.propbank_ewt_splits(folder, task, split="dev")["dev"]
-        assert sum(len(record.targets) for record in split.records) == brackets_there
