@@ -17,6 +17,7 @@ EMPTY = "records without targets"
 LONG = "sentences beyond the encoder's length, encoded in windows"
 DELETED = "words that the tokenizer deletes, read as unknown"
 NAMED = 5  # sentences that are named, at most
+LOUD = 0.1  # the share of words with [UNK] from which on a corpus is hardly the encoder's
 
 
 @dataclasses.dataclass
@@ -27,11 +28,13 @@ class Sentence:
         payload: int array, [positions] or [positions, …]: token ids, or whatever else the encoder reads at each position.
         starts: int32 [words + 1]: word i takes the positions starts[i] to starts[i + 1] - 1.
         unknown: words that left no piece.
+        unk: words with an unknown piece, those without any piece included; None where reading does not tell.
     """
 
     payload: np.ndarray
     starts: np.ndarray
     unknown: int = 0
+    unk: int | None = 0
 
     @property
     def key(self):
@@ -56,6 +59,8 @@ class Examples:
         dropped: {reason: count} of records and words that were treated otherwise than the rest.
         named: the beginnings of the first sentences that are encoded in windows.
         where: the file.
+        words: how many words the distinct sentences have.
+        unk: how many of them have [UNK]; None where the encoder does not tell.
     """
 
     payloads: list
@@ -71,6 +76,8 @@ class Examples:
     dropped: dict
     named: list
     where: str
+    words: int = 0
+    unk: int | None = None
 
     def __len__(self):
         return len(self.span1)
@@ -138,6 +145,7 @@ def align(records, encoder, task, names, *, where=""):
     sentence, sizes, span1, span2, label_sizes, labels = (array("i") for _ in range(6))
     types = array("q")
     dropped, named, starts_of = dict.fromkeys((EMPTY, LONG, DELETED), 0), [], []
+    unk = []
     for chunk in _chunks(records, 2048):
         fresh = list(dict.fromkeys(record.text for record in chunk if record.targets and record.text not in known))
         for text, read in zip(fresh, encoder.read([text.split() for text in fresh])):
@@ -150,6 +158,7 @@ def align(records, encoder, task, names, *, where=""):
                 if len(named) < NAMED:
                     named.append(shorten(text, 60))
             dropped[DELETED] += read.unknown
+            unk.append(read.unk)
         for record in chunk:
             if not record.targets:
                 dropped[EMPTY] += 1
@@ -184,7 +193,21 @@ def align(records, encoder, task, names, *, where=""):
         dropped={reason: count for reason, count in dropped.items() if count},
         named=named,
         where=str(where),
+        words=sum(len(starts) - 1 for starts in starts_of),
+        unk=None if None in unk else sum(unk),
     )
+
+
+def unknown_words(unk: int, words: int) -> list:
+    """What is to be said of `unk` words of `words` that an encoder does not know: a line, and loud ones from a tenth on."""
+    share = unk / max(words, 1)
+    found = [f"{100 * share:.1f} % of {words} words have [UNK]"]
+    if share >= LOUD:
+        found += [
+            f"*** {100 * share:.0f} % of the words have [UNK]: the encoder's vocabulary is not of this language or script, and",
+            "*** the figures say little of either. Probe with an encoder that knows these words.",
+        ]
+    return found
 
 
 def _checksum(text):
@@ -213,7 +236,7 @@ def pieces(backend, words, *, cls_id, sep_id, unk_id, cache):
     starts = np.cumsum([first, *map(len, filled)]).astype(np.int32)
     around = ([] if cls_id is None else [cls_id], [] if sep_id is None else [sep_id])
     ids = np.array([*around[0], *(piece for row in filled for piece in row), *around[1]], np.int32)
-    return Sentence(ids, starts, sum(not row for row in rows))
+    return Sentence(ids, starts, sum(not row for row in rows), sum(unk_id in row for row in filled))
 
 
 def windows(length, limit, margin):

@@ -86,6 +86,8 @@ class Aligned:
                 % (task.name, split, part.records, len(part), len(part.keys),
                    "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()))
             )  # fmt: skip
+            for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
+                log("  " + line)
             for text in part.named:
                 log("  encoded in windows: %s" % text)
         log("%s: %d labels" % (task.name, len(self.names)))

@@ -86,7 +86,8 @@ class Cove(encoders.Encoder):
         for words in sentences:
             keys = [_key(word) for word in words]
             self._fresh.update((key, word) for key, word in zip(keys, words) if key not in self._rows)
-            out.append(alignment.Sentence(np.array(keys, np.int64), np.arange(len(words) + 1, dtype=np.int32)))
+            # which words GloVe has is known, and said, once it is read
+            out.append(alignment.Sentence(np.array(keys, np.int64), np.arange(len(words) + 1, dtype=np.int32), unk=None))
         return out
 
     def encode(self, payloads):
@@ -131,7 +132,8 @@ class Cove(encoders.Encoder):
         else:
             words = {word.encode("utf-8", "replace"): i for i, word in enumerate(fresh.values())}
             found = self._glove.read(words, vectors)
-            self._log("GloVe: found %d of %d new words; the others are zero vectors" % (found, len(fresh)))
+            loud = "*** " if len(fresh) - found >= alignment.LOUD * len(fresh) else ""
+            self._log("%sGloVe: found %d of %d new words; the others are zero vectors" % (loud, found, len(fresh)))
         self._rows.update((key, len(self._vectors) + i) for i, key in enumerate(fresh))
         self._vectors = np.concatenate([self._vectors, vectors])
 

@@ -31,7 +31,7 @@ def test_punctuation_inside_a_word_stays_in_its_span(tiny_tokenizer):
 def test_a_word_that_leaves_nothing_is_unknown(tiny_tokenizer):
     sentence = read(tiny_tokenizer, ["영화", "\u200b", "이"])
     assert sentence.payload.tolist() == [2, 6, 1, 5, 3]
-    assert (sentence.starts.tolist(), sentence.unknown) == ([1, 2, 3, 4], 1)
+    assert (sentence.starts.tolist(), sentence.unknown, sentence.unk) == ([1, 2, 3, 4], 1, 1)
 
 
 def test_without_special_tokens():
@@ -96,6 +96,23 @@ def test_examples_by_hand():
     assert examples.types[1] != examples.types[0] != examples.types[2]
     assert examples.dropped == {"records without targets": 1, "sentences beyond the encoder's length, encoded in windows": 1}
     assert examples.named == ["'defg hijkl mn'"]
+
+
+def test_the_share_of_unknown_words(tiny_tokenizer):
+    """Words with an unknown piece, once for each sentence that is read; from a tenth on it is said loudly."""
+
+    class Tiny:
+        max_positions = 12
+
+        def read(self, sentences):
+            return [read(tiny_tokenizer, words) for words in sentences]
+
+    texts = ["이 영화 سينما", "이 영화!ق", "이 영화 سينما", "مرحبا"]
+    examples = alignment.align([Record(text, (Target((0, 1), None, ("x",)),)) for text in texts], Tiny(), TASKS["pos"], ["x"])
+    assert (examples.words, examples.unk) == (6, 3)
+    assert alignment.unknown_words(3, 6)[0] == "50.0 % of 6 words have [UNK]"
+    assert [len(alignment.unknown_words(unk, 1000)) for unk in (0, 99, 100)] == [1, 1, 3]
+    assert alignment.unknown_words(100, 1000)[1].startswith("*** 10 % of the words have [UNK]")
 
 
 def test_one_span():

@@ -62,6 +62,7 @@ def test_what_it_says(finished):
     said = finished[1].stderr
     assert re.search(r"^encoder: .*bert, 3 layers of 16; layer 0 is lexical: LayerNorm\(word embedding\)$", said, re.M)
     assert re.search(r"^pos, train: 40 records, \d+ targets, \d+ different sentences$", said, re.M)
+    assert re.search(r"^  \d+\.\d % of \d+ words have \[UNK\]$", said, re.M)
     assert re.search(r"^activations: \d+ sentences, 0 of them in the store already; [\d.]+ [kM]B to write to runs/activations/", said, re.M)
     # both tasks have other sentences here; a second task of the same ones would find them all
     assert re.search(r"^pos: 8 probes of \d+/\d+ parameters, 100 steps of 8 records$", said, re.M)

@@ -81,7 +81,7 @@ def test_glove_is_read_once_for_all_that_was_read(folder, readings):
     for payload in (*train, *dev, *train):
         encoder.encode([payload])
     assert readings == [len({word for words in SENTENCES for word in words})]
-    assert said == ["GloVe: found 9 of 11 new words; the others are zero vectors"]
+    assert said == ["*** GloVe: found 9 of 11 new words; the others are zero vectors"]
     encoder.encode(payloads(encoder, [["the", "dog"], ["unheard-of"]]))
     assert readings[1:] == [1]  # what is known to be unknown is not looked for again
     encoder.encode(payloads(encoder, [["dog", "."]]))
