@@ -29,7 +29,7 @@ BUNDLED = Path(__file__).parent / "bundled"
 
 _BOM = b"\xef\xbb\xbf"
 _LABELS = {"0": 0, "1": 1}
-_UTF8 = "UTF-8 text; convert with iconv -f cp949 -t utf-8"
+_CONVERT = "convert with iconv -f cp949 -t utf-8"
 _AT_HAND = "where NSMC is at hand, name its folder with --nsmc_dir=FOLDER"
 
 
@@ -198,6 +198,8 @@ def lines(stream, name):
     number = 0
     with files.readable(name):
         while piece := stream.readline(LINE_BYTES + 2):
+            if not number:
+                files.check_text(name, piece)
             cut = len(piece) > LINE_BYTES and not piece.endswith(b"\n")
             line = piece[:LINE_BYTES] if cut else piece.removesuffix(b"\n").removesuffix(b"\r")
             if not number and piece.startswith(_BOM):
@@ -209,7 +211,7 @@ def lines(stream, name):
                 # a character that the cut parts in two is no error
                 text, _ = codecs.utf_8_decode(line, "strict", not cut)
             except UnicodeDecodeError as error:
-                raise Located(name, number, _invalid(error), _UTF8) from None
+                raise Located(name, number, _invalid(error), files.utf8_expected(line, _CONVERT)) from None
             yield text
             while cut and not piece.endswith(b"\n") and piece:
                 piece = stream.readline(1 << 16)
@@ -347,11 +349,13 @@ class _Lines:
         for number, line in enumerate(self._file, 1):
             self.sha1.update(line)
             if number == 1:
+                files.check_text(self._file.name, line)
                 line = line.removeprefix(_BOM)
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                self.problem = self.problem or (number, _invalid(error), _UTF8)
+                expected = files.utf8_expected(line, _CONVERT)
+                self.problem = self.problem or (number, _invalid(error), expected)
                 text = line.decode(errors="surrogateescape")
             yield text
 

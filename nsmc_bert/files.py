@@ -6,7 +6,31 @@ import re
 import shutil
 from pathlib import Path
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.errors import Located, UserError, shorten
+
+
+_NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and what to do
+    rb"\x1f\x8b": "gzip; unpack it with gunzip",
+    rb"\xfd7zXZ\x00": "xz; unpack it with unxz",
+    rb"BZh[1-9]1AY&SY": "bzip2; unpack it with bunzip2",
+    rb"\x28\xb5\x2f\xfd": "zstandard; unpack it with unzstd",
+    rb"PK\x03\x04": "an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
+    rb"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls); save the sheet as CSV in UTF-8",
+    rb"\xff\xfe|\xfe\xff": "UTF-16; convert with iconv -f utf-16 -t utf-8",
+}
+
+
+def check_text(path, line: bytes) -> None:
+    """Raises Located where the first line of a file shows that it is something else than text in UTF-8."""
+    for begin, kind in _NO_TEXT.items():
+        if re.match(begin, line):
+            raise Located(path, 1, "bytes that are no UTF-8: %s" % shorten(line[:12]), f"UTF-8 text; this is {kind}")
+
+
+def utf8_expected(line: bytes, otherwise: str) -> str:
+    """What was expected of a line that is no UTF-8; `otherwise`: what to do where it is text in another encoding."""
+    utf16 = "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"
+    return "UTF-8 text; %s" % (utf16 if b"\0" in line else otherwise)
 
 
 @contextlib.contextmanager

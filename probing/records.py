@@ -17,9 +17,10 @@ import os
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
-from nsmc_bert.files import decompressed, readable, write_atomically
+from nsmc_bert.files import check_text, decompressed, readable, utf8_expected, write_atomically
 
 _BOM = b"\xef\xbb\xbf"
+_PIECE = re.compile(r"##\w|▁\w|\S+</w>$")  # of BERT's vocabularies, SentencePiece's and GPT's, inside a sentence
 _EXAMPLE = 'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
 
 
@@ -158,12 +159,15 @@ def lines(path):
 def decode(file, path):
     """The lines of an open binary file, which errors call `path`; Yields, Raises: as `lines`."""
     for number, line in enumerate(file, 1):
+        if number == 1:
+            check_text(path, line)
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         try:
             yield number, (line.removeprefix(_BOM) if number == 1 else line).decode()
         except UnicodeDecodeError as error:
             found = "bytes that are no UTF-8: %s" % shorten(line[error.start : error.start + 12])
-            raise Located(path, number, found, "UTF-8 text; convert with iconv -t utf-8 -f and the encoding it has") from None
+            expected = utf8_expected(line, "convert with iconv -t utf-8 -f and the encoding it has")
+            raise Located(path, number, found, expected) from None
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
 """nsmc_bert.corpus: tables against values by hand and the csv module, downloads against a server that misbehaves."""
 
+import bz2
 import csv
+import gzip
 import hashlib
 import http.server
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 
 from nsmc_bert import corpus
 from nsmc_bert.errors import Located, UserError
+from probing import records
 
 HEADER = "id\tdocument\tlabel\n"
 
@@ -133,7 +137,10 @@ BAD_TABS = {
     ),
     "surrogate": (HEADER.encode() + b"1\t\xed\xa0\x80\t1\n", ":2: found bytes that are no UTF-8: b'\\xed\\xa0\\x80"),
     "encoding of the header": (CP949 + b"\tdocument\tlabel\n1\ta\t1\n", ":1: found bytes that are no UTF-8"),
-    "utf-16": ("document\tlabel\n1\ta\n".encode("utf-16"), ":1: found bytes that are no UTF-8"),
+    "utf-16": (
+        "document\tlabel\n1\ta\n".encode("utf-16"),
+        ":1: found bytes that are no UTF-8: b'\\xff\\xfed\\x00o\\x00c\\x00u\\x00m\\x00', expected UTF-8 text; this is UTF-16; ",
+    ),
     "empty file": (b"", ": found an empty file, expected a header line with the columns 'document' and 'label'"),
     "header only": (HEADER.encode(), ": found a header line and no rows, expected one row a line below it"),
     "header and empty lines": (HEADER.encode() + b"\n\r\n", ": found a header line and no rows"),
@@ -314,6 +321,34 @@ def test_the_split_of_nsmc_stays_what_it_was(nsmc):
 
 
 # Streams
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (gzip.compress("좋다".encode()), "this is gzip; unpack it with gunzip"),
+        (lzma.compress(b"a"), "this is xz; unpack it with unxz"),
+        (bz2.compress(b"a"), "this is bzip2; unpack it with bunzip2"),
+        (
+            b"PK\x03\x04\n",
+            "this is an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
+        ),
+        ("좋다\t1\n".encode("utf-16"), "this is UTF-16; convert with iconv -f utf-16 -t utf-8"),
+        ("좋다\t1\n".encode("utf-16-le"), "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"),
+        (CP949 + b"\t1\n", "convert with iconv -f cp949 -t utf-8"),
+    ],
+)
+def test_what_is_advised_for_bytes_that_are_no_text(tmp_path, content, advice):
+    expected = "expected UTF-8 text; " + advice
+    with pytest.raises(Located) as caught:
+        stream_lines(content)
+    assert str(caught.value).endswith(expected)
+    path = write(tmp_path, content)
+    assert error_of(corpus.read, path).endswith(expected)
+    if "cp949" not in advice:
+        with pytest.raises(Located) as caught:
+            list(records.lines(path))
+        assert str(caught.value).endswith(expected)
 
 
 def stream_lines(data):
