@@ -4,6 +4,7 @@ NSMC, the Naver sentiment movie corpus (https://github.com/e9t/nsmc, CC0), is 15
 test on, half of them positive.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -92,7 +93,7 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
     texts, labels, skipped, first = [], [], 0, None
     with files.readable(path), open(path, "rb") as file, _unlimited_csv_fields():
         source = _Lines(file)
-        rows = _plain_rows(source) if delimiter == "\t" else _quoted_rows(source, delimiter, path)
+        rows = _plain_rows(source) if delimiter == "\t" else _quoted_rows(source, delimiter)
         header = _header(path, source, rows, text_column, label_column)
         text_at, label_at = header.index(text_column), header.index(label_column)
         for number, row in rows:
@@ -366,27 +367,51 @@ def _plain_rows(source):
         yield number, line.removesuffix("\n").removesuffix("\r").split("\t")
 
 
-def _quoted_rows(source, delimiter, path):
-    """(first line, columns) of each row of a CSV; where its quoting is broken, `source.problem` says so."""
+def _quoted_rows(source, delimiter):
+    """(first line, columns) of each row of a CSV; where it is a bad one by its quoting, `source.problem` says so.
+
+    A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone is
+    bad; the others are read again.
+    """
     import csv
 
-    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    numbered, again, width = _numbered(source), collections.deque(), 0
+
+    def take(taken):
+        while one := again.popleft() if again else next(numbered, None):
+            taken.append(one)
+            yield one[1]
+
     while True:
-        number, row = reader.line_num + 1, []
+        taken, row, found = [], [], ""
         try:
-            row = next(reader)
+            row = next(csv.reader(take(taken), delimiter=delimiter, strict=True))
         except StopIteration:
             return
         except csv.Error as error:
-            if "unexpected end of data" in str(error):
-                # not a bad row to pass over: it holds all the rest of the file
-                expected = 'a second " at the end of the column'
-                raise Located(path, number, "a quotation mark that is never closed", expected) from None
             # what follows the dash is advice to programmers
             found = "broken CSV (%s)" % str(error).partition(" - ")[0]
             expected = 'a column that holds " or a line end to stand in "…", with each " in it doubled'
-            source.problem = source.problem or (number, found, expected)
+            if "unexpected end of data" in str(error):
+                found, expected = "a quotation mark that is never closed", 'a second " at the end of the column'
+        number = taken[0][0]
+        width = width or len(row)
+        if not found and len(taken) > 1 and len(row) != width:
+            found = "%d columns in %d lines" % (len(row), len(taken))
+            expected = "%d as in the header line; is there a stray quotation mark?" % width
+        if found:
+            again.extendleft(reversed(taken[1:]))
+            del taken[1:]
+        problems = [problem for _, _, problem in taken if problem]
+        source.problem = problems[0] if problems else (number, found, expected) if found else None
         yield number, row
+
+
+def _numbered(source):
+    """(number, line, what is wrong with it) of each line."""
+    for number, line in enumerate(source, 1):
+        problem, source.problem = source.problem, None
+        yield number, line, problem
 
 
 @contextlib.contextmanager
