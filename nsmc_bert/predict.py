@@ -1,5 +1,6 @@
 """Classifies reviews: python -m nsmc_bert.predict --text "이 영화 엄청 재미있네요" """
 
+import itertools
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from nsmc_bert.errors import UserError
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
-flags.DEFINE_string("input", "", "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input.")
+flags.DEFINE_multi_string("input", [], "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input. May be given several times.")
 flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
 flags.DEFINE_integer("chunk", 4096, "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 answers line by line. Very long reviews are read fewer at a time.", lower_bound=1)
 flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.")
@@ -66,20 +67,25 @@ def _reviews():
         raise UserError("found both --text and --input, expected one of them")
     if FLAGS.text:
         return iter(FLAGS.text)
-    if FLAGS.input in ("", "-"):
-        if not FLAGS.input and sys.stdin.isatty():
-            raise UserError("found no review: expected --text=\"…\", --input=FILE, or reviews on standard input")
-        return corpus.lines(sys.stdin.buffer, "standard input")
-    return _file(FLAGS.input)
+    paths = FLAGS.input or ["-"]
+    if not FLAGS.input and sys.stdin.isatty():
+        raise UserError("found no review: expected --text=\"…\", --input=FILE, or reviews on standard input")
+    return itertools.chain.from_iterable([_file(path) for path in paths])  # all are opened before any is classified
 
 
 def _file(path):
+    if path in ("", "-"):
+        return corpus.lines(sys.stdin.buffer, "standard input")
     try:
         stream = open(os.path.expanduser(path), "rb")
     except OSError as error:
         raise UserError("--input=%s: cannot be read (%s)" % (path, error.strerror)) from None
+    return _closed_behind(corpus.lines(stream, path), stream)
+
+
+def _closed_behind(reviews, stream):
     with stream:
-        yield from corpus.lines(stream, path)
+        yield from reviews
 
 
 def _line(review, probabilities):

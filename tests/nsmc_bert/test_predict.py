@@ -41,9 +41,11 @@ def test_json_lines_from_a_pipe(command, model, expected):
     assert [row["label"] for row in rows] == [("negative", "positive")[i] for i in expected.argmax(1)]
 
 
-def test_columns_from_a_file_chunk_by_chunk(command, model, expected, tmp_path):
-    (tmp_path / "in.txt").write_text("\r\n".join(REVIEWS), encoding="utf-8")
-    result = command("predict", "--model=%s" % model, "--input=in.txt", "--output=tsv", "--chunk=3", cwd=tmp_path)
+def test_columns_from_two_files_chunk_by_chunk(command, model, expected, tmp_path):
+    for name, reviews in (("in.txt", REVIEWS[:1]), ("more.txt", REVIEWS[1:])):
+        (tmp_path / name).write_text("\r\n".join(reviews), encoding="utf-8")
+    arguments = ("--input=in.txt", "--input=more.txt", "--output=tsv", "--chunk=3")
+    result = command("predict", "--model=%s" % model, *arguments, cwd=tmp_path)
     header, *rows = [line.split("\t") for line in result.stdout.rstrip("\n").split("\n")]
     assert header == ["label", "negative", "positive", "text"]
     np.testing.assert_allclose([[float(row[1]), float(row[2])] for row in rows], expected, atol=2e-6)
@@ -86,7 +88,7 @@ def test_nothing_in_nothing_out(command, model):
     ("arguments", "message"),
     [
         (["--text=a", "--input=b"], "error: found both --text and --input, expected one of them"),
-        (["--model=MODEL", "--input=nowhere.txt"], "error: --input=nowhere.txt: cannot be read (No such file or directory)"),
+        (["--model=MODEL", "--input=/dev/null", "--input=nowhere.txt"], "error: --input=nowhere.txt: cannot be read (No such file or directory)"),
         (["--model=nowhere/at/all", "--text=a"], "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT "
          "folder or hub name"),
         (["--text=a", "--output=xml"], "error: flag --output=xml: value should be one of <text|tsv|jsonl>"),
