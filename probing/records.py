@@ -1,7 +1,8 @@
 r"""Edge-probing records: sentences of words and labelled spans in them, as JSON lines in and out.
 
-The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are,
-the retokenized ones too. A line is a sentence:
+The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are. Those
+that were retokenized for one encoder's word pieces are refused: pieces are no words, and would be cut once more. A line is a
+sentence:
 
     {"text": "Atmosphere is always fun", "info": {"source": "UD_English-EWT"},
      "targets": [{"span1": [0, 1], "span2": [3, 4], "label": "nsubj"}]}
@@ -14,6 +15,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
@@ -216,7 +218,11 @@ def _record(entry, spans, known):
     if not isinstance(targets, list):
         found = "the targets %s" % shorten(targets) if "targets" in entry else "no targets"
         raise _Bad(found, 'a list as "targets", [] where the sentence has none')
-    length = len(text.split())
+    words = text.split()
+    if ("##" in text or "</w>" in text or "▁" in text) and (piece := next(filter(_PIECE.match, words[1:]), None)):
+        expected = "words: this file was retokenized for one encoder; take the one from before, without .retokenized in its name"
+        raise _Bad("the word piece %s" % shorten(piece), expected)
+    length = len(words)
     return Record(
         text,
         tuple(_target(target, number, length, spans, known) for number, target in enumerate(targets, 1)),

@@ -147,6 +147,9 @@ WRONG = {
     "no text": ({"targets": []}, 1, 'x.jsonl:2: found no text, expected a sentence as "text"'),
     "text": ({"text": ["a"], "targets": []}, 1, "x.jsonl:2: found the text ['a'], expected a sentence"),
     "no targets": ({"text": "a"}, 1, 'x.jsonl:2: found no targets, expected a list as "targets", [] where the sentence has none'),
+    "BERT's pieces": ({"text": "em ##bed", "targets": []}, 1, "x.jsonl:2: found the word piece '##bed', expected words: this"),
+    "GPT's pieces": ({"text": "it</w> works</w>", "targets": []}, 1, "x.jsonl:2: found the word piece 'works</w>', expected"),
+    "XLNet's pieces": ({"text": "▁It ▁works", "targets": []}, 1, "x.jsonl:2: found the word piece '▁works', expected"),
     "targets": ({"text": "a", "targets": {}}, 1, "x.jsonl:2: found the targets {}, expected a list"),
     "target": ({"text": "a", "targets": [SPAN, 3]}, 1, "x.jsonl:2: found target 2: 3, expected an object"),
     "info": ({"text": "a", "targets": [], "info": 3}, 1, "x.jsonl:2: found the info 3 of the sentence, expected an object"),
@@ -178,6 +181,12 @@ def test_what_is_wrong(tmp_path, entry, spans, message):
     good = one(**SPAN) if spans == 1 else one(span2=[1, 2], **SPAN)
     labels = ("y", "x") if "NNX" in message else None
     assert error_of(tmp_path, good, entry, spans=spans, labels=labels).startswith(message)
+
+
+def test_words_that_look_like_pieces_and_are_none(tmp_path):
+    for text in ("## A heading ##", "##tag first", "a▁b </w>", "5## ###"):
+        [record] = read(tmp_path, json.dumps({"text": text, "targets": []}))
+        assert record.text == text
 
 
 def test_bytes_that_are_no_text(tmp_path):
