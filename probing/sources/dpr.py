@@ -27,6 +27,7 @@ FILES = {"train": "train.c.txt", "test": "test.c.txt"}
 SEED, SHARE = 42, 0.85
 
 _TITLES = "Mr Mrs Ms Dr St Jr Sr Prof Gen Sen Rep Rev Capt Lt Col Sgt Mt vs No".split()
+_CAPITAL = re.compile(r"\s+[A-Z]")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+\w*|['’]\w*|[^\s,;:!?()\"“”'’]+|\S")
 
 
@@ -70,21 +71,19 @@ def tokenize(sentence):
         >>> [sentence[start:end] for start, end in tokenize("Mr. Bob's bee isn't at 5:30, is it?")]
         ['Mr.', 'Bob', "'s", 'bee', 'isn', "'t", 'at', '5:30', ',', 'is', 'it', '?']
     """
-    found = []
+    found, last = [], max((match.end() for match in re.finditer(r"\w", sentence)), default=0)
     for match in _WORD.finditer(sentence):
         start, end = match.span()
         word = match[0]
-        if word.endswith(".") and word.strip(".") and _ends_sentence(word[:-1], sentence[end:]):
+        if word.endswith(".") and word.strip(".") and (end >= last or _ends_sentence(word[:-1], sentence, end)):
             found += [(start, end - 1), (end - 1, end)]
         else:
             found.append((start, end))
     return found
 
 
-def _ends_sentence(word, rest):
-    if not re.search(r"\w", rest):
-        return True
-    return bool(re.match(r"\s+[A-Z]", rest)) and word not in _TITLES and not re.fullmatch(r"(\w\.)*\w", word)
+def _ends_sentence(word, sentence, end):
+    return bool(_CAPITAL.match(sentence, end)) and word not in _TITLES and not re.fullmatch(r"(\w\.)*\w", word)
 
 
 def _records(path, *, notes, part=None):

@@ -64,7 +64,7 @@ def _records(path, *, notes, part=None):
 
 def _record(path, sentence, *rest):
     number, line = sentence
-    match = re.fullmatch(r'(\d+)\s+"(.*)"', line)
+    match = re.fullmatch(r'(\d{1,18})\s+"(.*)"', line)
     if not match:
         raise Located(path, number, shorten(line), 'a numbered sentence: 1<tab>"The <e1>burst</e1> … <e2>pressure</e2>."')
     if len(rest) != 2 or not re.match("Comment", rest[1][1]):

@@ -178,7 +178,7 @@ def _spr1_records(path, *, notes):
         if line.strip():
             try:
                 yield _spr1_record(json.loads(line), notes)
-            except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
                 why = "no %s" % error if isinstance(error, KeyError) else error
                 expected = 'an object with "tokens" and "spr1": pred_idx, arg_idx and responses, each spr_property and response'
                 raise Located(path, number, "%s (%s)" % (shorten(line), why), expected) from None

@@ -88,7 +88,7 @@ def test_nothing_in_nothing_out(command, model):
     ("arguments", "message"),
     [
         (["--text=a", "--input=b"], "error: found both --text and --input, expected one of them"),
-        (["--model=MODEL", "--input=/dev/null", "--input=nowhere.txt"], "error: --input=nowhere.txt: cannot be read (No such file or directory)"),
+        (["--input=/dev/null", "--input=nowhere.txt"], "error: --input=nowhere.txt: cannot be read (No such file or directory)"),
         (["--model=nowhere/at/all", "--text=a"], "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT "
          "folder or hub name"),
         (["--text=a", "--output=xml"], "error: flag --output=xml: value should be one of <text|tsv|jsonl>"),

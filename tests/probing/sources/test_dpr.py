@@ -48,6 +48,12 @@ def test_words(sentence, words):
     assert " ".join(sentence[start:end] for start, end in dpr.tokenize(sentence)) == words
 
 
+def test_a_long_line_takes_no_time():
+    assert len(dpr.tokenize("-. " * 50_000)) == 100_000
+    assert len(dpr.tokenize("b-. A " * 20_000)) == 60_000
+    assert len(dpr.tokenize("1" * 100_000)) == 1
+
+
 def test_mentions_are_found_in_any_case_and_as_whole_words(tmp_path):
     text = "The ant's antics hit ants because it hit the anteater.\nit\nthe ant,the anteater\nThe anteater\n"
     [record], notes = read(tmp_path, text)

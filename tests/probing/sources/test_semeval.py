@@ -48,6 +48,7 @@ def test_tags_that_stand_alone(tmp_path):
     ("text", "message"),
     [
         ("The burst\nOther\nComment:\n", ":5: found 'The burst', expected a numbered sentence: 1<tab>"),
+        ("1" * 5000 + '\t"<e1>a</e1> <e2>b</e2>"\nOther\nComment:\n', ":5: found '1111"),
         ('1\t"<e1>a</e1> <e2>b</e2>"\nOther\n', ":5: found 1 lines below the sentence, expected 2, its relation and its comment"),
         ('1\t"<e1>a</e1> <e2>b</e2>"\nComment: x\nOther\n', ":5: found 2 lines below the sentence"),
         ('1\t"<e1>a</e1> <e2>b"\nOther\nComment:\n', ":5: found '1\\t\"<e1>a</e1> <e2>b\"', expected <e1> and </e1>, <e2> and"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 
 import pytest
@@ -109,6 +110,13 @@ def test_files_that_cannot_be_used(tmp_path):
         spr.spr2_splits(tmp_path)
 
 
+def test_sentences_without_their_words(tmp_path):
+    path = save(tmp_path, *ENDORSED, ending=".conllu") / "en-ud-train.conllu"
+    path.write_text(re.sub(r"(?m)^(\d+\t)[^\t\n]+", r"\1_", path.read_text()))
+    with pytest.raises(Located, match="en-ud-train.conllu: found no words: _ stands for each.* expected the sentences of UD"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"plain", None])
 def test_archives_that_cannot_be_used(tmp_path, content):
     path = save(tmp_path, *ENDORSED, archive=True) / "protoroles_eng_udewt.tar.gz"
@@ -184,6 +192,8 @@ def test_spr1_by_hand(tmp_path):
     ("line", "why"),
     [
         ("[", "Expecting value"),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
+        (spr1_line().replace('"pred_idx": ', '"pred_idx": 1e999, "x": '), "cannot convert float infinity to integer"),
         ("[]\n", "list indices must be integers or slices, not str"),
         ("{}\n", "no 'tokens'"),
         (spr1_line(tokens=["It"]), "pred_idx 1, arg_idx 0 of 1 tokens"),
