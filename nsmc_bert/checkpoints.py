@@ -19,6 +19,7 @@ import numpy as np
 
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.files import whole_folder
+from nsmc_bert.model import heads
 
 LABELS = ("negative", "positive")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
@@ -33,7 +34,8 @@ class Loaded:
     Attributes:
         bert: a built TFBertModel.
         config: its BertConfig.
-        classifier: (float32 [hidden, 2], float32 [2]) of a two-class head, negative first; None where there is none.
+        classifier: (float32 [hidden, classes], float32 [classes]) of the head of a classifier, its classes in the file's order, see
+            heads.order; None where there is none.
         predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's layout; empty
             where there is none.
         folder: the local folder, where the tokenizer lies too.
@@ -106,7 +108,7 @@ def read_config(path):
     for key in (*counts, "max_position_embeddings", "type_vocab_size"):
         if key in values and not (type(values[key]) is int and values[key] > 0):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
-    config = BertConfig(**values)
+    config = BertConfig(**heads.with_names(values))
     if config.hidden_act not in ACTIVATIONS:
         raise UserError("%s: found hidden_act %s, expected one of %s" % (path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)))
     if config.hidden_size % config.num_attention_heads:
@@ -409,13 +411,11 @@ def _read_h5(path):
 
 
 def _head(weights, config):
-    """The two-class head among the weights, negative first."""
+    """The classifier's head among the weights."""
     kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
-    if kernel is None or bias is None or kernel.shape != (2, config.hidden_size):
+    if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
         return None
-    names = [str(config.id2label.get(i, "")).lower() for i in (0, 1)]
-    order = [1, 0] if names[0].startswith("pos") and names[1].startswith("neg") else [0, 1]
-    return kernel[order].T.astype(np.float32), bias[order].astype(np.float32)
+    return kernel.T.astype(np.float32), bias.astype(np.float32)
 
 
 def _truncated_normal(random, shape):

@@ -12,7 +12,7 @@ import tf_keras as keras
 from nsmc_bert import checkpoints, encoder, metrics, runtime, tokenizers
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.learning import calibration
-from nsmc_bert.model import packing
+from nsmc_bert.model import heads, packing
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
@@ -307,31 +307,33 @@ class SentimentClassifier(keras.Model):
         )
 
 
-def load(folder=None, precision="float32"):
+def load(folder=None, precision="float32", positive_label=()):
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
         folder: the model folder, or the hub name of a BERT with a two-class head; None for the classifier that ships.
         precision: the Keras policy to predict or to go on training with.
+        positive_label: which of the head's labels means positive, where its names do not say so; see heads.order.
 
     Returns:
         A SentimentClassifier, not compiled.
 
     Raises:
-        UserError: no such folder, a broken one, or an encoder without a classifier.
+        UserError: no such folder, a broken one, an encoder without a classifier, or a classifier of something else.
     """
     runtime.share_gpus()
     loaded = checkpoints.load_encoder(BUNDLED if folder is None else folder)
-    if loaded.classifier is None:
+    kernel, bias = loaded.classifier or (None, ())
+    if len(bias) != 2:
         raise UserError(
-            "%s: found an encoder without a two-class classifier, expected a model that was fine-tuned; to fine-tune it: "
-            "python -m nsmc_bert.train --encoder=%s" % (folder, folder)
+            "%s: found an encoder without a two-class classifier%s, expected a model that was fine-tuned; to fine-tune it: "
+            "python -m nsmc_bert.train --encoder=%s" % (folder, ", but one of %d" % len(bias) if len(bias) else "", folder)
         )
+    order = heads.order(loaded.config, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
     limit = min(tokenizer.model_max_length or 512, loaded.config.max_position_embeddings, packing.LONGEST)
     model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
-    kernel, bias = loaded.classifier
-    model.classifier.set_weights([kernel, bias])
+    model.classifier.set_weights([kernel[:, order], bias[order]])
     return model
 
 

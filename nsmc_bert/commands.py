@@ -229,6 +229,11 @@ def perturbations():
     return names
 
 
+def define_positive_label_flag(whose="the model's"):
+    """The flag that says which label of somebody else's classifier means positive; predict, evaluate and train share it."""
+    flags.DEFINE_list("positive_label", [], "Which of %s two labels means positive, if their names do not say so: a name in its config.json's id2label; several, separated by commas, for several models." % whose)
+
+
 def define_weights_flag():
     """The flag that says how weights are saved; train and pretrain share it."""
     flags.DEFINE_enum("weights", "float32", ["float32", "float16"], "Number format of the weights in the file; float16 halves it, and moves probabilities by less than 0.001 on 20,000 of NSMC's reviews. Computing is in float32 all the same.")

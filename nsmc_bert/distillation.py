@@ -5,12 +5,13 @@ import hashlib
 import numpy as np
 
 from nsmc_bert import checkpoints, files, tokenizers
+from nsmc_bert.model import heads
 from nsmc_bert.progress import Progress
 
 PIECE = 20_000  # texts that are asked about between two files
 
 
-def targets(teachers, texts, run_dir, *, precision, log):
+def targets(teachers, texts, run_dir, *, precision, log, positive_label=()):
     """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept beside the
     run's folder.
 
@@ -20,6 +21,7 @@ def targets(teachers, texts, run_dir, *, precision, log):
         run_dir: the run's folder, a Path.
         precision: the Keras policy to compute with.
         log: called with each line to show.
+        positive_label: which of their labels mean positive, where the names do not say so; see heads.order.
 
     Returns:
         float32 [n, 2].
@@ -32,7 +34,7 @@ def targets(teachers, texts, run_dir, *, precision, log):
     run_dir = run_dir.absolute()
     total = np.zeros((len(texts), 2), np.float32)
     for teacher in teachers:
-        who, model = fingerprint(teacher), None
+        who, model = fingerprint(teacher, positive_label), None
         log("asking %s about %d texts" % (teacher, len(texts)))
         with Progress(len(texts), "texts", title="ask") as bar:
             for start in range(0, len(texts), PIECE):
@@ -41,7 +43,7 @@ def targets(teachers, texts, run_dir, *, precision, log):
                 path = run_dir.with_name("%s-teachers" % run_dir.name) / (key[:16] + ".npy")
                 answers = _read(path, len(piece))
                 if answers is None:
-                    model = model or load(teacher, precision)
+                    model = model or load(teacher, precision, positive_label)
                     answers = model.predict_encoded(model.encode(piece))
                     path.parent.mkdir(parents=True, exist_ok=True)
                     files.write_atomically(path, lambda part: _write(part, answers))
@@ -59,15 +61,16 @@ def _read(path, count):
     return found if found.shape == (count, 2) else None
 
 
-def fingerprint(teacher):
-    """A checksum of all that decides a teacher's answers: weights, head included, configuration and tokenizer.
+def fingerprint(teacher, positive_label=()):
+    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, which class is positive.
 
     Raises:
-        UserError: one of them is missing.
+        UserError: one of them is missing, or its labels do not say which is positive.
     """
     folder = checkpoints.resolve(teacher)
-    weights = checkpoints.fingerprint(checkpoints.read_weights(folder))
-    return f"{weights}{checkpoints.unusual(checkpoints.read_config(folder))}-{tokenizers.load(folder).fingerprint}"
+    config, weights = checkpoints.read_config(folder), checkpoints.fingerprint(checkpoints.read_weights(folder))
+    turned = "-turned" if heads.order(config, folder, positive_label) == [1, 0] else ""
+    return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"
 
 
 def _write(path, array):

@@ -14,6 +14,7 @@ from nsmc_bert.files import write_text
 
 commands.define_data_flags()
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
+commands.define_positive_label_flag()
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
 flags.DEFINE_string("page", "", "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.")
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
@@ -38,7 +39,7 @@ def main():
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
-    model, command = load(folder, FLAGS.precision), " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
+    model, command = load(folder, FLAGS.precision, FLAGS.positive_label), " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
     record = recipe.record_of(checkpoints.resolve(folder))
     if FLAGS.calibrated:
         from nsmc_bert.learning import recalibration

@@ -12,6 +12,7 @@ from nsmc_bert.commands import say
 from nsmc_bert.errors import UserError
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
+commands.define_positive_label_flag()
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
 flags.DEFINE_multi_string("input", [], "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input. May be given several times.")
 flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
@@ -34,7 +35,7 @@ def main():
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
-    model = load(folder, FLAGS.precision)
+    model = load(folder, FLAGS.precision, FLAGS.positive_label)
     if FLAGS.output == "tsv":
         print("label\tnegative\tpositive\ttext")
     truncated = 0

@@ -97,7 +97,7 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
 
 def fine_tune(
     data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, augment, teachers, unlabelled, epochs,
-    settings, dtype, perturb, runtime, checkpoint_seconds, log,
+    settings, dtype, perturb, runtime, checkpoint_seconds, log, positive_label=(),
 ):  # fmt: skip
     """Trains, evaluates and saves a model for each seed.
 
@@ -122,6 +122,7 @@ def fine_tune(
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
+        positive_label: which of the teachers' labels mean positive, where their names do not say so: see heads.order.
 
     Returns:
         A list of dicts, one a seed: what went into training.json, and `folder`, the model's.
@@ -146,7 +147,7 @@ def fine_tune(
         new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
         unlabelled = [text for text, wanted in zip(unlabelled, new) if wanted]
         texts += unlabelled
-        taught["teachers"] = [distillation.fingerprint(teacher) for teacher in teachers]
+        taught["teachers"] = [distillation.fingerprint(teacher, positive_label) for teacher in teachers]
         taught["unlabelled"] = hashlib.sha1("\0".join(unlabelled).encode("utf-8", "replace")).hexdigest()
     encoded = source.tokenizer.encode(texts, max_length)
     tokens = int(encoded.lengths.sum())
@@ -181,7 +182,9 @@ def fine_tune(
             log("seed %d" % seed)
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
             training.claim(folder, identity, devices.chief)
-            probabilities = distillation.targets(teachers, texts, run_dir, precision=devices.precision, log=log)
+            probabilities = distillation.targets(
+                teachers, texts, run_dir, precision=devices.precision, log=log, positive_label=positive_label
+            )
             labels = distillation.blend(probabilities, labels)
         with devices.strategy.scope():
             bert = source.build(seed, dropout)

@@ -19,6 +19,7 @@ commands.define_optimizer_flags("by the width of the encoder, 3e-4 for 256 or le
 flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
 flags.DEFINE_float("augment", 0.0, "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half with a mistyped jamo.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_list("teachers", [], "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the label where there is one.")
+commands.define_positive_label_flag("the teachers'")
 flags.DEFINE_multi_string("unlabelled", [], "File of texts that the teachers label, one a line: plain, or compressed as .xz or .gz. May be given several times.")
 flags.DEFINE_string("unlabelled_column", "", "Name of the column of the text, where those files are tables with a header line and tabs.")
 flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
@@ -49,6 +50,7 @@ def main():
         dropout=FLAGS.dropout,
         augment=FLAGS.augment,
         teachers=FLAGS.teachers,
+        positive_label=FLAGS.positive_label,
         unlabelled=unlabelled,
         epochs=FLAGS.epochs,
         settings=dict(

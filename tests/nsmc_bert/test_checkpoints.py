@@ -168,11 +168,11 @@ def test_fingerprints_go_by_the_weights_and_not_by_the_file(folder, bert, tmp_pa
     assert checkpoints.fingerprint(stored) != checkpoints.fingerprint(checkpoints.read_weights(tmp_path / "h5"))
 
 
-def test_a_head_with_its_classes_the_other_way_round_is_turned(folder):
+def test_label2id_alone_is_a_name(folder):
     config = json.loads((folder / "config.json").read_text())
-    config["id2label"] = {"0": "positive", "1": "negative"}
-    (folder / "config.json").write_text(json.dumps(config))
-    np.testing.assert_array_equal(checkpoints.load_encoder(folder).classifier[0], KERNEL[:, ::-1])
+    del config["id2label"]
+    (folder / "config.json").write_text(json.dumps({**config, "label2id": {"긍정": 0, "부정": 1}}))
+    assert checkpoints.read_config(folder).id2label == {0: "긍정", 1: "부정"}
 
 
 def test_a_pooler_that_is_not_there_is_drawn_by_the_seed(folder, bert):

@@ -1,5 +1,6 @@
 """SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
 
+import json
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import nsmc_bert
 from nsmc_bert.errors import UserError
@@ -213,6 +214,30 @@ def test_saved_and_loaded_it_says_the_same(model, tmp_path):
     with pytest.raises(UserError, match="model"):
         model.save(tmp_path / "model")
     model.save(tmp_path / "model", overwrite=True)
+
+
+def test_somebody_elses_head_is_read_the_right_way_round(model, tmp_path):
+    """What transformers says of the class that is called positive is what `predict` says of positive."""
+    model.save(tmp_path / "model")
+    path, expected = tmp_path / "model" / "config.json", model.predict(TEXTS)
+    values = json.loads(path.read_text())
+    for names, positive_label in ((("긍정", "부정"), ()), (("노잼", "꿀잼"), "노잼")):
+        path.write_text(json.dumps({**values, "id2label": dict(enumerate(names)), "label2id": None}))
+        loaded = nsmc_bert.load(tmp_path / "model", positive_label=positive_label)
+        np.testing.assert_allclose(loaded.predict(TEXTS), expected[:, ::-1], atol=1e-6)
+    loaded.save(tmp_path / "saved")  # from then on the folder says so itself
+    np.testing.assert_allclose(nsmc_bert.load(tmp_path / "saved").predict(TEXTS), expected[:, ::-1], atol=1e-6)
+    path.write_text(json.dumps({**values, "id2label": {"0": "노잼", "1": "꿀잼"}}))
+    with pytest.raises(UserError, match="labels 노잼 and 꿀잼, expected names such as negative and positive"):
+        nsmc_bert.load(tmp_path / "model")
+    path.write_text(json.dumps({**values, "architectures": ["BertForTokenClassification"]}))
+    with pytest.raises(UserError, match="the head of BertForTokenClassification"):
+        nsmc_bert.load(tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    weights["classifier.weight"], weights["classifier.bias"] = np.zeros((3, 8), np.float32), np.zeros(3, np.float32)
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    with pytest.raises(UserError, match="without a two-class classifier, but one of 3"):
+        nsmc_bert.load(tmp_path / "model")
 
 
 def test_calibrated_it_says_so_wherever_it_is_opened(model, tmp_path, make_model):

@@ -60,6 +60,21 @@ def test_a_teacher_that_computes_otherwise_is_another_teacher(make_model, tmp_pa
     assert distillation.fingerprint(tmp_path / "a") != before
 
 
+def test_a_teacher_is_read_the_right_way_round(make_model, tmp_path):
+    model, paths = make_model(1), [tmp_path / name / "config.json" for name in ("a", "b")]
+    for path in paths:
+        model.save(path.parent)
+    values = json.loads(paths[1].read_text())
+    paths[1].write_text(json.dumps({**values, "id2label": {"0": "꿀잼", "1": "노잼"}, "label2id": None}))
+    ask = lambda **options: distillation.targets(  # noqa: E731
+        [tmp_path / "a", tmp_path / "b"], TEXTS, tmp_path / "run", precision="float32", log=print, **options
+    )
+    with pytest.raises(UserError, match="b: found a head with the labels 꿀잼 and 노잼"):
+        ask()
+    np.testing.assert_allclose(ask(positive_label=["positive", "꿀잼"]), np.full((len(TEXTS), 2), 0.5), atol=1e-6)
+    np.testing.assert_allclose(ask(positive_label=["positive", "노잼"]), model.predict(TEXTS), atol=1e-6)
+
+
 def test_a_teacher_that_is_none(make_bert, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         distillation.targets([tmp_path / "nowhere"], TEXTS, tmp_path / "run", precision="float32", log=print)
