@@ -11,6 +11,8 @@ import hashlib
 import itertools
 import json
 import re
+import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,10 @@ SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
+# classes of transformers that read a vocab.txt alike, and a SentencePiece model
+WORDPIECE = ("", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
+UNIGRAM = ("", "XLNetTokenizer", "AlbertTokenizer", "KoBERTTokenizer", "KoBertTokenizer")
+BERTS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}  # BertTokenizer's defaults
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -188,9 +194,12 @@ def load(folder):
         UserError: there is none of these, or a file is broken.
     """
     folder = Path(folder)
-    settings = {**_json(folder / "special_tokens_map.json"), **_json(folder / "tokenizer_config.json")}
+    settings = _json(folder / "tokenizer_config.json")
+    if "added_tokens_decoder" not in settings:  # transformers goes by the older file then
+        settings = {**settings, **_json(folder / "special_tokens_map.json")}
+    name = _class(folder, settings)
     special = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
-    limit = settings.get("model_max_length")
+    limit = settings.get("model_max_length", settings.get("max_len"))
     limit = int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
     pieces = next((p for pattern in ("*.spiece", "*.model") for p in sorted(folder.glob(pattern))), None)
     vocabularies = [folder / "vocab.txt", *sorted(folder.glob("*vocab*.json"))]
@@ -201,13 +210,156 @@ def load(folder):
             backend = hf.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no narrower one
             raise UserError("%s: found no valid tokenizer (%s)" % (path, shorten(str(error), 120))) from None
-        return Tokenizer(backend, special, limit, pieces.read_bytes() if pieces else None)
-    if pieces:
-        return from_sentencepiece(pieces, vocabulary, special=special, model_max_length=limit)
-    if vocabulary:
-        lower = {key: settings[key] for key in ("do_lower_case", "strip_accents", "tokenize_chinese_chars") if key in settings}
-        return from_vocab(vocabulary, special=special, model_max_length=limit, **lower)
+        model = pieces.read_bytes() if pieces else None
+        if _is_plain(folder, settings, backend):
+            return Tokenizer(backend, special, limit, model)
+        return _from_transformers(folder, name, settings, backend, model)
+    if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
+        if name not in UNIGRAM:
+            raise UserError("%s: found tokenizer_class %s and no tokenizer.json, expected one of %s" % (
+                folder, shorten(name), ", ".join(UNIGRAM[1:])
+            ))  # fmt: skip
+        cleaning = None
+        if name or "keep_accents" in settings or settings.get("do_lower_case"):
+            lower = settings.get("do_lower_case", name == "AlbertTokenizer")
+            cleaning = {"do_lower_case": bool(lower), "keep_accents": bool(settings.get("keep_accents"))}
+        return from_sentencepiece(
+            pieces, vocabulary, special=special, model_max_length=limit, cleaning=cleaning, added=_added(folder, settings)
+        )
+    if vocabularies[0].is_file():
+        if name not in WORDPIECE:
+            raise UserError("%s: found tokenizer_class %s and no tokenizer.json, expected one of %s" % (
+                folder, shorten(name), ", ".join(WORDPIECE[1:])
+            ))  # fmt: skip
+        rules = {key: settings.get(key, default) for key, default in BERTS.items()}
+        tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
+        _check_said(vocabularies[0], settings, special)
+        if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
+            return tokenizer
+        return _from_transformers(folder, name, settings, tokenizer._backend)
     raise UserError("%s: found no tokenizer, expected one of %s" % (folder, ", ".join(FILES)))
+
+
+def _class(folder, settings):
+    """The class of transformers that a folder names, without Fast; "" where it names none.
+
+    Raises:
+        UserError: it cuts text in ways that this project does not know.
+    """
+    name = settings.get("tokenizer_class") or _json(folder / "config.json").get("tokenizer_class") or ""
+    name = str(name).removesuffix("Fast")
+    ways = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece", "do_basic_tokenize": True, "never_split": None}
+    for key, way in ways.items():
+        if settings.get(key) not in (way, None, []):
+            raise UserError("%s: found %s %s in tokenizer_config.json, expected %s" % (folder, key, shorten(settings[key]), way))
+    if name == "BertJapaneseTokenizer":
+        raise UserError("%s: found tokenizer_class %s, expected one that needs no dictionary: BertTokenizer" % (folder, name))
+    return name
+
+
+def _added(folder, settings):
+    """The tokens that a folder adds to a vocabulary, in any of the ways that transformers knows."""
+    added = settings.get("added_tokens_decoder")
+    added = _json(folder / "added_tokens.json") if added is None else added.values()
+    return [_token(token) for token in (*(settings.get("additional_special_tokens") or ()), *added)]
+
+
+def _is_plain(folder, settings, backend):
+    """Whether tokenizer.json alone decides: then transformers, which takes seconds to import, would change nothing."""
+    plain = {"tokenizer_class", "model_max_length", "model_input_names", "clean_up_tokenization_spaces"}
+    tokens = {_token(settings[key]) for key in settings if key.endswith("_token") and settings[key]}
+    return (
+        settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
+        and all(key in plain or key.removesuffix("_token") in SPECIAL for key in settings)
+        and not any((folder / name).exists() for name in ("added_tokens.json", "special_tokens_map.json"))
+        and tokens <= {token.content for token in backend.get_added_tokens_decoder().values()}
+    )
+
+
+def _check_said(path, settings, special):
+    """Checks that what a vocabulary holds can come out of a text as its folder says that text is changed.
+
+    Raises:
+        UserError: the folder does not say whether text is lower-cased, and BertTokenizer, which does it then, would never give
+            some of the pieces.
+    """
+    if settings.get("do_lower_case") is not None:
+        return
+    lower, strip = _guess(_pieces(path), special).values()
+    if not lower or not strip and settings.get("strip_accents") is None:
+        more = "" if strip == lower else ', "strip_accents": %s' % str(strip).lower()
+        raise UserError(
+            "%s: found pieces that lower-casing text and stripping its accents never leaves, which transformers does where no "
+            'file says otherwise; expected tokenizer_config.json beside it to say what to do: {"do_lower_case": %s%s}'
+            % (path, str(lower).lower(), more)
+        )
+
+
+def _guess(pieces, special):
+    """How text was changed before a WordPiece vocabulary was made of it, by what the vocabulary holds."""
+    names = {**SPECIAL, **special}.values()
+    words = [piece for piece in pieces if piece not in names and not re.fullmatch(r"\[.*\]|<.*>", piece)]
+    few = len(words) / 1000  # such as Chinese BERT's <S> and <T>, which some copies spell &lt;S&gt;
+    lower = sum(bool(re.search("[A-Z]", piece)) for piece in words) <= few
+    whole = sum(unicodedata.normalize("NFD", piece) != piece for piece in words) > few
+    jamo = sum(bool(re.search("[\u1100-\u11ff]", piece)) for piece in words) > few
+    return {"do_lower_case": lower, "strip_accents": not whole and (lower or jamo)}
+
+
+def _from_transformers(folder, name, settings, backend, sentencepiece_model=None):
+    """A folder as transformers' own tokenizer reads it.
+
+    Args:
+        folder, settings: the folder, and what its JSON files say.
+        name: the class, without Fast; "" for BERT's.
+        backend: the tokenizers.Tokenizer of tokenizer.json or of vocab.txt, before transformers adds and changes anything.
+        sentencepiece_model: its bytes.
+
+    Raises:
+        UserError: transformers cannot read it, does what no file says, or puts something else than [CLS] and [SEP] around a text.
+    """
+    before, known = json.loads(backend.to_str()).get("normalizer") or {}, {*backend.get_vocab(), *_added(folder, settings)}
+    mask = _token(settings.get("mask_token") or SPECIAL["mask"])
+    options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
+    try:
+        if name in WORDPIECE and not (name and (folder / "tokenizer.json").is_file()):
+            from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast as auto
+        else:
+            from transformers import AutoTokenizer as auto
+        theirs = auto.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+        made = theirs.backend_tokenizer
+    except Exception as error:  # of many kinds, for what a folder says
+        raise UserError("%s: transformers cannot read its tokenizer (%s)" % (folder, shorten(str(error), 160))) from None
+    _check_normalizer(folder, settings, before, json.loads(made.to_str()).get("normalizer") or {})
+    special = {role: str(getattr(theirs, role + "_token")) for role in SPECIAL if getattr(theirs, role + "_token")}
+    lost = [token for token in special.values() if token not in known]
+    if lost:
+        raise UserError("%s: the tokenizer's vocabulary lacks the special tokens %s" % (folder, ", ".join(lost)))
+    limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
+    tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
+    for text in ("", "a"):
+        whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
+        if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
+            raise UserError(
+                "%s: found a tokenizer that makes %s of %r, expected %s before a text and %s behind it, as BERT reads it"
+                % (folder, shorten(made.encode(text).tokens), text, special["cls"], special["sep"])
+            )
+    return tokenizer
+
+
+def _check_normalizer(folder, settings, before, after):
+    """Refuses a folder whose tokenizer.json transformers would overrule by what no file says.
+
+    Args:
+        before, after: the "normalizer" of tokenizer.json, and what transformers makes of it.
+    """
+    names = {"lowercase": "do_lower_case", "strip_accents": "strip_accents", "handle_chinese_chars": "tokenize_chinese_chars"}
+    for key, name in names.items():
+        if before.get(key) != after.get(key) and before.get(key) is not None and name not in settings:
+            raise UserError(
+                "%s: found %s %s in tokenizer.json and no %s in tokenizer_config.json, for which transformers takes %s; expected "
+                "it to be said there" % (folder, key, json.dumps(before[key]), name, json.dumps(after.get(key)))
+            )
 
 
 @functools.cache
@@ -223,9 +375,9 @@ def from_vocab(
 
     Args:
         path: vocab.txt.
-        do_lower_case: None: only if no piece holds a capital Latin letter.
+        do_lower_case: None: only if next to no piece holds a capital Latin letter.
         strip_accents: takes text apart by NFD, which takes Hangul syllables apart into jamo. None with `do_lower_case` given:
-            as do_lower_case, which is BERT's rule; with neither given: no.
+            as do_lower_case, which is BERT's rule; with neither given: if next to no piece would be taken apart.
         tokenize_chinese_chars: each Chinese character is a word.
         special, model_max_length: as in Tokenizer.
 
@@ -235,16 +387,15 @@ def from_vocab(
     Raises:
         UserError: the file cannot be read or has a piece twice.
     """
-    pieces = _read(path).decode("utf-8", "replace").rstrip("\n").split("\n")
-    pieces = [piece.rstrip("\r") for piece in pieces]
+    pieces = _pieces(path)
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     if len(vocabulary) < len(pieces):
         twice = next(i for i, piece in enumerate(pieces) if vocabulary[piece] != i)
         raise Located(path, twice + 1, shorten(pieces[twice]) + " twice", "each piece once")
     special = {**SPECIAL, **(special or {})}
     if do_lower_case is None:
-        words = [piece for piece in pieces if piece not in special.values()]
-        do_lower_case, strip_accents = not any(re.search("[A-Z]", piece) for piece in words), bool(strip_accents)
+        guess = _guess(pieces, special)
+        do_lower_case, strip_accents = guess["do_lower_case"], guess["strip_accents"] if strip_accents is None else strip_accents
     backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=100))
     backend.normalizer = normalizers.BertNormalizer(
         clean_text=True,
@@ -256,7 +407,9 @@ def from_vocab(
     return Tokenizer(_finish(backend, special), special, model_max_length)
 
 
-def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=None):
+def from_sentencepiece(
+    path, vocabulary=None, *, special=None, model_max_length=None, cleaning=None, added=()
+):
     """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
 
     Args:
@@ -264,12 +417,15 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
         vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a line, or
             JSON with `idx_to_token`, as KoBERT has it.
         special, model_max_length: as in Tokenizer.
+        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it, as
+            transformers' XLNetTokenizer does it, which KoBERT's derives from.
+        added: tokens that stand for themselves wherever they occur; they are pieces of the model.
 
     Returns:
         A Tokenizer.
 
     Raises:
-        UserError: the file is no unigram model, or pieces of the model are not in the vocabulary.
+        UserError: the file is no unigram model, or none that can be converted exactly, or pieces of it are not in the vocabulary.
     """
     from sentencepiece import sentencepiece_model_pb2
 
@@ -288,7 +444,7 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
             if not isinstance(pieces, list):
                 raise UserError("%s: found no list idx_to_token, expected a vocabulary as KoBERT has it" % vocabulary)
         else:
-            pieces = [line.rstrip("\r") for line in _read(vocabulary).decode("utf-8", "replace").rstrip("\n").split("\n")]
+            pieces = _pieces(vocabulary)
         known = set(pieces)
         lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
         if lost:
@@ -299,16 +455,26 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     names = {**SPECIAL, **(special or {})}
     if names["unk"] not in pieces:
         names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
+    lost = [token for token in added if token not in pieces]
+    if lost:
+        raise UserError("%s: found the added tokens %s, which are no pieces of the model" % (path, shorten(lost)))
+    if proto.trainer_spec.treat_whitespace_as_suffix or not proto.normalizer_spec.escape_whitespaces:
+        raise UserError("%s: found a SentencePiece model that marks the ends of words, expected one that marks beginnings" % path)
     floor = min(scores.values()) - 20.0  # never a piece of running text
-    normal = {piece.piece for piece in proto.pieces if piece.type in (1, 4) and piece.piece not in names.values()}
+    normal = {piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in names.values()}
+    if cleaning:  # 9, is 9 and a comma
+        normal = {piece: score - 100 if re.search(r"\d,$", piece) else score for piece, score in normal.items()}
+    symbols = [piece.piece for piece in proto.pieces if piece.type == 4 and piece.piece not in names.values()]
+    best = max(normal.values(), default=0.0)
+    normal.update((piece, len(piece.encode()) * best - 0.1) for piece in symbols)  # what SentencePiece gives them
     backend = hf.Tokenizer(
         models.Unigram(
-            [(piece, scores[piece] if piece in normal else floor) for piece in pieces],
+            [(piece, normal.get(piece, floor)) for piece in pieces],
             unk_id=pieces.index(names["unk"]),
             byte_fallback=proto.trainer_spec.byte_fallback,
         )
     )
-    steps, rules = [], proto.normalizer_spec.precompiled_charsmap
+    steps, rules = _cleaning(**cleaning) if cleaning else [], proto.normalizer_spec.precompiled_charsmap
     if rules:
         steps.append(normalizers.Precompiled(rules))
         if "nfkc" in proto.normalizer_spec.name:
@@ -317,9 +483,36 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     if proto.normalizer_spec.remove_extra_whitespaces:
         steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
     backend.normalizer = normalizers.Sequence(steps)
-    prepend = "always" if proto.normalizer_spec.add_dummy_prefix else "never"
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prepend)
+    changed = [symbol for symbol in symbols if backend.normalizer.normalize_str(symbol) != symbol]
+    if changed:
+        raise UserError(
+            "%s: found a user-defined symbol that normalisation changes, %s, which only sentencepiece itself keeps whole; "
+            "expected a model without" % (path, shorten(changed[0]))
+        )
+    prefix = proto.normalizer_spec.add_dummy_prefix
+    if prefix and not proto.normalizer_spec.remove_extra_whitespaces:  # before white space too, where Metaspace puts none
+        backend.normalizer, prefix = normalizers.Sequence([*steps, normalizers.Prepend("▁")]), False
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(
+        replacement="▁", prepend_scheme="always" if prefix else "never", split=not any("▁" in piece[1:] for piece in normal)
+    )
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
+
+
+def _cleaning(do_lower_case, keep_accents):
+    """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
+    steps = [normalizers.Replace("``", '"'), normalizers.Replace("\'\'", '"')]
+    if not keep_accents:
+        steps += [normalizers.NFKD(), normalizers.Replace(Regex(_combining()), "")]
+    return [*steps, normalizers.Lowercase()] if do_lower_case else steps
+
+
+@functools.cache
+def _combining():
+    """A regular expression for a character that Unicode combines with the one before it."""
+    codes = [code for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
+    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
+    return "[%s]" % "".join(r"\x{%x}-\x{%x}" % (run[0], run[-1]) for run in runs)
 
 
 def learn(texts, vocab_size, folder, model_max_length):
@@ -380,6 +573,20 @@ def _finish(backend, special):
             special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
         )
     return backend
+
+
+def _pieces(path):
+    """The pieces of a vocabulary, one a line.
+
+    Raises:
+        UserError: it cannot be read or is no UTF-8.
+    """
+    for number, line in enumerate(lines := _read(path).rstrip(b"\n").split(b"\n"), 1):
+        try:
+            lines[number - 1] = line.decode("utf-8").rstrip("\r")
+        except UnicodeDecodeError:
+            raise Located(path, number, "bytes that are no UTF-8", "a vocabulary in UTF-8") from None
+    return lines
 
 
 def _read(path):

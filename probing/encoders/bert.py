@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from nsmc_bert import checkpoints, tokenizers
 from nsmc_bert import encoder as forward
+from nsmc_bert.errors import UserError
 from probing import alignment, encoders
 from probing.encoders import batches
 
@@ -32,6 +33,11 @@ class Bert(encoders.Encoder):
         self._lexical, self._cache = layer0 == "lexical", {}
         self._load()
         config = self._bert.config
+        if self.tokenizer.vocab_size > config.vocab_size:
+            raise UserError(
+                "%s: found a tokenizer of %d pieces, expected at most vocab_size of config.json, %d"
+                % (folder, self.tokenizer.vocab_size, config.vocab_size)
+            )
         self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
         self.layer0 = "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)

@@ -158,15 +158,228 @@ def test_wordpiece_equals_transformers_on_real_vocabularies(data_dir):
         assert rows(tokenizers.from_vocab(path).encode(texts, 512)) == [theirs.encode(text) for text in texts]
 
 
-def test_a_vocabulary_without_capitals_is_lower_cased_and_hangul_stays_whole(tmp_path):
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "영화", "good"]
-    tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, pieces))
-    assert rows(tokenizer.encode(["영화 GOOD"], 9)) == [[2, 5, 6, 3]]
-    cased = tokenizers.from_vocab(write_vocab(tmp_path, [*pieces, "Good"]))
-    assert rows(cased.encode(["영화 GOOD"], 9)) == [[2, 5, 1, 3]]
-    # what the configuration says goes before the guess: BERT's lower-casing takes syllables apart
-    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": true}')
-    assert rows(tokenizers.load(tmp_path).encode(["영화 good"], 9)) == [[2, 1, 6, 3]]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "ids"),
+    [
+        (["영화", "good"], "영화 GOOD", [5, 6]),  # syllables stay whole, as NFD would not leave them
+        (["영화", "good", "Good"], "영화 GOOD", [5, 1]),
+        (["cafe", "good"], "Café GOOD", [5, 6]),  # BERT's own rule
+        (["café", "good"], "Café GOOD", [5, 6]),
+        (["cafe", *map(str, range(2000)), "&lt;T&gt;"], "Café", [5]),  # one piece in two thousand is a slip
+        (["\u1100", "##\u1161", "##\u11a8"], "가 각", [5, 6, 5, 6, 7]),  # sub-characters
+        (["\u1100", "##\u1161", "A"], "가 A a", [5, 6, 7, 1]),
+    ],
+)
+def test_how_text_is_changed_is_guessed_from_the_vocabulary(tmp_path, pieces, text, ids):
+    tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, [*SPECIAL, *pieces]))
+    assert rows(tokenizer.encode([text], 16)) == [[2, *ids, 3]]
+
+
+# Folders as other people publish them, and the classes of transformers whose ids they have to give. A list is a vocabulary.
+CONFIG = "tokenizer_config.json"
+ENGLISH = [*SPECIAL, *"the cafe ##s ! a ##b ##c 中 國 中國 good <e1>".split()]
+KOREAN = [*SPECIAL, *"영화 재미 ##있 ##다 ㅋㅋ ㅋ Good good ! 中國 [USER]".split()]
+JAMO = [*SPECIAL, *"\u1100 ##\u1161 ##\u11a8 \u110b ##\u1167 ##\u11bc ##\u1112 ##\u116a a good".split()]
+BOTH, FAST, AUTO = ("BertTokenizer", "BertTokenizerFast"), ("BertTokenizerFast",), ("AutoTokenizer",)
+CASED = {"do_lower_case": False, "tokenizer_class": "BertTokenizer"}
+GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast", **{role + "_token": token for role, token in tokenizers.SPECIAL.items()}}
+NEW = dict(content="ㅠㅠ", lstrip=False, rstrip=False, single_word=False, normalized=True, special=False)
+KNOWN = {i: {**NEW, "content": token, "normalized": False, "special": True} for i, token in enumerate(SPECIAL)}
+TEXTS = [
+    "", "영화 재미있다!", "Café cafés The GOOD good Good", "中國 abc", "영화ㅋㅋㅋ ㅋㅋ", "각 가각 영화", "[MASK] [USER] 영화[USER]영화",
+    "ㅠㅠ영화ㅠㅠ good", "<e1> the <e1>the", "e\u0301 a\u200bb \x00 good\tgood", "<ENT> 영화<ENT>", "İstanbul ẞ ß",
+]  # fmt: skip
+FOLDERS = {
+    "uncased vocabulary alone": ({"vocab.txt": ENGLISH}, BOTH),
+    "sub-characters alone": ({"vocab.txt": JAMO}, BOTH),
+    "class in config.json": (
+        {"vocab.txt": ENGLISH, "config.json": {"model_type": "bert", "tokenizer_class": "BertTokenizer"}}, AUTO
+    ),
+    "cased": ({"vocab.txt": KOREAN, CONFIG: CASED}, BOTH),
+    "lower-cased": ({"vocab.txt": KOREAN, CONFIG: {"do_lower_case": True}}, BOTH),
+    "with accents": ({"vocab.txt": KOREAN, CONFIG: {"do_lower_case": True, "strip_accents": False}}, BOTH),
+    "without accents": ({"vocab.txt": JAMO, CONFIG: {"do_lower_case": False, "strip_accents": True}}, BOTH),
+    "Chinese words": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "tokenize_chinese_chars": False}}, BOTH),
+    "ELECTRA's": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "tokenizer_class": "ElectraTokenizer"}}, AUTO),
+    "added_tokens.json": (
+        {"vocab.txt": KOREAN, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16, "<ENT>": 17}}, BOTH
+    ),
+    "added_tokens_decoder": (
+        {"vocab.txt": KOREAN, CONFIG: {**CASED, "added_tokens_decoder": {**KNOWN, 16: NEW}}}, BOTH
+    ),
+    "nothing added": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "added_tokens_decoder": KNOWN}}, BOTH),
+    "more special tokens": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "additional_special_tokens": ["[USER]", "<ENT>"]}}, BOTH),
+    "more in the older file": (
+        {"vocab.txt": KOREAN, CONFIG: CASED, "special_tokens_map.json": {"additional_special_tokens": ["[USER]"]}}, BOTH
+    ),
+    "the older file wins": (
+        {"vocab.txt": ["<u>", *KOREAN], CONFIG: {**CASED, "unk_token": "[UNK]"},
+         "special_tokens_map.json": {"unk_token": "<u>"}}, BOTH
+    ),
+    "tokenizer.json": ({"tokenizer.json": False, CONFIG: CASED}, FAST),
+    "tokenizer.json lower-cases": ({"tokenizer.json": True, CONFIG: CASED}, FAST),
+    "tokenizer.json does not": ({"tokenizer.json": False, CONFIG: {"do_lower_case": True}}, FAST),
+    "ELECTRA's tokenizer.json": ({"tokenizer.json": True, CONFIG: {**CASED, "tokenizer_class": "ElectraTokenizer"}}, AUTO),
+    "tokenizer.json and added_tokens.json": (
+        {"tokenizer.json": False, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16}}, FAST
+    ),
+    "tokenizer.json and added_tokens_decoder": (
+        {"tokenizer.json": False, CONFIG: {**CASED, "added_tokens_decoder": {16: NEW}}}, FAST
+    ),
+    "generic": ({"tokenizer.json": True, CONFIG: GENERIC}, AUTO),
+    "generic and more": ({"tokenizer.json": False, CONFIG: {**GENERIC, "additional_special_tokens": ["[USER]"]}}, AUTO),
+}  # fmt: skip
+
+
+def write_folder(folder, files):
+    """Writes made-up files; of a tokenizer.json, BERT's for KOREAN, it is said whether it lower-cases."""
+    from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast
+
+    for name, content in files.items():
+        if isinstance(content, bool):
+            path = write_vocab(folder, KOREAN)
+            BertTokenizerFast(str(path), do_lower_case=content).backend_tokenizer.save(str(folder / name))
+            path.unlink()
+        elif isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        elif isinstance(content, list):
+            write_vocab(folder, content)
+        else:
+            (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_ids_are_transformers_own(tmp_path, name):
+    import transformers
+
+    files, classes = FOLDERS[name]
+    write_folder(tmp_path, files)
+    tokenizer = tokenizers.load(tmp_path)
+    for kind in classes:
+        theirs = getattr(transformers, kind).from_pretrained(tmp_path)
+        assert rows(tokenizer.encode(TEXTS, 64)) == [theirs(text)["input_ids"] for text in TEXTS], kind
+    (tmp_path / "saved").mkdir()  # and what the project writes gives them too
+    tokenizer.save(tmp_path / "saved", 64)
+    assert rows(tokenizers.load(tmp_path / "saved").encode(TEXTS, 64)) == rows(tokenizer.encode(TEXTS, 64))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ids"),
+    [
+        ("uncased vocabulary alone", "Café!", [6, 8]),
+        ("sub-characters alone", "각", [5, 6, 7]),
+        ("tokenizer.json lower-cases", "Good", [11]),
+        ("tokenizer.json does not", "Good", [12]),
+        ("added_tokens.json", "ㅠㅠ영화<ENT>", [16, 5, 17]),
+        ("added_tokens_decoder", "ㅠㅠ", [16]),
+        ("more special tokens", "영화[USER]", [5, 15]),
+    ],
+)
+def test_ids_of_such_folders_by_hand(tmp_path, name, text, ids):
+    write_folder(tmp_path, FOLDERS[name][0])
+    assert rows(tokenizers.load(tmp_path).encode([text], 64)) == [[2, *ids, 3]]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "BertJapaneseTokenizer"}}, "found tokenizer_class BertJapanese"),
+        ({"vocab.txt": KOREAN, "config.json": {"tokenizer_class": "BertJapaneseTokenizer"}}, "BertJapaneseTokenizer"),
+        ({"vocab.txt": KOREAN, CONFIG: {**CASED, "subword_tokenizer_type": "character"}}, "subword_tokenizer_type 'char"),
+        ({"vocab.txt": KOREAN, CONFIG: {**CASED, "word_tokenizer_type": "mecab"}}, "word_tokenizer_type 'mecab'"),
+        ({"vocab.txt": KOREAN, CONFIG: {**CASED, "do_basic_tokenize": False}}, "do_basic_tokenize False"),
+        ({"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "RobertaTokenizer"}}, "'RobertaTokenizer' and no tokenizer.json"),
+        ({"vocab.txt": KOREAN}, 'vocab.txt: found pieces .*: {"do_lower_case": false}'),
+        ({"vocab.txt": [*SPECIAL, "영화", "good"]}, '{"do_lower_case": true, "strip_accents": false}'),
+        ({"vocab.txt": [*JAMO, "A"]}, '{"do_lower_case": false, "strip_accents": true}'),
+        ({"tokenizer.json": False}, "lowercase false in tokenizer.json and no do_lower_case in tokenizer_config.json"),
+        ({"tokenizer.json": False, CONFIG: {"tokenizer_class": "KoBERTTokenizer"}}, "transformers cannot read its tokenizer"),
+        ({"tokenizer.json": False, CONFIG: {**GENERIC, "cls_token": "[X]"}}, r"lacks the special tokens \[X\]"),
+        ({"vocab.txt": b"[PAD]\n\xbf\xb5\xc8\xad\n"}, "vocab.txt:2: found bytes that are no UTF-8"),
+        ({"vocab.json": {"a": 0}}, "found no tokenizer"),
+    ],
+)
+def test_what_cannot_be_read_as_transformers_does_is_refused(tmp_path, files, message):
+    write_folder(tmp_path, files)
+    with pytest.raises(UserError, match=message):
+        tokenizers.load(tmp_path)
+
+
+def test_what_stands_around_a_text_has_to_be_berts(tmp_path):
+    write_folder(tmp_path, {"tokenizer.json": False, CONFIG: CASED})
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "post_processor": None}))
+    with pytest.raises(UserError, match=r"makes \[\] of '', expected \[CLS\] before a text and \[SEP\] behind it"):
+        tokenizers.load(tmp_path)
+
+
+CORPUS = ["영화가 정말 재미있다", "이 영화 최고 good", "노잼 bad movie 9,5 1,2", "the cafe is good", "zoe naive 500 won", "ha_ha haha 굿"] * 20
+PIECES = [
+    "", "  ", "영화가 정말 재미있다", "Café olé NAÏVE zoë", "movie 9,500 won 1, 2,", "``good'' said", " 영화  a   b ", "각 ㅈㅐ밌다", "❤️ ok",
+    "e\u0301te\u0301", "good영화good goodgood", "ha_ha haha_ha ha_haha_ha_ha_영화", "영화ha_굿 good가", "movie\u3000good",
+]  # fmt: skip
+ROLES = {role + "_token": token for role, token in tokenizers.SPECIAL.items()}
+
+
+def write_sentencepiece(folder, **options):
+    import sentencepiece
+
+    settings = dict(
+        model_type="unigram", vocab_size=120, hard_vocab_limit=False, character_coverage=1.0, pad_id=0, unk_id=1, bos_id=-1,
+        eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]", control_symbols=["[CLS]", "[SEP]", "[MASK]"], minloglevel=2,
+    )  # fmt: skip
+    with open(folder / "spiece.model", "wb") as file:
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(CORPUS), model_writer=file, **{**settings, **options})
+    return sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+
+
+@pytest.mark.parametrize(
+    ("options", "config"),
+    [
+        ({}, {}),
+        (dict(user_defined_symbols=["ha_", "good", "영화"]), {}),
+        (dict(normalization_rule_name="identity"), {}),
+        (dict(split_by_whitespace=False), {}),
+        (dict(add_dummy_prefix=False), {}),
+        (dict(remove_extra_whitespaces=False), {}),
+        (dict(byte_fallback=True, vocab_size=400), {}),
+        ({}, {"tokenizer_class": "XLNetTokenizer"}),
+        ({}, {"tokenizer_class": "XLNetTokenizerFast", "keep_accents": True, "do_lower_case": True}),
+        ({}, {"tokenizer_class": "AlbertTokenizer"}),
+        (dict(normalization_rule_name="identity"), {"tokenizer_class": "XLNetTokenizer"}),
+    ],
+)
+def test_sentencepiece_is_cut_as_its_library_or_transformers_cuts_it(tmp_path, options, config):
+    import transformers
+
+    pieces = write_sentencepiece(tmp_path, **options)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**ROLES, **config}))
+    kind = config.get("tokenizer_class", "").removesuffix("Fast")
+    theirs = getattr(transformers, kind).from_pretrained(tmp_path) if kind else None
+    actual = rows(tokenizers.load(tmp_path).encode(PIECES, 128))
+    for text, ids in zip(PIECES, actual):
+        expected = theirs(text, add_special_tokens=False)["input_ids"] if theirs else pieces.encode(text)
+        assert ids == [2, *expected, 3], text
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "message"),
+    [
+        (dict(user_defined_symbols=["ㅋㅋ"]), {}, "a user-defined symbol that normalisation changes, 'ㅋㅋ'"),
+        (dict(treat_whitespace_as_suffix=True), {}, "marks the ends of words"),
+        (dict(model_type="bpe"), {}, "found no SentencePiece unigram model"),
+        ({}, {"tokenizer_class": "T5Tokenizer"}, "found tokenizer_class 'T5Tokenizer' and no tokenizer.json"),
+        ({}, {"additional_special_tokens": ["<ENT>"]}, "found the added tokens .*'<ENT>'.*no pieces of the model"),
+    ],
+)
+def test_sentencepiece_that_cannot_be_converted_is_refused(tmp_path, options, config, message):
+    write_sentencepiece(tmp_path, **options)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=message):
+        tokenizers.load(tmp_path)
 
 
 def test_ids_can_come_from_a_vocabulary_of_their_own(tmp_path):
@@ -205,8 +418,8 @@ def test_lone_surrogates_are_replacement_characters():
         ({"vocab.txt": "[PAD]\n[UNK]\n[CLS]\n영화\n"}, r"lacks the special tokens \[SEP\]"),
         ({"tokenizer.json": '{"model": 1}'}, "tokenizer.json: found no valid tokenizer"),
         ({"spiece.model": "not a model"}, "spiece.model: found no SentencePiece unigram model"),
-        ({"vocab.txt": "a\n", "tokenizer_config.json": "{"}, "tokenizer_config.json: found no valid JSON"),
-        ({"vocab.txt": "a\n", "tokenizer_config.json": "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),
+        ({"vocab.txt": "a\n", CONFIG: "{"}, "tokenizer_config.json: found no valid JSON"),
+        ({"vocab.txt": "a\n", CONFIG: "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),
     ],
 )
 def test_broken_folders_are_named(tmp_path, files, message):

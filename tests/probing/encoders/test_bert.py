@@ -101,6 +101,13 @@ def test_random_weights_are_the_seeds(encoder_folder, encoder):
     assert (one.encode(read)[0][3] != encoder.encode(read)[0][3]).any()
 
 
+def test_a_tokenizer_with_more_pieces_than_the_encoder_is_refused(encoder_folder, tmp_path):
+    folder = shutil.copytree(encoder_folder, tmp_path / "more")
+    (folder / "added_tokens.json").write_text(json.dumps({"<%d>" % i: i for i in range(24, 31)}))
+    with pytest.raises(UserError, match="found a tokenizer of 31 pieces, expected at most vocab_size of config.json, 30"):
+        encoders.load(folder)
+
+
 def test_a_fingerprint_says_what_decides_the_states(encoder_folder, encoder):
     prints = {encoder.fingerprint}
     prints.add(encoders.load(encoder_folder, layer0="positions").fingerprint)
