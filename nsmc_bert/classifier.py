@@ -206,7 +206,7 @@ class SentimentClassifier(keras.Model):
             float32 [n, 2]: the probabilities of negative and positive; [1, 2] for a bare string.
 
         Raises:
-            UserError: an element is no string, a missing value for one.
+            UserError: an element is no string, a missing value for one, or bytes that are no UTF-8.
         """
         if not _is_text(x):
             return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
@@ -364,8 +364,16 @@ def _texts(x):
         if x.ndim > 1:
             raise UserError("text: found an array of shape %s, expected one dimension" % (x.shape,))
         x = np.atleast_1d(x).tolist()
-    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in x]
+    texts = list(x)
     for i, text in enumerate(texts):
+        if isinstance(text, bytes):
+            try:
+                text = texts[i] = text.decode("utf-8")
+            except UnicodeDecodeError:
+                raise UserError(
+                    "text %d: found bytes that are no UTF-8, %s, expected UTF-8; decode them first: text.decode('cp949')"
+                    % (i, shorten(bytes(text)))
+                ) from None
         if not isinstance(text, str):
             raise UserError("text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text)))
     return texts

@@ -122,6 +122,20 @@ def test_what_is_no_text_is_named(model, wrong):
         model.predict(wrong)
 
 
+def test_bytes_that_are_no_utf8_are_refused_in_every_form(model, make_model, tmp_path):
+    path = tmp_path / "cp949.txt"
+    path.write_text("good\n노잼\n", encoding="cp949")
+    dataset, row = tf.data.TextLineDataset(str(path)), "노잼".encode("cp949")
+    forms = [dataset, dataset.batch(2), [b"good", row], np.array([b"good", row]), tf.constant([b"good", row])]
+    for form in forms:
+        with pytest.raises(UserError, match=r"text 1: found bytes that are no UTF-8, b'.xb3.xeb.xc0.xeb', .*decode\('cp949'\)"):
+            model.predict(form)
+    learner = make_model()
+    learner.compile()
+    with pytest.raises(UserError, match="text 1: found bytes that are no UTF-8"):
+        learner.fit(tf.data.Dataset.zip((dataset, tf.data.Dataset.from_tensor_slices([1, 0]))), verbose=0)
+
+
 def test_unknown_arguments_are_not_swallowed(model):
     with pytest.raises(TypeError, match="vebose"):
         model.predict(["꿀잼"], vebose=0)
