@@ -12,6 +12,8 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
+import os
 import re
 from pathlib import Path
 
@@ -23,8 +25,10 @@ from nsmc_bert.model import heads
 
 LABELS = ("negative", "positive")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
+MOST_LAYERS = 1000  # that a configuration is believed to have
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
-_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "*vocab*", "merges.txt", "*.model", "*.spiece"]
+_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "*vocab*", "merges.txt"]
+_DOWNLOADED += ["*.model", "*.spiece"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Loaded:
     Attributes:
         bert: a built TFBertModel.
         config: its BertConfig.
-        classifier: (float32 [hidden, classes], float32 [classes]) of the head of a classifier, its classes in the file's order, see
+        classifier: (float32 [hidden, classes], float32 [classes]) of a classifier's head, its classes in the file's order: see
             heads.order; None where there is none.
         predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's layout; empty
             where there is none.
@@ -108,6 +112,8 @@ def read_config(path):
     for key in (*counts, "max_position_embeddings", "type_vocab_size"):
         if key in values and not (type(values[key]) is int and values[key] > 0):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
+    if values.get("num_hidden_layers", 0) > MOST_LAYERS:
+        raise UserError("%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS))
     config = BertConfig(**heads.with_names(values))
     if config.hidden_act not in ACTIVATIONS:
         raise UserError("%s: found hidden_act %s, expected one of %s" % (path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)))
@@ -129,7 +135,11 @@ def build(config, seed):
     Returns:
         A built TFBertModel: matrices from a normal distribution cut at two standard deviations of
         `config.initializer_range`, biases 0, layer normalisation 1 and 0, as in BERT's own code.
+
+    Raises:
+        UserError: the machine's memory cannot hold them.
     """
+    check_memory(sum(math.prod(shape) for shape in shapes(config).values()), "config.json")
     bert = _bare(config)
     random = np.random.Generator(np.random.PCG64(seed))
     for variable in parameters(bert).values():
@@ -157,11 +167,70 @@ def load_encoder(name, seed=0):
     """
     folder = resolve(name)
     config, weights = read_config(folder), read_weights(folder)
+    fresh = _check_weights(folder, config, weights)  # what config.json says is not believed before
     bert = _bare(config)
-    wanted = parameters(bert)
+    random = np.random.Generator(np.random.PCG64(seed))
+    for name, variable in parameters(bert).items():
+        if name in fresh:
+            value = np.zeros(variable.shape, np.float32) if name.endswith("bias") else (
+                _truncated_normal(random, variable.shape) * config.initializer_range
+            )  # fmt: skip
+        else:
+            value = weights[name]
+            value = value.T if _transposed(variable) else value
+        variable.assign(value.astype(np.float32, copy=False))
+    predictions = [name for name in weights if name.startswith("predictions.")]
+    predictions = {name.partition(".")[2]: weights[name].astype(np.float32, copy=False) for name in predictions}
+    return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
+
+
+def shapes(config):
+    """The tensors of a BERT by their names in PyTorch, as `parameters` orders them: {name: shape in PyTorch's layout}."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    out = {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
+    for kind, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")):
+        out["embeddings.%s_embeddings.weight" % kind] = getattr(config, rows), hidden
+    norms = ["embeddings.LayerNorm"]
+    for number in range(config.num_hidden_layers):
+        layer = "encoder.layer.%d." % number
+        dense = {"attention.self." + part: (hidden, hidden) for part in ("query", "key", "value")}
+        dense["attention.output.dense"] = hidden, hidden
+        dense["intermediate.dense"], dense["output.dense"] = (wide, hidden), (hidden, wide)
+        for name, shape in dense.items():
+            out[layer + name + ".weight"], out[layer + name + ".bias"] = shape, shape[:1]
+        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
+    out.update({name + end: (hidden,) for name in norms for end in (".weight", ".bias")})
+    return {name: out[name] for name in sorted(out)}
+
+
+def check_memory(parameters, where):
+    """Refuses sizes in a configuration whose weights, as float32, this machine's memory cannot hold.
+
+    Args:
+        parameters: how many there would be.
+        where: the file that says so.
+    """
+    size, memory = 4 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise UserError(
+            "%s: found sizes of %s parameters, %.0f GB; expected what fits into this machine's memory, %.0f GB"
+            % (where, format(parameters, ","), size / 1e9, memory / 1e9)
+        )
+
+
+def _check_weights(folder, config, weights):
+    """Checks the weights of a file against its configuration, by their names and shapes alone.
+
+    Returns:
+        The names of those that are to be drawn: the pooler's, or none.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    wanted = shapes(config)
     fresh = tuple(sorted(set(wanted) - set(weights)))
-    if any(not name.startswith("pooler.") for name in fresh):
-        lost = [name for name in fresh if not name.startswith("pooler.")]
+    lost = [name for name in fresh if not name.startswith("pooler.")]
+    if lost:
         raise UserError(
             "%s: found weights for %d of %d tensors that config.json asks for, expected all; missing: %s%s"
             % (folder, len(wanted) - len(fresh), len(wanted), ", ".join(lost[:3]), " …" if lost[3:] else "")
@@ -172,25 +241,19 @@ def load_encoder(name, seed=0):
             "%s: found weights of %d layers, expected num_hidden_layers of config.json, %d"
             % (folder, len(layers), config.num_hidden_layers)
         )
-    random = np.random.Generator(np.random.PCG64(seed))
-    for name, variable in wanted.items():
-        if name in fresh:
-            value = np.zeros(variable.shape, np.float32) if name.endswith("bias") else (
-                _truncated_normal(random, variable.shape) * config.initializer_range
-            )  # fmt: skip
-        else:
-            value = weights[name]
-            value = value.T if _transposed(variable) else value
-        if value.shape != tuple(variable.shape):
-            shape = variable.shape[::-1] if _transposed(variable) else variable.shape
+    for name, shape in wanted.items():
+        if name not in fresh and (found := _shape(weights, name)) != shape:
             raise UserError(
                 "%s: found %s of shape %s, expected %s by config.json; one of the two files belongs to another model"
-                % (folder, name, weights[name].shape, tuple(shape))
+                % (folder, name, found, shape)
             )
-        variable.assign(value.astype(np.float32, copy=False))
-    predictions = [name for name in weights if name.startswith("predictions.")]
-    predictions = {name.partition(".")[2]: weights[name].astype(np.float32, copy=False) for name in predictions}
-    return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
+    return fresh
+
+
+def _shape(weights, name):
+    """A tensor's shape, without reading it where the file can say so."""
+    file = next(part for part in getattr(weights, "maps", [weights]) if name in part)
+    return file.shape(name) if hasattr(file, "shape") else file[name].shape
 
 
 def parameters(bert):
@@ -371,6 +434,12 @@ class _Safetensors(collections.abc.Mapping):
         stored, transposed = self._names[name]
         with self._open() as file:
             return file.get_tensor(stored).T if transposed else file.get_tensor(stored)
+
+    def shape(self, name):
+        """A tensor's shape, without reading it."""
+        stored, transposed = self._names[name]
+        with self._open() as file:
+            return tuple(file.get_slice(stored).get_shape()[:: -1 if transposed else 1])
 
     def __iter__(self):
         return iter(self._names)

@@ -14,6 +14,7 @@ what was encoded before it. For a store every sentence begins at zero; `Elmo.lay
 """
 
 import json
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -293,7 +294,7 @@ def _options(folder):
         whole = all(type(number) is int and number > 0 for number in numbers) and type(options.highways) is int
         if not whole or not all(clip > 0 for clip in clips) or options.projection > options.cells:
             raise ValueError
-        if options.characters < max(3, options.widest):
+        if options.characters < max(3, options.widest) or max(options.layers, options.highways) > checkpoints.MOST_LAYERS:
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = "no %s" % error if isinstance(error, KeyError) else "values that make no ELMo"
@@ -335,6 +336,7 @@ def _load(path, options, described):
 def _random(options, seed):
     """Weights drawn as ELMo's training began: {name: float32 array}."""
     random, out = np.random.Generator(np.random.PCG64(seed)), {}
+    checkpoints.check_memory(sum(map(math.prod, options.shapes().values())), "options.json")
     for name, shape in options.shapes().items():
         if name == "char_embed":
             value = random.uniform(-1, 1, shape)

@@ -213,6 +213,8 @@ def _config(folder):
     for key in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"):
         if not (type(config[key]) is int and config[key] > 0):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(config[key])))
+    if config["n_layer"] > checkpoints.MOST_LAYERS:
+        raise UserError("%s: found n_layer %d, expected at most %d" % (path, config["n_layer"], checkpoints.MOST_LAYERS))
     if config["n_embd"] % config["n_head"]:
         raise UserError("%s: found n_embd %d, expected a multiple of n_head, %d" % (path, config["n_embd"], config["n_head"]))
     config.setdefault("afn", "gelu")
@@ -247,6 +249,7 @@ def _published_weights(folder, wanted):
 def _random(folder, seed):
     """(config, weights) drawn as GPT's training began: matrices from a normal distribution of 0.02, biases 0, scales 1."""
     config, random = _config(folder), np.random.Generator(np.random.PCG64(seed))
+    checkpoints.check_memory(sum(map(math.prod, shapes(config).values())), "%s, its configuration" % folder)
     weights = {}
     for name, shape in shapes(config).items():
         if ".ln_" in name:

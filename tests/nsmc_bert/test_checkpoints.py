@@ -61,6 +61,10 @@ def test_names_are_pytorchs(bert):
         "encoder.layer.1.intermediate.dense.bias", "encoder.layer.0.output.dense.weight", "pooler.dense.weight",
     }  # fmt: skip
     assert expected < set(names)
+    shapes = {name: value.T.shape if checkpoints._transposed(variable) else value.shape for (name, value), variable in zip(
+        values(bert).items(), checkpoints.parameters(bert).values()
+    )}  # fmt: skip
+    assert checkpoints.shapes(bert.config) == shapes and list(checkpoints.shapes(bert.config)) == names
 
 
 def test_random_weights_are_the_seeds(bert):
@@ -197,6 +201,13 @@ def break_config(folder, **changes):
         (dict(intermediate_size=12), r"intermediate.dense.bias of shape \(16,\), expected \(12,\)"),
         (dict(num_hidden_layers=3), "found weights for 39 of 55 tensors.*missing: encoder.layer.2"),
         (dict(num_hidden_layers=1), "found weights of 2 layers, expected num_hidden_layers of config.json, 1"),
+        (dict(num_hidden_layers=10**6), "config.json: found num_hidden_layers 1000000, expected at most 1000"),
+        (dict(num_hidden_layers=999), "found weights for 39 of 15991 tensors.*missing: encoder.layer.10.attention"),
+        (dict(hidden_size=10**9), r"embeddings.LayerNorm.bias of shape \(8,\), expected \(1000000000,\) by config.json"),
+        (dict(intermediate_size=10**9), r"intermediate.dense.bias of shape \(16,\), expected \(1000000000,\)"),
+        (dict(max_position_embeddings=10**9), r"position_embeddings.weight of shape \(32, 8\), expected \(1000000000, 8\)"),
+        (dict(type_vocab_size=10**9), r"token_type_embeddings.weight of shape \(2, 8\), expected \(1000000000, 8\)"),
+        (dict(vocab_size=10**9), r"word_embeddings.weight of shape \(24, 8\), expected \(1000000000, 8\)"),
         (dict(model_type="electra"), "found model_type 'electra', expected bert"),
         (dict(position_embedding_type="relative_key"), "position_embedding_type 'relative_key', expected absolute"),
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
@@ -204,10 +215,17 @@ def break_config(folder, **changes):
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
     ],
 )
-def test_a_configuration_that_does_not_fit_is_named(folder, changes, message):
+def test_a_configuration_that_does_not_fit_is_named(folder, changes, message, monkeypatch):
     break_config(folder, **changes)
+    monkeypatch.setattr(checkpoints, "_bare", None)  # nothing is built before that
     with pytest.raises(UserError, match=message):
         checkpoints.load_encoder(folder)
+
+
+@pytest.mark.parametrize("changes", [dict(hidden_size=10**9), dict(vocab_size=10**12), dict(intermediate_size=10**12)])
+def test_random_weights_that_no_memory_holds_are_refused(changes):
+    with pytest.raises(UserError, match=r"config.json: found sizes of [\d,]+ parameters, \d+ GB; expected what fits"):
+        checkpoints.build(BertConfig(**{**SHAPE, **changes}), seed=3)
 
 
 def test_broken_files_are_named(folder, bert, tmp_path):

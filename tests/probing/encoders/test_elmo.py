@@ -239,6 +239,9 @@ def options(**changes):
     [
         (options(dim=8), r"tiny_weights.hdf5: found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 32\] by tiny_options.json"),
         (options(n_layers=3), r"found no weights RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0, expected \[8, 24\]"),
+        (options(n_layers=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
+        (options(n_highway=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
+        (options(dim=10**9), r"found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 4000000000\] by tiny_options.json"),
         (options(n_layers=1), r"found weights RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell, expected none by tiny_options.json"),
         (options(n_highway=0), r"found weights CNN_high_0, expected none"),
         (options(filters=[[1, 3], [2, 4]]), r"found CNN_high_0/W_carry of shape \[9, 9\], expected \[7, 7\]"),
@@ -255,6 +258,14 @@ def test_options_that_do_not_fit(tmp_path, changed, message):
     folder = make.elmo(tmp_path / "elmo", changed)
     with pytest.raises(UserError, match=message):
         encoders.load(str(folder))
+
+
+@pytest.mark.parametrize("changed", [options(dim=10**9), options(filters=[[10**9, 10**3]]), options(embedding={"dim": 10**12})])
+def test_random_weights_that_no_memory_holds(tmp_path, changed):
+    changed["char_cnn"]["max_characters_per_token"] = 10**9
+    folder = make.elmo(tmp_path / "elmo", changed)
+    with pytest.raises(UserError, match="options.json: found sizes of .* parameters, .* GB; expected what fits"):
+        encoders.load(str(folder), random_weights=1)
 
 
 def test_files_that_are_broken(tmp_path, folder):

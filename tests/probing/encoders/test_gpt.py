@@ -293,6 +293,8 @@ def test_representations(encoder):
         ({"n_layer": 0}, "config.json: found n_layer 0, expected a positive whole number"),
         ({"n_layer": 2}, "found weights of more layers, expected n_layer of config.json, 2"),
         ({"n_layer": 4}, r"found no weights h.3.attn.c_attn.weight, expected \[8, 24\] by config.json"),
+        ({"n_layer": 10**9}, "config.json: found n_layer 1000000000, expected at most 1000"),
+        ({"n_embd": 10**9}, r"found positions_embed.weight of shape \[24, 8\], expected \[24, 1000000000\] by config.json"),
         ({"n_embd": 16}, r"found positions_embed.weight of shape \[24, 8\], expected \[24, 16\] by config.json"),
         ({"vocab_size": 500}, r"found tokens_embed.weight of shape \[\d+, 8\], expected \[500, 8\] by config.json"),
         ({"layer_norm_epsilon": "small"}, "config.json: found layer_norm_epsilon 'small', expected a number from 0 to 1"),
@@ -303,6 +305,13 @@ def test_a_config_that_does_not_fit(tmp_path, changes, message):
     folder = make.gpt(tmp_path / "gpt", **changes)
     with pytest.raises(UserError, match=message):
         encoders.load(str(folder))
+
+
+@pytest.mark.parametrize("changes", [{"n_embd": 10**9}, {"n_positions": 10**12}, {"vocab_size": 10**12}])
+def test_random_weights_that_no_memory_holds(tmp_path, changes):
+    folder = make.gpt(tmp_path / "gpt", **changes)
+    with pytest.raises(UserError, match="gpt, its configuration: found sizes of .* parameters, .* GB; expected what fits"):
+        encoders.load(str(folder), random_weights=1)
 
 
 def test_files_that_are_broken(tmp_path):
