@@ -331,7 +331,7 @@ def load(folder=None, precision="float32", positive_label=()):
         )
     order = heads.order(loaded.config, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
-    limit = min(tokenizer.model_max_length or 512, loaded.config.max_position_embeddings, packing.LONGEST)
+    limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
     model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
     model.classifier.set_weights([kernel[:, order], bias[order]])
     return model

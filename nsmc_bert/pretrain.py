@@ -4,6 +4,7 @@ from absl import flags
 
 from nsmc_bert import commands, recipe
 from nsmc_bert.commands import say
+from nsmc_bert.model import packing
 
 flags.DEFINE_multi_string("data", [], "File of texts, one a line: plain, or compressed as .xz or .gz. May be given several times.")
 flags.DEFINE_string("text_column", "", "Name of the column of the text, where the files are tables with a header line and tabs.")
@@ -15,7 +16,7 @@ flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT fold
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.")
 flags.DEFINE_integer("vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0)
 flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure perplexity on.", lower_bound=1)
-flags.DEFINE_integer("max_length", 128, "Pieces of a text that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
+flags.DEFINE_integer("max_length", 128, "Pieces of a text that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=packing.LONGEST)
 flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 4,096, on GPUs and TPUs 32,768.", lower_bound=0)
 commands.define_optimizer_flags("1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a pretrained base wants 5e-5", warmup=0.05)

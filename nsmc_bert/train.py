@@ -5,6 +5,7 @@ from absl import flags
 from nsmc_bert import commands, corpus, recipe
 from nsmc_bert.commands import say
 from nsmc_bert.errors import UserError
+from nsmc_bert.model import packing
 
 commands.define_data_flags()
 flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
@@ -12,7 +13,7 @@ flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT fold
 flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
 flags.DEFINE_float("validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by.")
 flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
-flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=512)
+flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=packing.LONGEST)
 flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: two, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
 flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3,072, on GPUs and TPUs 16,384, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
 commands.define_optimizer_flags("by the width of the encoder, 3e-4 for 256 or less, as the one that ships has, 5e-5 from 768 on; with random weights 5e-4 and 1e-4", warmup=0.1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # TensorFlow is imported where it is used: a plan can be made
 TOKEN_BUDGET = 3072  # of a batch: on two CPU cores, larger ones are no faster
 DEVICE_BUDGET = 32768  # on a GPU or TPU, where nothing is learned and so the size is free
 LENGTH = 128  # places of a row; of more where a text is longer
-LONGEST = 512  # tokens of a text
+LONGEST = 1 << 15  # tokens of a text: its positions are numbers of 16 bits
 MOST = 16  # texts in a row
 MANY = 8  # batches from which on each has all the rows of the budget, however few the last one needs
 

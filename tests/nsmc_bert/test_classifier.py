@@ -283,6 +283,27 @@ def test_max_length_has_to_fit_the_encoder(make_model):
         make_model(max_length=33)
 
 
+@pytest.mark.parametrize("positions", [37, 300, 700])
+def test_an_encoder_may_know_any_number_of_positions(make_bert, tiny_tokenizer, tmp_path, positions):
+    """KcBERT's 300 among them: a text of the full length gets the answer of transformers' own model, alone and beside others."""
+    bert = make_bert(initializer_range=0.5, max_position_embeddings=positions)
+    model = nsmc_bert.SentimentClassifier(bert, tiny_tokenizer, max_length=positions)
+    texts = ["영화 " * (positions - 3) + "꿀잼", "노잼", "최고 " * (positions - 11)]
+    encoded = model.encode(texts)
+    assert encoded.lengths.tolist() == [positions, 3, positions - 9] and not encoded.truncated.any()
+    expected = []
+    for first, last in zip(encoded.row_splits, encoded.row_splits[1:]):
+        ids = encoded.ids[None, first:last]
+        logits = model.classifier(bert(input_ids=ids, attention_mask=np.ones_like(ids)).pooler_output).numpy()
+        expected.append(np.exp(logits[0]) / np.exp(logits[0]).sum())
+    np.testing.assert_allclose(model.predict(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(texts[0]), expected[:1], atol=1e-5)
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": int(1e30)}))  # transformers' no limit
+    assert nsmc_bert.load(tmp_path / "model").max_length == positions
+
+
 def test_the_tokenizer_has_to_fit_the_encoder(make_model):
     with pytest.raises(UserError, match="24 pieces.*vocab_size of 20"):
         make_model(vocab_size=20)
