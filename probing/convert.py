@@ -4,10 +4,17 @@
 
 writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of them or none, and prints what is in them,
 what was left out and why, and the published counts where the published data was made of the same release.
+
+Beside them data/dep.conversion.json says what they were made with and has a checksum of each, so that nobody takes files of two
+conversions for one corpus: another conversion's splits are not written over in part, and study.find refuses what is not listed.
 """
 
+import contextlib
 import dataclasses
+import fcntl
+import json
 import os
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -17,7 +24,8 @@ from absl import flags
 
 from nsmc_bert import commands
 from nsmc_bert.errors import UserError, shorten
-from probing import records
+from nsmc_bert.files import write_text
+from probing import conversion, records
 from probing.sources import conll2012, conllu, dpr, gum, propbank, semeval, spr
 from probing.tasks import TASKS
 
@@ -85,38 +93,88 @@ class Summary:
             yield record
 
 
-def convert(splits, task, output):
+def convert(splits, task, output, made_with=None):
     """Writes each split to OUTPUT/TASK.SPLIT.jsonl, all of them or none.
 
     Args:
         splits: {name: sources.Split}.
         task: tasks.Task.
         output: the folder; it is made where there is none.
+        made_with: the source and its options, a dict. Splits that are there and not written stay if they are of the same, with
+            "split" among them; a release has all of its splits written at once.
 
     Returns:
         {name: Summary}.
 
     Raises:
-        UserError: what is wrong with the corpus, or that the folder cannot be written; the files there are the old ones.
+        UserError: what is wrong with the corpus, that the folder cannot be written, or that a split of another conversion would
+            stay in it; the files there are the old ones.
     """
     output = Path(os.path.expanduser(output))
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError("%s: cannot be made (%s)" % (output, error.strerror)) from None
-    done = {}
+    made_with = json.loads(json.dumps(made_with or {}))
+    kept, done = _kept(output, task, splits, made_with), {}
     try:
-        with tempfile.TemporaryDirectory(prefix=".convert-", dir=output) as part:
+        with _temporary(output) as part:
             for name, split in splits.items():
                 done[name] = summary = Summary(output / ("%s.%s.jsonl" % (task.name, name)), split.notes)
                 records.write(Path(part) / summary.path.name, summary.count(split.records), task.multi_label)
                 if not summary.records:
                     raise UserError("found no sentence for %s, expected at least one" % name)
+            kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
+            content = {"made_with": {**made_with, "split": ""}, "sha1": kept}
+            write_text(conversion.path_in(output, task.name), json.dumps(content, indent=1) + "\n")
             for summary in done.values():
                 os.replace(Path(part) / summary.path.name, summary.path)
     except OSError as error:
         raise UserError("%s: cannot be written (%s)" % (output, error.strerror)) from None
     return done
+
+
+def _kept(output, task, splits, made_with):
+    """{split: checksum} of the splits in a folder that are not written and may stay."""
+    there = conversion.read(output, task.name) or {"made_with": None, "sha1": {}}
+    kept = {}
+    for name in ("train", "dev", "test"):
+        for path in conversion.split_paths(output, task.name, name) if name not in splits else []:
+            same = made_with.get("split") and there["made_with"] == {**made_with, "split": ""}
+            if not same or there["sha1"].get(name) != conversion.checksum(path):
+                raise UserError(
+                    "%s: found the records of another conversion, which has no place beside %s of this one; choose another "
+                    "--output, or delete it" % (path, ", ".join(splits))
+                )
+            kept[name] = there["sha1"][name]
+    return kept
+
+
+@contextlib.contextmanager
+def _temporary(folder):
+    """A folder to write into, and the end of those that killed processes left."""
+    for path in folder.glob(".convert-*"):
+        if lock := _lock(path):
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+    with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder) as part:
+        lock = _lock(part)  # says to other processes that this one is at work
+        try:
+            yield part
+        finally:
+            if lock:
+                os.close(lock)
+
+
+def _lock(folder):
+    """A descriptor that locks a folder as long as it is open; None if another process has it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except OSError:
+            os.close(descriptor)
 
 
 def describe(done, task, published):
@@ -166,7 +224,7 @@ def main():
             raise UserError("found --%s with --source=%s, expected it with %s" % (option, FLAGS.source, takers))
     task = TASKS[name]
     options = {option: FLAGS[option].value for option in source.options}
-    done = convert(source.splits(FLAGS.input, name, **options), task, FLAGS.output)
+    done = convert(source.splits(FLAGS.input, name, **options), task, FLAGS.output, {"source": FLAGS.source, **options})
     # one file, or a folder that is a split as a whole, is not the release
     published = not FLAGS.split and (source.published or FLAGS.as_published and name == "dep")
     print("\n".join(describe(done, task, published)))

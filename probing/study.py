@@ -10,6 +10,7 @@ A run's folder holds, for each task and encoder, three files a probe:
 import dataclasses
 import hashlib
 import json
+import itertools
 import platform
 import shlex
 import sys
@@ -21,7 +22,7 @@ import numpy as np
 
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
-from probing import alignment, records, scoring
+from probing import alignment, conversion, records, scoring
 from probing.results.likeness import split_of
 from probing.tasks import TASKS
 
@@ -52,7 +53,7 @@ def find(task, folder, files):
         Corpus.
 
     Raises:
-        UserError: train or dev is missing.
+        UserError: train or dev is missing, or the folder's files are not of one conversion.
     """
     if any(files.values()):
         name, paths = "", {split: Path(path).expanduser() for split, path in files.items() if path}
@@ -60,8 +61,7 @@ def find(task, folder, files):
         name = "bundled sample" if not folder else str(folder)
         base, paths = Path(folder).expanduser() if folder else BUNDLED, {}
         for split in SPLITS:
-            tried = [base / ("%s.%s.jsonl%s" % (task.name, split, suffix)) for suffix in ("", ".gz", ".xz")]
-            paths.update({split: path for path in tried[::-1] if path.exists()})
+            paths.update({split: path for path in conversion.split_paths(base, task.name, split)[:1]})
     for split in ("train", "dev"):
         if split not in paths:
             raise UserError(
@@ -69,6 +69,8 @@ def find(task, folder, files):
                 % ("--%s_file" % split if any(files.values()) else base, task.name, split, split)
             )
     return Corpus(task, name or str(paths["train"].parent), paths)
+    if not any(files.values()):
+        conversion.check(base, task.name, paths)
 
 
 class Aligned:
@@ -92,6 +94,10 @@ class Aligned:
                 log("  encoded in windows: %s" % text)
         log("%s: %d labels" % (task.name, len(self.names)))
 
+        checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
+        for one, other in itertools.combinations(checksums, 2):
+            if checksums[one] == checksums[other]:
+                log("%s: WARNING: %s and %s are the same file; figures on it are not of unseen records" % (task.name, one, other))
     @property
     def corpus_checksum(self):
         """What the files say, the same for every encoder."""

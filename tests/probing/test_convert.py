@@ -1,14 +1,17 @@
 """probing.convert: every source through the command, one-line errors, all files or none."""
 
+import fcntl
 import json
+import lzma
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
 from nsmc_bert.errors import UserError
-from probing import convert, records
+from probing import convert, records, study
 from probing.sources import Split, split_of
 from probing.tasks import TASKS
 from tests.conftest import ROOT
@@ -55,7 +58,9 @@ def test_a_treebank(command, tmp_path):
         "",
     ]
     folder = tmp_path / "data" / "new"
-    assert sorted(path.name for path in folder.iterdir()) == ["dep.dev.jsonl", "dep.test.jsonl", "dep.train.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "dep.conversion.json", "dep.dev.jsonl", "dep.test.jsonl", "dep.train.jsonl"
+    ]  # fmt: skip
     found = list(records.read(folder / "dep.train.jsonl", 2, TASKS["dep"].labels))
     assert found[0].targets[0].labels == ("nsubj",)
     assert list(records.read(folder / "dep.dev.jsonl", 2))[1].words == ["Hà_Nội"]
@@ -79,7 +84,7 @@ BAD = {
     "option": (["--source=dpr", "--tags=upos", "--input=UD", "--output=o"], "error: found --tags with --source=dpr, expected it"),
     "nowhere": (["--source=conllu", "--task=dep", "--input=no", "--output=o"], "error: no: found no such file or folder, expect"),
     "line": (["--source=conllu", "--task=dep", "--input=UD", "--output=o"], "error: UD/x-ud-test.conllu:7: found 2 columns: '5"),
-    "empty": (["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=o"], "error: found no sent"),
+    "empty": (["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=n"], "error: found no sent"),
     "output": (["--source=conllu", "--task=dep", "--input=UD", "--output=file"], "error: file: cannot be made (File exists)"),
 }  # fmt: skip
 
@@ -104,7 +109,7 @@ def test_errors_are_one_line_and_lose_nothing(command, tmp_path, arguments, mess
 def run(folder, name, task, path, **options):
     source = convert.SOURCES[name]
     assert set(options) <= set(source.options)
-    done = convert.convert(source.splits(path, task, **options), TASKS[task], folder / "out")
+    done = convert.convert(source.splits(path, task, **options), TASKS[task], folder / "out" / name)
     for summary in done.values():
         again = list(records.read(summary.path, TASKS[task].spans))
         assert (len(again), sum(len(record.targets) for record in again)) == (summary.records, summary.targets)
@@ -158,7 +163,8 @@ def test_only_properties_are_lists_of_labels(tmp_path):
     (tmp_path / "spr1.json").write_text(spr1_line())
     run(tmp_path, "spr1", "spr1", tmp_path / "spr1.json", split="dev")
     for name, label in (("dep.dev.jsonl", "nsubj"), ("spr1.dev.jsonl", ["awareness"])):
-        assert json.loads((tmp_path / "out" / name).read_text().split("\n")[0])["targets"][0]["label"] == label
+        (path,) = (tmp_path / "out").glob("*/" + name)
+        assert json.loads(path.read_text().split("\n")[0])["targets"][0]["label"] == label
 
 
 def test_all_files_or_none(tmp_path):
@@ -173,10 +179,82 @@ def test_all_files_or_none(tmp_path):
         convert.convert(splits, TASKS["pos"], tmp_path)
     assert (tmp_path / "pos.train.jsonl").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
-    (tmp_path / "pos.dev.jsonl").mkdir()
+    (tmp_path / "new" / "pos.dev.jsonl").mkdir(parents=True)
     with pytest.raises(UserError, match="cannot be written"):
-        convert.convert({"dev": split_of(generate, fail=False)}, TASKS["pos"], tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+        convert.convert({"dev": split_of(generate, fail=False)}, TASKS["pos"], tmp_path / "new")
+    assert not list(tmp_path.glob("new/.convert-*"))
+
+
+def splits_of(**texts):
+    return {name: Split(iter([records.Record(text, (records.Target((0, 1), None, ("X",)),))]), {}) for name, text in texts.items()}
+
+
+def test_a_folder_is_of_one_conversion(tmp_path):
+    def make(made_with, **texts):
+        convert.convert(splits_of(**texts), TASKS["pos"], tmp_path, made_with)
+
+    def find():
+        return study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, ""))
+
+    make({"source": "gum", "dev_as_test": True}, train="a", dev="b", test="c")
+    assert sorted(find().paths) == ["dev", "test", "train"]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match=r"pos.test.jsonl: found the records of another conversion, which has no place beside train, dev of"):
+        make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "pos.test.jsonl").unlink()
+    (tmp_path / "pos.test.jsonl.xz").write_bytes(lzma.compress(before[tmp_path / "pos.test.jsonl"]))
+    assert find().paths["test"].suffix == ".xz"  # compressed by hand it is the same
+    with pytest.raises(UserError, match="pos.test.jsonl.xz: found the records of another conversion"):
+        make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
+    make({"source": "gum", "dev_as_test": True}, train="d", dev="e", test="f")
+    (tmp_path / "pos.test.jsonl").write_bytes(before[tmp_path / "pos.test.jsonl"])
+    with pytest.raises(UserError, match="pos.test.jsonl: found other records than those of the conversion that pos.conversion.json"):
+        find()
+    (tmp_path / "pos.conversion.json").write_text("[]")
+    with pytest.raises(UserError, match="pos.conversion.json: found no description of a conversion"):
+        find()
+    (tmp_path / "pos.conversion.json").unlink()
+    find()  # records that were made elsewhere
+
+
+def test_splits_that_are_converted_one_by_one(tmp_path):
+    def make(split, text, **options):
+        made_with = {"source": "conllu", "split": split, "tags": "xpos", **options}
+        convert.convert(splits_of(**{split: text}), TASKS["pos"], tmp_path, made_with)
+
+    make("train", "a")
+    make("dev", "b")
+    with pytest.raises(UserError, match="pos.train.jsonl: found the records of another conversion"):
+        make("test", "c", tags="upos")
+    make("test", "c")
+    make("dev", "d")
+    assert sorted(study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, "")).paths) == ["dev", "test", "train"]
+
+
+def test_a_conversion_that_was_killed_leaves_nothing_for_good(tmp_path):
+    dead, alive = tmp_path / ".convert-dead", tmp_path / ".convert-alive"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "pos.dev.jsonl").write_text("{")
+    lock = os.open(alive, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    convert.convert(splits_of(dev="a"), TASKS["pos"], tmp_path)
+    os.close(lock)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".convert-alive", "pos.conversion.json", "pos.dev.jsonl"]
+    # killed between two files, a folder is of no conversion
+    convert.convert(splits_of(train="a", dev="b"), TASKS["pos"], tmp_path)
+    real = os.replace
+
+    def kill(source, target):
+        if target == tmp_path / "pos.dev.jsonl":
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with mock.patch.object(convert.os, "replace", kill), pytest.raises(KeyboardInterrupt):
+        convert.convert(splits_of(train="c", dev="d"), TASKS["pos"], tmp_path)
+    with pytest.raises(UserError, match="found other records than those of the conversion"):
+        study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, ""))
 
 
 def test_what_is_said_of_labels_of_another_kind(tmp_path):

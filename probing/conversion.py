@@ -1,0 +1,68 @@
+"""What a folder of records was converted from: TASK.conversion.json, with a checksum of each of TASK's splits.
+
+Records that were made elsewhere have no such file, and nothing is asked of them. Where there is one, what lies beside it is of
+that one conversion or is refused: train of one corpus and test of another give figures of nothing.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nsmc_bert.errors import UserError
+from nsmc_bert.files import decompressed, readable
+
+SUFFIXES = ("", ".gz", ".xz")
+
+
+def path_in(folder: Path, task: str) -> Path:
+    """Where a task's conversion is described."""
+    return folder / f"{task}.conversion.json"
+
+
+def split_paths(folder: Path, task: str, split: str) -> list[Path]:
+    """The files of a split that are there, plain before compressed."""
+    paths = [folder / f"{task}.{split}.jsonl{suffix}" for suffix in SUFFIXES]
+    return [path for path in paths if path.exists()]
+
+
+def checksum(path: Path) -> str:
+    """SHA-1 of a file's content, the same whether it is compressed or not."""
+    digest = hashlib.sha1()
+    with readable(path), decompressed(path) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def read(folder: Path, task: str) -> dict[str, Any] | None:
+    """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}}; None where there is none.
+
+    Raises:
+        UserError: it is broken.
+    """
+    path = path_in(folder, task)
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found["made_with"], dict) and isinstance(found["sha1"], dict):
+            return found
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UserError(f"{path}: found no description of a conversion, expected one; convert anew, or delete it")
+
+
+def check(folder: Path, task: str, paths: dict[str, Path]) -> None:
+    """Checks that {split: path} of a folder are what one conversion wrote.
+
+    Raises:
+        UserError: one of them is of another, as when a conversion was killed at its end or files were copied; or was changed.
+    """
+    found = read(folder, task)
+    for split, path in paths.items() if found else ():
+        if found["sha1"].get(split) != checksum(path):
+            raise UserError(
+                f"{path}: found other records than those of the conversion that {path_in(folder, task).name} describes; convert"
+                f" anew, or delete {path_in(folder, task).name} if they do belong together"
+            )
