@@ -101,7 +101,10 @@ class Encoder:
         raise NotImplementedError
 
     def encode(self, payloads):
-        """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions, width]."""
+        """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions, width].
+
+        Several threads may ask at the same time.
+        """
         raise NotImplementedError
 
     def release(self):

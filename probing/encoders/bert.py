@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +31,8 @@ class Bert(encoders.Encoder):
     def __init__(self, name, folder, *, layer0="lexical", precision="float32", random_weights=None):
         self.tokenizer = tokenizers.load(folder)
         self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
-        self._lexical, self._cache = layer0 == "lexical", {}
+        self._layer0, self._lexical, self._cache = layer0, layer0 == "lexical", {}
+        self._turn = threading.Lock()  # of loading the weights again
         self._load()
         config = self._bert.config
         if self.tokenizer.vocab_size > config.vocab_size:
@@ -42,12 +44,7 @@ class Bert(encoders.Encoder):
         self.layer0 = "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
         self.max_positions = min(config.max_position_embeddings, batches.LONGEST)
-        weights = checkpoints.fingerprint(
-            {name: weight for name, weight in checkpoints.parameters(self._bert).items() if not name.startswith("pooler.")}
-        )
-        self.earlier = "-".join((weights, self.tokenizer.fingerprint, layer0, self._dtype))
-        decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
-        self.fingerprint = "-".join((self.earlier, *decides))
+        self.earlier, self.fingerprint = self._fingerprints()
 
     def _load(self):
         if self._random_weights is None:
@@ -56,6 +53,14 @@ class Bert(encoders.Encoder):
             self._bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
         ids = tf.TensorSpec([None, None], tf.int32)
         self._states = tf.function(self._all_states, input_signature=[ids, ids], autograph=False)
+
+    def _fingerprints(self):
+        """(what an earlier version of this class knew these states by, the fingerprint)."""
+        weights, config = checkpoints.parameters(self._bert).items(), self._bert.config
+        weights = checkpoints.fingerprint({name: weight for name, weight in weights if not name.startswith("pooler.")})
+        earlier = "-".join((weights, self.tokenizer.fingerprint, self._layer0, self._dtype))
+        decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
+        return earlier, "-".join((earlier, *decides))
 
     def release(self):
         self._bert = self._states = None
@@ -72,8 +77,12 @@ class Bert(encoders.Encoder):
         ]  # fmt: skip
 
     def encode(self, payloads):
-        if self._bert is None:
-            self._load()
+        with self._turn:
+            if self._bert is None:
+                self._load()
+                if self._fingerprints()[1] != self.fingerprint:
+                    self.release()
+                    raise UserError("%s: found another encoder than when the run began; run the command again" % self._folder)
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
         )

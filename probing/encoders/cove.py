@@ -28,6 +28,7 @@ import hashlib
 import io
 import os
 import re
+import threading
 import zipfile
 
 import numpy as np
@@ -74,6 +75,7 @@ class Cove(encoders.Encoder):
         self.widths = (self._width, 2 * units)
         self.fingerprint = "-".join((checkpoints.fingerprint(weights), read, self._dtype))
         self._lstm = [[self._layer(weights, number, side) for side in ("", "_reverse")] for number in (0, 1)]
+        self._turn = threading.Lock()  # of looking words up
         self._fresh = {}  # words that were read and not looked up: {key: word}
         self._rows, self._vectors = {}, np.zeros((0, self._width), np.float32)
         signature = [
@@ -91,8 +93,9 @@ class Cove(encoders.Encoder):
         return out
 
     def encode(self, payloads):
-        if any(key in self._fresh for payload in payloads for key in payload.tolist()):
-            self._look_up()
+        with self._turn:
+            if any(key in self._fresh for payload in payloads for key in payload.tolist()):
+                self._look_up()
         return batches.encode(payloads, self.widths, self._batch, tokens=TOKENS)
 
     def representation(self, name):
@@ -124,7 +127,7 @@ class Cove(encoders.Encoder):
 
     def _look_up(self):
         """Finds the vectors of all words that were read since the last time."""
-        fresh, self._fresh = self._fresh, {}
+        fresh = dict(self._fresh)
         vectors = np.zeros((len(fresh), self._width), np.float32)
         if self._seed is not None:
             for row, key in zip(vectors, fresh):
@@ -136,6 +139,8 @@ class Cove(encoders.Encoder):
             self._log("%sGloVe: found %d of %d new words; the others are zero vectors" % (loud, found, len(fresh)))
         self._rows.update((key, len(self._vectors) + i) for i, key in enumerate(fresh))
         self._vectors = np.concatenate([self._vectors, vectors])
+        for key in fresh:
+            del self._fresh[key]
 
     def _layer(self, weights, number, side):
         name = "l%d%s" % (number, side)

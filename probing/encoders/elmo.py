@@ -15,6 +15,7 @@ what was encoded before it. For a store every sentence begins at zero; `Elmo.lay
 
 import json
 import math
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -61,6 +62,7 @@ class Elmo(encoders.Encoder):
         self._weights = {name: tf.constant(value) for name, value in weights.items() if not name.startswith("RNN")}
         self._lstm = [[self._layer(weights, direction, number) for number in range(options.layers)] for direction in (0, 1)]
         self._tokens = max(1, min(TOKENS, GATES // (4 * options.cells)))
+        self._turn = threading.Lock()  # of looking words up
         self._known, self._vectors = {}, np.zeros((0, options.projection), np.float32)
         self._read_words = tf.function(self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
         signature = [
@@ -140,6 +142,10 @@ class Elmo(encoders.Encoder):
 
     def _look_up(self, rows):
         """The character layer of words, float32 [words, projection]; that of words seen lately is remembered."""
+        with self._turn:
+            return self._look_up_alone(rows)
+
+    def _look_up_alone(self, rows):
         keys = [row.tobytes() for row in rows]
         fresh = {key: row for key, row in zip(keys, rows) if key not in self._known}
         if len(self._known) + len(fresh) > CACHE:
