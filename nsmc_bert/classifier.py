@@ -13,6 +13,7 @@ from nsmc_bert import checkpoints, encoder, metrics, runtime, tokenizers
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.learning import calibration
 from nsmc_bert.model import heads, packing
+from nsmc_bert.progress import alive
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
@@ -231,10 +232,14 @@ class SentimentClassifier(keras.Model):
         probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
         plan = self.plan(encoded, batch_size)
         # a device that computes by itself has all batches before the first answer is waited for
-        answers = [self._forward(batch) for batch in packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)]
+        answers = []
+        for batch in packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id):
+            answers.append(self._forward(batch))
+            alive()
         for i, answer in enumerate(answers):
             here = slice(plan.splits[i], plan.splits[i + 1])
             probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(LABELS))[plan.slots[here]]
+            alive()
         return probabilities
 
     def encode(self, texts):

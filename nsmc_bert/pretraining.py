@@ -15,6 +15,7 @@ import tf_keras as keras
 from nsmc_bert import checkpoints, encoder
 from nsmc_bert.errors import UserError
 from nsmc_bert.model import packing
+from nsmc_bert.progress import alive
 
 VALIDATION_SEED = 1  # of what is hidden where perplexity is measured
 MASKED_SHARE = 0.15
@@ -23,6 +24,17 @@ MASKED_SHARE = 0.15
 ROOM = 1.8  # times the share: the places of each row that are read
 SIZE = 1.35  # times the share: the places of a batch that the output over the vocabulary is computed at
 PLACES = 64  # and they are a multiple of this
+
+
+class _Alive(keras.callbacks.Callback):
+    """Says at every batch that is validated that work goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self._supports_tf_logs = True  # Keras then leaves the figures on the device
+
+    def on_test_batch_end(self, batch, logs=None):
+        alive()
 
 
 class MaskedLanguageModel(keras.Model):
@@ -162,7 +174,7 @@ class MaskedLanguageModel(keras.Model):
         """
         plan = self.plan(encoded)
         batches = self.pipeline(encoded, plan, ratings)
-        results = super().evaluate(batches, steps=len(plan), verbose=0, return_dict=True)
+        results = super().evaluate(batches, steps=len(plan), verbose=0, return_dict=True, callbacks=[_Alive()])
         if self.rating is None:
             return {"perplexity": math.exp(min(results["loss"], 99.0)), "accuracy": results["accuracy"]}
         return {

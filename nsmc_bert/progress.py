@@ -17,6 +17,8 @@ class Watchdog:
         seconds: how long nothing may happen, counted from the first sign of life.
     """
 
+    on_duty = []  # those whose blocks are running
+
     def __init__(self, seconds=STALLED):
         self._seconds, self._last, self._done = seconds, None, threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -26,9 +28,11 @@ class Watchdog:
         self._last = time.monotonic()
 
     def __enter__(self):
+        self.on_duty.append(self)
         return self
 
     def __exit__(self, *_):
+        self.on_duty.remove(self)
         self._done.set()
 
     def _watch(self):
@@ -40,6 +44,12 @@ class Watchdog:
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
                 os._exit(1)
+
+
+def alive():
+    """Says to every watchdog that something has happened: for what computes batch after batch and does not know who watches."""
+    for watchdog in Watchdog.on_duty:
+        watchdog.alive()
 
 
 class Progress:

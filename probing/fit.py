@@ -17,7 +17,7 @@ import tensorflow as tf
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
 from nsmc_bert.model.packing import untuned
-from nsmc_bert.progress import Progress, Watchdog
+from nsmc_bert.progress import Progress, Watchdog, alive
 from nsmc_bert.training import WarmupLinearDecay
 from probing import activations, probe
 from probing.alignment import ranges
@@ -406,7 +406,7 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, check
                 losses += tf.cast(found, tf.float64)
                 if number % WAIT == 0:  # not at every step, which a GPU would then wait for
                     losses.numpy()
-                    watchdog.alive()
+                watchdog.alive()
                 bar.update(schedule.batch_records, **_shown(state, active))
             for cell, value in zip(active, losses.numpy()):
                 if not np.isfinite(value):
@@ -476,6 +476,7 @@ def dev_scores(probes, batches, limit=0):
     return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
 
 
+        alive()
 class Logits:
     """What probes say: logits[cell] is float32 [targets, labels].
 

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import nsmc_bert
 from nsmc_bert.errors import UserError
 from nsmc_bert.learning import calibration
+from nsmc_bert.progress import Watchdog
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -71,7 +72,9 @@ def test_every_form_of_text_gives_the_same_rows(model):
         result = model.predict(form)
         assert (result.shape, result.dtype) == ((6, 2), np.float32), name
         np.testing.assert_allclose(result, expected, atol=1e-6, err_msg=name)
-    np.testing.assert_allclose(model.predict(TEXTS, batch_size=2), expected, atol=1e-6)
+    with Watchdog() as watchdog:
+        np.testing.assert_allclose(model.predict(TEXTS, batch_size=2), expected, atol=1e-6)
+        assert watchdog._last is not None  # a long validation is no run that stands still
 
 
 def test_nothing_gives_no_rows(model):

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from nsmc_bert import checkpoints, corpus, tokenizers
 from nsmc_bert.model import packing
 from nsmc_bert.pretraining import MASKED_SHARE, PLACES, ROOM, Hide, MaskedLanguageModel
+from nsmc_bert.progress import Watchdog
 
 PAD, MASK = 0, 4
 
@@ -159,7 +160,9 @@ def test_learns_what_is_hidden(make, tiny_tokenizer, ratings):
     model.compile(tf.keras.optimizers.Adam(0.01))
     encoded = tiny_tokenizer.encode(texts, 16)
     stars = np.array([1, 0] * 40, np.int32) if ratings else None
-    before = model.validate(encoded, stars)
+    with Watchdog() as watchdog:
+        before = model.validate(encoded, stars)
+        assert watchdog._last is not None  # a long validation is no run that stands still
     for epoch in range(12):
         plan = model.plan(encoded, token_budget=128, seed=1, epoch=epoch)
         model.fit_batches(encoded, stars, plan, 0, len(plan))

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from nsmc_bert.progress import Progress, clock
+from nsmc_bert.progress import Progress, Watchdog, alive, clock
 
 
 def test_clock():
@@ -43,3 +43,13 @@ def test_a_run_that_ends_is_not_ended():
     script = "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(0.2) as dog:\n    dog.alive()\ntime.sleep(0.6)\nprint('fine')"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert (result.returncode, result.stdout) == (0, "fine\n")
+
+
+def test_whoever_computes_batches_keeps_every_watchdog_quiet():
+    with Watchdog(3600.0) as outer, Watchdog(3600.0) as inner:
+        assert (outer._last, inner._last) == (None, None)
+        alive()
+        assert outer._last is not None and inner._last is not None
+    outer._last = None
+    alive()  # off duty
+    assert outer._last is None
