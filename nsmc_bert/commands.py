@@ -99,6 +99,8 @@ def _guarded(main):
                 "the memory of the GPU, or of the machine, is full (%s); lower --token_budget, or --batch_records of probing, or leave"
                 " the card to this process alone" % str(error).split("\n")[0][:160]
             )
+        if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # tempfile's
+            return _fail("found no folder for temporary files that can be written; set TMPDIR to one")
         if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
             raise
         return _fail("%s: %s" % (error.filename or "writing", error.strerror))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 PROGRAM = """
-import errno, sys
+import errno, sys, tempfile
 from absl import flags
 from nsmc_bert import commands
 from nsmc_bert.errors import Located, UserError
@@ -25,6 +25,9 @@ def main():
         "keyboard": KeyboardInterrupt(),
         "bug": ZeroDivisionError("a bug"),
     }
+    if flags.FLAGS.raises == "no folder":
+        tempfile._candidate_tempdir_list = lambda: ["/no/such/folder"]
+        tempfile.TemporaryFile()
     if flags.FLAGS.raises:
         raise raised[flags.FLAGS.raises]
     print("epochs", flags.FLAGS.epochs, flags.FLAGS.sample)
@@ -103,6 +106,12 @@ def test_a_broken_pipe_ends_quietly(command, tmp_path):
         ["bash", "-o", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "epochs 3 True\n", "")
+
+
+def test_no_folder_for_temporary_files_is_one_line(command):
+    result = command("--raises=no folder")
+    assert result.returncode == 1
+    assert result.stderr == "error: found no folder for temporary files that can be written; set TMPDIR to one\n"
 
 
 def test_memory_that_is_full_names_the_flag_to_lower(command):
