@@ -366,8 +366,9 @@ def save(
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
         tokenizer.save(part, max_length)
         text = json.dumps(training, ensure_ascii=False, indent=1) + "\n"
-        (part / "training.json").write_text(text, encoding="utf-8")
-        (part / "README.md").write_text(card, encoding="utf-8")
+        # half of a surrogate pair, as in the name of a file that is no UTF-8, is written as \udcff
+        (part / "training.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        (part / "README.md").write_text(card, encoding="utf-8", errors="backslashreplace")
 
 
 def check_vacant(folder: Path, replace: bool = False) -> None:

@@ -104,12 +104,15 @@ def write_atomically(path, write):
 
 
 def write_text(path, text):
-    """Writes a text file, UTF-8, as a whole or not at all; makes its folder where there is none.
+    r"""Writes a text file, UTF-8, as a whole or not at all; makes its folder where there is none.
+
+    What UTF-8 cannot say, a lone surrogate, is written as \ud800, which in JSON is the same string.
 
     Raises:
         UserError: it cannot be written.
     """
-    write_bytes(path, text.encode())
+    # half of a surrogate pair, of a label or of a path whose name is no UTF-8, as JSON and Python write it
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path, content):

@@ -8,7 +8,6 @@ import platform
 import shlex
 import sys
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -414,7 +413,7 @@ def _circumstances(devices, command):
     """The part of a record that says where, with what and how it was made."""
     return {
         "hardware": "%s, %s" % (devices.description, runtime.processor()),
-        "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
+        "versions": runtime.versions(),
         "python": platform.python_version(),
         "command": " ".join(["python -m nsmc_bert.%s" % command, *map(shlex.quote, sys.argv[1:])]),
     }

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import sys
 import time
 import zlib
 from importlib import metadata
@@ -146,7 +147,7 @@ def keep_compiled(folder: Path) -> None:
     A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have a folder of their
     own, for a home that machines share.
     """
-    what = "-".join((platform.machine(), _tensorflow(), *_cpu_lines("model name", "flags")))
+    what = "-".join((platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags")))
     folder = folder / f"xla-{zlib.crc32(what.encode()):08x}"
     with contextlib.suppress(OSError):  # a disk that is full or read only costs compiling, no more
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,11 +165,17 @@ def processor() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def _tensorflow():
-    """The version that is installed, without importing it."""
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide a result."""
+    return {name: _version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")}
+
+
+def _version(name):
+    """The version that is installed, without importing it; "" where that cannot be told."""
     with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version("tensorflow")
-    return ""
+        return metadata.version(name)
+    # tensorflow-cpu and others bring the module by another name
+    return getattr(sys.modules.get(name.replace("-", "_")), "__version__", "")
 
 
 def _cpu_lines(*names):

@@ -175,7 +175,7 @@ class Tokenizer:
             **{role + "_token": token for role, token in self.special.items() if self._backend.token_to_id(token) is not None},
         }
         text = json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
-        (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(text, encoding="utf-8", errors="backslashreplace")
         if self.sentencepiece_model:
             (folder / "spiece.model").write_bytes(self.sentencepiece_model)
 

@@ -113,7 +113,7 @@ class Aligned:
     @property
     def checksum(self):
         """What the probes learn and are measured on, as this encoder reads it."""
-        digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "replace"))
+        digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "surrogatepass"))
         for split in SPLITS:
             if split in self.examples:
                 part = self.examples[split]

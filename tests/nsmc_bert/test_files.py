@@ -1,6 +1,7 @@
 """nsmc_bert.files: the old file or the new one, never half of one."""
 
 import errno
+import json
 import os
 
 import pytest
@@ -13,6 +14,12 @@ def test_writes_and_makes_the_folder(tmp_path):
     files.write_text(tmp_path / "a" / "b.txt", "한국어\n")
     assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == "한국어\n"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_what_utf8_cannot_say_is_the_same_string_in_json(tmp_path):
+    text = "caf\udce9 한국어 \ud83d"
+    files.write_text(tmp_path / "a.json", json.dumps([text], ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [text]
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
