@@ -7,7 +7,9 @@ A store is a folder below --store, named after the encoder's fingerprint:
     index            32 bytes a sentence, written after its states: key, place, positions, checksum of its states
 
 A sentence counts once its line of the index is there. What a killed process wrote after the last whole line is cut off, and
-sentences written since the last time the files were flushed to the disk are read back and compared with their checksums.
+sentences written since the last time the files were flushed to the disk are read back and compared with their checksums. Of
+those before, a part is compared each time the store is opened, all of them if one is damaged or if that is asked for; what is
+damaged is encoded anew and written at the end, where the last line of a sentence is the one that counts.
 """
 
 import contextlib
@@ -16,6 +18,8 @@ import itertools
 import json
 import math
 import os
+import random
+import re
 import shutil
 import struct
 import zlib
@@ -30,7 +34,9 @@ from nsmc_bert.progress import Progress
 LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
 ALIGNMENT = 64  # bytes
 CHUNK = 32_000_000  # bytes of states, about, that are encoded before they are written
+LEFT_OVER = re.compile(r".+\.part-\d+|\.tmp\w{6}")  # nsmc_bert.files' and safetensors' temporary files
 SETTLE = 4096  # sentences between two flushes to the disk
+CHECKED = 64_000_000  # bytes of states, about, that are compared with their checksums whenever a store is opened
 
 
 class Store:
@@ -40,13 +46,15 @@ class Store:
         root: the folder of all stores.
         encoder: an encoders.Encoder.
         log: called with each line to show.
+        verify: compare all that is there with its checksums, the next time that `ensure` is called.
     """
 
-    def __init__(self, root, encoder, log=print):
-        self.encoder, self.folder, self._log = encoder, Path(root) / encoder.fingerprint, log
+    def __init__(self, root, encoder, log=print, verify=False):
+        self.encoder, self.folder, self._log, self.verify = encoder, Path(root) / encoder.fingerprint, log, verify
         self._files = []
         self._known = {}  # key: (first position, positions)
-        self._positions = 0
+        self._damaged = set()  # (key, first position)
+        self._positions = self._lines = 0  # that the files have, what is damaged included
 
     def ensure(self, examples):
         """Encodes what is not there yet.
@@ -59,7 +67,7 @@ class Store:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._lock():
+            with locked(self.folder, lambda: self._log("activations: another run writes to this store; waiting for it")):
                 self._open()
                 wanted = {key: payload for part in examples for key, payload in zip(part.keys, part.payloads)}
                 missing = {key: payload for key, payload in wanted.items() if key not in self._known}
@@ -119,16 +127,6 @@ class Store:
 
     # Writing
 
-    @contextlib.contextmanager
-    def _lock(self):
-        with open(self.folder / "lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._log("activations: another run writes to this store; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def _path(self, layer):
         return self.folder / ("layer-%02d.f16" % layer)
 
@@ -154,22 +152,51 @@ class Store:
         index = self.folder / "index"
         content = index.read_bytes() if index.exists() else b""
         sizes = [os.fstat(file).st_size // (2 * width) for file, width in zip(self._files, self.encoder.widths)]
-        whole, positions = 0, 0
+        whole, positions, lines = 0, 0, {}
         for number in range(len(content) // LINE.size):
             key, first, count, checksum = LINE.unpack_from(content, number * LINE.size)
             if first != positions or first + count > min(sizes):
                 break
             if number >= settled and self._checksum(first, count) != checksum:
                 break
-            self._known[key] = (first, count)
+            lines[key] = first, count, checksum
             whole, positions = number + 1, first + count
+        self._compare(lines)
+        self._known = {key: line[:2] for key, line in lines.items() if (key, line[0]) not in self._damaged}
         if whole < len(content) // LINE.size:
             self._log("activations: the store was damaged after %d sentences; the rest is encoded anew" % whole)
-        self._positions = positions
+        self._positions, self._lines = positions, whole
         if len(content) != whole * LINE.size:
             os.truncate(index, whole * LINE.size)
         for file, width in zip(self._files, self.encoder.widths):
             os.ftruncate(file, positions * 2 * width)
+
+    def _compare(self, lines):
+        """Notes which sentences are not as they were written: of a part of them, and of all if that has one.
+
+        Args:
+            lines: {key: (first position, positions, checksum)}.
+        """
+        keys, every = list(lines), self.verify
+        if not every:
+            start = random.randrange(len(keys)) if keys else 0  # another part each time, in the order of the files
+            keys, left = keys[start:] + keys[:start], CHECKED // self._bytes
+            part = list(itertools.takewhile(lambda length: length < left, itertools.accumulate(lines[key][1] for key in keys)))
+            every = any(self._checksum(*lines[key][:2]) != lines[key][2] for key in keys[: len(part) + 1])
+        if not every:
+            return
+        damaged = set()
+        with Progress(len(lines), "sentences", title="verify") as bar:
+            for key, (first, count, checksum) in lines.items():
+                if self._checksum(first, count) != checksum:
+                    damaged.add((key, first))
+                bar.update(1)
+        self.verify = False
+        self._log(
+            "activations: compared %d sentences in the store with their checksums; %d are not as they were written%s"
+            % (len(lines), len(damaged), ", and are encoded anew where they are needed" if damaged else "")
+        )
+        self._damaged |= damaged
 
     def _checksum(self, first, count):
         checksum = 0
@@ -197,9 +224,7 @@ class Store:
                 for layer, file in enumerate(self._files):
                     rows = [sentence[layer] for sentence in states]
                     joined = np.concatenate(rows)
-                    if np.isnan(joined).any():
-                        name = self.encoder.name
-                        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (name, layer))
+                    _check_numbers(self.encoder, layer, joined)
                     checksums = [zlib.crc32(row, checksum) for row, checksum in zip(rows, checksums)]
                     _write_all(file, joined.reshape(-1).view(np.uint8), self._positions * 2 * self.encoder.widths[layer])
                 first = self._positions
@@ -208,20 +233,22 @@ class Store:
                     self._known[key] = (first, len(sentence[0]))
                     first += len(sentence[0])
                 index.write(b"".join(lines))
-                self._positions = first
+                self._positions, self._lines = first, self._lines + len(keys)
                 unsettled += len(keys)
                 if unsettled >= SETTLE:
                     os.fsync(index)
-                    self._settle(len(self._known))
+                    self._settle(self._lines)
                     unsettled = 0
                 bar.update(len(keys))
             if unsettled:
                 os.fsync(index)
-                self._settle(len(self._known))
+                self._settle(self._lines)
 
 
 class Recompute:
     """The same without a disk: sentences are encoded each time they are read."""
+
+    verify = False
 
     def __init__(self, encoder, log=print):
         self.encoder = encoder
@@ -240,15 +267,53 @@ class Recompute:
             for layer, read in zip(block, out[-1]):
                 parts = [states[place][layer][first:last] for place, (first, last) in zip(which, pieces[:, 1:])]
                 np.concatenate(parts, out=read[:total])
+                _check_numbers(self.encoder, layer, read)
         return out
 
     def close(self):
         """Nothing to do."""
 
 
+@contextlib.contextmanager
+def locked(folder, waits):
+    """Keeps every other process out of a folder as long as the block runs, and removes what killed ones were about to write.
+
+    Args:
+        folder: a Path that is there.
+        waits: called where another process has the folder, before waiting for it; None not to wait.
+
+    Yields:
+        Whether the folder is this process' own.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            file = held.enter_context(open(folder / "lock", "w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waits:
+                    waits()
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                file = waits and file
+            for path in folder.iterdir() if file else []:
+                if LEFT_OVER.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError("%s: cannot be written (%s)" % (folder, error.strerror or error)) from None
+        yield bool(file)
+
+
 def blocks(layers, widths):
     """Layers in groups of neighbours of one width, whose states stand in one array: [0, 1, 2], (4, 8, 8) -> [[0], [1, 2]]."""
     return [list(group) for _, group in itertools.groupby(layers, key=lambda layer: widths[layer])]
+
+
+def _check_numbers(encoder, layer, states):
+    if np.isnan(states).any():
+        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (encoder.name, layer))
 
 
 def _aligned(shape):

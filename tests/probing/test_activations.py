@@ -137,6 +137,70 @@ def test_what_a_crash_left_behind(examples, tmp_path, kind, again):
     check(store, examples)
 
 
+def flip(path, position):
+    """Flips a bit of the settled part, as no process that was killed does."""
+    with open(path / "counting-1" / "layer-00.f16", "r+b") as file:
+        file.seek(position * 4)
+        byte = file.read(1)[0]
+        file.seek(position * 4)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_a_flipped_bit_in_the_settled_part_is_mended(examples, tmp_path):
+    activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
+    flip(tmp_path, 30)
+    encoder, said = Counting(), []
+    store = activations.Store(tmp_path, encoder, said.append)
+    store.ensure([examples])
+    assert len(encoder.encoded) == 1
+    assert said[0] == (
+        "activations: compared %d sentences in the store with their checksums; 1 are not as they were written, and are encoded anew "
+        "where they are needed" % len(examples.keys)
+    )
+    check(store, examples)
+    again, said = Counting(), []
+    store = activations.Store(tmp_path, again, said.append)  # the last line of a sentence counts
+    store.ensure([examples])
+    assert not again.encoded and len(said) == 1
+    check(store, examples)
+
+
+def test_of_a_large_store_a_part_is_compared_and_all_of_it_on_demand(examples, tmp_path, monkeypatch):
+    activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
+    flip(tmp_path, 0)  # of the first sentence
+    monkeypatch.setattr(activations, "CHECKED", 100)
+    monkeypatch.setattr(activations.random, "randrange", lambda stop: 3)
+    encoder, said = Counting(), []
+    activations.Store(tmp_path, encoder, said.append).ensure([examples])
+    assert not encoder.encoded and len(said) == 1  # it was not among them
+    store = activations.Store(tmp_path, encoder, said.append, verify=True)
+    store.ensure([])
+    assert "compared %d sentences in the store with their checksums; 1 are not" % len(examples.keys) in said[-2] and not encoder.encoded
+    store.ensure([examples])  # what was damaged is not forgotten, and nothing is compared twice
+    assert len(encoder.encoded) == 1 and not store.verify
+    check(store, examples)
+
+
+def test_what_killed_processes_were_writing_is_removed(examples, tmp_path):
+    (tmp_path / "counting-1").mkdir()
+    for name in ("store.json.part-12", ".tmpAb3xY9", "thesis.part-1.doc"):
+        (tmp_path / "counting-1" / name).write_text("{")
+    activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
+    names = {path.name for path in (tmp_path / "counting-1").iterdir()}
+    assert names == {"index", "lock", "layer-00.f16", "layer-01.f16", "store.json", "thesis.part-1.doc"}
+
+
+def test_a_folder_is_one_process_own(tmp_path):
+    waited = []
+    with activations.locked(tmp_path, waited.append) as mine:
+        with activations.locked(tmp_path, None) as theirs:
+            assert (mine, theirs, waited) == (True, False, [])
+    with activations.locked(tmp_path, None) as mine:
+        assert mine
+    with pytest.raises(UserError, match="nowhere: cannot be written"), activations.locked(tmp_path / "nowhere", None):
+        pass
+
+
 def test_another_encoders_folder_is_refused(examples, tmp_path):
     activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
     encoder = Counting()
@@ -160,6 +224,8 @@ def test_states_that_are_no_numbers_are_named(examples, tmp_path):
 
     with pytest.raises(UserError, match="counting: its states are no numbers in layer 0"):
         activations.Store(tmp_path, Broken(), lambda line: None).ensure([examples])
+    with pytest.raises(UserError, match="counting: its states are no numbers in layer 0"):
+        activations.Recompute(Broken(), lambda line: None).read(examples, whole(examples, [0]), [0])
 
 
 KILLED = """
