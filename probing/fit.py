@@ -4,8 +4,10 @@ Probes of one task differ in representation, seed and control; they see the same
 dropout, learning rate and an end of its own, so that a probe trained beside others ends as it would alone.
 """
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import tempfile
@@ -347,8 +349,8 @@ class Probes:
         return {"states": states, "targets": tf.shape(batch["weights"])[0], **inputs}
 
 
-def train(probes, train_batches, dev_batches, schedule, path, *, identity, checkpoint_seconds=60.0, title=""):
-    """Trains probes to their best figures on dev, or goes on with what `path` holds.
+def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun=None, checkpoint_seconds=60.0, title=""):
+    """Trains probes to their best figures on dev, or goes on with what `begun` or `path` holds.
 
     Args:
         probes: Probes; they end with the weights of their best validation.
@@ -356,6 +358,7 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, check
         schedule: Schedule.
         path: the file of the state, which is deleted by whoever has saved the results.
         identity: what the state belongs to; another one's is not gone on with.
+        begun: a file of the state of these and other probes, from which these go on; None for `path`.
         checkpoint_seconds: about how often the state is saved.
         title: shown with the progress.
 
@@ -370,7 +373,7 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, check
     total = schedule.total(records)
     every, per_epoch = schedule.validate_every(records), schedule.per_epoch(records)
     rate = WarmupLinearDecay(1.0, round(schedule.warmup * total), total)
-    progress = _restore(path, probes, identity) or {
+    progress = _restore(begun or path, probes, identity) or {
         "step": 0, "seconds": 0.0, "waited": 0.0,
         "cells": {
             cell.name: {"history": [], "scale": 1.0, "bad": 0, "halve": 0, "best": -1.0, "peak": -1.0, "done": False, "sum": 0.0}
@@ -473,10 +476,10 @@ def dev_scores(probes, batches, limit=0):
             said = values.numpy()[: len(targets)] >= 0
             gold = batch["control" if cell.control else "gold"].numpy()[: len(targets)] > 0
             counts[cell] += [(said & gold).sum(), (said & ~gold).sum(), (gold & ~said).sum()]
+        alive()
     return {cell: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for cell, (tp, fp, fn) in counts.items()}
 
 
-        alive()
 class Logits:
     """What probes say: logits[cell] is float32 [targets, labels].
 
@@ -525,30 +528,106 @@ def _save(path, probes, progress, best_weights, identity):
     tensors = {name: np.asarray(variable.numpy()) for name, variable in probes.variables()}
     for name, weights in best_weights.items():
         tensors.update({"%s/best/%03d" % (name, i): np.asarray(weight) for i, weight in enumerate(weights)})
+    identity = {**identity, "cells": [cell.name for cell in probes.cells]}
     metadata = {"progress": json.dumps(progress), "identity": json.dumps(identity, sort_keys=True)}
     write_atomically(path, lambda part: save_file(tensors, str(part), metadata))
 
 
 def _restore(path, probes, identity):
     """The progress of a state file, whose weights are put in place; None where there is none, or another run's."""
-    from safetensors import SafetensorError, safe_open
-
     if not path.exists():
         return None
+    with _opened(path) as (file, found, progress):
+        cells = found.pop("cells")
+        if found != json.loads(json.dumps(identity)) or not {cell.name for cell in probes.cells} <= set(cells):
+            return None
+        for name, variable in probes.variables():
+            variable.assign(file.get_tensor(name))
+        names = sorted(file.keys())
+        best_weights = {
+            cell.name: [file.get_tensor(name) for name in names if name.startswith(cell.name + "/best/")] for cell in probes.cells
+        }
+        progress["best_weights"] = {name: weights for name, weights in best_weights.items() if weights}
+        if "cells" in progress:
+            progress["cells"] = {cell.name: progress["cells"][cell.name] for cell in probes.cells}
+        return progress
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """(safetensors file, the identity of its run and the names of its probes as "cells", its progress)."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(str(path), "numpy") as file:
             metadata = file.metadata()
-            if metadata["identity"] != json.dumps(identity, sort_keys=True):
-                return None
-            progress = json.loads(metadata["progress"])
-            for name, variable in probes.variables():
-                variable.assign(file.get_tensor(name))
-            names = sorted(file.keys())
-            progress["best_weights"] = {
-                cell.name: [file.get_tensor(name) for name in names if name.startswith(cell.name + "/best/")]
-                for cell in probes.cells
-            }
-            progress["best_weights"] = {name: weights for name, weights in progress["best_weights"].items() if weights}
-            return progress
-    except (SafetensorError, ValueError, KeyError) as error:
+            found = json.loads(metadata["identity"]), json.loads(metadata["progress"])
+            if not isinstance(found[0]["cells"], list) or type(found[1]["step"]) is not int:
+                raise ValueError("its description is broken")
+            yield file, *found
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise UserError("%s: not a state of this run (%s); delete it to train these probes anew" % (path, error)) from None
+
+
+def groups(folder, stem, cells, identity):
+    """The probes that are trained together: what an earlier run has begun together goes on together, the rest begins together.
+
+    Args:
+        folder: where the files of states are, a Path.
+        stem: how their names begin.
+        cells: list of Cell, all that are to be trained.
+        identity: what their state belongs to. A state that began after other records of the same run ("begin") is passed over.
+
+    Returns:
+        A list of (list of Cell; path of their state; path of the state that they go on from, or None).
+
+    Raises:
+        UserError: a file is no state, or another run's, which would be lost.
+    """
+    identity, found, out = json.loads(json.dumps(identity)), [], []
+    for path in sorted(folder.glob(stem + "*.safetensors")):
+        with _opened(path) as (_, there, progress):
+            names = there.pop("cells")
+        if there.get("begin") != identity.get("begin"):
+            continue
+        check_identity(path, there, identity)
+        found.append((progress["step"], path, names))
+    left, plain = list(cells), folder / (stem + ".safetensors")
+    for _, path, names in sorted(found, reverse=True):  # what got furthest
+        group = [cell for cell in left if cell.name in names]
+        left = [cell for cell in left if cell.name not in names]
+        if group:
+            out.append((group, path if len(group) == len(names) else _state_path(folder, stem, group), path))
+    if left:
+        out.append((left, _state_path(folder, stem, left) if plain.exists() else plain, None))
+    return out
+
+
+def _state_path(folder, stem, cells):
+    digest = hashlib.sha1("\n".join(sorted(cell.name for cell in cells)).encode()).hexdigest()[:10]
+    return folder / ("%s-%s.safetensors" % (stem, digest))
+
+
+def discard(folder, stem, finished):
+    """Deletes the files of states whose probes are all finished.
+
+    Args:
+        folder, stem: as in `groups`.
+        finished: a function from the name of a probe and what the state belongs to, to whether the probe's results are saved.
+    """
+    for path in folder.glob(stem + "*.safetensors"):
+        with contextlib.suppress(UserError):  # a broken one is said when it is needed
+            with _opened(path) as (_, identity, _):
+                names = identity.pop("cells")
+            if all(finished(name, identity) for name in names):
+                path.unlink()
+
+
+def check_identity(path, there, identity):
+    """Raises a UserError unless the two dicts, what a file belongs to and what this run is, say the same."""
+    for key in identity:
+        if there.get(key) != identity[key]:
+            raise UserError(
+                "%s: holds a probe with another %s, %s; expected %s; choose another --run_dir, or delete this file"
+                % (path, key, there.get(key), identity[key])
+            )

@@ -10,10 +10,12 @@ import math
 
 import numpy as np
 
+from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_text
 from probing import fit
 
-STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes
+STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes by `discard`
+STEM = "online"  # of the names of the files of probes that are half trained
 AT_ONCE = 1 << 15  # targets that are priced at once
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)  # of the records, where blocks end
 
@@ -73,32 +75,41 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
     """
     order = np.random.Generator(np.random.PCG64([schedule.order_seed, 1])).permutation(train.records)
     stops, path = ends(train.records), folder / STATE
-    identity = json.loads(json.dumps({**identity, "cells": [cell.name for cell in cells]}))
+    identity = json.loads(json.dumps(identity))
     done = _read(path, identity)
     one_each = {cell: bool(cell.control) or bool((np.diff(train.label_splits) == 1).all()) for cell in cells}
     labels = len(train.names)
     first = train.take(order[: stops[0]])
-    probes = fit.Probes(cells, task, encoder, labels, schedule, runtime.precision, runtime.xla)
-    start = [variable.numpy() for _, variable in probes.variables()]
-    for begin, end in zip(stops[:-1], stops[1:]):
-        if str(end) in done:
+    probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
+
+    def priced(name, block):
+        return name in done.get(str(ends_of.get(block["begin"])), {})
+
+    for begin, end in ends_of.items():
+        lacking = [cell for cell in cells if not priced(cell.name, {"begin": begin})]
+        if not lacking:
             continue
         known, following = train.take(order[:begin]), train.take(order[begin:end])
         log("%s: description length, from %d records to %d" % (task.name, begin, end))
-        probes.restart(start)
         random = [control and control(part) for part in (known, dev, following)]
-        parts = zip((known, dev, following), random)
-        batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
-        state = folder / "online.safetensors"
-        fit.train(
-            probes, *batches[:2], schedule, state, identity={**identity, "begin": begin},
-            checkpoint_seconds=checkpoint_seconds, title="%s, %d records" % (task.name, begin),
-        )  # fmt: skip
-        gold = {"": following.gold(), "random_labels": random[2]}
-        logits = fit.predict(probes, batches[2], folder)
-        done[str(end)] = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in cells}
-        write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
-        state.unlink(missing_ok=True)
+        block = {**identity, "begin": begin}
+        for group, state, begun in fit.groups(folder, STEM, lacking, block):
+            if probes is None or probes.cells != group:
+                probes = fit.Probes(group, task, encoder, labels, schedule, runtime.precision, runtime.xla)
+                start = [variable.numpy() for _, variable in probes.variables()]
+            probes.restart(start)
+            parts = zip((known, dev, following), random)
+            batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
+            fit.train(
+                probes, *batches[:2], schedule, state, identity=block, begun=begun, checkpoint_seconds=checkpoint_seconds,
+                title="%s, %d records" % (task.name, begin),
+            )  # fmt: skip
+            gold = {"": following.gold(), "random_labels": random[2]}
+            logits = fit.predict(probes, batches[2], folder)
+            prices = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in group}
+            done[str(end)] = {**done.get(str(end), {}), **prices}
+            write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
+            fit.discard(folder, STEM, priced)
     out = {}
     for cell in cells:
         price = uniform(len(train), labels, one_each[cell])
@@ -111,10 +122,28 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
     return out
 
 
+def discard(folder, finished):
+    """Deletes the file of the blocks that are done, if all of their probes are finished: `finished` says so of a probe's name."""
+    path = folder / STATE
+    if path.exists() and all(finished(name) for prices in _load(path)["blocks"].values() for name in prices):
+        path.unlink()
+
+
 def _read(path, identity):
     """{end: {cell: bits}} of the blocks that are done."""
+    if not path.exists():
+        return {}
+    found = _load(path)
+    found["identity"].pop("cells", None)
+    fit.check_identity(path, found["identity"], identity)
+    return found["blocks"]
+
+
+def _load(path):
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return found["blocks"] if found["identity"] == identity else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        if all(isinstance(prices, dict) for prices in (found["identity"], found["blocks"], *found["blocks"].values())):
+            return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UserError("%s: found no prices of blocks, expected some; delete it to measure them anew" % path)

@@ -22,6 +22,7 @@ flags.DEFINE_list("control", [], "Controls to train beside, separated by commas:
 flags.DEFINE_bool("description_length", False, "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each probe anew on ten growing parts of the data: twice the work on large corpora, several times on small ones.")
 flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same command run again trains what is missing.")
 flags.DEFINE_string("store", "runs/activations", "Folder of stored activations, shared by all runs.")
+flags.DEFINE_bool("verify_store", False, "Compare all that the store has of this encoder with its checksums first, which reads the whole store. A part of it, 64 MB, is compared in any case.")
 flags.DEFINE_enum("activations", "store", ["store", "recompute"], "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.")
 flags.DEFINE_enum("schedule", "linear", ["linear", "plateau"], "linear: warm-up and linear decay over --epochs, validated --epochs times; plateau: the published one, the rate halved when dev stops rising.")
 flags.DEFINE_float("learning_rate", 0.0, "Peak of the learning rate. 0: 4e-3 for linear, 1e-4 for plateau.", lower_bound=0.0)
@@ -66,6 +67,7 @@ def main():
         run_dir=FLAGS.run_dir,
         store=FLAGS.store,
         recompute=FLAGS.activations == "recompute",
+        verify_store=FLAGS.verify_store,
         runtime=devices,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,

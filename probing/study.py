@@ -7,19 +7,20 @@ A run's folder holds, for each task and encoder, three files a probe:
     TASK/ENCODER/CELL.safetensors    the probe's weights
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import json
 import itertools
+import json
 import platform
 import shlex
 import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert import runtime as installed
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
 from probing import alignment, conversion, records, scoring
@@ -68,9 +69,9 @@ def find(task, folder, files):
                 "%s: found no %s.%s.jsonl, expected one; make it with python -m probing.convert, or name files with --%s_file"
                 % ("--%s_file" % split if any(files.values()) else base, task.name, split, split)
             )
-    return Corpus(task, name or str(paths["train"].parent), paths)
     if not any(files.values()):
         conversion.check(base, task.name, paths)
+    return Corpus(task, name or str(paths["train"].parent), paths)
 
 
 class Aligned:
@@ -93,11 +94,11 @@ class Aligned:
             for text in part.named:
                 log("  encoded in windows: %s" % text)
         log("%s: %d labels" % (task.name, len(self.names)))
-
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
         for one, other in itertools.combinations(checksums, 2):
             if checksums[one] == checksums[other]:
                 log("%s: WARNING: %s and %s are the same file; figures on it are not of unseen records" % (task.name, one, other))
+
     @property
     def corpus_checksum(self):
         """What the files say, the same for every encoder."""
@@ -127,7 +128,7 @@ class Aligned:
 
 def study(
     corpora, *, encoder, layer0, representations, seeds, controls, description_length, schedule, run_dir, store, recompute, runtime,
-    checkpoint_seconds, log,
+    checkpoint_seconds, log, verify_store=False,
 ):  # fmt: skip
     """Trains and scores every probe that is not there yet.
 
@@ -146,6 +147,7 @@ def study(
         runtime: a nsmc_bert.runtime.Runtime.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
+        verify_store: compare all that the store has with its checksums first.
 
     Returns:
         A list of results, a dict each: the content of the cells' JSON files.
@@ -163,7 +165,7 @@ def study(
         log("encoder: %s, %d layer%s of %s; layer 0 is %s" % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0))
         for folder in of_before(loaded, corpora, run_dir, store):
             log("%s: of before an encoder's configuration was told apart; made anew beside it, and may be deleted" % folder)
-        states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log)
+        states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log, verify_store)
         for corpus in corpora:
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
             out += _task(
@@ -191,7 +193,7 @@ def _task(
     corpus, encoder, states, random_weights, representations, seeds, controls, description_length, schedule, run_dir, runtime,
     checkpoint_seconds, log,
 ):  # fmt: skip
-    from probing import fit, online
+    from probing import activations, fit, online
 
     task = corpus.task
     cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
@@ -202,86 +204,122 @@ def _task(
         "schedule": dataclasses.asdict(schedule),
     }  # fmt: skip
     folder = run_dir / task.name / _folder_of(encoder.fingerprint)
-    results = {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
-    missing = [cell for cell in cells if results[cell] is None]
-    if len(missing) < len(cells):
-        log("%s: %d probes finished already, in %s" % (task.name, len(cells) - len(missing), folder))
-    short = [cell for cell in cells if description_length and "description_length" not in (results[cell] or {})]
-    examples = aligned.examples
-    frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
-    if missing or short:
-        states.ensure(list(examples.values()))
-    if missing:
-        control = "random_labels" in [cell.control for cell in missing]
-        probes = fit.Probes(missing, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
-        batches = {
-            split: fit.Batches(
-                states, part, probes.layers, fit.control_labels(part, frequencies) if control else None, static=runtime.xla
-            )
-            for split, part in examples.items()
-        }
-        log(
-            "%s: %d probes of %s parameters, %d steps of %d records"
-            % (task.name, len(missing), "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
-               schedule.total(examples["train"].records), schedule.batch_records)
-        )  # fmt: skip
-        state = folder / "state.safetensors"
-        _make(folder)
-        trained = fit.train(
-            probes, batches["train"], batches["dev"], schedule, state,
-            identity={**identity, "cells": [cell.name for cell in missing]}, checkpoint_seconds=checkpoint_seconds,
-            title=task.name,
-        )  # fmt: skip
-        seconds = trained.pop("_time")
-        log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
-            task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
-        ))  # fmt: skip
-        said = {split: fit.predict(probes, batches[split], folder) for split in SPLITS[1:] if split in examples}
-        for cell in missing:
-            result = {
-                "task": task.name,
-                "representation": cell.representation,
-                "seed": cell.seed,
-                "control": cell.control or ("random_encoder" if random_weights is not None else ""),
-                "encoder": encoder.name,
-                "weights": encoder.source,
-                "layer0": encoder.layer0,
-                "widths": list(encoder.widths),
-                "data": {"name": corpus.name, "splits": {
-                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
-                    for split, part in examples.items()
-                }},
-                "labels": list(aligned.names),
-                "parameters": probes.models[cell].count_params(),
-                **trained[cell],
-                "seconds": {"together": seconds["seconds"], "probes": len(missing)},
-                "mix": _mix(probes.models[cell]),
-                "versions": {name: metadata.version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")},
-                "python": platform.python_version(),
-                "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
-                "identity": identity,
-            }
-            arrays, figures = _score(task, cell, aligned, said, frequencies)
-            results[cell] = {**result, "figures": figures}
-            write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
-            write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
-            _write(folder, cell, results[cell])
-        state.unlink(missing_ok=True)
-    if short:
-        random_labels = any(cell.control for cell in short)
-        measured = online.code(
-            short, task, encoder, states, examples["train"], examples["dev"], schedule, runtime, folder,
-            control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None, identity=identity,
-            checkpoint_seconds=checkpoint_seconds, log=log,
-        )  # fmt: skip
-        for cell in short:
-            results[cell]["description_length"] = measured[cell]
-            _write(folder, cell, results[cell])
-        (folder / online.STATE).unlink(missing_ok=True)
+
+    def read():
+        return {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
+
+    def lacking():
+        return [cell for cell in cells if not results[cell] or description_length and "description_length" not in results[cell]]
+
+    results = read()
+    with contextlib.ExitStack() as held:
+        mine = False
+        if lacking():
+            _make(folder)
+            mine = held.enter_context(activations.locked(
+                folder, lambda: log("%s: another run trains in %s; waiting for it" % (task.name, folder))
+            ))  # fmt: skip
+            results = read()
+        elif any(activations.LEFT_OVER.fullmatch(path.name) or path.name.startswith(("state", "online")) for path in folder.iterdir()):
+            mine = held.enter_context(activations.locked(folder, None))  # of a run that was killed, or that is at work
+        missing = [cell for cell in cells if results[cell] is None]
+        if len(missing) < len(cells):
+            log("%s: %d probes finished already, in %s" % (task.name, len(cells) - len(missing), folder))
+        examples = aligned.examples
+        frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
+        planned = fit.groups(folder, "state", missing, identity) if missing else []
+        if lacking() or states.verify:
+            states.ensure(list(examples.values()))
+        for group, path, begun in planned:
+            if begun is not None:
+                log("%s: going on with the state of %d probes in %s" % (task.name, len(group), begun))
+            for cell, result in _train(
+                group, path, begun, corpus, encoder, states, aligned, frequencies, random_weights, schedule, identity, folder,
+                runtime, checkpoint_seconds, log,
+            ):  # fmt: skip
+                results[cell] = result
+                _write(folder, cell, result)
+            fit.discard(folder, "state", lambda name, _: bool(_result(folder, name)))
+        short = [cell for cell in lacking() if results[cell]]
+        if short:
+            random_labels = any(cell.control for cell in short)
+            measured = online.code(
+                short, task, encoder, states, examples["train"], examples["dev"], schedule, runtime, folder,
+                control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None, identity=identity,
+                checkpoint_seconds=checkpoint_seconds, log=log,
+            )  # fmt: skip
+            for cell in short:
+                results[cell]["description_length"] = measured[cell]
+                _write(folder, cell, results[cell])
+        if mine:
+            fit.discard(folder, "state", lambda name, _: bool(_result(folder, name)))
+            fit.discard(folder, online.STEM, lambda name, _: "description_length" in _result(folder, name))
+            online.discard(folder, lambda name: "description_length" in _result(folder, name))
     for cell in cells:
         results[cell]["folder"] = str(folder)
         results[cell]["cell"] = cell.name
     return list(results.values())
+
+
+def _train(
+    cells, path, begun, corpus, encoder, states, aligned, frequencies, random_weights, schedule, identity, folder, runtime,
+    checkpoint_seconds, log,
+):  # fmt: skip
+    """Trains probes of one task together; yields (cell, its result), whose other files are saved, one after the other."""
+    from probing import fit
+
+    task, examples = corpus.task, aligned.examples
+    versions = installed.versions()  # before anything is trained, which a failure would lose
+    control = "random_labels" in [cell.control for cell in cells]
+    probes = fit.Probes(cells, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
+    batches = {
+        split: fit.Batches(
+            states, part, probes.layers, fit.control_labels(part, frequencies) if control else None, static=runtime.xla
+        )
+        for split, part in examples.items()
+    }
+    log(
+        "%s: %d probes of %s parameters, %d steps of %d records"
+        % (task.name, len(cells), "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
+           schedule.total(examples["train"].records), schedule.batch_records)
+    )  # fmt: skip
+    trained = fit.train(
+        probes, batches["train"], batches["dev"], schedule, path, identity=identity, begun=begun,
+        checkpoint_seconds=checkpoint_seconds, title=task.name,
+    )  # fmt: skip
+    seconds = trained.pop("_time")
+    log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
+        task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
+    ))  # fmt: skip
+    said = {split: fit.predict(probes, batches[split], folder) for split in SPLITS[1:] if split in examples}
+    for cell in cells:
+        result = {
+            "task": task.name,
+            "representation": cell.representation,
+            "seed": cell.seed,
+            "control": cell.control or ("random_encoder" if random_weights is not None else ""),
+            "encoder": encoder.name,
+            "weights": encoder.source,
+            "layer0": encoder.layer0,
+            "widths": list(encoder.widths),
+            "data": {"name": corpus.name, "splits": {
+                split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
+                for split, part in examples.items()
+            }},
+            "labels": list(aligned.names),
+            "parameters": probes.models[cell].count_params(),
+            **trained[cell],
+            "seconds": {"together": seconds["seconds"], "probes": len(cells)},
+            "mix": _mix(probes.models[cell]),
+            "versions": versions,
+            "python": platform.python_version(),
+            "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
+            "identity": identity,
+        }
+        arrays, figures = _score(task, cell, aligned, said, frequencies)
+        write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
+        write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
+        yield cell, {**result, "figures": figures}
 
 
 def _score(task, cell, aligned, said, frequencies):
@@ -334,21 +372,24 @@ def _make(folder):
 
 def _finished(path, identity):
     """The result in a file; None where there is none."""
+    from probing import fit
+
     if not path.exists():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        there = found["identity"]
+        there = dict(found["identity"])
     except (ValueError, KeyError, TypeError):
         raise UserError("%s: found no valid result, expected one; delete it to train that probe anew" % path) from None
-    identity = json.loads(json.dumps(identity))
-    for key in identity:
-        if there.get(key) != identity[key]:
-            raise UserError(
-                "%s: holds a probe with another %s, %s; expected %s; choose another --run_dir, or delete this file"
-                % (path, key, there.get(key), identity[key])
-            )
+    fit.check_identity(path, there, json.loads(json.dumps(identity)))
     return found
+
+
+def _result(folder, name):
+    """The result of a probe in a folder, by its name; {} where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((folder / (name + ".json")).read_text(encoding="utf-8")))
+    return {}
 
 
 # What was found

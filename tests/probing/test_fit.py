@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsmc_bert.errors import UserError
+from nsmc_bert.progress import Watchdog
 from probing import activations, alignment, encoders, fit
 from probing.fit import Cell, Schedule
 from probing.tasks import TASKS
@@ -265,6 +266,16 @@ def test_another_runs_state_is_not_gone_on_with(corpus, encoder, tmp_path):
     fit._save(tmp_path / "state", probes, {"step": 7}, {}, {"a": 2})
     assert fit._restore(tmp_path / "state", probes, {"a": 1}) is None
     assert fit._restore(tmp_path / "state", probes, {"a": 2})["step"] == 7
+    more = fit.Probes([cell, Cell("lex", 2)], task, encoder, 3, SCHEDULE)
+    assert fit._restore(tmp_path / "state", more, {"a": 2}) is None  # a probe is not in it
+
+
+def test_what_is_validated_keeps_the_watchdog_quiet(corpus, encoder):
+    task, parts, store = corpus
+    probes = fit.Probes([Cell("lex", 1)], task, encoder, 3, SCHEDULE)
+    with Watchdog() as watchdog:
+        fit.dev_scores(probes, fit.Batches(store, parts["dev"], probes.layers))
+        assert watchdog._last is not None
 
 
 def test_xla_takes_the_same_step(corpus, encoder):

@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+from nsmc_bert.errors import UserError
 from probing import activations, alignment, encoders, online
 from probing.fit import Cell, Schedule
 from probing.tasks import TASKS
@@ -98,4 +99,13 @@ def test_it_goes_on_after_the_last_whole_block(few_blocks, parts, tmp_path):
         assert one["bits"] == pytest.approx(other["bits"], rel=1e-3)  # steps that were compiled for other shapes round otherwise
     assert [line.rpartition("from ")[2] for line in said] == ["30 records to 60", "60 records to 120"]
     state = json.loads((tmp_path / "b" / online.STATE).read_text())
-    assert state["identity"]["cells"] == ["lex-seed1"]
+    assert state["identity"] == {"a": 1} and state["blocks"].keys() == {"30", "60", "120"}
+    assert state["blocks"]["30"].keys() == {"lex-seed1"}
+    # what was written with the list of its probes is read, and another run's is refused
+    (tmp_path / "b" / online.STATE).write_text(json.dumps({**state, "identity": {"a": 1, "cells": ["lex-seed1"]}}))
+    assert online._read(tmp_path / "b" / online.STATE, {"a": 1}) == state["blocks"]
+    with pytest.raises(UserError, match="online.state: holds a probe with another a, 1; expected 2; choose another --run_dir"):
+        online._read(tmp_path / "b" / online.STATE, {"a": 2})
+    (tmp_path / "b" / online.STATE).write_text("[]")
+    with pytest.raises(UserError, match="online.state: found no prices of blocks, expected some; delete it"):
+        online._read(tmp_path / "b" / online.STATE, {"a": 1})

@@ -1,0 +1,185 @@
+"""probing.study: what a change of the list of probes keeps, and results whatever the strings that were read."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+from nsmc_bert.errors import UserError
+from probing import encoders, fit, records, study
+from probing.fit import Schedule
+from probing.tasks import TASKS
+from tests.probing.test_activations import Counting
+
+RUNTIME = types.SimpleNamespace(precision="float32", xla=False)
+LONE = "\ud83d"  # half of a surrogate pair, which JSON can say and UTF-8 cannot
+SCHEDULE = Schedule(epochs=6, batch_records=8, learning_rate=5e-3, least_steps=1)
+
+
+class Light(Counting):
+    """Three layers of 4, of which representations can be made."""
+
+    widths = (4, 4, 4)
+
+    def representation(self, name):
+        return encoders.transformer_representation(name, len(self.widths))
+
+
+@pytest.fixture
+def probe(tmp_path, make_records, monkeypatch):
+    """Makes a study of pos: probe(seeds) -> (results, lines); probe.steps counts the steps of each probe by its name."""
+    for seed, (split, count) in enumerate((("train", 24), ("dev", 8))):
+        made = [
+            records.Record(
+                record.text, tuple(records.Target(t.span1, None, (t.labels[0] + LONE,)) for t in record.targets), record.info
+            )
+            for record in make_records(count, 1, seed)
+        ]
+        records.write(tmp_path / "data" / ("pos.%s.jsonl" % split), made)
+    monkeypatch.setattr(encoders, "load", lambda *_, **__: Light())
+    monkeypatch.setattr(fit, "PIECE", 1)
+    step, steps = fit.Probes.train_step, {}
+
+    def train_step(self, batch, rates, number, active):
+        for cell in active:
+            steps[cell.name] = steps.get(cell.name, 0) + 1
+        return step(self, batch, rates, number, active)
+
+    monkeypatch.setattr(fit.Probes, "train_step", train_step)
+
+    def run(seeds, schedule=SCHEDULE, run_dir="runs", **options):
+        said = []
+        steps.clear()
+        results = study.study(
+            [study.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(study.SPLITS, ""))], encoder="", layer0="lexical",
+            representations=["lex"], seeds=seeds, controls=[], schedule=lambda task: schedule, run_dir=tmp_path / run_dir,
+            store=tmp_path / "store", recompute=True, runtime=RUNTIME, checkpoint_seconds=0.0, log=said.append,
+            **{"description_length": False, **options},
+        )  # fmt: skip
+        return {result["seed"]: result for result in results}, said
+
+    run.steps = steps
+    return run
+
+
+def kill_at(monkeypatch, place, name, call):
+    """Has a function raise KeyboardInterrupt when it is called for the `call`th time."""
+    real, calls = getattr(place, name), []
+
+    def killed(*arguments, **options):
+        calls.append(0)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(place, name, killed)
+    return lambda: monkeypatch.setattr(place, name, real)
+
+
+def files(tmp_path, run_dir="runs"):
+    return sorted(path.name for path in (tmp_path / run_dir / "pos").glob("*/*"))
+
+
+def finished(*seeds):
+    return sorted(["lock", *("lex-seed%d.%s" % (seed, ending) for seed in seeds for ending in ("json", "npz", "safetensors"))])
+
+
+def same(one, other):
+    """Whether two results say the same: steps that were compiled for other probes beside round otherwise."""
+    for a, b in zip(one["history"], other["history"], strict=True):
+        assert (a["step"], a["loss"]) == (b["step"], pytest.approx(b["loss"], rel=1e-4))
+        assert a["dev_f1"] == pytest.approx(b["dev_f1"], abs=0.02)
+
+
+def test_what_is_finished_or_half_finished_is_kept(probe, tmp_path, monkeypatch):
+    revive = kill_at(monkeypatch, study, "_write", 2)  # killed while results are saved: nothing is trained again
+    with pytest.raises(KeyboardInterrupt):
+        probe([1, 2])
+    revive()
+    (folder,) = (tmp_path / "runs" / "pos").iterdir()
+    (folder / "lex-seed2.npz.part-7").write_text("{")
+    found, said = probe([1, 2])
+    assert not probe.steps and "pos: 1 probes finished already, in %s" % folder in said
+    assert "pos: going on with the state of 1 probes in %s/state.safetensors" % folder in said
+    for seed in (1, 2):
+        assert [point["step"] for point in found[seed]["history"]] == [3, 6, 9, 12, 15, 18]
+    assert files(tmp_path) == finished(1, 2)
+    # killed before its state is deleted: the next one does, whatever it finds finished
+    (folder / "lex-seed2.npz.part-7").write_text("{")
+    (folder / "online.state").write_text(json.dumps({"identity": {}, "blocks": {"3": {}}}))
+    assert sorted(probe([1, 2])[0]) == [1, 2] and not probe.steps
+    assert files(tmp_path) == finished(1, 2)
+
+
+def test_a_state_goes_on_whatever_is_asked_for_beside(probe, tmp_path, monkeypatch):
+    whole, _ = probe([1, 2, 3], run_dir="whole")
+    revive = kill_at(monkeypatch, fit, "_save", 11)  # of 18 steps, each saved
+    with pytest.raises(KeyboardInterrupt):
+        probe([1, 2])
+    revive()
+    found, _ = probe([1])  # fewer
+    assert probe.steps == {"lex-seed1": 8}
+    assert files(tmp_path) == sorted([*finished(1), "state.safetensors"])
+    found, said = probe([1, 2, 3])  # and more
+    assert probe.steps == {"lex-seed2": 8, "lex-seed3": 18}
+    assert files(tmp_path) == finished(1, 2, 3)
+    for seed in (1, 2, 3):
+        same(found[seed], whole[seed])
+
+
+def test_another_settings_state_is_refused_and_kept(probe, tmp_path, monkeypatch):
+    revive = kill_at(monkeypatch, fit, "_save", 3)
+    with pytest.raises(KeyboardInterrupt):
+        probe([1])
+    revive()
+    before = files(tmp_path)
+    with pytest.raises(UserError, match=r"state.safetensors: holds a probe with another schedule, .*; choose another --run_dir, or del"):
+        probe([1], Schedule(epochs=7, batch_records=8, learning_rate=5e-3, least_steps=1))
+    assert files(tmp_path) == before and "state.safetensors" in before
+
+
+def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):
+    found, _ = probe([1], run_dir="caf\udce9")
+    assert found[1]["labels"] == ["A" + LONE, "B" + LONE, "C" + LONE]
+    (path,) = (tmp_path / "caf\udce9").glob("*/*/*.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["labels"] == found[1]["labels"] and content["figures"]["dev"]["labels"].keys() == set(content["labels"])
+    again, _ = probe([1], run_dir="caf\udce9")
+    assert not probe.steps and again[1]["figures"] == content["figures"]
+
+
+def test_packages_by_another_name_cost_no_result(probe, monkeypatch):
+    from nsmc_bert import runtime
+
+    def version(name):
+        raise runtime.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(runtime.metadata, "version", version)
+    found, _ = probe([1])
+    assert found[1]["versions"]["numpy"] == np.__version__
+
+
+def test_the_same_file_as_two_splits_is_said(probe, tmp_path):
+    (tmp_path / "data" / "pos.test.jsonl").write_bytes((tmp_path / "data" / "pos.dev.jsonl").read_bytes())
+    _, said = probe([1])
+    assert "pos: WARNING: dev and test are the same file; figures on it are not of unseen records" in said
+
+
+def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
+    from probing import online
+
+    monkeypatch.setattr(online, "SHARES", (0.25, 0.5, 1.0))
+    whole, _ = probe([1, 2], run_dir="whole", description_length=True)
+    probe([1])
+    revive = kill_at(monkeypatch, online, "write_text", 2)  # at the end of the second block
+    with pytest.raises(KeyboardInterrupt):
+        probe([1], description_length=True)
+    revive()
+    assert "online.state" in files(tmp_path) and "online.safetensors" in files(tmp_path)
+    found, said = probe([1, 2], description_length=True)
+    assert probe.steps == {"lex-seed2": 18 + 6 + 12}
+    assert files(tmp_path) == finished(1, 2)
+    for seed in (1, 2):
+        for one, other in zip(found[seed]["description_length"]["blocks"], whole[seed]["description_length"]["blocks"], strict=True):
+            assert (one["records"], one["bits"]) == (other["records"], pytest.approx(other["bits"], rel=1e-3))
