@@ -62,7 +62,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         passes: how many.
     """
 
-    def __init__(self, peak: float, warmup: float, passes: int):
+    def __init__(self, *, peak: float, warmup: float, passes: int):
         self.peak, self.warmup, self.passes = peak, warmup, passes
         self._here = tf.Variable([0.0, 0.0, 1.0], trainable=False, name="schedule")
 
@@ -160,7 +160,7 @@ def train(
 
     passes = Passes(perturbed or encoded, plan_of, settings.epochs)
     with strategy.scope():
-        schedule = WarmupLinearDecay(settings.learning_rate, settings.warmup, settings.epochs)
+        schedule = WarmupLinearDecay(peak=settings.learning_rate, warmup=settings.warmup, passes=settings.epochs)
         options = {"jit_compile": jit}
         if np.ndim(labels) == 2:  # probabilities
             options["loss"] = keras.losses.CategoricalCrossentropy()

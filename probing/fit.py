@@ -20,7 +20,6 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
 from nsmc_bert.model.packing import untuned
 from nsmc_bert.progress import Progress, Watchdog, alive
-from nsmc_bert.training import WarmupLinearDecay
 from probing import activations, probe
 from probing.alignment import ranges
 
@@ -94,6 +93,13 @@ class Schedule:
     def validate_every(self, records):
         """Steps between two validations."""
         return self.per_epoch(records) * -(-self._passes(records) // self.epochs) if self.kind == "linear" else self.interval
+
+    def relative_rate(self, step: int, total: int) -> float:
+        """The share of the peak that a linear schedule of `total` steps has at a step, from 0, in float32: up, then down to 0."""
+        rising, at = round(self.warmup * total), np.float32(step)
+        rise = (at + np.float32(1)) / np.float32(max(rising, 1))
+        fall = (np.float32(total) - at) / np.float32(max(total - rising, 1))
+        return float(np.clip(min(rise, fall), 0, 1))
 
     def _passes(self, records):
         return max(self.epochs, -(-self.least_steps // self.per_epoch(records)))
@@ -372,7 +378,6 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun
     records = train_batches.examples.records
     total = schedule.total(records)
     every, per_epoch = schedule.validate_every(records), schedule.per_epoch(records)
-    rate = WarmupLinearDecay(1.0, round(schedule.warmup * total), total)
     progress = _restore(begun or path, probes, identity) or {
         "step": 0, "seconds": 0.0, "waited": 0.0,
         "cells": {
@@ -403,7 +408,7 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun
                 waiting = time.monotonic()
                 batch = next(iterator)
                 progress["waited"] += time.monotonic() - waiting
-                relative = float(rate(number)) if schedule.kind == "linear" else 1.0
+                relative = schedule.relative_rate(number, total) if schedule.kind == "linear" else 1.0
                 rates = [schedule.learning_rate * relative * state[cell.name]["scale"] for cell in active]
                 found = probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active)
                 losses += tf.cast(found, tf.float64)

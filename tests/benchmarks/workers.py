@@ -72,7 +72,7 @@ def _epoch(model, texts, labels, layers, width, heads, budget):
     learner = model(checkpoints.build(source.config, 0), source.tokenizer, precision=devices.precision, fused=None if devices.fused else False)
     encoded = source.tokenizer.encode(texts, 128)
     plan = learner.plan(encoded, token_budget=int(budget), seed=0)
-    schedule = loop.WarmupLinearDecay(2e-4, 0.1, 1)
+    schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))
     learner.compile(loop.adamw(schedule, loop.Settings()), jit_compile=devices.xla)
     learner.fit_batches(encoded, labels, plan, 0, min(2, len(plan)))

@@ -90,6 +90,12 @@ def test_there_are_few_buckets():
     assert len({fit.bucket(n) for n in range(1, 4097)}) < 70
 
 
+def test_linear_schedule_by_hand():
+    schedule = Schedule(warmup=1 / 3)
+    rates = [schedule.relative_rate(step, 12) for step in range(14)]
+    np.testing.assert_allclose(rates, [0.25, 0.5, 0.75, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0, 0])
+
+
 def test_learns_and_keeps_the_best_validation(corpus, encoder, tmp_path):
     cell = Cell("cat", 1)
     schedule = dataclasses.replace(SCHEDULE, epochs=25)
