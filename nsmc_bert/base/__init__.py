@@ -1,0 +1,1 @@
+"""The ground of both packages, which knows neither reviews nor BERT."""
