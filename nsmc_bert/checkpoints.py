@@ -6,7 +6,6 @@ the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or
 
 import collections
 import collections.abc
-import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -19,11 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.files import whole_folder
 from nsmc_bert.model import heads
 
 LABELS = ("negative", "positive")
+CONFIG = {  # what is read of a config.json, and by transformers of these
+    "model_type?": str, "id2label?": ({str: (str, int)}, None), "label2id?": ({str: int}, None), "hidden_act?": str,
+    "initializer_range?": float, "layer_norm_eps?": float, "hidden_dropout_prob?": float, "attention_probs_dropout_prob?": float,
+    "classifier_dropout?": (float, None), "architectures?": ([str], None), "num_labels?": (int, None), "problem_type?": (str, None),
+    "pad_token_id?": (int, None), "torch_dtype?": (str, None), "dtype?": (str, None),
+}  # fmt: skip
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
 MOST_LAYERS = 1000  # that a configuration is believed to have
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
@@ -97,14 +104,7 @@ def read_config(path):
 
     path = Path(path)
     path = path / "config.json" if path.is_dir() else path
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
-    except ValueError as error:
-        raise UserError("%s: found no valid JSON (%s), expected a BERT's config.json" % (path, error)) from None
-    if not isinstance(values, dict):
-        raise UserError("%s: found %s, expected a JSON object" % (path, shorten(values)))
+    values = read_json(path, CONFIG, "a BERT's config.json")
     for key, expected in (("model_type", "bert"), ("position_embedding_type", "absolute")):
         if values.get(key, expected) != expected:
             raise UserError("%s: found %s %s, expected %s" % (path, key, shorten(values[key]), expected))
@@ -281,14 +281,11 @@ def read_weights(folder):
             )
         raise UserError("%s: found no weights, expected %s" % (folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1]))))
     if path.suffix == ".h5":
-        return _read_h5(path)
+        return _Renamed(tensors.Hdf5(path), transposed=True)
     if path.suffix == ".safetensors":
-        return _Safetensors(path)
-    try:
-        shards = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise UserError("%s: found no valid index of shards (%s)" % (path, error)) from None
-    return collections.ChainMap(*(_Safetensors(folder / Path(shard).name) for shard in shards))
+        return _safetensors(path)
+    shards = sorted(set(read_json(path, {"weight_map": {str: str}}, "an index of shards")["weight_map"].values()))
+    return collections.ChainMap(*(_safetensors(folder / Path(shard).name) for shard in shards))
 
 
 def fingerprint(weights):
@@ -422,19 +419,16 @@ def _transposed(variable):
     return "kernel" in variable.name
 
 
-class _Safetensors(collections.abc.Mapping):
-    """The tensors of a safetensors file, each read when it is asked for: never all of them in memory beside the model's own."""
+class _Renamed(collections.abc.Mapping):
+    """The tensors of a file by their names in PyTorch, each read when it is asked for: never all of them beside the model's own."""
 
-    def __init__(self, path):
-        self._path = path
-        with self._open() as file:
-            transposed = (file.metadata() or {}).get("format") == "tf"
-            self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file.keys()}
+    def __init__(self, file, transposed):
+        self._file = file
+        self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file}
 
     def __getitem__(self, name):
         stored, transposed = self._names[name]
-        with self._open() as file:
-            return file.get_tensor(stored).T if transposed else file.get_tensor(stored)
+        return self._file[stored].T if transposed else self._file[stored]
 
     def shape(self, name):
         """A tensor's shape, without reading it."""
@@ -448,36 +442,15 @@ class _Safetensors(collections.abc.Mapping):
     def __len__(self):
         return len(self._names)
 
-    @contextlib.contextmanager
-    def _open(self):
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(self._path), "numpy") as file:
-                yield file
-        except OSError as error:
-            raise UserError("%s: cannot be read (%s)" % (self._path, error.strerror or error)) from None
-        except (SafetensorError, ValueError, TypeError) as error:
-            raise UserError(
-                "%s: found no whole safetensors file (%s), expected one; fetch it again" % (self._path, error)
-            ) from None
+    def shape(self, name):
+        """A tensor's shape, without reading it."""
+        stored, transposed = self._names[name]
+        return self._file.shape(stored)[::-1] if transposed else self._file.shape(stored)
 
 
-def _read_h5(path):
-    import h5py
-
-    weights = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            weights[_torch_name(name)] = item[()].T if "kernel" in name else item[()]
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
-    return weights
+def _safetensors(path):
+    file = tensors.Safetensors(path)
+    return _Renamed(file, transposed=file.metadata.get("format") == "tf")
 
 
 def _head(weights, config):

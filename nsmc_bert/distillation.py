@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 
 from nsmc_bert import checkpoints, files, tokenizers
+from nsmc_bert.base import tensors
+from nsmc_bert.errors import UserError
 from nsmc_bert.model import heads
 from nsmc_bert.progress import Progress
 
@@ -55,8 +57,8 @@ def targets(teachers, texts, run_dir, *, precision, log, positive_label=()):
 def _read(path, count):
     """The answers in a file; None where there are none."""
     try:
-        found = np.load(path)
-    except (OSError, ValueError, EOFError):
+        found = tensors.read_array(path)
+    except UserError:
         return None
     return found if found.shape == (count, 2) else None
 

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import hashlib
-import json
 import platform
 import shlex
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nsmc_bert import checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.card import encoder_card, model_card
 from nsmc_bert.errors import UserError
 from nsmc_bert.learning import calibration
@@ -37,6 +37,18 @@ PARTS = {  # of a record, and what they are called
     "test_spaces": "test without spaces",
     "test_typo": "test with a typo each",
 }
+# The shapes of what is read back: of a report, of a training.json, and of one of a finished run of fine-tuning.
+FIGURES = {"n": int, "accuracy": float, "accuracy_interval95": [float], "macro_f1": float, "ece": float, "log_loss": float,
+           "f1": {"negative": float, "positive": float}, "confusion": [[int]]}  # fmt: skip
+TRAINING = {
+    "encoder?": str, "command?": str, "parameters?": int, "notes?": [str], "settings?": {"weights?": str},
+    "data?": {"name?": str, "train_sha1?": str, "split?": [float], "validation?": int},
+    "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None), "calibration?": dict, "validation?": (dict, None),
+    "history?": [{"epoch": int, "loss": float, "validation": dict}],
+}  # fmt: skip
+FINISHED = {
+    **TRAINING, "seed": int, "validation": FIGURES, **{part + "?": (FIGURES, None) for part in PARTS if part != "validation"}
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +187,7 @@ def fine_tune(
         if finished.exists():
             training.claim(folder, identity)
             log("seed %d: finished already, in %s" % (seed, folder / "model"))
-            results.append({**json.loads(finished.read_text(encoding="utf-8")), "folder": str(folder / "model")})
+            results.append({**read_json(finished, FINISHED), "folder": str(folder / "model")})
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
@@ -358,7 +370,7 @@ def pretrain(
     if finished.exists():
         training.claim(run_dir, identity)
         log("finished already, in %s" % finished.parent)
-        return {**json.loads(finished.read_text(encoding="utf-8")), "folder": str(finished.parent)}
+        return {**read_json(finished, {**TRAINING, "validation": {str: float}}), "folder": str(finished.parent)}
     with devices.strategy.scope():
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(
@@ -562,10 +574,9 @@ def evaluate(model, data, errors=0, perturb=()):
 def record_of(folder):
     """What training wrote into a model's training.json; {} where there is none that can be read."""
     try:
-        found = json.loads((Path(folder).expanduser() / "training.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(Path(folder).expanduser() / "training.json", TRAINING, "what training wrote")
+    except UserError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _short(path):

@@ -7,7 +7,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import re
@@ -17,6 +16,7 @@ import zlib
 from importlib import metadata
 from pathlib import Path
 
+from nsmc_bert.base.json_files import parse_json
 from nsmc_bert.errors import UserError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -190,13 +190,12 @@ def _cluster():
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         return []
-    try:
-        config = json.loads(text)
-        cluster, task = config.get("cluster", {}), config.get("task", {})
-        workers = [address for job in ("chief", "worker") for address in cluster.get(job, [])]
-        named = task.get("type") in cluster and 0 <= int(task.get("index", -1)) < len(cluster[task["type"]])
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError("TF_CONFIG: found no valid JSON (%s), expected {'cluster': …, 'task': …}" % error) from None
+    shape = {"cluster?": {str: [str]}, "task?": {"type?": str, "index?": (int, str)}}
+    config = parse_json(text, "TF_CONFIG", shape, "{'cluster': …, 'task': …}")
+    cluster, task = config.get("cluster", {}), config.get("task", {})
+    workers = [address for job in ("chief", "worker") for address in cluster.get(job, [])]
+    index = str(task.get("index", ""))
+    named = index.isdecimal() and int(index) < len(cluster.get(task.get("type"), []))
     if workers and not named:
         raise UserError("TF_CONFIG: found the task %s, expected the type and index of one that its cluster lists" % task)
     return workers

@@ -19,12 +19,15 @@ import numpy as np
 import tokenizers as hf
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
 
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.files import whole_folder
 
 BUNDLED = Path(__file__).parent / "bundled" / "encoder"
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
+_TOKEN = (str, {"content": str}, None)
+SETTINGS = {**{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None)}  # of a tokenizer_config.json
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 # classes of transformers that read a vocab.txt alike, and a SentencePiece model
@@ -440,9 +443,7 @@ def from_sentencepiece(
     pieces = list(scores)
     if vocabulary is not None:
         if str(vocabulary).endswith(".json"):
-            pieces = _json(vocabulary).get("idx_to_token")
-            if not isinstance(pieces, list):
-                raise UserError("%s: found no list idx_to_token, expected a vocabulary as KoBERT has it" % vocabulary)
+            pieces = read_json(vocabulary, {"idx_to_token": [str]}, "a vocabulary as KoBERT has it")["idx_to_token"]
         else:
             pieces = _pieces(vocabulary)
         known = set(pieces)
@@ -597,15 +598,7 @@ def _read(path):
 
 
 def _json(path):
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(_read(path).decode("utf-8"))
-    except ValueError as error:
-        raise UserError("%s: found no valid JSON (%s)" % (path, error)) from None
-    if not isinstance(value, dict):
-        raise UserError("%s: found %s, expected a JSON object" % (path, shorten(value)))
-    return value
+    return read_json(path, SETTINGS) if path.is_file() else {}
 
 
 def _token(value):

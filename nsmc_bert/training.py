@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import parse_json, read_json
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically, write_text
 from nsmc_bert.learning.passes import Passes
@@ -253,12 +255,7 @@ def claim(run_dir, identity, chief=True):
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError("%s: found a file, expected a folder, or nothing, for --run_dir" % run_dir)
     if path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if not isinstance(there, dict):
-            raise UserError("%s: found no valid JSON, expected a run's record; choose another --run_dir" % path)
+        there = read_json(path, dict, "a run's record; choose another --run_dir")
         for key in sorted({*identity, *there}):
             if identity.get(key) != there.get(key):
                 raise UserError(
@@ -277,7 +274,11 @@ def claim(run_dir, identity, chief=True):
 
 def _is_left_over(path):
     """Whether a file or folder is what a killed run was about to write."""
-    return re.fullmatch(r"((run\.json|checkpoint\.safetensors|best\.safetensors)|\.(model|encoder))\.part-\d+", path.name)
+    ours = r"((run\.json|checkpoint\.safetensors|best\.safetensors)|\.(model|encoder))\.part-\d+|\.(model|encoder)\.old-\d+"
+    return re.fullmatch(ours + r"|\.tmp\w{6}", path.name)  # .tmpXXXXXX is what safetensors writes before it renames it
+
+
+PROGRESS = {"epoch": int, "step": int, "seconds": float, "history": [{"validation": dict}], "bad": int, "done": bool, "sums": {str: float}}
 
 
 class State:
@@ -318,20 +319,19 @@ class State:
 
     @staticmethod
     def _read(path, variables):
-        from safetensors import SafetensorError, safe_open
-
         if not path.exists():
             return None
+        file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over")
+        expected = ["%04d" % i for i in range(len(variables))]
+        if sorted(file) != expected or any(file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)):
+            raise UserError("%s: not a checkpoint of this run (other tensors); delete it to start over" % path)
+        progress = parse_json(file.metadata.get("progress", ""), "%s, progress" % path, PROGRESS, "a run's; delete it to start over")
         try:
-            with safe_open(str(path), "numpy") as file:
-                names = list(file.keys())
-                if len(names) != len(variables):
-                    raise UserError("%s: found %d tensors, expected %d" % (path, len(names), len(variables)))
-                for name, variable in zip(sorted(names), variables):
-                    variable.assign(file.get_tensor(name))
-                return json.loads(file.metadata()["progress"])
-        except (SafetensorError, ValueError) as error:
+            for name, variable in zip(expected, variables):
+                variable.assign(file[name])
+        except TypeError as error:  # of another dtype
             raise UserError("%s: not a checkpoint of this run (%s); delete it to start over" % (path, error)) from None
+        return progress
 
 
 def _log_scalar(tag, value, step):

@@ -69,8 +69,10 @@ class Safetensors(collections.abc.Mapping):
 
 def _supported(file: Any, name: str) -> Any:
     dtype = file.get_slice(name).get_dtype()
-    if dtype not in _DTYPES:
-        raise ValueError(f"{name} is of dtype {dtype}, which NumPy does not have; float32 and float16 are read")
+    if dtype == "BF16":
+        import ml_dtypes  # noqa: F401  comes with TensorFlow, and teaches NumPy this dtype
+    elif dtype not in _DTYPES:
+        raise ValueError(f"{name} is of dtype {dtype}, which is not read; float32, float16 and bfloat16 are")
     return file
 
 

@@ -213,6 +213,10 @@ def break_config(folder, **changes):
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
         (dict(hidden_act="magic"), "found hidden_act 'magic', expected one of gelu"),
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
+        (dict(id2label="x"), "config.json: found id2label 'x', expected a JSON object or null"),
+        (dict(label2id={"a": []}), r"config.json: found label2id.a \[\], expected a whole number"),
+        (dict(layer_norm_eps="small"), "config.json: found layer_norm_eps 'small', expected a number"),
+        (dict(initializer_range=10**200), r"config.json: found no valid JSON \(a number of 201 digits\)"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_named(folder, changes, message, monkeypatch):
@@ -245,9 +249,13 @@ def test_broken_files_are_named(folder, bert, tmp_path):
     with pytest.raises(UserError, match="tf_model.h5: found no whole HDF5 file"):
         checkpoints.load_encoder(folder)
     (folder / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(UserError, match="found no valid index of shards"):
+    with pytest.raises(UserError, match="index.json: found no weight_map, expected a JSON object"):
         checkpoints.load_encoder(folder)
-    for text, message in (("{", "no valid JSON"), ("[]", "expected a JSON object")):
+    for text in ("[]", '{"weight_map": {"a": 5}}', '{"weight_map": []}', "[" * 100_000):
+        (folder / "model.safetensors.index.json").write_text(text)
+        with pytest.raises(UserError, match="index.json: found "):
+            checkpoints.load_encoder(folder)
+    for text, message in (("{", "no valid JSON"), ("[]", "expected a JSON object"), ('{"a": Infinity}', "Infinity, which is no number")):
         (folder / "config.json").write_text(text)
         with pytest.raises(UserError, match=message):
             checkpoints.load_encoder(folder)

@@ -100,6 +100,10 @@ def test_multiworker_needs_its_cluster(machine, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(UserError, match="no valid JSON"):
         runtime.configure()
+    for cluster, message in (([], "cluster \\[\\], expected a JSON object"), ({"worker": "host:1"}, "cluster.worker 'host:1', expected a list")):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
+        with pytest.raises(UserError, match="TF_CONFIG: found " + message):
+            runtime.configure()
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}}))
     with pytest.raises(UserError, match="found the task {}, expected the type and index"):
         runtime.configure()

@@ -418,8 +418,11 @@ def test_lone_surrogates_are_replacement_characters():
         ({"vocab.txt": "[PAD]\n[UNK]\n[CLS]\n영화\n"}, r"lacks the special tokens \[SEP\]"),
         ({"tokenizer.json": '{"model": 1}'}, "tokenizer.json: found no valid tokenizer"),
         ({"spiece.model": "not a model"}, "spiece.model: found no SentencePiece unigram model"),
-        ({"vocab.txt": "a\n", CONFIG: "{"}, "tokenizer_config.json: found no valid JSON"),
-        ({"vocab.txt": "a\n", CONFIG: "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),
+        ({"vocab.txt": "a\n", "tokenizer_config.json": "{"}, "tokenizer_config.json: found no valid JSON"),
+        ({"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": 5}'}, "tokenizer_config.json: found pad_token 5, expected a string or"),
+        ({"vocab.txt": "a\n", "special_tokens_map.json": '{"cls_token": {}}'}, "found no cls_token.content, expected a string"),
+        ({"tokenizer.json": '{"model": {"type": "BPE", "vocab": {}, "merges": [5]}}'}, "tokenizer.json: found no valid tokenizer"),
+        ({"vocab.txt": "a\n", "tokenizer_config.json": "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),
     ],
 )
 def test_broken_folders_are_named(tmp_path, files, message):

@@ -127,7 +127,7 @@ def test_a_broken_checkpoint_is_named(make_model, tmp_path):
     run(make_model(), tmp_path / "run", training.Settings(epochs=1, token_budget=512))
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
-    with pytest.raises(UserError, match="checkpoint.safetensors: not a checkpoint of this run"):
+    with pytest.raises(UserError, match="checkpoint.safetensors: found no whole checkpoint of this run"):
         run(make_model(), tmp_path / "run", training.Settings(epochs=1, token_budget=512))
 
 
@@ -136,7 +136,9 @@ def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
     training.claim(tmp_path / "run", {"seed": 1})
     (tmp_path / "run" / ".model.part-12").mkdir()
     (tmp_path / "run" / ".model.part-12" / "config.json").write_text("{")
-    (tmp_path / "run" / "checkpoint.safetensors.part-12").write_text("")
+    (tmp_path / "run" / ".model.old-12").mkdir()
+    for name in ("checkpoint.safetensors.part-12", ".tmpbQ1Ua4"):  # the second is safetensors' own
+        (tmp_path / "run" / name).write_text("")
     (tmp_path / "run" / "thesis.part-1.doc").write_text("x")
     training.claim(tmp_path / "run", {"seed": 1})
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "thesis.part-1.doc"]
