@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_text
 from nsmc_bert.progress import Progress
@@ -137,13 +138,10 @@ class Store:
         self._description, settled = description, 0
         path = self.folder / "store.json"
         if path.exists():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                settled = int(found["settled"])
-                same = found["fingerprint"] == description["fingerprint"] and found["widths"] == description["widths"]
-            except (ValueError, KeyError, TypeError):
-                same = False
-            if not same:
+            shape = {"settled": int, "fingerprint": str, "widths": [int]}
+            found = read_json(path, shape, "an encoder's store; delete the folder to encode anew")
+            settled = found["settled"]
+            if any(found[key] != description[key] for key in ("fingerprint", "widths")):
                 raise UserError("%s: found no description of this encoder's store; delete the folder to encode anew" % path)
         else:
             self._settle(0)

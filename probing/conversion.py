@@ -5,10 +5,10 @@ that one conversion or is refused: train of one corpus and test of another give 
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import decompressed, readable
 
@@ -44,13 +44,7 @@ def read(folder: Path, task: str) -> dict[str, Any] | None:
     path = path_in(folder, task)
     if not path.exists():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found["made_with"], dict) and isinstance(found["sha1"], dict):
-            return found
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise UserError(f"{path}: found no description of a conversion, expected one; convert anew, or delete it")
+    return read_json(path, {"made_with": dict, "sha1": {str: str}}, "a description of a conversion; convert anew, or delete it")
 
 
 def check(folder: Path, task: str, paths: dict[str, Path]) -> None:

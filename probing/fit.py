@@ -16,6 +16,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import parse_json
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_atomically
 from nsmc_bert.model.packing import untuned
@@ -527,6 +529,9 @@ def probabilities(logits):
     return np.reciprocal(np.add(logits, 1, logits), logits)
 
 
+PROGRESS = {"step": int, "seconds?": float, "waited?": float, "cells?": {str: {"history": [dict], "done": bool}}}
+
+
 def _save(path, probes, progress, best_weights, identity):
     from safetensors.numpy import save_file
 
@@ -547,10 +552,10 @@ def _restore(path, probes, identity):
         if found != json.loads(json.dumps(identity)) or not {cell.name for cell in probes.cells} <= set(cells):
             return None
         for name, variable in probes.variables():
-            variable.assign(file.get_tensor(name))
-        names = sorted(file.keys())
+            variable.assign(file[name])
+        names = sorted(file)
         best_weights = {
-            cell.name: [file.get_tensor(name) for name in names if name.startswith(cell.name + "/best/")] for cell in probes.cells
+            cell.name: [file[name] for name in names if name.startswith(cell.name + "/best/")] for cell in probes.cells
         }
         progress["best_weights"] = {name: weights for name, weights in best_weights.items() if weights}
         if "cells" in progress:
@@ -560,18 +565,17 @@ def _restore(path, probes, identity):
 
 @contextlib.contextmanager
 def _opened(path):
-    """(safetensors file, the identity of its run and the names of its probes as "cells", its progress)."""
-    from safetensors import SafetensorError, safe_open
-
+    """(tensors.Safetensors, the identity of its run and the names of its probes as "cells", its progress)."""
+    advice = "delete it to train these probes anew"
+    file = tensors.Safetensors(path, "state of this run", advice)
+    found = parse_json(file.metadata.get("identity", ""), "%s, identity" % path, {"cells": [str]}, "a run's; " + advice)
+    progress = parse_json(file.metadata.get("progress", ""), "%s, progress" % path, PROGRESS, "a run's; " + advice)
     try:
-        with safe_open(str(path), "numpy") as file:
-            metadata = file.metadata()
-            found = json.loads(metadata["identity"]), json.loads(metadata["progress"])
-            if not isinstance(found[0]["cells"], list) or type(found[1]["step"]) is not int:
-                raise ValueError("its description is broken")
-            yield file, *found
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError("%s: not a state of this run (%s); delete it to train these probes anew" % (path, error)) from None
+        yield file, found, progress
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError("%s: not a state of this run (%s); %s" % (path, error, advice)) from None
 
 
 def groups(folder, stem, cells, identity):

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_text
 from probing import fit
@@ -140,10 +141,4 @@ def _read(path, identity):
 
 
 def _load(path):
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if all(isinstance(prices, dict) for prices in (found["identity"], found["blocks"], *found["blocks"].values())):
-            return found
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise UserError("%s: found no prices of blocks, expected some; delete it to measure them anew" % path)
+    return read_json(path, {"identity": dict, "blocks": {str: {str: float}}}, "prices of blocks; delete it to measure them anew")

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from nsmc_bert.base import tensors
 from nsmc_bert.encoder import Dropout
 from nsmc_bert.errors import UserError
 from nsmc_bert.training import apply_adam
@@ -154,14 +155,12 @@ class EdgeProbe(keras.Model):
         Raises:
             UserError: there is no such file, or it is another probe's.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
+        advice = "delete the .json of the same name to train the probe anew"
+        found = tensors.Safetensors(path, "probe's weights", advice)
         try:
-            found = load_file(str(path))
             self.set_weights([found[name] for name in sorted(found)])
-        except (OSError, SafetensorError, ValueError) as error:
-            raise UserError("%s: not this probe's weights (%s); delete the .json of the same name to train the probe anew" % (path, error)) from None
+        except ValueError as error:
+            raise UserError("%s: not this probe's weights (%s); %s" % (path, error, advice)) from None
 
 
 class Masks:

@@ -18,6 +18,8 @@ import os
 import re
 from pathlib import Path
 
+from nsmc_bert.base.archives import numbered_lines
+from nsmc_bert.base.json_files import MAX_DEPTH, parse_line, too_deep
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.files import check_text, decompressed, readable, utf8_expected, write_atomically
 
@@ -160,7 +162,7 @@ def lines(path):
 
 def decode(file, path):
     """The lines of an open binary file, which errors call `path`; Yields, Raises: as `lines`."""
-    for number, line in enumerate(file, 1):
+    for number, line in numbered_lines(file, path):
         if number == 1:
             check_text(path, line)
         line = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -202,7 +204,7 @@ def _entries(path):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
+            yield number, parse_line(line)
         except (ValueError, RecursionError) as error:
             found = "no JSON (%s): %s" % (error, shorten(line))
             raise Located(path, number, found, _EXAMPLE) from None
@@ -266,11 +268,11 @@ def _span(target, key, name, length):
     if start >= end:
         kind = "empty" if start == end else "reversed"
         raise _Bad(
-            "the %s %s %s in %s" % (kind, key, span, name), "a start below the end: ends are exclusive, [2, 3] is one word"
+            "the %s %s %s in %s" % (kind, key, shorten(span), name), "a start below the end: ends are exclusive, [2, 3] is one word"
         )
     if start < 0 or end > length:
         expected = "a span of the sentence's %d words, from 0 to %d; words are what white space parts" % (length, length)
-        raise _Bad("%s %s in %s" % (key, span, name), expected)
+        raise _Bad("%s %s in %s" % (key, shorten(span), name), expected)
     return start, end
 
 
@@ -280,6 +282,8 @@ def _info(entry, name):
         return {}
     if not isinstance(info, dict):
         raise _Bad("the info %s of %s" % (shorten(info), name), 'an object, such as {"source": "GUM"}')
+    if any(type(value) in (dict, list) and too_deep(value) for value in info.values()):
+        raise _Bad("the info of %s, nested deeper than %d" % (name, MAX_DEPTH), 'an object, such as {"source": "GUM"}')
     return info
 
 

@@ -7,7 +7,6 @@ of the same encoder and layer 0 and of data with the published counts; a cell th
 import csv
 import dataclasses
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,6 @@ flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
 
-KEYS = ("task", "representation", "seed", "control", "encoder", "layer0", "data", "figures", "identity")  # of every result
 MARK, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
 LEGEND = {  # what stands behind a figure
     OUTSIDE: "the published figure, in brackets, lies outside the interval",
@@ -147,13 +145,7 @@ def load(folders):
             such = ", such as %s" % inside[0] if inside else ""
             raise UserError("%s: found no results, expected a run folder of probing.run%s" % (folder, such))
         for path in paths:
-            try:
-                result = json.loads(path.read_text(encoding="utf-8"))
-                lost = [key for key in KEYS if key not in result]
-                if lost or result["task"] not in TASKS:
-                    raise ValueError("no %s in it" % lost[0] if lost else "the task %s" % result["task"])
-            except (ValueError, TypeError) as error:
-                raise UserError("%s: found no valid result (%s), expected one; delete it" % (path, error)) from None
+            result = study.read_result(path, "a result; delete it")
             if not path.with_suffix(".npz").exists():
                 raise UserError("%s: missing, expected the predictions beside %s" % (path.with_suffix(".npz"), path.name))
             out.append({**result, "folder": str(path.parent), "cell": path.stem})

@@ -1,10 +1,10 @@
 """One sentence through the layers: what every probe of a task says of its spans (Tenney et al., ACL 2019, figure 3)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert.base.json_files import parse_json
 from nsmc_bert.errors import Located, UserError, shorten
 from probing import records
 from probing.tasks import TASKS
@@ -40,7 +40,7 @@ def record(task, *, text="", spans="", path="", line=1):
         form = "[[0,2]]" if task.spans == 1 else "[[[0,1],[2,4]]]"
         raise UserError("%s: found no --spans, expected them as JSON, --spans='%s', ends exclusive" % (task.name, form))
     try:
-        chosen = json.loads(spans) if spans else [[i, i + 1] for i in range(len(words))]
+        chosen = parse_json(spans, "--spans", list) if spans else [[i, i + 1] for i in range(len(words))]
         groups = [[one] if task.spans == 1 else list(one) for one in chosen]
         every = [span for group in groups for span in group]
         if any(len(group) != task.spans for group in groups) or any(type(end) is not int for span in every for end in span):

@@ -15,13 +15,14 @@ import json
 import platform
 import shlex
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from nsmc_bert import runtime as installed
-from nsmc_bert.errors import UserError
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import mismatch, read_json
+from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.files import write_atomically, write_text
 from probing import alignment, conversion, records, scoring
 from probing.results.likeness import split_of
@@ -30,6 +31,11 @@ from probing.tasks import TASKS
 BUNDLED = Path(__file__).parent / "bundled"
 SPLITS = ("train", "dev", "test")
 CONTROLS = ("random_labels", "random_encoder")
+RESULT = {  # the shape of a cell's JSON file, as far as anything reads it
+    "task": str, "representation": str, "seed": int, "control": str, "encoder": str, "layer0": str, "identity": dict,
+    "data": {"name": str, "splits?": {str: dict}}, "labels?": [str], "mix?": ({"layers": [int], "shares": [float], "gamma": float}, None),
+    "figures": {"dev?": {str: dict}, "test?": {str: dict}}, "description_length?": {"bits": float, "compression": float},
+}  # fmt: skip
 RANDOM_SEED = 0  # of the random encoder's weights
 
 
@@ -376,20 +382,36 @@ def _finished(path, identity):
 
     if not path.exists():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        there = dict(found["identity"])
-    except (ValueError, KeyError, TypeError):
-        raise UserError("%s: found no valid result, expected one; delete it to train that probe anew" % path) from None
-    fit.check_identity(path, there, json.loads(json.dumps(identity)))
+    found = read_result(path, "a result; delete it to train that probe anew")
+    fit.check_identity(path, found["identity"], json.loads(json.dumps(identity)))
     return found
 
 
 def _result(folder, name):
     """The result of a probe in a folder, by its name; {} where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads((folder / (name + ".json")).read_text(encoding="utf-8")))
+    with contextlib.suppress(UserError):
+        return read_json(folder / (name + ".json"))
     return {}
+
+
+def read_result(path, expected):
+    """A cell's JSON file.
+
+    Raises:
+        UserError: it is none; `expected` says what to do.
+    """
+    found = read_json(path, RESULT, expected)
+    if found["task"] not in TASKS:
+        raise UserError("%s: found the task %s, expected one of %s" % (path, shorten(found["task"]), ", ".join(TASKS)))
+    figures = found["figures"]
+    if not figures:
+        raise UserError("%s: found no figures, expected %s" % (path, expected))
+    row = {"f1": float}
+    for split, rows in figures.items():
+        shape = {**dict.fromkeys({*rows, TASKS[found["task"]].title} - {"labels"}, row), "labels?": {str: [int]}}
+        if wrong := mismatch(rows, shape, "figures.%s" % split):
+            raise UserError("%s: found %s, expected %s" % (path, " ".join(filter(None, wrong[:2])), wrong[2]))
+    return found
 
 
 # What was found
@@ -403,9 +425,8 @@ def draws(results, row, samples=1000):
         place = list(result["figures"][split]).index(row)
         path = Path(result["folder"]) / (result["cell"] + ".npz")
         try:
-            with np.load(path) as arrays:
-                counts.append(arrays[split + "_counts"][:, place])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            counts.append(tensors.read_member(path, split + "_counts")[:, place])
+        except (OSError, ValueError, IndexError) as error:
             raise UserError(
                 "%s: found no whole file of predictions (%s), expected one; delete it and the .json of the same name to train the "
                 "probe anew" % (path, error)

@@ -10,10 +10,10 @@ One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a 
 import contextlib
 import dataclasses
 import hashlib
-import json
 import re
 from pathlib import Path
 
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError, shorten
 
 LAYER0 = ("lexical", "positions")
@@ -234,13 +234,7 @@ def _hub_config(name):
 
 
 def _family_by_config(path, where):
-    try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
-        kind = config.get("model_type", "bert")
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (where, error.strerror)) from None
-    except (ValueError, AttributeError):
-        raise UserError("%s: found no valid JSON object, expected the config.json of a BERT or a GPT" % where) from None
+    kind = read_json(path, {"model_type?": str}, "the config.json of a BERT or a GPT").get("model_type", "bert")
     families = {"bert": "bert", "openai-gpt": "gpt"}
     if kind not in families:
         raise UserError(

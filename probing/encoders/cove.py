@@ -23,18 +23,16 @@ task had. A store that holds every sentence needs no GloVe at all.
 **Sentence ends.** None: a sentence begins and ends with its own words, as in the published study.
 """
 
-import contextlib
 import hashlib
-import io
 import os
 import re
 import threading
-import zipfile
 
 import numpy as np
 import tensorflow as tf
 
 from nsmc_bert import checkpoints
+from nsmc_bert.base import archives, tensors
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.progress import Progress
 from probing import alignment, encoders
@@ -183,10 +181,9 @@ class Glove:
             what = " and ".join(path.name for path in found) or "no glove*.txt or glove*.zip"
             raise UserError("%s: found %s, expected one of them, such as glove.840B.300d.zip" % (folder, what))
         self.path, self._width, self._member = found[0], width, None
-        with self._readable():
+        with archives.readable_zip(self.path):
             if self.path.suffix == ".zip":
-                with zipfile.ZipFile(self.path) as archive:
-                    texts = [entry for entry in archive.infolist() if entry.filename.endswith(".txt")]
+                texts = archives.zip_members(self.path, ".txt")
                 if len(texts) != 1:
                     raise UserError("%s: found %d text files inside, expected one, of vectors" % (self.path, len(texts)))
                 self._member, self._bytes = texts[0].filename, texts[0].file_size
@@ -210,8 +207,8 @@ class Glove:
             UserError: the file cannot be read.
         """
         done, found = 0, set()
-        with self._readable(), self._open() as file, Progress(self._bytes, "bytes", title="GloVe") as bar:
-            for number, line in enumerate(file, 1):
+        with archives.readable_zip(self.path), self._open() as file, Progress(self._bytes, "bytes", title="GloVe") as bar:
+            for number, line in archives.numbered_lines(file, self.path):
                 done += len(line)
                 if number % 8192 == 0:
                     bar.update(done)
@@ -251,27 +248,10 @@ class Glove:
         except ValueError:
             return False
 
-    @contextlib.contextmanager
     def _open(self):
         if self._member is None:
-            with open(self.path, "rb", buffering=1 << 20) as file:
-                yield file
-        else:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self._member) as member:
-                yield io.BufferedReader(member, 1 << 20)
-
-    @contextlib.contextmanager
-    def _readable(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError("%s: cannot be read (%s)" % (self.path, error.strerror or error)) from None
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise UserError("%s: found no whole zip file (%s), expected one; fetch it again" % (self.path, error)) from None
-        except Exception as error:
-            if type(error).__module__ != "zlib":
-                raise
-            raise UserError("%s: found a damaged zip file (%s); fetch it again" % (self.path, error)) from None
+            return open(self.path, "rb", buffering=1 << 20)
+        return archives.open_zip_member(self.path, self._member)
 
     def _checksum(self):
         """Of the size and of blocks all over the file: reading all of it would take as long as using it."""
@@ -299,7 +279,7 @@ def _weights_path(folder):
 
 def _load(path):
     """The weights of a file by their names in PyTorch: {name: float32 array}."""
-    found = _read_h5(path) if path.suffix == ".h5" else _read_safetensors(path)
+    found = tensors.Hdf5(path) if path.suffix == ".h5" else tensors.Safetensors(path)
     found = {name.rpartition(".")[2].rpartition("/")[2]: value for name, value in found.items()}
     weights = {}
     for name in ("weight_ih_l0", "weight_hh_l0"):
@@ -328,27 +308,3 @@ def _random(weights, seed):
     """Weights of the same shapes, uniform on +-1/sqrt(units), as PyTorch draws them."""
     random, limit = np.random.Generator(np.random.PCG64(seed)), weights["weight_hh_l0"].shape[1] ** -0.5
     return {name: random.uniform(-limit, limit, weights[name].shape).astype(np.float32) for name in sorted(weights)}
-
-
-def _read_safetensors(path):
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(str(path))
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise UserError("%s: found no whole safetensors file (%s), expected one; fetch it again" % (path, error)) from None
-
-
-def _read_h5(path):
-    import h5py
-
-    found = {}
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
-    except OSError as error:
-        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
-    return found

@@ -13,7 +13,6 @@ its literal tokens <SOS> and <EOS> inside them, spelled out as words; they are l
 what was encoded before it. For a store every sentence begins at zero; `Elmo.layers` carries the state on for who wants it.
 """
 
-import json
 import math
 import threading
 
@@ -21,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert import checkpoints
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError, shorten
 from probing import alignment, encoders
 from probing.encoders import batches, lstm
@@ -284,13 +285,8 @@ def _only(folder, *patterns):
 def _options(folder):
     """(Options, its path) of a folder."""
     path = _only(folder, "*options.json")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
-    except ValueError as error:
-        raise UserError("%s: found no valid JSON (%s)" % (path, error)) from None
-    if isinstance(values, dict) and "char_cnn" not in values:
+    values = read_json(path, dict, "an ELMo's options")
+    if "char_cnn" not in values:
         raise UserError("%s: found no char_cnn, expected an ELMo that reads characters, as the published ones do" % path)
     try:
         options = Options(values)
@@ -313,29 +309,21 @@ def _options(folder):
 
 def _load(path, options, described):
     """The weights of an HDF5 file: {name: float32 array}."""
-    import h5py
-
-    weights = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for name, shape in options.shapes().items():
-                item = file.get(name)
-                if not isinstance(item, h5py.Dataset):
-                    raise UserError("%s: found no weights %s, expected %s by %s" % (path, name, list(shape), described.name))
-                if item.shape != shape:
-                    raise UserError(
-                        "%s: found %s of shape %s, expected %s by %s; one of the two files belongs to another model"
-                        % (path, name, list(item.shape), list(shape), described.name)
-                    )
-                weights[name] = item[()].astype(np.float32)
-            more = [name for name in (_cell(0, options.layers)[:-1], "CNN_high_%d" % options.highways,
-                                      "CNN/W_cnn_%d" % len(options.filters)) if name in file]  # fmt: skip
-            if not options.shapes().keys() & {"CNN_proj/W_proj"} and "CNN_proj" in file:
-                more.append("CNN_proj")
-            if more:
-                raise UserError("%s: found weights %s, expected none by %s" % (path, more[0], described.name))
-    except OSError as error:
-        raise UserError("%s: found no whole HDF5 file (%s), expected one; fetch it again" % (path, error)) from None
+    weights, file = {}, tensors.Hdf5(path)
+    for name, shape in options.shapes().items():
+        if name not in file:
+            raise UserError("%s: found no weights %s, expected %s by %s" % (path, name, list(shape), described.name))
+        if file.shape(name) != shape:
+            raise UserError(
+                "%s: found %s of shape %s, expected %s by %s; one of the two files belongs to another model"
+                % (path, name, list(file.shape(name)), list(shape), described.name)
+            )
+        weights[name] = file[name].astype(np.float32)
+    more = [_cell(0, options.layers), "CNN_high_%d/" % options.highways, "CNN/W_cnn_%d" % len(options.filters)]
+    more += ["CNN_proj/"] * ("CNN_proj/W_proj" not in weights)
+    more = [name for start in more for name in file if name.startswith(start)]
+    if more:
+        raise UserError("%s: found weights %s, expected none by %s" % (path, more[0], described.name))
     return weights
 
 

@@ -26,6 +26,8 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert import checkpoints
+from nsmc_bert.base import tensors
+from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import Located, UserError, shorten
 from probing import alignment, encoders
 from probing.encoders import batches
@@ -200,16 +202,16 @@ def _config(folder):
     path = folder / "config.json"
     if not path.exists():
         path = folder / "params_shapes.json"
-        found = _json(path)
-        try:
-            (positions, width), (vocabulary, _) = found[:2]
-            layers = (len(found) - 2) // 12
-        except (TypeError, ValueError):
-            raise UserError("%s: found no list of shapes, expected the authors' params_shapes.json" % path) from None
+        found = read_json(path, [[int]], "the authors' params_shapes.json")
+        if [len(shape) for shape in found[:2]] != [2, 2]:
+            raise UserError("%s: found no list of shapes, expected the authors' params_shapes.json" % path)
+        (positions, width), (vocabulary, _) = found[:2]
+        layers = (len(found) - 2) // 12
         config = {"n_positions": positions, "n_embd": width, "vocab_size": vocabulary, "n_layer": layers,
                   "n_head": max(1, width // HEAD)}  # fmt: skip
     else:
-        config = {"n_positions": 512, "n_embd": 768, "vocab_size": 40478, "n_layer": 12, "n_head": 12, **_json(path)}
+        found = read_json(path, {"afn?": str}, "a GPT's config.json")
+        config = {"n_positions": 512, "n_embd": 768, "vocab_size": 40478, "n_layer": 12, "n_head": 12, **found}
     for key in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"):
         if not (type(config[key]) is int and config[key] > 0):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(config[key])))
@@ -232,10 +234,7 @@ def _published_weights(folder, wanted):
     paths = sorted(folder.glob("params_*.npy"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0))
     parts = []
     for path in paths:
-        try:
-            parts.append(np.load(path, allow_pickle=False).reshape(-1))
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError("%s: found no whole array (%s), expected one; fetch it again" % (path, error)) from None
+        parts.append(tensors.read_array(path).reshape(-1))
     values = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
     if len(values) != sum(sizes):
         raise UserError(
@@ -296,17 +295,19 @@ class BytePairs:
         folder = Path(folder)
         for vocabulary, merges in VOCABULARIES:
             if (folder / vocabulary).exists() and (folder / merges).exists():
-                return cls(_vocabulary(_json(folder / vocabulary), folder / vocabulary), _merges(folder / merges))
+                return cls(_vocabulary(read_json(folder / vocabulary, {str: int}, "a vocabulary"), folder / vocabulary), _merges(folder / merges))
         path = folder / "tokenizer.json"
         if not path.exists():
             expected = ", or ".join(" with ".join(pair) for pair in VOCABULARIES[:2])
             raise UserError("%s: found no byte pairs, expected %s, or tokenizer.json" % (folder, expected))
-        content = _json(path)
-        model = content.get("model") if isinstance(content, dict) else None
-        if not isinstance(model, dict) or model.get("type", "BPE") != "BPE" or not isinstance(model.get("merges"), list):
+        shape = {"type?": str, "vocab?": {str: int}, "merges?": [(str, [str])]}
+        model = read_json(path, {"model": shape}, "a model of type BPE with its merges")["model"]
+        if model.get("type", "BPE") != "BPE" or not {"vocab", "merges"} <= set(model):
             raise UserError("%s: found no byte pairs, expected a model of type BPE with its merges" % path)
         pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
-        return cls(_vocabulary(model.get("vocab"), path), pairs)
+        if wrong := next((pair for pair in pairs if len(pair) != 2), None):
+            raise UserError("%s: found the merge %s, expected two pieces" % (path, shorten(list(wrong))))
+        return cls(_vocabulary(model["vocab"], path), pairs)
 
     def __call__(self, words):
         return [[number for part in self._words(word) for number in self.pieces(part)] for word in words]
@@ -336,7 +337,7 @@ class BytePairs:
 
 
 def _vocabulary(found, path):
-    if not isinstance(found, dict) or not found or not all(type(number) is int and number >= 0 for number in found.values()):
+    if not found or not all(number >= 0 for number in found.values()):
         raise UserError("%s: found no vocabulary, expected a JSON object of pieces and their numbers" % path)
     return found
 
@@ -351,13 +352,6 @@ def _merges(path):
         elif pair:
             raise Located(path, number, shorten(line), "two pieces with a space between them")
     return out
-
-
-def _json(path):
-    try:
-        return json.loads(_text(path))
-    except ValueError as error:
-        raise UserError("%s: found no valid JSON (%s)" % (path, error)) from None
 
 
 def _text(path):

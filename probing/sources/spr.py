@@ -12,10 +12,11 @@ of several answers the last one counts, as published (spec A.6, convert-spr1-rud
 """
 
 import contextlib
-import json
 import re
 from pathlib import Path
 
+from nsmc_bert.base import archives
+from nsmc_bert.base.json_files import parse_line
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.files import readable
 from probing.records import Record, Target, decode, lines
@@ -164,20 +165,15 @@ def _table(path):
     if path.suffix != ".gz":
         yield lines(path)
         return
-    import tarfile
-
-    with readable(path), tarfile.open(path) as archive:
-        name = next((name for name in archive.getnames() if name.split("/")[-1] == SPR2_TABLE), None)
-        if not name:
-            raise UserError("%s: found no %s in it, expected the archive of decomp.io" % (path, SPR2_TABLE))
-        yield decode(archive.extractfile(name), path)
+    with readable(path), archives.open_tar_member(path, SPR2_TABLE) as file:
+        yield decode(file, path)
 
 
 def _spr1_records(path, *, notes):
     for number, line in lines(path):
         if line.strip():
             try:
-                yield _spr1_record(json.loads(line), notes)
+                yield _spr1_record(parse_line(line), notes)
             except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
                 why = "no %s" % error if isinstance(error, KeyError) else error
                 expected = 'an object with "tokens" and "spr1": pred_idx, arg_idx and responses, each spr_property and response'

@@ -219,7 +219,7 @@ def test_a_loss_that_is_not_finite_is_named(corpus, encoder, tmp_path):
 
 def test_a_broken_state_is_named(corpus, encoder, tmp_path):
     (tmp_path / "state").write_bytes(b"no")
-    with pytest.raises(UserError, match="state: not a state of this run"):
+    with pytest.raises(UserError, match="state: found no whole state of this run"):
         run(corpus, encoder, [Cell("lex", 1)], tmp_path / "state")
 
 
@@ -274,6 +274,9 @@ def test_another_runs_state_is_not_gone_on_with(corpus, encoder, tmp_path):
     assert fit._restore(tmp_path / "state", probes, {"a": 2})["step"] == 7
     more = fit.Probes([cell, Cell("lex", 2)], task, encoder, 3, SCHEDULE)
     assert fit._restore(tmp_path / "state", more, {"a": 2}) is None  # a probe is not in it
+    fit._save(tmp_path / "state", probes, {"step": "7"}, {}, {"a": 2})
+    with pytest.raises(UserError, match="state, progress: found step '7', expected a whole number"):
+        fit._restore(tmp_path / "state", probes, {"a": 2})
 
 
 def test_what_is_validated_keeps_the_watchdog_quiet(corpus, encoder):

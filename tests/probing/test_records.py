@@ -143,6 +143,12 @@ SPAN = {"span1": [0, 1], "label": "x"}
 WRONG = {
     "no JSON": ('{"text": "a"', 1, "x.jsonl:2: found no JSON (Expecting ',' delimiter: line 1 column 13 (char 12)): '{\"text\":"),
     "deep": ("[" * 200_000, 1, "x.jsonl:2: found no JSON (maximum recursion depth"),
+    "deep info": (
+        '{"text": "a", "targets": [], "info": {"a": %s}}' % ("[" * 70 + "]" * 70), 1,
+        "x.jsonl:2: found the info of the sentence, nested deeper than 64, expected an object",
+    ),
+    "infinite": ('{"text": Infinity}', 1, "x.jsonl:2: found no JSON (Infinity, which is no number in JSON): '{"),
+    "digits": (one(span1=[0, 10**4000], label="x"), 1, "x.jsonl:2: found span1 [0, 1000000000000000000000000000000000000000"),
     "no object": ("[1]", 1, 'x.jsonl:2: found [1], expected one JSON object a line, such as {"text": '),
     "no text": ({"targets": []}, 1, 'x.jsonl:2: found no text, expected a sentence as "text"'),
     "text": ({"text": ["a"], "targets": []}, 1, "x.jsonl:2: found the text ['a'], expected a sentence"),
@@ -233,6 +239,12 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file: cannot be made"):
         records.write(tmp_path / "file" / "y.jsonl", [])
+
+
+def test_a_number_that_is_none_is_null(tmp_path):
+    """As pandas wrote it into the published records of SPR2, and as no other reader would take it back."""
+    [record] = read(tmp_path, '{"text": "a", "targets": [], "info": {"grammatical": NaN}}')
+    assert record.info == {"grammatical": None}
 
 
 def test_half_a_surrogate_pair_survives(tmp_path):

@@ -432,12 +432,25 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match="mix-seed1.npz: missing, expected the predictions"):
         report.load([tmp_path])
     (tmp_path / "pos" / "mine" / "mix-seed1.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UserError, match="mix-seed1.json: found no valid result"):
+    with pytest.raises(UserError, match="mix-seed1.json: found no task, expected a string"):
         report.load([tmp_path])
     write(tmp_path, "pos", "mine", "mix", 0.9)
     path = tmp_path / "pos" / "mine" / "mix-seed1.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    rows = whole["figures"]["test"]
+    for figures, message in (
+        ({}, "found no figures, expected a result; delete it"),
+        ([], r"found figures \[\], expected a JSON object"),
+        ({"test": {"labels": {}}}, "found no figures.test.Part-of-Speech, expected a JSON object"),
+        ({"test": {**rows, "Part-of-Speech": {}}}, "found no figures.test.Part-of-Speech.f1, expected a number"),
+        ({"test": {**rows, "labels": {"NN": "x"}}}, "found figures.test.labels.NN 'x', expected a list"),
+    ):
+        path.write_text(json.dumps({**whole, "figures": figures}), encoding="utf-8")
+        with pytest.raises(UserError, match="mix-seed1.json: " + message):
+            report.load([tmp_path])
+    path.write_text(json.dumps(whole), encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace('"task": "pos"', '"task": "foo"'), encoding="utf-8")
-    with pytest.raises(UserError, match=r"mix-seed1.json: found no valid result \(the task foo\)"):
+    with pytest.raises(UserError, match="mix-seed1.json: found the task 'foo', expected one of"):
         report.load([tmp_path])
     write(tmp_path, "pos", "mine", "mix", 0.9)
     broken = path.with_suffix(".npz")

@@ -242,8 +242,8 @@ def options(**changes):
         (options(n_layers=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
         (options(n_highway=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
         (options(dim=10**9), r"found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 4000000000\] by tiny_options.json"),
-        (options(n_layers=1), r"found weights RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell, expected none by tiny_options.json"),
-        (options(n_highway=0), r"found weights CNN_high_0, expected none"),
+        (options(n_layers=1), r"found weights RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/.*, expected none by tiny_options.json"),
+        (options(n_highway=0), r"found weights CNN_high_0/.*, expected none"),
         (options(filters=[[1, 3], [2, 4]]), r"found CNN_high_0/W_carry of shape \[9, 9\], expected \[7, 7\]"),
         (options(activation="gelu"), r"tiny_options.json: found no 'gelu', expected lstm \(dim, projection_dim"),
         (options(projection_dim=7), r"tiny_options.json: found values that make no ELMo, expected lstm"),
@@ -251,7 +251,7 @@ def options(**changes):
         (options(cell_clip=-1), r"found values that make no ELMo"),
         ({"lstm": make.ELMO["lstm"]}, r"tiny_options.json: found no char_cnn, expected an ELMo that reads characters"),
         ({"char_cnn": make.ELMO["char_cnn"]}, r"tiny_options.json: found no 'lstm', expected lstm"),
-        ([], r"tiny_options.json: found values that make no ELMo"),
+        ([], r"tiny_options.json: found \[\], expected a JSON object"),
     ],
 )
 def test_options_that_do_not_fit(tmp_path, changed, message):

@@ -325,7 +325,7 @@ def test_files_that_are_broken(tmp_path):
     (folder / "vocab.json").write_text(json.dumps({**vocabulary, "extra": 5000}))
     refused(r"found a vocabulary of 5001 pieces, expected the embedding's %d, or up to 100 fewer" % len(vocabulary))
     (folder / "vocab.json").write_text("[]")
-    refused("vocab.json: found no vocabulary, expected a JSON object")
+    refused(r"vocab.json: found \[\], expected a JSON object")
     (folder / "vocab.json").write_text("{")
     refused("vocab.json: found no valid JSON")
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
@@ -335,6 +335,9 @@ def test_files_that_are_broken(tmp_path):
     refused("found no byte pairs, expected vocab.json with merges.txt, or encoder_bpe_40000.json with .*, or tokenizer.json")
     (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
     refused("tokenizer.json: found no byte pairs, expected a model of type BPE with its merges")
+    for wrong, message in (([5], r"found model.merges\[0\] 5, expected a string or a list"), (["t"], r"found the merge \['t'\], expected two")):
+        (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": wrong}}))
+        refused("tokenizer.json: " + message)
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}}))
     (folder / "model.safetensors").write_bytes(b"\0" * 20)
     refused("model.safetensors: found no whole safetensors file")
