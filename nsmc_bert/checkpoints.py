@@ -114,7 +114,10 @@ def read_config(path):
             raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
     if values.get("num_hidden_layers", 0) > MOST_LAYERS:
         raise UserError("%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS))
-    config = BertConfig(**heads.with_names(values))
+    try:
+        config = BertConfig(**heads.with_names(values))
+    except Exception as error:  # of values that are no BERT's, such as an id2label whose keys are no numbers
+        raise UserError("%s: found values that make no BERT (%s: %s)" % (path, type(error).__name__, error)) from None
     if config.hidden_act not in ACTIVATIONS:
         raise UserError("%s: found hidden_act %s, expected one of %s" % (path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)))
     if config.hidden_size % config.num_attention_heads:

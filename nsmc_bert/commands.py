@@ -107,7 +107,7 @@ def _guarded(main):
 
 
 def _fail(error):
-    say("error: %s" % " ".join(str(error).split("\n")))
+    say("error: %s" % " ".join(str(error).splitlines()))
     return 1
 
 

@@ -4,8 +4,12 @@
 class UserError(ValueError):
     """What went wrong in the user's input, files or flags, in one line: where, found, expected, what to do.
 
-    Library callers catch it as a ValueError; the commands print the line and exit with code 1.
+    Library callers catch it as a ValueError; the commands print the line and exit with code 1. Ends of line in what is quoted, of
+    which Unicode has ten, become spaces.
     """
+
+    def __init__(self, message):
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class Located(UserError):

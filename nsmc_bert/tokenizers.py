@@ -27,7 +27,8 @@ BUNDLED = Path(__file__).parent / "bundled" / "encoder"
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
 _TOKEN = (str, {"content": str}, None)
-SETTINGS = {**{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None)}  # of a tokenizer_config.json
+SETTINGS = {**{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None),
+            "do_lower_case?": (bool, None), "strip_accents?": (bool, None), "tokenize_chinese_chars?": bool}  # fmt: skip
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 # classes of transformers that read a vocab.txt alike, and a SentencePiece model
@@ -477,7 +478,10 @@ def from_sentencepiece(
     )
     steps, rules = _cleaning(**cleaning) if cleaning else [], proto.normalizer_spec.precompiled_charsmap
     if rules:
-        steps.append(normalizers.Precompiled(rules))
+        try:
+            steps.append(normalizers.Precompiled(rules))
+        except Exception as error:  # the library raises no narrower one
+            raise UserError("%s: found no whole SentencePiece model (%s)" % (path, error)) from None
         if "nfkc" in proto.normalizer_spec.name:
             # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
             steps.append(normalizers.NFC())
@@ -603,4 +607,4 @@ def _json(path):
 
 def _token(value):
     """A special token's text, which a configuration gives as a string or as an object."""
-    return value["content"] if isinstance(value, dict) else value
+    return _SURROGATES.sub("\ufffd", value["content"] if isinstance(value, dict) else value)

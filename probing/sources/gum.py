@@ -14,6 +14,7 @@ coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. It
     dep/, word by word.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def _records(folder, names, split, task, *, tags, notes, keep=lambda number: Tru
 
 def _layer(folder, names, number, name, ending, *places):
     for place in places:
-        if (path := folder / place / (name + ending)).is_file():
+        if os.path.isfile(path := folder / place / (name + ending)):  # not pathlib's, which raises for a name that is too long
             return path
     where = " or ".join("%s/%s%s" % (place, name, ending) for place in places)
     raise Located(names, number, "the document %s and no file for it" % shorten(name), "%s in %s" % (where, folder))

@@ -215,6 +215,7 @@ def break_config(folder, **changes):
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
         (dict(id2label="x"), "config.json: found id2label 'x', expected a JSON object or null"),
         (dict(label2id={"a": []}), r"config.json: found label2id.a \[\], expected a whole number"),
+        (dict(id2label={"a": "b"}), r"config.json: found values that make no BERT \(ValueError: invalid literal for int"),
         (dict(layer_norm_eps="small"), "config.json: found layer_norm_eps 'small', expected a number"),
         (dict(initializer_range=10**200), r"config.json: found no valid JSON \(a number of 201 digits\)"),
     ],

@@ -420,6 +420,8 @@ def test_lone_surrogates_are_replacement_characters():
         ({"spiece.model": "not a model"}, "spiece.model: found no SentencePiece unigram model"),
         ({"vocab.txt": "a\n", "tokenizer_config.json": "{"}, "tokenizer_config.json: found no valid JSON"),
         ({"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": 5}'}, "tokenizer_config.json: found pad_token 5, expected a string or"),
+        ({"vocab.txt": "a\n", "tokenizer_config.json": '{"do_lower_case": 0}'}, "found do_lower_case 0, expected true or false or null"),
+        ({"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": "\\ud800"}'}, "lacks the special tokens \ufffd"),
         ({"vocab.txt": "a\n", "special_tokens_map.json": '{"cls_token": {}}'}, "found no cls_token.content, expected a string"),
         ({"tokenizer.json": '{"model": {"type": "BPE", "vocab": {}, "merges": [5]}}'}, "tokenizer.json: found no valid tokenizer"),
         ({"vocab.txt": "a\n", "tokenizer_config.json": "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),

@@ -212,7 +212,7 @@ def test_a_folder_is_of_one_conversion(tmp_path):
     with pytest.raises(UserError, match="pos.test.jsonl: found other records than those of the conversion that pos.conversion.json"):
         find()
     (tmp_path / "pos.conversion.json").write_text("[]")
-    with pytest.raises(UserError, match="pos.conversion.json: found no description of a conversion"):
+    with pytest.raises(UserError, match=r"pos.conversion.json: found \[\], expected a JSON object"):
         find()
     (tmp_path / "pos.conversion.json").unlink()
     find()  # records that were made elsewhere

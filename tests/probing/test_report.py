@@ -440,6 +440,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     rows = whole["figures"]["test"]
     for figures, message in (
         ({}, "found no figures, expected a result; delete it"),
+        ({"train": rows}, "found no figures, expected a result; delete it"),
         ([], r"found figures \[\], expected a JSON object"),
         ({"test": {"labels": {}}}, "found no figures.test.Part-of-Speech, expected a JSON object"),
         ({"test": {**rows, "Part-of-Speech": {}}}, "found no figures.test.Part-of-Speech.f1, expected a number"),

@@ -1,0 +1,1 @@
+"""Campaigns against files and processes: what the suite runs small, `make campaign` runs whole."""
