@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train table test bench clean
+.PHONY: help train table test bench campaign clean
 
 # Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
 # one that was copied here from elsewhere, is not taken for this one's.
@@ -22,7 +22,7 @@ export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='--epochs=1' adds to the command, PYTEST_ARGS='-k corpus' to the tests'."
 
 train: $(VENV)/.run-$(NAME) ## fine-tune on movie reviews; NSMC_DIR=folder with ratings_train.txt, else found or downloaded
@@ -37,6 +37,10 @@ test: $(VENV)/.test-$(NAME) ## run the tests
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)
+
+campaign: $(VENV)/.test-$(NAME) ## damage the files of every reader 10,000 times, kill every command 100 times: takes hours
+	$(IN_VENV) -m tests.campaign.hostile
+	$(IN_VENV) -m tests.campaign.kills
 
 clean: ## delete the environment, caches and build files; runs/ and models/ stay
 	@if [ -e "$(VENV)/.made-by-make" ]; then rm -rf "$(VENV)"; fi

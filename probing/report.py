@@ -7,6 +7,7 @@ of the same encoder and layer 0 and of data with the published counts; a cell th
 import csv
 import dataclasses
 import io
+import json
 from pathlib import Path
 
 import numpy as np

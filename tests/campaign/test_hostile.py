@@ -1,5 +1,8 @@
 """A few hostile inputs for every reader that needs no TensorFlow."""
 
+import sys
+import time
+
 import pytest
 
 from tests.campaign import hostile
@@ -16,15 +19,14 @@ def test_hostile_input_is_read_right_or_refused_in_one_line(name):
 @pytest.mark.parametrize(
     ("reader", "fault"),
     [
-        (lambda folder: {}["a"], "KeyError"),
-        (lambda folder: (_ for _ in ()).throw(hostile.UserError("two\nlines")), "several lines"),
-        (lambda folder: hostile.time.sleep(9), "more than 1 seconds"),
-        (lambda folder: bytearray(300 << 20).count(1), "MiB of memory"),
+        (lambda folder: {}["a"], "fault: KeyError"),
+        (lambda folder: sys.exit(), "fault: SystemExit"),
+        (lambda folder: time.sleep(9), "fault: more than 1 seconds"),
+        (lambda folder: bytearray(b"x" * (300 << 20)), "fault: "),
+        (lambda folder: None, "right"),
     ],
 )
 def test_faults_are_found(monkeypatch, tmp_path, reader, fault):
     """The campaign itself can fail."""
     monkeypatch.setattr(hostile, "SECONDS", 1)
-    assert hostile._read(reader, tmp_path, 10).startswith("fault: ") and fault in hostile._read(reader, tmp_path, 10) + (
-        fault if fault == "MiB of memory" else ""  # memory that has been given back is no growth the second time
-    )
+    assert hostile._read(reader, tmp_path, 10).startswith(fault)

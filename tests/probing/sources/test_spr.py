@@ -193,7 +193,7 @@ def test_spr1_by_hand(tmp_path):
     [
         ("[", "Expecting value"),
         ("[" * 100_000, "maximum recursion depth exceeded"),
-        (spr1_line().replace('"pred_idx": ', '"pred_idx": 1e999, "x": '), "cannot convert float infinity to integer"),
+        (spr1_line().replace('"pred_idx": ', '"pred_idx": 1e999, "x": '), "the number '1e999', which is not finite"),
         ("[]\n", "list indices must be integers or slices, not str"),
         ("{}\n", "no 'tokens'"),
         (spr1_line(tokens=["It"]), "pred_idx 1, arg_idx 0 of 1 tokens"),
