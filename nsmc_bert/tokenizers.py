@@ -27,8 +27,11 @@ BUNDLED = Path(__file__).parent / "bundled" / "encoder"
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
 _TOKEN = (str, {"content": str}, None)
-SETTINGS = {**{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None),
-            "do_lower_case?": (bool, None), "strip_accents?": (bool, None), "tokenize_chinese_chars?": bool}  # fmt: skip
+SETTINGS = {  # the shape of a tokenizer_config.json
+    **{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None), "max_len?": (float, None),
+    "do_lower_case?": (bool, None), "strip_accents?": (bool, None), "tokenize_chinese_chars?": bool, "tokenizer_class?": (str, None),
+    "added_tokens_decoder?": ({str: {"content": str}}, None), "additional_special_tokens?": ([_TOKEN[:2]], None),
+}  # fmt: skip
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 # classes of transformers that read a vocab.txt alike, and a SentencePiece model

@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.errors import UserError
 from nsmc_bert.files import write_text
 from probing import fit
 

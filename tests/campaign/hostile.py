@@ -452,7 +452,10 @@ def _read(read, folder, size):
     signal.signal(signal.SIGALRM, ring)
     signal.alarm(SECONDS)
     try:
-        read(folder)
+        try:
+            read(folder)
+        finally:
+            signal.alarm(0)
         outcome = "right"
     except UserError as error:
         outcome = "refused: " + str(error) if len(str(error).splitlines()) == 1 else f"fault: several lines, {str(error)!r}"
@@ -465,8 +468,6 @@ def _read(read, folder, size):
         outcome = f"fault: {type(error).__name__} {str(error)[:200]!r} at {Path(frames[-1].filename).name}:{frames[-1].lineno}, called at " + (
             next((f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames) if "nsmc_bert" in f.filename or "probing" in f.filename), "")
         )
-    finally:
-        signal.alarm(0)
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
     if more > 10 * size + SLACK:
         outcome = f"fault: {more >> 20} MiB of memory for {size:,} bytes in {time.monotonic() - start:.1f} s; {outcome}"

@@ -39,8 +39,8 @@ class Target:
     Attributes:
         run: a function from a folder to a command line, run in that folder, or None after it has worked itself, in a forked process.
         prepare: a function from a folder, which puts there what `run` reads.
-        beside: a pattern of what may be left over. Whoever saves a folder or writes records does not clear away what another process
-            may still be writing; a run's folder has one writer, and nothing is left over there.
+        beside: a pattern of what may be left over. Whoever saves a folder does not clear away what another process may still be
+            writing; a run's folder has one writer, and nothing is left over there.
         check: a function from a folder right after a kill, which raises AssertionError where something half is to be seen.
     """
 
@@ -151,7 +151,7 @@ def probe(folder):
 
 
 TARGETS = {
-    "convert": Target(convert, treebank, converted, r"out/\.convert-.*"),
+    "convert": Target(convert, treebank, converted),
     "save": Target(save, old_model, saved, r"\.model\.(part|old)-\d+/.*"),
     "write": Target(write, old_file, written, r"a\.bin\.part-\d+"),
     "train": Target(train, shape),

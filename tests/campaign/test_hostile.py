@@ -2,6 +2,7 @@
 
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,12 +22,18 @@ def test_hostile_input_is_read_right_or_refused_in_one_line(name):
     [
         (lambda folder: {}["a"], "fault: KeyError"),
         (lambda folder: sys.exit(), "fault: SystemExit"),
-        (lambda folder: time.sleep(9), "fault: more than 1 seconds"),
-        (lambda folder: bytearray(b"x" * (300 << 20)), "fault: "),
         (lambda folder: None, "right"),
     ],
 )
-def test_faults_are_found(monkeypatch, tmp_path, reader, fault):
+def test_faults_are_found(tmp_path, reader, fault):
     """The campaign itself can fail."""
-    monkeypatch.setattr(hostile, "SECONDS", 1)
     assert hostile._read(reader, tmp_path, 10).startswith(fault)
+
+
+def test_hangs_and_memory_are_found(monkeypatch, tmp_path):
+    monkeypatch.setattr(hostile, "SECONDS", 1)
+    assert hostile._read(lambda folder: time.sleep(60), tmp_path, 10).startswith("fault: more than 1 seconds")
+    monkeypatch.setattr(hostile, "SECONDS", 60)
+    peaks = iter((1 << 20, 2 << 20))  # KiB before and after
+    monkeypatch.setattr(hostile.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=next(peaks)))
+    assert hostile._read(lambda folder: None, tmp_path, 10).startswith("fault: 1024 MiB of memory for 10 bytes")
