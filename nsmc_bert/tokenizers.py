@@ -345,7 +345,12 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
     for text in ("", "a"):
-        whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
+        try:
+            whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
+        except BaseException as error:  # a panic in Rust is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise UserError("%s: found a tokenizer.json whose parts do not fit together (%s)" % (folder, error)) from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
             raise UserError(
                 "%s: found a tokenizer that makes %s of %r, expected %s before a text and %s behind it, as BERT reads it"
@@ -610,4 +615,7 @@ def _json(path):
 
 def _token(value):
     """A special token's text, which a configuration gives as a string or as an object."""
-    return _SURROGATES.sub("\ufffd", value["content"] if isinstance(value, dict) else value)
+    text = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(text, str):
+        raise UserError("found the special token %s, expected a string, or an object with its content" % shorten(value))
+    return _SURROGATES.sub("\ufffd", text)

@@ -432,3 +432,24 @@ def test_broken_folders_are_named(tmp_path, files, message):
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         tokenizers.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("special_tokens_map.json", {"bos_token": 5}, "found the special token 5, expected a string"),
+        ("special_tokens_map.json", {"bos_token": {"lstrip": True}}, "found the special token {'lstrip': True}, expected a string"),
+        (CONFIG, {"added_tokens_decoder": {"5": "x"}}, "found added_tokens_decoder.5 'x', expected a JSON object"),
+        (CONFIG, {"tokenizer_class": 5}, "found tokenizer_class 5, expected a string or null"),
+        ("tokenizer.json", {"post_processor": {"special_tokens": {}}}, "parts do not fit together|cannot read its tokenizer|no valid tok"),
+    ],
+)
+def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change, message):
+    tiny_tokenizer.save(tmp_path, 64)
+    (tmp_path / "special_tokens_map.json").write_text("{}", encoding="utf-8")
+    values = json.loads((tmp_path / file).read_text(encoding="utf-8"))
+    for key, value in change.items():
+        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) and isinstance(values.get(key), dict) else value
+    (tmp_path / file).write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        tokenizers.load(tmp_path)
