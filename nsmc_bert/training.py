@@ -200,7 +200,8 @@ def train(
                     state.save(progress)
             figures = model.validate(*validation_set)
             better = all(model.score(figures) > model.score(epoch["validation"]) for epoch in progress["history"])
-            means = {name: value / len(plan.texts) for name, value in progress["sums"].items()}
+            counted = progress["sums"].pop("steps")
+            means = {name: value / counted for name, value in progress["sums"].items()}
             progress["history"].append(
                 {
                     "epoch": progress["epoch"] + 1,
@@ -406,7 +407,9 @@ class _Follow(keras.callbacks.Callback):
                 "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new --run_dir"
                 % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
             )
-        rows = int(self._plan.splits[stop] - self._plan.splits[self._progress["step"]])
+        steps = stop - self._progress["step"]  # Keras' means are over batches, whose texts count so that each batch counts the same
         sums = self._progress["sums"]
-        for name, value in self._logs.items():
-            sums[name] = sums.get(name, 0.0) + rows * value
+        if "steps" not in sums:  # the first piece; or the state is of before steps were counted, and its sums are of something else
+            sums.clear()
+        for name, value in {**self._logs, "steps": 1}.items():
+            sums[name] = sums.get(name, 0.0) + steps * value

@@ -95,6 +95,17 @@ def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
     assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
 
 
+def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(make_model, tmp_path, monkeypatch):
+    settings = training.Settings(epochs=2, token_budget=64, learning_rate=0.01, seed=3)
+    means = []
+    for steps in (1000, 3):
+        monkeypatch.setattr(training._Follow, "steps_in", lambda self, seconds, steps=steps: steps)
+        history = run(make_model(), tmp_path / str(steps), settings)["history"]
+        means.append([[epoch[name] for name in ("loss", "accuracy")] for epoch in history])
+        assert history[0]["steps"] > 9  # or there would be but one piece
+    np.testing.assert_allclose(*means, rtol=1e-5)
+
+
 def test_stops_early(make_model, tmp_path):
     settings = training.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
     assert len(run(make_model(), tmp_path / "run", settings)["history"]) == 3
