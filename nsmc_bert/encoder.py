@@ -16,8 +16,10 @@ Matrix products run in `compute_dtype`; layer normalisation, GELU and the softma
 
 import functools
 import math
+import weakref
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
@@ -208,7 +210,35 @@ class _Block:
         return _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, self.fused)
 
 
-@tf.custom_gradient
+def custom_gradient(function):
+    """tf.custom_gradient, for graphs that may go when nobody needs them any more.
+
+    TensorFlow enters the gradient of each call that it traces into a registry, for good, and with it the graph and the weights that the
+    graph has captured. Here the graph holds it, and the registry only as long as the graph does.
+    """
+    differentiable = tf.custom_gradient(function)
+
+    @functools.wraps(function)
+    def call(*arguments):
+        result = differentiable(*arguments)
+        if not tf.executing_eagerly():
+            first = tf.nest.flatten(result)[0]
+            _hold_with_graph(first.graph, first.op.get_attr("_gradient_op_type").decode())
+        return result
+
+    return call
+
+
+def _hold_with_graph(graph, name):
+    registered = ops.gradient_registry._registry
+    gradient = registered[name]["type"]
+    held = weakref.ref(gradient)
+    graph._custom_gradients = [*getattr(graph, "_custom_gradients", ()), gradient]
+    registered[name]["type"] = lambda *arguments: held()(*arguments)
+    weakref.finalize(gradient, registered.pop, name, None).atexit = False
+
+
+@custom_gradient
 def _dense(x, kernel, bias):
     """x @ kernel + bias. The gradient of the bias is a matrix product too, which takes a fifth of a sum over rows."""
 
@@ -230,7 +260,7 @@ def _sum_rows(x):
 def _gelu(x, fused):
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016)."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x):
         return _piece(_gelu_forwards, fused)(x), lambda upstream: _piece(_gelu_backwards, fused)(x, upstream)
 
@@ -258,7 +288,7 @@ def _attend(scores, queries, keys, noise, scale, rate, fused):
         noise: random bytes of the scores' shape, or None for no dropout.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(scores):
         result, weights = _piece(_attend_forwards, fused)(scores, queries, keys, noise, scale, rate)
 
@@ -289,7 +319,7 @@ def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):
     """
     added = [] if residual is None else [residual]
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(gamma, beta, x, *added):
         result, normal, scale = _piece(_add_norm_forwards, fused)(x, added, noise, gamma, beta, rate, epsilon, dtype)
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import gc
 import hashlib
 import platform
 import shlex
@@ -197,6 +198,8 @@ def fine_tune(
                 teachers, texts, run_dir, precision=devices.precision, log=log, positive_label=positive_label
             )
             labels = distillation.blend(probabilities, labels)
+        bert = model = final = None
+        gc.collect()  # what the last seed computed with
         with devices.strategy.scope():
             bert = source.build(seed, dropout)
             model = SentimentClassifier(

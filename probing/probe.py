@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.base import tensors
-from nsmc_bert.encoder import Dropout
+from nsmc_bert.encoder import Dropout, custom_gradient
 from nsmc_bert.errors import UserError
 from nsmc_bert.training import apply_adam
 
@@ -191,7 +191,7 @@ class Masks:
 def normalise(x, gamma, beta, epsilon):
     """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras' takes."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, gamma, beta):
         centred = x - tf.reduce_mean(x, 1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), 1, keepdims=True) + epsilon)
