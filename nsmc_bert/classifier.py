@@ -1,7 +1,10 @@
 """SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
 
+import collections.abc
 import functools
-import types
+import itertools
+import tempfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import tf_keras as keras
 from nsmc_bert import checkpoints, encoder, metrics, runtime, tokenizers
 from nsmc_bert.errors import UserError, shorten
 from nsmc_bert.learning import calibration
-from nsmc_bert.model import heads, packing
+from nsmc_bert.model import heads, keras_metrics, packing
 from nsmc_bert.progress import alive
 
 if not issubclass(keras.Model, tf.keras.Model):
@@ -26,8 +29,9 @@ class SentimentClassifier(keras.Model):
     """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
 
     A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text: a
-    list, tuple, NumPy array or pandas Series of strings, or a tf.data.Dataset of them. `predict` takes a bare string too.
-    Whatever the form, the same text gives the same probabilities (in float32 to 1e-6).
+    list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a bare string too,
+    from any number of threads. Whatever the form, the same text gives the same probabilities (in float32 to 1e-6). Pickled, copied or
+    kept by joblib, it has its weights, tokenizer and settings, and is not compiled.
 
     Args:
         bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
@@ -86,7 +90,7 @@ class SentimentClassifier(keras.Model):
         self._forward_one = tf.function(
             self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
         )
-        self._one = self._probabilities
+        self._began = threading.Event()  # to assign an attribute is to delete it first, and other threads may be reading
 
     def call(self, inputs, training=False):
         return self._probabilities(inputs, training)
@@ -118,80 +122,97 @@ class SentimentClassifier(keras.Model):
         probabilities = tf.nn.softmax(self.classifier(pooled))
         return tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)]) if packed else probabilities
 
-    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **options):
-        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, accuracy."""
+    def compile(self, optimizer="auto", loss="auto", metrics=None, *, weighted_metrics=None, **options):
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named, accuracy.
+
+        Any metric of Keras' takes the labels as they are, 0 and 1: those of two classes (AUC, Precision, Recall, …) are of positive.
+        """
         if optimizer == "auto":
             optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
         if loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy()
-        if weighted_metrics == "auto":
+        if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **options)
+        super().compile(
+            optimizer=optimizer, loss=loss, metrics=keras_metrics.adapted(metrics),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or []), **options,
+        )  # fmt: skip
+
+    def compute_metrics(self, x, y, y_pred, sample_weight):
+        if isinstance(x, dict) and "segments" in x:  # packed; Keras' metrics know one text a row, and are told which are none
+            real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
+            y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(LABELS)])
+            y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(
         self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
-        validation_data=None, shuffle=True, **options,
+        validation_data=None, shuffle=True, class_weight=None, sample_weight=None, **options,
     ):  # fmt: skip
         """Keras' fit, which also takes text and its labels.
 
         Args:
-            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label); or what Keras takes.
+            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label, weight); or what
+                Keras takes.
             y: int [n], 0 negative and 1 positive.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
             epochs: passes over the data.
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
-            validation_data: (texts, labels), a dataset of (text, label), or what Keras takes.
+            validation_data: (texts, labels), (texts, labels, weights), a dataset of either, or what Keras takes.
             shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
+            class_weight: {0: weight, 1: weight}, what a review of each label counts in training.
+            sample_weight: float [n], what each review counts.
             **options: as in Keras.
 
         Returns:
             The keras.callbacks.History.
         """
         options.update(verbose=verbose, callbacks=callbacks)
-        if x is None or isinstance(x, types.GeneratorType) or not _is_text(x):
+        x, is_text = _peek(x, y is not None)
+        if not is_text:
             return super().fit(
                 x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split, validation_data=validation_data,
-                shuffle=shuffle, **options,
+                shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, **options,
             )  # fmt: skip
-        for unsupported in ("sample_weight", "steps_per_epoch"):
-            if options.get(unsupported) is not None:
-                raise UserError("%s: not for text; make a dataset of encoded reviews to use it" % unsupported)
-        texts, labels = _texts_and_labels(x, y)
+        _refuse(options, "steps_per_epoch", "validation_steps")
+        texts, labels, weights = _learnable(x, y, sample_weight)
         if validation_split:
             train = round(len(texts) * (1 - validation_split))
-            validation_data = texts[train:], labels[train:]
-            texts, labels = texts[:train], labels[:train]
+            validation_data = texts[train:], labels[train:], weights[train:]
+            texts, labels, weights = texts[:train], labels[:train], weights[:train]
+        if class_weight is not None:
+            weights = weights * _of_classes(class_weight)[labels]
         encoded, first = self.encode(texts), options.get("initial_epoch", 0)
         seed = self.seed if shuffle else None
         plans = [self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))]
-        if isinstance(validation_data, tf.data.Dataset):
-            validation_data = (validation_data, None)
-        if validation_data is not None and not _is_text(validation_data[0]) and validation_data[1] is None:
-            validation_data = validation_data[0]
-        elif validation_data is not None and _is_text(validation_data[0]):
-            texts, held_out = _texts_and_labels(*validation_data)
-            held_out_encoded = self.encode(texts)
-            held_out_plan = self.plan(held_out_encoded, batch_size)
-            validation_data = self.pipeline(held_out_encoded, held_out_plan, held_out)
-            options["validation_steps"] = len(held_out_plan)
+        held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
+        if validation_data is not None and _is_text(held_out[0]):
+            validation_size = options.pop("validation_batch_size", None) or batch_size
+            validation_data, options["validation_steps"] = self._measurable(*_learnable(*held_out), validation_size)
         return super().fit(
-            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels),
+            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels, weights=weights),
             epochs=epochs,
             steps_per_epoch=len(plans[0]),
             validation_data=validation_data,
             **options,
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **options):
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **options):
         """Keras' evaluate, which also takes text and its labels, as `fit` does."""
         options["verbose"] = verbose
-        if x is None or isinstance(x, types.GeneratorType) or not _is_text(x):
-            return super().evaluate(x, y, batch_size=batch_size, **options)
-        texts, labels = _texts_and_labels(x, y)
+        x, is_text = _peek(x, y is not None)
+        if not is_text:
+            return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, **options)
+        _refuse(options, "steps")
+        batches, steps = self._measurable(*_learnable(x, y, sample_weight), batch_size)
+        return super().evaluate(batches, steps=steps, **options)
+
+    def _measurable(self, texts, labels, weights, batch_size):
+        """Batches of texts of which all count the same, each times its weight, and how many there are."""
         encoded = self.encode(texts)
         plan = self.plan(encoded, batch_size)
-        return super().evaluate(self.pipeline(encoded, plan, labels), steps=len(plan), **options)
+        return self.pipeline(encoded, plan, labels, weights=weights, of_all=True), len(plan)
 
     def predict(self, x, batch_size=None, verbose="auto", **options):
         """Probabilities of text, or Keras' predict for anything else.
@@ -209,7 +230,8 @@ class SentimentClassifier(keras.Model):
         Raises:
             UserError: an element is no string, a missing value for one, or bytes that are no UTF-8.
         """
-        if not _is_text(x):
+        x, is_text = _peek(x, labelled=False)
+        if not is_text and x is not None:
             return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
         if options:
             raise TypeError("predict of text got unexpected arguments: %s" % ", ".join(options))
@@ -227,7 +249,8 @@ class SentimentClassifier(keras.Model):
         if len(encoded) == 1:
             ids = encoded.ids[None, :]
             # the first answer comes sooner without compiling; all others come sooner with it
-            forward, self._one = self._one, self._forward_one
+            forward = self._forward_one if self._began.is_set() else self._probabilities
+            self._began.set()
             return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
         probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
         plan = self.plan(encoded, batch_size)
@@ -251,9 +274,10 @@ class SentimentClassifier(keras.Model):
         replicas = self.distribute_strategy.num_replicas_in_sync
         return packing.plan(encoded.lengths, token_budget or packing.budget(), batch_size=batch_size, seed=seed, epoch=epoch, multiple=replicas)
 
-    def pipeline(self, encoded, plan, labels, start=0, stop=None):
+    def pipeline(self, encoded, plan, labels, start=0, stop=None, **options):
         """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
-        return packing.shared(self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
+        options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
+        return packing.shared(self.distribute_strategy, encoded, plan, **options)
 
     def fit_batches(self, encoded, labels, plan, start, stop, callbacks=()):
         """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
@@ -289,7 +313,7 @@ class SentimentClassifier(keras.Model):
 
         Args:
             filepath: the folder; it appears when it is complete.
-            overwrite: replace a folder that an earlier `save` wrote.
+            overwrite: replace what an earlier `save` wrote; other files in the folder stay.
             training: a dict for training.json: what made the model and how good it is.
             card: the text of the model card, README.md.
             dtype: of the weights in the file, float32 or float16.
@@ -310,6 +334,25 @@ class SentimentClassifier(keras.Model):
             replace=overwrite,
             dtype=dtype,
         )
+
+    def __reduce__(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model")
+            content = {path.name: path.read_bytes() for path in Path(folder, "model").iterdir()}
+        return _unpickled, (content, self.dtype_policy.name, self.max_length, self.seed, self.fused)
+
+    def __deepcopy__(self, memo):
+        make, arguments = self.__reduce__()
+        return memo.setdefault(id(self), make(*arguments))
+
+
+def _unpickled(content, precision, max_length, seed, fused):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in content.items():
+            Path(folder, name).write_bytes(data)
+        model = load(folder, precision)
+    model.max_length, model.seed, model.fused = max_length, seed, fused
+    return model
 
 
 def load(folder=None, precision="float32", positive_label=()):
@@ -355,11 +398,27 @@ def _is_text(x):
     return dtype is None or getattr(dtype, "kind", "O") in "OUST" or not len(x)
 
 
+def _peek(x, labelled):
+    """x, and whether it is text. An iterator is text if its first element is, or if there are labels beside it."""
+    if x is None or isinstance(x, tf.data.Iterator) or not isinstance(x, collections.abc.Iterator):
+        return x, x is not None and _is_text(x)
+    if labelled:
+        return x, True
+    first = list(itertools.islice(x, 1))
+    return itertools.chain(first, x), not first or isinstance(first[0], (str, bytes))
+
+
+def _refuse(options, *names):
+    for name in names:
+        if options.get(name) is not None:
+            raise UserError("%s: not for text, of which each pass reads all; leave it out" % name)
+
+
 def _texts(x):
     """A list of str from any of those forms."""
     if isinstance(x, (str, bytes)) or x is None:
         x = [x]
-    elif isinstance(x, types.GeneratorType):
+    elif isinstance(x, collections.abc.Iterator):
         x = list(x)
     elif isinstance(x, tf.data.Dataset):
         elements = (element[0] if isinstance(element, tuple) else element for element in x.as_numpy_iterator())
@@ -384,12 +443,16 @@ def _texts(x):
     return texts
 
 
-def _texts_and_labels(x, y):
+def _learnable(x, y=None, weights=None):
+    """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
     if isinstance(x, tf.data.Dataset):
-        pairs = list(x.as_numpy_iterator())
-        if y is not None or not isinstance(x.element_spec, tuple) or len(x.element_spec) != 2:
-            raise UserError("a dataset of text to learn from: expected elements (text, label), and no y beside it")
-        y = np.concatenate([np.ravel(element[1]) for element in pairs] or [np.zeros(0)])
+        if y is not None or weights is not None or not isinstance(x.element_spec, tuple) or len(x.element_spec) not in (2, 3):
+            raise UserError("a dataset of text to learn from: expected elements (text, label), or (text, label, weight), and no y beside it")
+        if x.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise UserError("a dataset of text to learn from: found one without end, expected it without repeat(); `epochs` says how often")
+        columns = list(zip(*x.as_numpy_iterator())) or [()] * len(x.element_spec)
+        x, y, *rest = ([each for part in column for each in np.ravel(part)] for column in columns)
+        weights = rest[0] if rest else None
     texts = _texts(x)
     if not texts:
         raise UserError("found no text to learn from or to measure on, expected at least one")
@@ -399,4 +462,15 @@ def _texts_and_labels(x, y):
             "labels: found shape %s, values %s; expected one 0 or 1 for each of %d texts"
             % (labels.shape, shorten(np.unique(labels)[:5].tolist()), len(texts))
         )
-    return texts, labels.astype(np.int32)
+    weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
+    if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
+        raise UserError("weights: found shape %s; expected a number from 0 for each of %d texts" % (weights.shape, len(texts)))
+    return texts, labels.astype(np.int32), weights
+
+
+def _of_classes(class_weight):
+    """float32 [2], the weights of negative and positive."""
+    try:
+        return np.array([class_weight[label] for label in range(len(LABELS))], np.float32)
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise UserError("class_weight: found %s, expected {0: weight, 1: weight}" % shorten(class_weight)) from None

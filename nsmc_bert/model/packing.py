@@ -164,6 +164,8 @@ def dataset(
     *,
     pad_id: int,
     labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    of_all: bool = False,
     start: int = 0,
     stop: int | None = None,
     replicas: int = 1,
@@ -176,6 +178,9 @@ def dataset(
         plan: made with multiple=replicas.
         pad_id: the id of padding.
         labels: int32 [n], or float32 [n, classes] probabilities, or None for prediction.
+        weights: float32 [n], what each text counts; None: all the same.
+        of_all: whether a mean over all batches is to be the mean over all texts, where they are measured, and not that over each batch
+            the mean over its texts, where they are learned from.
         start, stop: the first batch and the one after the last: where a resumed run goes on.
         replicas: into how many equal shares each batch is cut, one element each.
         shares: the numbers of the shares that this pipeline yields, in turn.
@@ -183,7 +188,7 @@ def dataset(
     Returns:
         A tf.data.Dataset of {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows, slots_per_row]}; with
         labels, of (those, the labels of its slots [rows, slots_per_row, …], float32 [rows, slots_per_row] weights). The weights of
-        empty slots are 0 and the others make the mean over the batch the mean over its texts.
+        empty slots are 0 and the others make the mean over the batch the mean over its texts, times their own weights.
     """
     import tensorflow as tf
 
@@ -194,16 +199,19 @@ def dataset(
     real = arrays.pop("texts")
     wanted = None if len(shares) == replicas else np.isin(np.arange(len(real)) % replicas, shares)
     counts = np.repeat((real.reshape(-1, replicas * rows * plan.slots_per_row) >= 0).sum(1), replicas)
+    counts = np.full_like(counts, counts.mean(), np.float64) if of_all and len(counts) else counts
     scale = (replicas * rows * plan.slots_per_row / np.maximum(counts, 1)).astype(np.float32)
     if wanted is not None:
         arrays, real, scale = {name: array[wanted] for name, array in arrays.items()}, real[wanted], scale[wanted]
     known = None if labels is None else tf.constant(labels, tf.int32 if np.ndim(labels) == 1 else tf.float32)
+    each = None if weights is None else tf.constant(weights, tf.float32)
 
     def element(features, texts, scale):
         features = {name: tf.cast(value, tf.int32) for name, value in features.items()}
         if known is None:
             return features
-        return features, tf.gather(known, tf.maximum(texts, 0)), tf.cast(texts >= 0, tf.float32) * scale
+        some, real = tf.maximum(texts, 0), tf.cast(texts >= 0, tf.float32) * scale
+        return features, tf.gather(known, some), real if each is None else real * tf.gather(each, some)
 
     data = tf.data.Dataset.from_tensor_slices((arrays, real, scale))
     return untuned(data.map(element, num_parallel_calls=2, deterministic=True).prefetch(4))

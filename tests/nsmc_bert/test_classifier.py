@@ -1,6 +1,10 @@
 """SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
 
+import copy
 import json
+import pickle
+import sys
+import threading
 import warnings
 
 import numpy as np
@@ -183,9 +187,137 @@ def test_keras_habits(make_model, tmp_path):
     assert model.fit(texts, labels, epochs=2, initial_epoch=2, verbose=0).history == {}
     with pytest.raises(UserError, match="found no text to learn from"):
         model.fit([], [])
-    weighted = tf.data.Dataset.from_tensor_slices((texts, labels, [1.0] * 8))
     with pytest.raises(UserError, match=r"expected elements \(text, label\)"):
-        model.fit(weighted)
+        model.fit(tf.data.Dataset.from_tensor_slices(texts))
+    with pytest.raises(UserError, match="without end"):
+        model.fit(dataset.repeat())
+    with pytest.raises(UserError, match="steps_per_epoch: not for text"):
+        model.fit(texts, labels, steps_per_epoch=2)
+
+
+MEASURED = GOOD + BAD + ["영화"], [1, 1, 0, 1, 0, 0, 1, 0, 1], np.float32([1, 2, 0, 1, 1, 3, 1, 0.5, 1])
+
+
+def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
+    """By hand, from the probabilities: batches have four texts, four and one, and rows have empty places."""
+    (texts, labels, weights), model, keras = MEASURED, make_model(), tf.keras.metrics
+    y, p = np.array(labels), model.predict(texts)
+    right, loss = p.argmax(1) == y, -np.log(p[np.arange(9), y])
+    counts = [np.sum((p.argmax(1) == c) & (y == c)) * 2 / (np.sum(p.argmax(1) == c) + np.sum(y == c)) for c in (0, 1)]
+    ahead = p[y == 1, 1][:, None] - p[y == 0, 1][None]
+    model.compile(metrics=["accuracy"])
+    assert model.evaluate(texts, labels, 4, verbose=0) == pytest.approx([loss.mean(), right.mean()], abs=1e-5)
+    model.compile()
+    found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights)
+    assert found == pytest.approx([(weights * loss).sum() / 9, (weights * right).sum() / weights.sum()], abs=1e-5)
+    dataset = tf.data.Dataset.from_tensor_slices((texts, labels, weights)).batch(2)
+    assert model.evaluate(dataset, batch_size=4, verbose=0) == pytest.approx(found, abs=1e-6)
+    metrics = ["acc", keras.F1Score(name="f1"), keras.AUC(num_thresholds=5000, name="auc"), "Precision", "binary_accuracy", "mse"]
+    model.compile(metrics=metrics, weighted_metrics=["AUC", "Recall"])
+    found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights, return_dict=True)
+    said = p[:, 1] > 0.5
+    assert found["acc"] == found["binary_accuracy"] == pytest.approx(right.mean())
+    np.testing.assert_allclose(found["f1"], counts, atol=1e-6)
+    assert found["auc"] == pytest.approx((ahead > 0).mean(), abs=2e-3)
+    assert found["precision"] == pytest.approx(y[said].mean())
+    assert found["recall"] == pytest.approx((weights * said * y).sum() / (weights * y).sum())
+    assert found["mse"] == pytest.approx(((p - np.eye(2)[y]) ** 2).mean(), abs=1e-6)
+
+
+def test_classes_and_reviews_are_weighed_in_training(make_model):
+    """The first step of gradient descent on the head's bias: softmax less label, weighed, over the number of reviews."""
+    (texts, labels, weights), classes = MEASURED, {0: 0.5, 1: 3.0}
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile(tf.keras.optimizers.SGD(1.0))
+    each, start = model.predict(texts) - np.eye(2)[labels], model.get_weights()
+    of_class = np.where(np.array(labels) == 1, 3.0, 0.5)
+    for arguments, expected in (
+        ({}, np.ones(9)), ({"sample_weight": weights}, weights), ({"class_weight": classes}, of_class),
+        ({"class_weight": classes, "sample_weight": weights}, of_class * weights),
+    ):  # fmt: skip
+        model.set_weights(start)
+        model.fit(texts, labels, verbose=0, **arguments)
+        np.testing.assert_allclose(model.classifier.bias, -(expected[:, None] * each).mean(0), atol=1e-5, err_msg=str(arguments))
+    history = model.fit(texts, labels, 3, verbose=0, validation_data=(texts, labels, weights), validation_batch_size=4).history
+    assert [history["val_loss"][0], history["val_accuracy"][0]] == model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights)
+    for wrong in ({1: 2.0}, {"pos": 1}, 3):
+        with pytest.raises(UserError, match="class_weight: found"):
+            model.fit(texts, labels, class_weight=wrong)
+    for wrong in ([1.0], np.full(9, np.nan)):
+        with pytest.raises(UserError, match="weights: found"):
+            model.evaluate(texts, labels, sample_weight=wrong)
+
+
+def test_generators(make_model):
+    texts, labels, _ = MEASURED
+    model = make_model()
+    model.compile()
+    expected = model.evaluate(texts, labels, verbose=0)
+    assert model.evaluate((text for text in texts), labels, verbose=0) == expected
+    assert model.evaluate(map(str, texts), labels, verbose=0) == expected
+    model.fit(iter(texts), labels, verbose=0)
+    encoded = model.encode(texts[:1])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    np.testing.assert_allclose(model.predict(iter([features]), verbose=0), model.predict(texts[0]), atol=1e-6)  # Keras' own batches
+
+
+def test_one_text_from_several_threads(make_model):
+    model, before = make_model(), sys.getswitchinterval()
+    expected, results, errors = {text: make_model().predict(text) for text in TEXTS}, [], []
+
+    def ask():
+        try:
+            results.extend((text, model.predict(text)) for text in TEXTS * 10)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not errors and len(results) == 240
+    for text, result in results:
+        np.testing.assert_allclose(result, expected[text], atol=1e-6)
+
+
+def test_no_attribute_is_assigned_in_a_call(make_model, monkeypatch):
+    """Keras deletes an attribute before it assigns it, and other threads may be reading."""
+    model, assigned = make_model(), []
+    assign = type(model).__setattr__
+    monkeypatch.setattr(type(model), "__setattr__", lambda self, name, value: (assigned.append(name), assign(self, name, value))[1])
+    for form in (TEXTS[0], TEXTS[0], TEXTS, tuple(TEXTS), np.array(TEXTS), (text for text in TEXTS)):
+        model.predict(form)
+    assert assigned == []
+
+
+def test_pickle_joblib_and_copies(make_model, tmp_path):
+    joblib = pytest.importorskip("joblib")
+    model = make_model(max_length=12, seed=3)
+    model.compile()
+    joblib.dump(model, tmp_path / "model.joblib")
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), joblib.load(tmp_path / "model.joblib")):
+        assert other is not model and other.bert is not model.bert
+        assert (other.max_length, other.seed, other.compute_dtype) == (12, 3, "float32")
+        np.testing.assert_array_equal(other.predict(TEXTS), model.predict(TEXTS))
+    assert pickle.loads(pickle.dumps(make_model(precision="mixed_bfloat16"))).compute_dtype == "bfloat16"
+
+
+def test_saving_again_keeps_what_it_did_not_write(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model.save("~/model")
+    (tmp_path / "model" / ".git").mkdir()
+    for name in (".git/HEAD", "LICENSE"):
+        (tmp_path / "model" / name).write_text("mine")
+    (tmp_path / "link").symlink_to("model")
+    model.save(tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "model" / ".git" / "HEAD").read_text() == (tmp_path / "model" / "LICENSE").read_text() == "mine"
+    np.testing.assert_allclose(nsmc_bert.load("~/link").predict(TEXTS), model.predict(TEXTS), atol=1e-7)
 
 
 def test_a_training_loop_of_ones_own(make_model):

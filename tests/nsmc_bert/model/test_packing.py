@@ -147,6 +147,9 @@ def test_dataset_by_hand():
     np.testing.assert_array_equal(second[0]["input_ids"], [[1] * 8, [2, 9, 3, 1, 1, 1, 1, 1]])
     np.testing.assert_allclose(second[2], [[0, 0], [4, 0]])
     assert {value.dtype for value in features.values()} == {tf.int32}
+    # measured, eight slots in two batches, three of them taken: the mean over all is the mean over the three, times their weights
+    measured = packing.dataset(data, plan, pad_id=1, labels=[0, 1, 1], weights=[3, 0.5, 1], of_all=True)
+    np.testing.assert_allclose([weights for _, _, weights in measured], np.array([[[1, 0.5], [0, 0]], [[0, 0], [3, 0]]]) * 8 / 3, rtol=1e-6)
 
 
 def test_dataset_can_start_anywhere_and_be_shared():
