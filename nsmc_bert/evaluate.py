@@ -53,7 +53,7 @@ def main():
         recalibration.save(model, target, record, changed, figures, data, command)
         say("wrote %s" % target)
     if FLAGS.json:
-        record = {"model": str(folder), "data": data.name, "test_sha1": data.test.sha1, **figures}
+        record = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     for part, title in recipe.PARTS.items():
         if figures.get(part):
@@ -64,7 +64,7 @@ def main():
         print("  %.3f %s, labelled %s: %s" % (error["confidence"], error["said"], error["label"], error["text"]))
     if FLAGS.page:
         parameters = model.count_params()
-        for path in page.write(Path(FLAGS.page).expanduser(), figures, record, parameters, data.name, FLAGS.model, command):
+        for path in page.write(Path(FLAGS.page).expanduser(), figures, record, parameters, data.measured, FLAGS.model, command):
             say("wrote %s" % path)
 
 

@@ -104,13 +104,21 @@ def confident_errors(probabilities, labels, count=20):
     return wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:count]
 
 
+def one_class(figures):
+    """What is to be said of accuracy where all reviews have one label; "" where they have not."""
+    counts = [sum(row) for row in figures["confusion"]]
+    if min(counts) or not max(counts):
+        return ""
+    return ", of %s reviews alone: whoever always says so has 100" % LABELS[int(counts[1] > 0)]
+
+
 def lines(figures, title):
     """A report in readable lines."""
     low, high = figures["accuracy_interval95"]
     (tn, fp), (fn, tp) = figures["confusion"]
     return [
         "%s: %d reviews" % (title, figures["n"]),
-        "  accuracy %.2f %% (95 %% interval %.2f to %.2f)" % (100 * figures["accuracy"], 100 * low, 100 * high),
+        "  accuracy %.2f %% (95 %% interval %.2f to %.2f)" % (100 * figures["accuracy"], 100 * low, 100 * high) + one_class(figures),
         "  macro F1 %.2f, negative %.2f, positive %.2f"
         % (100 * figures["macro_f1"], 100 * figures["f1"]["negative"], 100 * figures["f1"]["positive"]),
         "  true negative said negative %d, positive %d; true positive said negative %d, positive %d" % (tn, fp, fn, tp),

@@ -49,17 +49,17 @@ def write(folder, figures, record, parameters, data, model, command):
         ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
     ])  # fmt: skip
     title = "How good is %s" % (model or "the classifier that ships")
-    body = ["<p>Measured on %d reviews of %s.</p>" % (figures["test"]["n"], html.escape(data)), _figures(figures)]
+    body = ["<p>Measured on %d reviews of %s.</p>" % (figures["test"]["n"], html.escape(data + metrics.one_class(figures["test"]))), _figures(figures)]
     for name, (caption, images) in pictures.items():
         body += ["<h2>%s</h2>" % name, pages.picture(name, caption, images)]
         if name == "Beside published models":
             lines = [["model", "parameters, millions", "accuracy, %", "supervision", "how it was chosen", "source"]]
             lines += [[r.model, "%g" % round(r.parameters, 1), "%.2f" % r.accuracy, r.supervision, r.protocol, r.source] for r in beside]
-            body.append(pages.plain(lines, "With where each figure was read."))
+            body.append(pages.plain(lines, "With where each figure was read.", text=lines[0][3:]))
     if figures["errors"]:
         lines = [["said", "confidence", "label", "review"]]
         lines += [[e["said"], "%.3f" % e["confidence"], e["label"], e["text"]] for e in figures["errors"]]
-        body += ["<h2>Most confident errors</h2>", pages.plain(lines, "Labels are star ratings cut in two: some are wrong.")]
+        body += ["<h2>Most confident errors</h2>", pages.plain(lines, "Labels are star ratings cut in two: some are wrong.", text=["review"])]
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
     body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(map(html.escape, commands))]
     return pages.write(folder, {"classifier.html": pages.document(title, body).encode()}, pictures)

@@ -114,15 +114,16 @@ def write(folder, files, pictures):
     return [folder / name for name in files]
 
 
-def plain(lines, note):
-    """A sortable table of a header and lines of str, and a note below."""
+def plain(lines, note, text=()):
+    """A sortable table of a header and lines of str, and a note below; the first column and those of `text` hold no figures."""
     head, *lines = lines
-    rows = ["<tr>%s</tr>" % "".join(map(_cell, line)) for line in lines]
+    words = [name in text or not place for place, name in enumerate(head)]
+    rows = ["<tr>%s</tr>" % "".join(map(_cell, line, words)) for line in lines]
     return table(head, rows) + '<p class="note">%s</p>' % html.escape(note)
 
 
-def _cell(text):
-    if number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text):
+def _cell(text, is_text):
+    if not is_text and (number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text)):
         key = "" if number[0] == text else ' data-key="%s"' % number[1].lstrip("+")
         return "<td%s>%s</td>" % (key, html.escape(text))
     return '<td class="text%s">%s</td>' % (" long" * (len(text) > 40), html.escape(text))

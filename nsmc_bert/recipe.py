@@ -61,6 +61,11 @@ class Data:
     train: corpus.Corpus
     test: corpus.Corpus
 
+    @property
+    def measured(self) -> str:
+        """What the test reviews are called: of the user's own files the test's own name."""
+        return Path(self.test.path).name if self.folder == "reviews" else self.name
+
 
 def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, download, columns, log, to_train=True):
     """The reviews to train on or to measure on: the user's own file, NSMC, or the bundled sample.
@@ -84,6 +89,10 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
     if train_file or test_file:
         train, test = (corpus.read(path, **columns) if path else None for path in (train_file, test_file))
         data = Data(Path(train_file or test_file).name, "reviews", train, test)
+        if to_train and len(set(train.labels.tolist())) < 2:
+            raise UserError(
+                "%s: found %d reviews, all labelled %d, expected some of either label" % (train.path, len(train), train.labels[0])
+            )
     elif sample:
         data = Data("bundled sample", "sample", *corpus.sample())
     else:

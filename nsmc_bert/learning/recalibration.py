@@ -122,7 +122,7 @@ def save(
         **kept,
         **changed,
         **{key: value for key, value in figures.items() if key not in ("reliability", "by_length")},
-        "tested_on": {"name": data.name, "sha1": data.test.sha1},
+        "tested_on": {"name": data.measured, "sha1": data.test.sha1},
         "calibrated_by": command,
     }
     model.save(folder, training=new, card=model_card(new), dtype=_dtype(record))

@@ -50,6 +50,7 @@ def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
     )  # fmt: skip
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert (figures["test"]["n"], figures["test_unseen"]["n"]) == (274, 224), result.stderr
+    assert figures["data"] == "test.tsv"  # what was measured on, not what was learned from
     assert np.sum(figures["test_unseen"]["confusion"]) == 224
 
 
@@ -65,7 +66,8 @@ def test_a_test_file_alone_is_enough(trained, command, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert (figures["test"]["n"], figures["test_unseen"]) == (2, None)
+    assert (figures["test"]["n"], figures["test_unseen"], figures["data"]) == (2, None, "test.tsv")
+    assert "of positive reviews alone" in result.stdout
     assert "unseen" not in result.stdout
 
 

@@ -49,6 +49,14 @@ def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
     assert "the classifier that ships" in text and "KoELECTRA" not in text
 
 
+def test_a_review_that_begins_with_a_digit_is_no_figure(figures, tmp_path):
+    errors = [dict(figures["errors"][0], text=text) for text in ("10점 만점", "1", "+5")]
+    page.write(tmp_path, {**figures, "errors": errors}, {}, 5, "2021.csv", "", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert '<td>0.987</td><td class="text">positive</td><td class="text">10점 만점</td>' in text
+    assert '<td class="text">1</td>' in text and '<td class="text">+5</td>' in text
+
+
 def test_published_figures():
     rows = {row.model: row for row in page.published()}
     assert len(rows) == 17

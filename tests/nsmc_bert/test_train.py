@@ -149,6 +149,7 @@ def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_c
     [
         (["--nsmc_dir=nowhere"], r"error: nowhere: found no ratings_train.txt and no ratings_test.txt"),
         (["--train_file=nowhere.tsv"], r"error: nowhere.tsv: cannot be read \(No such file or directory\)"),
+        (["--train_file=one.tsv"], r"error: one.tsv: found 2 reviews, all labelled 1, expected some of either label"),
         (["--test_file=a.tsv"], r"error: --test_file=a.tsv: found no --train_file beside it"),
         (["--sample", "--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
         (["--sample", "--encoder=klue/bert-base"], r"error: klue/bert-base: .* not in the local cache .* cannot be reached"),
@@ -160,6 +161,7 @@ def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_c
     ],
 )
 def test_bad_input_is_one_line(command, tmp_path, arguments, message):
+    (tmp_path / "one.tsv").write_text("document\tlabel\n좋다\t1\n최고\t1\n", encoding="utf-8")
     assert re.match(message, only_error(command("train", *arguments, cwd=tmp_path)))
     assert not (tmp_path / "runs").exists()
 
