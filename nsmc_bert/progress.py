@@ -21,11 +21,16 @@ class Watchdog:
 
     def __init__(self, seconds=STALLED):
         self._seconds, self._last, self._done = seconds, None, threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
 
     def alive(self):
         """Says that something has happened."""
         self._last = time.monotonic()
+
+    def stalled(self, now: float) -> bool:
+        """Whether at this moment of time.monotonic nothing has happened for too long."""
+        return self._last is not None and now - self._last > self._seconds
 
     def __enter__(self):
         self.on_duty.append(self)
@@ -37,7 +42,7 @@ class Watchdog:
 
     def _watch(self):
         while not self._done.wait(self._seconds / 10):
-            if self._last is not None and time.monotonic() - self._last > self._seconds:
+            if self.stalled(time.monotonic()):
                 print(
                     "error: nothing has happened for %.0f seconds; run the same command again, it goes on from its last checkpoint"
                     % self._seconds,
