@@ -21,7 +21,7 @@ import numpy as np
 from nsmc_bert.base import tensors
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import whole_folder
+from nsmc_bert.files import restore, whole_folder
 from nsmc_bert.model import heads
 
 LABELS = ("negative", "positive")
@@ -31,6 +31,8 @@ CONFIG = {  # what is read of a config.json, and by transformers of these
     "classifier_dropout?": (float, None), "architectures?": ([str], None), "num_labels?": (int, None), "problem_type?": (str, None),
     "pad_token_id?": (int, None), "torch_dtype?": (str, None), "dtype?": (str, None),
 }  # fmt: skip
+# what `save` writes
+SAVED = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "spiece.model", "training.json", "README.md"}
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
 MOST_LAYERS = 1000  # that a configuration is believed to have
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
@@ -74,6 +76,7 @@ def resolve(name):
         UserError: there is no such folder, and no such model or no network.
     """
     folder = Path(name).expanduser()
+    restore(folder)
     if folder.is_dir():
         return folder
     if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
@@ -344,7 +347,7 @@ def save(
         card: the text of README.md.
         max_length: positions that other tools cut text at.
         settings: what config.json says beside the encoder's own.
-        replace: put it in place of a folder that this function wrote earlier.
+        replace: put it in place of what this function wrote earlier; other files in the folder stay.
         dtype: of the weights in the file, float32 or float16; whoever loads them computes in float32.
 
     Raises:
@@ -352,7 +355,8 @@ def save(
     """
     from safetensors.numpy import save_file
 
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
+    restore(folder)
     check_vacant(folder, replace)
     config = copy.deepcopy(bert.config)
     config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
@@ -361,7 +365,7 @@ def save(
         for name, variable in parameters(bert).items()
     }
     weights = {name: np.ascontiguousarray(value, dtype) for name, value in {**weights, **heads}.items()}
-    with whole_folder(folder) as part:
+    with whole_folder(folder, SAVED) as part:
         config.save_pretrained(part)
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
         tokenizer.save(part, max_length)

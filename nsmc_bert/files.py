@@ -1,9 +1,13 @@
 """Files: read with errors of one line, plain or compressed; written as a whole or not at all."""
 
 import contextlib
+import ctypes
+import fcntl
 import os
 import re
 import shutil
+import weakref
+from collections.abc import Collection
 from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
@@ -83,24 +87,47 @@ def settle(path):
     path.chmod(0o666 & ~umask)  # safetensors makes files that only their owner reads
 
 
+def place(path: str | os.PathLike) -> Path:
+    """Where a path leads that is written to: ~ is the user's home, and a link stays a link to what is written."""
+    return Path(os.path.realpath(os.path.expanduser(path)))
+
+
 def write_atomically(path, write):
     """Calls write(temporary path), then puts the file in place: at any moment there is the old one or the new one.
+
+    A link stays, and so does what is no file (/dev/null, a pipe): that is written to as it is.
 
     Raises:
         UserError: the disk is full or the folder cannot be written; the old file is untouched.
     """
-    part = path.with_name("%s.part-%d" % (path.name, os.getpid()))
+    found, path = Path(os.path.expanduser(path)), place(path)
+    stream = str(found.parent) in ("/dev", "/dev/fd") or path.exists() and not (path.is_file() or path.is_dir())
+    part = found if stream else path.with_name("%s.part-%d" % (path.name, os.getpid()))
     try:
         write(part)
-        settle(part)
-        os.replace(part, path)
+        if not stream:
+            settle(part)
+            os.replace(part, path)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError("%s: cannot be written (%s)" % (path, why)) from None
+            raise UserError("%s: cannot be written (%s)" % (found, why)) from None
         raise
     finally:
-        with contextlib.suppress(OSError):  # a folder that may not be entered has its own error above
-            part.unlink(missing_ok=True)
+        if not stream:
+            with contextlib.suppress(OSError):  # a folder that may not be entered has its own error above
+                part.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, where there is none.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("%s: cannot be made (%s)" % (path, error.strerror)) from None
 
 
 def write_text(path, text):
@@ -117,21 +144,27 @@ def write_text(path, text):
 
 def write_bytes(path, content):
     """The same for bytes."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
+    path = Path(os.path.expanduser(path))
+    make_folder(path.parent)
     write_atomically(path, lambda part: part.write_bytes(content))
 
 
 @contextlib.contextmanager
-def whole_folder(folder):
+def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
     """A temporary folder to write into, which takes the folder's place when the block ends well.
+
+    What lies in the folder besides the new files stays, and a link to a folder stays a link. A kill leaves the old folder or the new one,
+    each with all that stays; where the system cannot exchange two folders in one step, `restore` mends what it may leave.
+
+    Args:
+        folder: where to.
+        ours: names in the folder that do not stay.
 
     Raises:
         UserError: the disk is full or the place cannot be written; what was there is untouched.
     """
+    found, folder = folder, place(folder)
+    restore(folder)
     part = folder.with_name(".%s.part-%d" % (folder.name, os.getpid()))
     old = folder.with_name(".%s.old-%d" % (folder.name, os.getpid()))
     try:
@@ -140,15 +173,98 @@ def whole_folder(folder):
         yield part
         for path in part.iterdir():
             settle(path)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
+        if not folder.exists():
+            part.rename(folder)
+        else:
+            for path in folder.iterdir():
+                if path.name not in ours and not (part / path.name).exists():
+                    _link(path, part / path.name)
+            shutil.copymode(folder, part)
+            if not _exchange(part, folder):
+                folder.rename(old)
+                part.rename(folder)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError("%s: cannot be written (%s)" % (folder, why)) from None
+            raise UserError("%s: cannot be written (%s)" % (found, why)) from None
         raise
     finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
+        restore(folder)
         for rest in (part, old):
             shutil.rmtree(rest, ignore_errors=True)
+
+
+def restore(folder: Path) -> None:
+    """Puts a folder back whose replacement was killed between its two renames."""
+    if os.path.lexists(folder):
+        return
+    with contextlib.suppress(OSError):  # there is no such place, or another process was faster
+        for path in folder.parent.iterdir():
+            if re.fullmatch(r"\.%s\.old-\d+" % re.escape(folder.name), path.name):
+                path.rename(folder)
+                return
+
+
+def _link(path: Path, to: Path) -> None:
+    """The same file, or a folder of the same files, under another name: no content is copied, and none can be lost."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.copytree(path, to, symlinks=True, copy_function=_link_file)
+    else:
+        _link_file(path, to)
+
+
+def _link_file(path: str | os.PathLike, to: str | os.PathLike) -> None:
+    try:
+        os.link(path, to, follow_symlinks=False)
+    except OSError:  # the file system has no such links, or the file is somebody else's
+        shutil.copy2(path, to, follow_symlinks=False)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step; False where the system or the file system cannot."""
+    libc, here, swap = ctypes.CDLL(None), -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+    first, second = os.fsencode(one), os.fsencode(other)
+    if hasattr(libc, "renameat2"):
+        return libc.renameat2(here, first, here, second, swap) == 0
+    return hasattr(libc, "renamex_np") and libc.renamex_np(first, second, swap) == 0
+
+
+class Lock:
+    """One process' hold on a folder, until the last reference to it is gone or the process ends, however it ends.
+
+    Args:
+        folder: an existing folder; the file `lock` is made in it and stays.
+
+    Raises:
+        UserError: another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._file = open(folder / "lock", "a+", encoding="utf-8")
+        except OSError:  # nobody can write here, so nobody can do harm
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            raise UserError(
+                "%s: another process is at work in it (%s), expected one at a time; wait for it, or stop it"
+                % (folder, self._file.read().strip() or "it does not say which")
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        self._file.truncate(0)
+        self._file.write("process %d on %s\n" % (os.getpid(), os.uname().nodename))
+        self._file.flush()
+
+
+_locks: "weakref.WeakValueDictionary[Path, Lock]" = weakref.WeakValueDictionary()
+
+
+def lock(folder: Path) -> Lock:
+    """The Lock of a folder: of all who ask for it in one process the same."""
+    folder = place(folder)
+    held = _locks.get(folder)
+    if held is None:
+        held = _locks[folder] = Lock(folder)
+    return held

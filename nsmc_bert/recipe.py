@@ -162,7 +162,7 @@ def fine_tune(
         source.tokenizer.encode([data.train.texts[row] for row in validation_rows], max_length),
         data.train.labels[validation_rows],
     )
-    run_dir = Path(run_dir) if run_dir else RUNS / data.folder
+    run_dir = Path(run_dir).expanduser() if run_dir else RUNS / data.folder
     taught = {}
     if teachers:
         new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
@@ -184,7 +184,7 @@ def fine_tune(
         % (len(texts), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens,
            encoded.truncated.sum(), max_length, epochs, len(plan))
     )  # fmt: skip
-    results = []
+    results, held = [], []
     for seed in seeds:
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
@@ -195,14 +195,14 @@ def fine_tune(
         )  # fmt: skip
         finished = folder / "model" / "training.json"
         if finished.exists():
-            training.claim(folder, identity)
+            training.claim(folder, identity, devices.chief)
             log("seed %d: finished already, in %s" % (seed, folder / "model"))
             results.append({**read_json(finished, FINISHED), "folder": str(folder / "model")})
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
+        held.append(training.claim(folder, identity, devices.chief))  # until the model is saved, not only until it is trained
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
-            training.claim(folder, identity, devices.chief)
             probabilities = distillation.targets(
                 teachers, texts, run_dir, precision=devices.precision, log=log, positive_label=positive_label
             )
@@ -342,7 +342,7 @@ def pretrain(
     Returns:
         A dict: what went into training.json, and `folder`, the encoder's.
     """
-    run_dir, seed = Path(run_dir), settings["seed"]
+    run_dir, seed = Path(run_dir).expanduser(), settings["seed"]
     if not 0 < validation < len(texts):
         raise UserError("--validation=%d: expected fewer than the %d texts there are" % (validation, len(texts)))
     checksum = hashlib.sha1("\0".join(texts).encode("utf-8", "replace")).hexdigest()
@@ -380,9 +380,10 @@ def pretrain(
     )  # fmt: skip
     finished = run_dir / "encoder" / "training.json"
     if finished.exists():
-        training.claim(run_dir, identity)
+        training.claim(run_dir, identity, devices.chief)
         log("finished already, in %s" % finished.parent)
         return {**read_json(finished, {**TRAINING, "validation": {str: float}}), "folder": str(finished.parent)}
+    held = training.claim(run_dir, identity, devices.chief)  # noqa: F841  until the encoder is saved
     with devices.strategy.scope():
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(

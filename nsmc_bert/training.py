@@ -20,7 +20,7 @@ import tf_keras as keras
 from nsmc_bert.base import tensors
 from nsmc_bert.base.json_files import parse_json, read_json
 from nsmc_bert.errors import UserError
-from nsmc_bert.files import write_atomically, write_text
+from nsmc_bert.files import Lock, lock, make_folder, write_atomically, write_text
 from nsmc_bert.learning.passes import Passes
 from nsmc_bert.progress import Progress, Watchdog
 
@@ -154,7 +154,7 @@ def train(
     Raises:
         UserError: the folder belongs to another run or cannot be written.
     """
-    (encoded, labels), run_dir = train_set, Path(run_dir)
+    (encoded, labels), run_dir = train_set, Path(run_dir).expanduser()
     strategy = model.distribute_strategy
 
     def plan_of(encoded, epoch):
@@ -169,7 +169,7 @@ def train(
             options["weighted_metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
         model.compile(adamw(schedule, settings), **options)
         model.optimizer.build(model.trainable_variables)
-    claim(run_dir, identity, chief)
+    held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
     state = State(run_dir, model)
     progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
     several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
@@ -245,11 +245,14 @@ def _differs_between_workers(strategy, value):
     return abs(square - mean * mean) > 1e-9 * max(square, 1.0)
 
 
-def claim(run_dir, identity, chief=True):
+def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:
     """Makes the run folder ours, or checks that it is.
 
+    Returns:
+        Of the chief the hold on it: nobody else may claim it before that is gone.
+
     Raises:
-        UserError: it holds another run, or something that is no run; or it cannot be written.
+        UserError: it holds another run, or something that is no run; another process is at work in it; or it cannot be written.
     """
     path = run_dir / "run.json"
     identity = json.loads(json.dumps(identity))
@@ -263,14 +266,17 @@ def claim(run_dir, identity, chief=True):
                     "%s: holds another run: found %s=%s, expected %s; choose another --run_dir, or delete this one"
                     % (run_dir, key, there.get(key), identity.get(key))
                 )
-    elif run_dir.exists() and not all(map(_is_left_over, run_dir.iterdir())):
+    elif run_dir.exists() and not all(path.name == "lock" or _is_left_over(path) for path in run_dir.iterdir()):
         raise UserError("%s: found files that are no run's, expected an empty or new folder for --run_dir" % run_dir)
     if not chief:
-        return
+        return None
+    make_folder(run_dir)
+    held = lock(run_dir)
     for path_left in filter(_is_left_over, run_dir.glob("*")):
         shutil.rmtree(path_left) if path_left.is_dir() else path_left.unlink()
     if not path.exists():
         write_text(path, json.dumps(identity, indent=1) + "\n")
+    return held
 
 
 def _is_left_over(path):

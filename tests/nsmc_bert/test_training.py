@@ -152,13 +152,30 @@ def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
         (tmp_path / "run" / name).write_text("")
     (tmp_path / "run" / "thesis.part-1.doc").write_text("x")
     training.claim(tmp_path / "run", {"seed": 1})
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "thesis.part-1.doc"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["lock", "run.json", "thesis.part-1.doc"]
     (tmp_path / "mine").mkdir()
     for name in ("thesis.part-1.doc", "best.safetensors.part-3"):
         (tmp_path / "mine" / name).write_text("x")
     with pytest.raises(UserError, match="files that are no run's"):
         training.claim(tmp_path / "mine", {})
     assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
+    """The second is refused before it clears away what the first is about to write; the other workers of one run share its folder."""
+    script = (
+        "import pathlib, sys, nsmc_bert\nfrom nsmc_bert import training\n"
+        "print(training.claim(pathlib.Path(sys.argv[1]), {}, False), flush=True)\ntraining.claim(pathlib.Path(sys.argv[1]), {})"
+    )
+    held = training.claim(tmp_path / "run", {})
+    (tmp_path / "run" / "checkpoint.safetensors.part-1").write_text("half")
+    other = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], env=environment(), capture_output=True, text=True)
+    assert other.stdout == "None\n"
+    assert "run: another process is at work in it (process %d on" % os.getpid() in other.stderr
+    assert (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
+    del held
+    training.claim(tmp_path / "run", {})
+    assert not (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
 
 
 def test_a_file_where_the_run_should_be(tmp_path):
