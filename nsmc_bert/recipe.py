@@ -203,8 +203,10 @@ def fine_tune(
             log("seed %d" % seed)
         held.append(training.claim(folder, identity, devices.chief))  # until the model is saved, not only until it is trained
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
-            probabilities = distillation.targets(
-                teachers, texts, run_dir, precision=devices.precision, log=log, positive_label=positive_label
+            probabilities = devices.chief_first(
+                lambda: distillation.targets(
+                    teachers, texts, run_dir, precision=devices.precision, log=log, positive_label=positive_label
+                )
             )
             labels = distillation.blend(probabilities, labels)
         bert = model = final = None

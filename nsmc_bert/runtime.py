@@ -13,14 +13,17 @@ import re
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 from nsmc_bert.base.json_files import parse_json
 from nsmc_bert.errors import UserError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
+Result = TypeVar("Result")
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
@@ -58,19 +61,29 @@ class Runtime:
         jobs = resolver.cluster_spec().jobs
         return (resolver.task_type, resolver.task_id) == ("chief" if "chief" in jobs else "worker", 0)
 
+    def meet(self) -> bool:
+        """Waits until every worker has come here; says whether there are several."""
+        if self.strategy.cluster_resolver is None or self.replicas == 1:
+            return False
+        import tensorflow as tf
+
+        one = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
+        one()
+        return True
+
     def leave(self):
         """Waits until every worker has come here; the chief, to whom the others are connected, goes last.
 
         A worker whose chief is gone before it aborts.
         """
-        if self.strategy.cluster_resolver is None or self.replicas == 1:
-            return
-        import tensorflow as tf
-
-        one = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
-        one()
-        if self.chief:
+        if self.meet() and self.chief:
             time.sleep(2)
+
+    def chief_first(self, work: Callable[[], Result]) -> Result:
+        """Does work whose results are kept in files: the chief computes and writes them, the other workers then find them."""
+        found = work() if self.chief else None
+        self.meet()
+        return found if self.chief else work()
 
 
 def configure(precision="auto", xla="auto", strategy="auto"):

@@ -173,7 +173,7 @@ def train(
     state = State(run_dir, model)
     progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
     several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
-    if several and _differs_between_workers(strategy, progress["epoch"] * 2.0**20 + progress["step"]):
+    if several and _differs_between_workers(strategy, tf.constant(progress["epoch"] * 2.0**20 + progress["step"], tf.float64)):
         raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     before = progress["epoch"] * len(encoded)  # reviews that an earlier process has learned
@@ -233,16 +233,14 @@ def train(
 
 
 def _differs_between_workers(strategy, value):
-    """Whether workers hold different values: a variance of 0, which every worker computes alike."""
+    """Whether workers hold different whole numbers, float64, in which all find the same: some then differ from the rounded mean."""
 
     @tf.function
-    def moments():
-        mine = tf.constant(value, tf.float64)
-        shares = strategy.run(lambda: (mine, mine * mine))
-        return [strategy.reduce("MEAN", share, axis=None) for share in shares]
+    def distance():
+        mean = strategy.reduce("MEAN", strategy.run(lambda mine: mine, [value]), axis=None)
+        return strategy.reduce("SUM", strategy.run(lambda mine: tf.abs(mine - tf.round(mean)), [value]), axis=None)
 
-    mean, square = (moment.numpy() for moment in moments())
-    return abs(square - mean * mean) > 1e-9 * max(square, 1.0)
+    return distance().numpy() > 0
 
 
 def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:

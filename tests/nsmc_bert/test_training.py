@@ -317,7 +317,7 @@ np.save(folder / "moved.npy", model.classifier.kernel.numpy() - before)
 
 
 DISTRIBUTED = """
-import sys, pathlib
+import sys, pathlib, time
 import nsmc_bert
 import numpy as np
 import tensorflow as tf
@@ -338,6 +338,23 @@ vocabulary = folder.with_name("vocab-%s-%d.txt" % (strategy, devices.chief))
 vocabulary.write_text("\\n".join(VOCABULARY) + "\\n", encoding="utf-8")
 config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
                     max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+if strategy == "mirrored":
+    def differ(*values):
+        values = [tf.constant(value, tf.float64) for value in values]
+        each = devices.strategy.experimental_distribute_values_from_function(lambda context: values[context.replica_id_in_sync_group])
+        return training._differs_between_workers(devices.strategy, each)
+
+    assert [differ(2.0**40 + 1, 2.0**40 + step) for step in (0, 1, 2, 201)] == [True, False, True, True]
+if strategy == "multiworker":
+    found = folder.with_name("answers.txt")
+    def ask():
+        if not found.exists():
+            assert devices.chief
+            time.sleep(0.2)
+            found.write_text("answers")
+        return found.read_text()
+
+    assert devices.chief_first(ask) == "answers"
 with devices.strategy.scope():
     model = SentimentClassifier(checkpoints.build(config, 5), tokenizers.from_vocab(vocabulary), max_length=16, seed=5)
 texts, labels = reviews(101)
