@@ -348,13 +348,17 @@ def pretrain(
     if not 0 < validation < len(texts):
         raise UserError("--validation=%d: expected fewer than the %d texts there are" % (validation, len(texts)))
     checksum = hashlib.sha1("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+    devices = _configure(**runtime)
     if vocab_size:
         tokenizer = run_dir.with_name("%s-tokenizer-%d-%s" % (run_dir.name, vocab_size, checksum[:8]))
-        if not (tokenizer / "tokenizer_config.json").exists():
-            log("learning a tokenizer of %d pieces, into %s" % (vocab_size, tokenizer))
-            tokenizers.learn(texts, vocab_size, tokenizer, max_length)
+
+        def learn():
+            if not (tokenizer / "tokenizer_config.json").exists():
+                log("learning a tokenizer of %d pieces, into %s" % (vocab_size, tokenizer))
+                tokenizers.learn(texts, vocab_size, tokenizer, max_length)
+
+        devices.chief_first(learn)
     source = Source(encoder or CONFIG, str(tokenizer))
-    devices = _configure(**runtime)
     from nsmc_bert import training
     from nsmc_bert.pretraining import MaskedLanguageModel
 

@@ -51,7 +51,7 @@ class Store:
     """
 
     def __init__(self, root, encoder, log=print, verify=False):
-        self.encoder, self.folder, self._log, self.verify = encoder, Path(root) / encoder.fingerprint, log, verify
+        self.encoder, self.folder, self._log, self.verify = encoder, Path(root).expanduser() / encoder.fingerprint, log, verify
         self._files = []
         self._known = {}  # key: (first position, positions)
         self._damaged = set()  # (key, first position)
