@@ -230,7 +230,9 @@ def custom_gradient(function):
 
 
 def _hold_with_graph(graph, name):
-    registered = ops.gradient_registry._registry
+    registered = getattr(ops.gradient_registry, "_registry", {})
+    if name not in registered:  # a TensorFlow that keeps them elsewhere: then they stay
+        return
     gradient = registered[name]["type"]
     held = weakref.ref(gradient)
     graph._custom_gradients = [*getattr(graph, "_custom_gradients", ()), gradient]

@@ -78,7 +78,7 @@ def test_every_form_of_text_gives_the_same_rows(model):
         np.testing.assert_allclose(result, expected, atol=1e-6, err_msg=name)
     with Watchdog() as watchdog:
         np.testing.assert_allclose(model.predict(TEXTS, batch_size=2), expected, atol=1e-6)
-        assert watchdog._last is not None  # a long validation is no run that stands still
+        assert watchdog._looks is not None  # a long validation is no run that stands still
 
 
 def test_nothing_gives_no_rows(model):

@@ -162,7 +162,7 @@ def test_learns_what_is_hidden(make, tiny_tokenizer, ratings):
     stars = np.array([1, 0] * 40, np.int32) if ratings else None
     with Watchdog() as watchdog:
         before = model.validate(encoded, stars)
-        assert watchdog._last is not None  # a long validation is no run that stands still
+        assert watchdog._looks is not None  # a long validation is no run that stands still
     for epoch in range(12):
         plan = model.plan(encoded, token_budget=128, seed=1, epoch=epoch)
         model.fit_batches(encoded, stars, plan, 0, len(plan))

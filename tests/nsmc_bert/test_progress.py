@@ -1,10 +1,11 @@
 """nsmc_bert.progress: plain lines where there is no terminal."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 
-from nsmc_bert import progress
 from nsmc_bert.progress import Progress, Watchdog, alive, clock
 
 
@@ -42,19 +43,30 @@ def test_a_run_that_ends_is_not_ended():
 
 def test_whoever_computes_batches_keeps_every_watchdog_quiet():
     with Watchdog(3600.0) as outer, Watchdog(3600.0) as inner:
-        assert (outer._last, inner._last) == (None, None)
+        assert (outer._looks, inner._looks) == (None, None)
         alive()
-        assert outer._last is not None and inner._last is not None
-    outer._last = None
+        assert (outer._looks, inner._looks) == (0, 0)
+    outer._looks = None
     alive()  # off duty
-    assert outer._last is None
+    assert outer._looks is None
 
 
-def test_time_counts_from_the_last_sign_of_life(monkeypatch):
-    with progress.Watchdog(1000) as dog:
-        assert not dog.stalled(1e12)  # not begun yet
-        for moment in (50.0, 70.0):
-            monkeypatch.setattr(progress.time, "monotonic", lambda moment=moment: moment)
+def test_looks_count_from_the_last_sign_of_life():
+    with Watchdog(36000.0) as dog:
+        assert not any(dog.look() for _ in range(50))  # not begun yet
+        for _ in range(2):
             dog.alive()
-        monkeypatch.undo()
-        assert not dog.stalled(1070.0) and dog.stalled(1070.5)
+            assert [dog.look() for _ in range(11)] == [False] * 10 + [True]
+
+
+def test_a_process_that_was_stopped_has_not_hung():
+    script = (
+        "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(4) as dog:\n    dog.alive()\n"
+        "    print('begun', flush=True)\n    input()\n    dog.alive()\n    print('fine')"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6)  # longer than the watchdog has patience
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate("\n", timeout=300)[0] == "fine\n"

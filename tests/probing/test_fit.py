@@ -284,7 +284,7 @@ def test_what_is_validated_keeps_the_watchdog_quiet(corpus, encoder):
     probes = fit.Probes([Cell("lex", 1)], task, encoder, 3, SCHEDULE)
     with Watchdog() as watchdog:
         fit.dev_scores(probes, fit.Batches(store, parts["dev"], probes.layers))
-        assert watchdog._last is not None
+        assert watchdog._looks is not None
 
 
 def test_xla_takes_the_same_step(corpus, encoder):
