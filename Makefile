@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train table test bench campaign clean
+.PHONY: help train table test lint bench campaign clean
 
 # Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
 # one that was copied here from elsewhere, is not taken for this one's.
@@ -35,6 +35,11 @@ table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encode
 test: $(VENV)/.test-$(NAME) ## run the tests
 	$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
+lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
+	"$(VENV)/bin/ruff" check .
+	"$(VENV)/bin/ruff" format --check .
+	"$(VENV)/bin/mypy"
+
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)
 
@@ -44,7 +49,7 @@ campaign: $(VENV)/.test-$(NAME) ## damage the files of every reader 10,000 times
 
 clean: ## delete the environment, caches and build files; runs/ and models/ stay
 	@if [ -e "$(VENV)/.made-by-make" ]; then rm -rf "$(VENV)"; fi
-	rm -rf build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find nsmc_bert probing tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The environment. What says that a step is complete is a stamp, written last: a step that was cut off is done again.
@@ -72,6 +77,9 @@ $(VENV)/.run-$(NAME): $(INPUTS)
 
 $(VENV)/.test-$(NAME): $(INPUTS)
 	$(call install,[test],"$@" "$(VENV)/.run-$(NAME)")
+
+$(VENV)/.lint-$(NAME): $(INPUTS)
+	$(call install,[lint],"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.bench-$(NAME): $(INPUTS)
 	$(call install,[bench],"$@" "$(VENV)/.run-$(NAME)")

@@ -12,8 +12,8 @@ import os
 
 if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1").lower() in ("0", "false"):
     raise ImportError(
-        "TF_USE_LEGACY_KERAS=%s selects Keras 3, on which transformers' TFBertModel cannot run; "
-        "unset it or set it to 1" % os.environ["TF_USE_LEGACY_KERAS"]
+        "TF_USE_LEGACY_KERAS={} selects Keras 3, on which transformers' TFBertModel cannot run; "
+        "unset it or set it to 1".format(os.environ["TF_USE_LEGACY_KERAS"])
     )
 
 __version__ = "0.1.0"
@@ -26,4 +26,4 @@ def __getattr__(name):
         from nsmc_bert import classifier
 
         return getattr(classifier, name)
-    raise AttributeError("module 'nsmc_bert' has no attribute %r" % name)
+    raise AttributeError(f"module 'nsmc_bert' has no attribute {name!r}")

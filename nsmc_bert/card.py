@@ -47,16 +47,16 @@ pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네�
 ## Limits
 
 {limits}
-"""
+"""  # noqa: E501
 
 
 def model_card(training: Mapping) -> str:
     """Markdown for README.md of a classifier's folder.
 
     Args:
-        training: what goes into training.json: `parameters`, `max_length`, `calibration`, the figures, and what is known of `data`,
-            `encoder`, `pretraining`, `notes` (sentences), `settings`, `seed`, `seconds`, `hardware`, `versions`, `command`,
-            `calibrated_by`, `tested_on`; what is not known is left out.
+        training: what goes into training.json: `parameters`, `max_length`, `calibration`, the figures, and what is
+            known of `data`, `encoder`, `pretraining`, `notes` (sentences), `settings`, `seed`, `seconds`, `hardware`,
+            `versions`, `command`, `calibrated_by`, `tested_on`; what is not known is left out.
 
     Returns:
         The card, with the front matter that model hubs read.
@@ -64,7 +64,12 @@ def model_card(training: Mapping) -> str:
     rows = [(name, training[part]) for part, name in PARTS.items() if training.get(part)]
     table = "\n".join(
         "| {} | {:,} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.3f} |".format(
-            name, r["n"], 100 * r["accuracy"], *(100 * edge for edge in r["accuracy_interval95"]), 100 * r["macro_f1"], r["ece"]
+            name,
+            r["n"],
+            100 * r["accuracy"],
+            *(100 * edge for edge in r["accuracy_interval95"]),
+            100 * r["macro_f1"],
+            r["ece"],
         )
         for name, r in rows
     )
@@ -77,10 +82,12 @@ def model_card(training: Mapping) -> str:
         chosen=_chosen(training),
         training="\n".join(f"* {line}" for line in _training(training)),
         limits=(
-            "It has seen short, informal Korean written about films. Star ratings stood for sentiment in the labels, so some are wrong and\n"
+            "It has seen short, informal Korean written about films. Star ratings stood for sentiment in the labels, "
+            "so some are wrong and\n"
             "irony is often missed. Other languages, other subjects and longer texts are outside what the figures say."
             if films
-            else "Reviews of other kinds than those that it was trained and measured on are outside what the figures say."
+            else "Reviews of other kinds than those that it was trained and measured on are outside what the "
+            "figures say."
         ),
     )
 
@@ -94,9 +101,14 @@ def _chosen(training):
     if found["skipped"]:
         lines.append(f"Its confidence was not calibrated: {found['skipped']}.")
     else:
-        where = "the validation reviews" if training.get("validation") else f"{found['reviews']:,} reviews of {found['name']}"
+        where = (
+            "the validation reviews"
+            if training.get("validation")
+            else f"{found['reviews']:,} reviews of {found['name']}"
+        )
         lines.append(
-            f"On {where} its confidence was calibrated: the logit was divided by {found['temperature']:.3f} and {found['bias']:+.3f} was"
+            f"On {where} its confidence was calibrated: the logit was divided by {found['temperature']:.3f} and "
+            f"{found['bias']:+.3f} was"
             " added, both fitted by log loss (they are in the head's weights)."
         )
     if tested := training.get("tested_on"):
@@ -114,13 +126,18 @@ def _training(training):
     if "encoder" in training:
         yield f"Encoder: {training['encoder']}."
     if before:
-        rated, plain = "with their star ratings: that is more supervision than the labels", "without any label or rating"
+        rated, plain = (
+            "with their star ratings: that is more supervision than the labels",
+            "without any label or rating",
+        )
         yield (
-            f"The encoder was pretrained on {before['texts']:,} texts, {before['epochs']} passes, {rated if before['ratings'] else plain}."
+            f"The encoder was pretrained on {before['texts']:,} texts, {before['epochs']} passes, "
+            f"{rated if before['ratings'] else plain}."
         )
     if data.get("teachers"):
         yield (
-            f"It learned the mean probabilities of {data['teachers']} classifiers, averaged with the label where there is one;"
+            f"It learned the mean probabilities of {data['teachers']} classifiers, averaged with the label where "
+            f"there is one;"
             f" {data['unlabelled']:,} more texts had none."
         )
     yield from training.get("notes", ())
@@ -140,11 +157,13 @@ def encoder_card(training):
     """Markdown for README.md of a pretrained encoder's folder.
 
     Args:
-        training: what goes into training.json: keys `encoder`, `parameters`, `data`, `settings`, `validation`, `steps`, `hardware`,
-            `seconds`, `command`, and perhaps `versions` and `notes` (sentences).
+        training: what goes into training.json: keys `encoder`, `parameters`, `data`, `settings`, `validation`, `steps`,
+            `hardware`, `seconds`, `command`, and perhaps `versions` and `notes` (sentences).
     """
     data = training["data"]
-    figures = "\n".join("| %s | %.3f |" % (name.replace("_", " "), value) for name, value in training["validation"].items())
+    figures = "\n".join(
+        "| {} | {:.3f} |".format(name.replace("_", " "), value) for name, value in training["validation"].items()
+    )
     ratings = " Their star ratings were learned beside: that is more supervision than text." if data["ratings"] else ""
     return """---
 language: ko
@@ -168,7 +187,7 @@ library_name: transformers
 Command: `{command}`
 
 It knows what its texts are about and how they are written, and little else.
-""".format(
+""".format(  # noqa: E501
         parameters=training["parameters"],
         max_length=training["max_length"],
         validation=data["validation"],
@@ -179,10 +198,14 @@ It knows what its texts are about and how they are written, and little else.
         steps=training["steps"],
         ratings=ratings,
         encoder=training["encoder"],
-        settings=", ".join("%s %s" % item for item in training["settings"].items()),
-        took="{:.1f} hours".format(training["seconds"] / 3600) if training["seconds"] >= 1800 else "{:.0f} seconds".format(training["seconds"]),
+        settings=", ".join("{} {}".format(*item) for item in training["settings"].items()),
+        took="{:.1f} hours".format(training["seconds"] / 3600)
+        if training["seconds"] >= 1800
+        else "{:.0f} seconds".format(training["seconds"]),
         notes="".join(f"* {note}\n" for note in training.get("notes", ())),
         hardware=training["hardware"],
-        versions="* Versions: %s.\n" % ", ".join("%s %s" % item for item in training["versions"].items()) if "versions" in training else "",
+        versions="* Versions: {}.\n".format(", ".join("{} {}".format(*item) for item in training["versions"].items()))
+        if "versions" in training
+        else "",
         command=training["command"],
     )

@@ -1,6 +1,7 @@
 """A name or a folder to a built TFBertModel and its configuration, without PyTorch; and back to a Hugging Face folder.
 
-Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`), whatever
+Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`),
+whatever
 the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
 """
 
@@ -26,17 +27,55 @@ from nsmc_bert.model import heads
 
 LABELS = ("negative", "positive")
 CONFIG = {  # what is read of a config.json, and by transformers of these
-    "model_type?": str, "id2label?": ({str: (str, int)}, None), "label2id?": ({str: int}, None), "hidden_act?": str,
-    "initializer_range?": float, "layer_norm_eps?": float, "hidden_dropout_prob?": float, "attention_probs_dropout_prob?": float,
-    "classifier_dropout?": (float, None), "architectures?": ([str], None), "num_labels?": (int, None), "problem_type?": (str, None),
-    "pad_token_id?": (int, None), "torch_dtype?": (str, None), "dtype?": (str, None),
-}  # fmt: skip
+    "model_type?": str,
+    "id2label?": ({str: (str, int)}, None),
+    "label2id?": ({str: int}, None),
+    "hidden_act?": str,
+    "initializer_range?": float,
+    "layer_norm_eps?": float,
+    "hidden_dropout_prob?": float,
+    "attention_probs_dropout_prob?": float,
+    "classifier_dropout?": (float, None),
+    "architectures?": ([str], None),
+    "num_labels?": (int, None),
+    "problem_type?": (str, None),
+    "pad_token_id?": (int, None),
+    "torch_dtype?": (str, None),
+    "dtype?": (str, None),
+}
 # what `save` writes
-SAVED = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "spiece.model", "training.json", "README.md"}
+SAVED = {
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "spiece.model",
+    "training.json",
+    "README.md",
+}
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
 MOST_LAYERS = 1000  # that a configuration is believed to have
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_10", "quick_gelu", "relu", "silu", "swish", "mish", "tanh", "sigmoid")
-_DOWNLOADED = ["config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "*vocab*", "merges.txt"]
+ACTIVATIONS = (
+    "gelu",
+    "gelu_new",
+    "gelu_fast",
+    "gelu_10",
+    "quick_gelu",
+    "relu",
+    "silu",
+    "swish",
+    "mish",
+    "tanh",
+    "sigmoid",
+)
+_DOWNLOADED = [
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*vocab*",
+    "merges.txt",
+]
 _DOWNLOADED += ["*.model", "*.spiece"]
 
 
@@ -47,10 +86,10 @@ class Loaded:
     Attributes:
         bert: a built TFBertModel.
         config: its BertConfig.
-        classifier: (float32 [hidden, classes], float32 [classes]) of a classifier's head, its classes in the file's order: see
-            heads.order; None where there is none.
-        predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's layout; empty
-            where there is none.
+        classifier: (float32 [hidden, classes], float32 [classes]) of a classifier's head, its classes in the file's
+            order: see heads.order; None where there is none.
+        predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's
+            layout; empty where there is none.
         folder: the local folder, where the tokenizer lies too.
         fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
     """
@@ -80,11 +119,13 @@ def resolve(name):
     if folder.is_dir():
         return folder
     if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
-        raise UserError("%s: found no such folder, expected a Hugging Face BERT folder or hub name" % name)
+        raise UserError(f"{name}: found no such folder, expected a Hugging Face BERT folder or hub name")
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES[:2], "model-*.safetensors"]))
+        folder = Path(
+            snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES[:2], "model-*.safetensors"])
+        )
         if not any((folder / file).exists() for file in WEIGHT_FILES):
             folder = Path(snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES]))
     except Exception as error:  # the client raises what each of its layers raises
@@ -93,7 +134,7 @@ def resolve(name):
             why = "the Hugging Face hub has no such model, or it is private"
         else:
             why = "it is not in the local cache and the Hugging Face hub cannot be reached"
-        raise UserError("%s: found no such folder, and %s (%s); expected a folder or a hub name" % (name, why, kind)) from None
+        raise UserError(f"{name}: found no such folder, and {why} ({kind}); expected a folder or a hub name") from None
     return folder
 
 
@@ -110,19 +151,25 @@ def read_config(path):
     values = read_json(path, CONFIG, "a BERT's config.json")
     for key, expected in (("model_type", "bert"), ("position_embedding_type", "absolute")):
         if values.get(key, expected) != expected:
-            raise UserError("%s: found %s %s, expected %s" % (path, key, shorten(values[key]), expected))
+            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected {expected}")
     counts = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     for key in (*counts, "max_position_embeddings", "type_vocab_size"):
         if key in values and not (type(values[key]) is int and values[key] > 0):
-            raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(values[key])))
+            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected a positive whole number")
     if values.get("num_hidden_layers", 0) > MOST_LAYERS:
-        raise UserError("%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS))
+        raise UserError(
+            "%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS)
+        )
     try:
         config = BertConfig(**heads.with_names(values))
     except Exception as error:  # of values that are no BERT's, such as an id2label whose keys are no numbers
-        raise UserError("%s: found values that make no BERT (%s: %s)" % (path, type(error).__name__, error)) from None
+        raise UserError(f"{path}: found values that make no BERT ({type(error).__name__}: {error})") from None
     if config.hidden_act not in ACTIVATIONS:
-        raise UserError("%s: found hidden_act %s, expected one of %s" % (path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)))
+        raise UserError(
+            "{}: found hidden_act {}, expected one of {}".format(
+                path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)
+            )
+        )
     if config.hidden_size % config.num_attention_heads:
         raise UserError(
             "%s: found hidden_size %d, expected a multiple of num_attention_heads, %d"
@@ -178,9 +225,11 @@ def load_encoder(name, seed=0):
     random = np.random.Generator(np.random.PCG64(seed))
     for name, variable in parameters(bert).items():
         if name in fresh:
-            value = np.zeros(variable.shape, np.float32) if name.endswith("bias") else (
-                _truncated_normal(random, variable.shape) * config.initializer_range
-            )  # fmt: skip
+            value = (
+                np.zeros(variable.shape, np.float32)
+                if name.endswith("bias")
+                else (_truncated_normal(random, variable.shape) * config.initializer_range)
+            )
         else:
             value = weights[name]
             value = value.T if _transposed(variable) else value
@@ -191,11 +240,15 @@ def load_encoder(name, seed=0):
 
 
 def shapes(config):
-    """The tensors of a BERT by their names in PyTorch, as `parameters` orders them: {name: shape in PyTorch's layout}."""
+    """The tensors of a BERT as `parameters` orders them: {name in PyTorch: shape in PyTorch's layout}."""
     hidden, wide = config.hidden_size, config.intermediate_size
     out = {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
-    for kind, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")):
-        out["embeddings.%s_embeddings.weight" % kind] = getattr(config, rows), hidden
+    for kind, rows in (
+        ("word", "vocab_size"),
+        ("position", "max_position_embeddings"),
+        ("token_type", "type_vocab_size"),
+    ):
+        out[f"embeddings.{kind}_embeddings.weight"] = getattr(config, rows), hidden
     norms = ["embeddings.LayerNorm"]
     for number in range(config.num_hidden_layers):
         layer = "encoder.layer.%d." % number
@@ -219,8 +272,8 @@ def check_memory(parameters, where):
     size, memory = 4 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > memory:
         raise UserError(
-            "%s: found sizes of %s parameters, %.0f GB; expected what fits into this machine's memory, %.0f GB"
-            % (where, format(parameters, ","), size / 1e9, memory / 1e9)
+            "{}: found sizes of {} parameters, {:.0f} GB; expected what fits into this machine's memory, "
+            "{:.0f} GB".format(where, format(parameters, ","), size / 1e9, memory / 1e9)
         )
 
 
@@ -250,8 +303,8 @@ def _check_weights(folder, config, weights):
     for name, shape in wanted.items():
         if name not in fresh and (found := _shape(weights, name)) != shape:
             raise UserError(
-                "%s: found %s of shape %s, expected %s by config.json; one of the two files belongs to another model"
-                % (folder, name, found, shape)
+                f"{folder}: found {name} of shape {found}, expected {shape} by config.json; one of the two files "
+                f"belongs to another model"
             )
     return fresh
 
@@ -269,7 +322,8 @@ def parameters(bert):
 
 
 def read_weights(folder):
-    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to arrays.
+    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to
+    arrays.
 
     Raises:
         UserError: there is no file of weights, or it is broken.
@@ -280,12 +334,16 @@ def read_weights(folder):
         pickles = [file.name for file in folder.glob("*.bin")]
         if pickles:
             raise UserError(
-                "%s: found %s, a pickle, which is not loaded because it can run code; expected model.safetensors. "
-                "Where PyTorch is installed, this converts it: python -c \"import torch, safetensors.torch as s; "
-                "s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', weights_only=True).items()}, "
-                "'model.safetensors', {'format': 'pt'})\"" % (folder, pickles[0], pickles[0])
+                f"{folder}: found {pickles[0]}, a pickle, which is not loaded because it can run code; expected "
+                f"model.safetensors. "
+                'Where PyTorch is installed, this converts it: python -c "import torch, safetensors.torch as s; '
+                "s.save_file({k: v.contiguous().clone() for k, v in "
+                f"torch.load('{pickles[0]}', weights_only=True).items()}}, "
+                "'model.safetensors', {'format': 'pt'})\""
             )
-        raise UserError("%s: found no weights, expected %s" % (folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1]))))
+        raise UserError(
+            "{}: found no weights, expected {}".format(folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1])))
+        )
     if path.suffix == ".h5":
         return _Renamed(tensors.Hdf5(path), transposed=True)
     if path.suffix == ".safetensors":
@@ -304,7 +362,9 @@ def fingerprint(weights):
 
 
 def unusual(config) -> str:
-    """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights' fingerprint; or ""."""
+    """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights'
+    fingerprint; or "".
+    """
     usual = {
         "hidden_act": "gelu",
         "num_attention_heads": config.hidden_size // 64,
@@ -312,7 +372,9 @@ def unusual(config) -> str:
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
     }
-    return "".join(f"-{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value)
+    return "".join(
+        f"-{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value
+    )
 
 
 def save_classifier(folder, *, kernel, bias, **rest):
@@ -333,7 +395,18 @@ def save_classifier(folder, *, kernel, bias, **rest):
 
 
 def save(
-    folder, *, architecture, bert, heads, tokenizer, training, card, max_length, settings=None, replace=False, dtype="float32"
+    folder,
+    *,
+    architecture,
+    bert,
+    heads,
+    tokenizer,
+    training,
+    card,
+    max_length,
+    settings=None,
+    replace=False,
+    dtype="float32",
 ):
     """Writes a Hugging Face folder: as a whole or not at all.
 
@@ -384,7 +457,7 @@ def check_vacant(folder: Path, replace: bool = False) -> None:
     ours = (folder / "training.json").is_file() and (folder / "model.safetensors").is_file()
     if folder.exists() and not (replace and ours) and not (folder.is_dir() and not any(folder.iterdir())):
         what = "a model" if ours else "something that is no model of this project"
-        raise UserError("%s: found %s, expected a new folder; nothing was overwritten" % (folder, what))
+        raise UserError(f"{folder}: found {what}, expected a new folder; nothing was overwritten")
 
 
 def _bare(config):
@@ -427,7 +500,9 @@ def _transposed(variable):
 
 
 class _Renamed(collections.abc.Mapping):
-    """The tensors of a file by their names in PyTorch, each read when it is asked for: never all of them beside the model's own."""
+    """The tensors of a file by their names in PyTorch, each read when it is asked for: never all of them beside the
+    model's own.
+    """
 
     def __init__(self, file, transposed):
         self._file = file
@@ -436,12 +511,6 @@ class _Renamed(collections.abc.Mapping):
     def __getitem__(self, name):
         stored, transposed = self._names[name]
         return self._file[stored].T if transposed else self._file[stored]
-
-    def shape(self, name):
-        """A tensor's shape, without reading it."""
-        stored, transposed = self._names[name]
-        with self._open() as file:
-            return tuple(file.get_slice(stored).get_shape()[:: -1 if transposed else 1])
 
     def __iter__(self):
         return iter(self._names)

@@ -19,7 +19,9 @@ from nsmc_bert.model import heads, keras_metrics, packing
 from nsmc_bert.progress import alive
 
 if not issubclass(keras.Model, tf.keras.Model):
-    raise ImportError("tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras")
+    raise ImportError(
+        "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras"
+    )
 
 BUNDLED = Path(__file__).parent / "bundled" / "classifier"
 LABELS = checkpoints.LABELS
@@ -28,10 +30,11 @@ LABELS = checkpoints.LABELS
 class SentimentClassifier(keras.Model):
     """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
 
-    A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text: a
-    list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a bare string too,
-    from any number of threads. Whatever the form, the same text gives the same probabilities (in float32 to 1e-6). Pickled, copied or
-    kept by joblib, it has its weights, tokenizer and settings, and is not compiled.
+    A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
+    a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
+    bare string too, from any number of threads. Whatever the form, the same text gives the same probabilities (in
+    float32 to 1e-6). Pickled, copied or kept by joblib, it has its weights, tokenizer and settings, and is not
+    compiled.
 
     Args:
         bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
@@ -40,12 +43,12 @@ class SentimentClassifier(keras.Model):
         seed: decides the head's first weights and the dropout of every training step.
         precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16. Probabilities are
             float32 in any case.
-        fused: whether XLA compiles the pieces of a training step between the matrix products; None: if one CPU trains and
-            the encoder is not tiny.
+        fused: whether XLA compiles the pieces of a training step between the matrix products; None: if one CPU trains
+            and the encoder is not tiny.
 
     Call:
-        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2]; or rows packed with several
-        texts each, as packing.dataset has them -> float32 [rows, slots, 2].
+        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2]; or rows
+        packed with several texts each, as packing.dataset has them -> float32 [rows, slots, 2].
 
     Example:
         >>> model = nsmc_bert.load("runs/nsmc/model")
@@ -76,8 +79,8 @@ class SentimentClassifier(keras.Model):
             )
         if tokenizer.vocab_size > bert.config.vocab_size:
             raise UserError(
-                "the tokenizer has %d pieces and the encoder's config.json a vocab_size of %d: they do not belong together"
-                % (tokenizer.vocab_size, bert.config.vocab_size)
+                "the tokenizer has %d pieces and the encoder's config.json a vocab_size of %d: they do not belong "
+                "together" % (tokenizer.vocab_size, bert.config.vocab_size)
             )
         self.tokenizer = tokenizer
         self.max_length = max_length
@@ -90,7 +93,9 @@ class SentimentClassifier(keras.Model):
         self._forward_one = tf.function(
             self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
         )
-        self._began = threading.Event()  # to assign an attribute is to delete it first, and other threads may be reading
+        self._began = (
+            threading.Event()
+        )  # to assign an attribute is to delete it first, and other threads may be reading
 
     def call(self, inputs, training=False):
         return self._probabilities(inputs, training)
@@ -120,12 +125,18 @@ class SentimentClassifier(keras.Model):
             rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
             pooled = dropout(pooled, rate)
         probabilities = tf.nn.softmax(self.classifier(pooled))
-        return tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)]) if packed else probabilities
+        return (
+            tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)])
+            if packed
+            else probabilities
+        )
 
     def compile(self, optimizer="auto", loss="auto", metrics=None, *, weighted_metrics=None, **options):
-        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named, accuracy.
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named,
+        accuracy.
 
-        Any metric of Keras' takes the labels as they are, 0 and 1: those of two classes (AUC, Precision, Recall, …) are of positive.
+        Any metric of Keras' takes the labels as they are, 0 and 1: those of two classes (AUC, Precision, Recall, …) are
+        of positive.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
@@ -134,26 +145,42 @@ class SentimentClassifier(keras.Model):
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(
-            optimizer=optimizer, loss=loss, metrics=keras_metrics.adapted(metrics),
-            weighted_metrics=keras_metrics.adapted(weighted_metrics or []), **options,
-        )  # fmt: skip
+            optimizer=optimizer,
+            loss=loss,
+            metrics=keras_metrics.adapted(metrics),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or []),
+            **options,
+        )
 
     def compute_metrics(self, x, y, y_pred, sample_weight):
-        if isinstance(x, dict) and "segments" in x:  # packed; Keras' metrics know one text a row, and are told which are none
+        if (
+            isinstance(x, dict) and "segments" in x
+        ):  # packed; Keras' metrics know one text a row, and are told which are none
             real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
             y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(LABELS)])
             y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(
-        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
-        validation_data=None, shuffle=True, class_weight=None, sample_weight=None, **options,
-    ):  # fmt: skip
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        **options,
+    ):
         """Keras' fit, which also takes text and its labels.
 
         Args:
-            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label, weight); or what
-                Keras takes.
+            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
+                weight); or what Keras takes.
             y: int [n], 0 negative and 1 positive.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
             epochs: passes over the data.
@@ -172,9 +199,17 @@ class SentimentClassifier(keras.Model):
         x, is_text = _peek(x, y is not None)
         if not is_text:
             return super().fit(
-                x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split, validation_data=validation_data,
-                shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, **options,
-            )  # fmt: skip
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                **options,
+            )
         _refuse(options, "steps_per_epoch", "validation_steps")
         texts, labels, weights = _learnable(x, y, sample_weight)
         if validation_split:
@@ -185,7 +220,9 @@ class SentimentClassifier(keras.Model):
             weights = weights * _of_classes(class_weight)[labels]
         encoded, first = self.encode(texts), options.get("initial_epoch", 0)
         seed = self.seed if shuffle else None
-        plans = [self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))]
+        plans = [
+            self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))
+        ]
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
         if validation_data is not None and _is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
@@ -218,7 +255,8 @@ class SentimentClassifier(keras.Model):
         """Probabilities of text, or Keras' predict for anything else.
 
         Args:
-            x: a string; a list, tuple, NumPy array, pandas Series or generator of strings; a tf.data.Dataset of strings,
+            x: a string; a list, tuple, NumPy array, pandas Series or generator of strings; a tf.data.Dataset of
+                strings,
                 batched or not. Any string will do: empty, emoji, jamo, control characters. One longer than `max_length`
                 pieces is read up to there, with a warning.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
@@ -234,7 +272,7 @@ class SentimentClassifier(keras.Model):
         if not is_text and x is not None:
             return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
         if options:
-            raise TypeError("predict of text got unexpected arguments: %s" % ", ".join(options))
+            raise TypeError("predict of text got unexpected arguments: {}".format(", ".join(options)))
         encoded = self.encode(_texts(x))
         if encoded.truncated.any():
             warnings.warn(
@@ -272,7 +310,14 @@ class SentimentClassifier(keras.Model):
     def plan(self, encoded, batch_size=None, *, token_budget=None, seed=None, epoch=0):
         """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
         replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(encoded.lengths, token_budget or packing.budget(), batch_size=batch_size, seed=seed, epoch=epoch, multiple=replicas)
+        return packing.plan(
+            encoded.lengths,
+            token_budget or packing.budget(),
+            batch_size=batch_size,
+            seed=seed,
+            epoch=epoch,
+            multiple=replicas,
+        )
 
     def pipeline(self, encoded, plan, labels, start=0, stop=None, **options):
         """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
@@ -300,11 +345,16 @@ class SentimentClassifier(keras.Model):
         return figures["accuracy"]
 
     def calibrate(self, found: calibration.Calibration) -> None:
-        """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the folder has them."""
-        self.classifier.set_weights(calibration.fold(*self.classifier.get_weights(), found))
+        """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the
+        folder has them.
+        """
+        kernel, bias = self.classifier.get_weights()
+        self.classifier.set_weights(calibration.fold(kernel, bias, found))
 
     def round_weights(self, dtype: str) -> None:
-        """Rounds every weight to what `dtype` can say, as `save` with that dtype would: figures are then of what is saved."""
+        """Rounds every weight to what `dtype` can say, as `save` with that dtype would: figures are then of what is
+        saved.
+        """
         for variable in self.variables:
             variable.assign(variable.numpy().astype(dtype))
 
@@ -374,8 +424,11 @@ def load(folder=None, precision="float32", positive_label=()):
     kernel, bias = loaded.classifier or (None, ())
     if len(bias) != 2:
         raise UserError(
-            "%s: found an encoder without a two-class classifier%s, expected a model that was fine-tuned; to fine-tune it: "
-            "python -m nsmc_bert.train --encoder=%s" % (folder, ", but one of %d" % len(bias) if len(bias) else "", folder)
+            "{}: found an encoder without a two-class classifier{}, expected a model that was fine-tuned; to "
+            "fine-tune it: "
+            "python -m nsmc_bert.train --encoder={}".format(
+                folder, ", but one of %d" % len(bias) if len(bias) else "", folder
+            )
         )
     order = heads.order(loaded.config, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
@@ -411,7 +464,7 @@ def _peek(x, labelled):
 def _refuse(options, *names):
     for name in names:
         if options.get(name) is not None:
-            raise UserError("%s: not for text, of which each pass reads all; leave it out" % name)
+            raise UserError(f"{name}: not for text, of which each pass reads all; leave it out")
 
 
 def _texts(x):
@@ -426,7 +479,7 @@ def _texts(x):
     elif not isinstance(x, (list, tuple)):
         x = np.asarray(x, object)
         if x.ndim > 1:
-            raise UserError("text: found an array of shape %s, expected one dimension" % (x.shape,))
+            raise UserError(f"text: found an array of shape {x.shape}, expected one dimension")
         x = np.atleast_1d(x).tolist()
     texts = list(x)
     for i, text in enumerate(texts):
@@ -435,21 +488,34 @@ def _texts(x):
                 text = texts[i] = text.decode("utf-8")
             except UnicodeDecodeError:
                 raise UserError(
-                    "text %d: found bytes that are no UTF-8, %s, expected UTF-8; decode them first: text.decode('cp949')"
-                    % (i, shorten(bytes(text)))
+                    "text %d: found bytes that are no UTF-8, %s, expected UTF-8; decode them first: "
+                    "text.decode('cp949')" % (i, shorten(bytes(text)))
                 ) from None
         if not isinstance(text, str):
-            raise UserError("text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text)))
+            raise UserError(
+                "text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text))
+            )
     return texts
 
 
 def _learnable(x, y=None, weights=None):
     """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
     if isinstance(x, tf.data.Dataset):
-        if y is not None or weights is not None or not isinstance(x.element_spec, tuple) or len(x.element_spec) not in (2, 3):
-            raise UserError("a dataset of text to learn from: expected elements (text, label), or (text, label, weight), and no y beside it")
+        if (
+            y is not None
+            or weights is not None
+            or not isinstance(x.element_spec, tuple)
+            or len(x.element_spec) not in (2, 3)
+        ):
+            raise UserError(
+                "a dataset of text to learn from: expected elements (text, label), or (text, label, weight), and no y "
+                "beside it"
+            )
         if x.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise UserError("a dataset of text to learn from: found one without end, expected it without repeat(); `epochs` says how often")
+            raise UserError(
+                "a dataset of text to learn from: found one without end, expected it without repeat(); `epochs` says "
+                "how often"
+            )
         columns = list(zip(*x.as_numpy_iterator())) or [()] * len(x.element_spec)
         x, y, *rest = ([each for part in column for each in np.ravel(part)] for column in columns)
         weights = rest[0] if rest else None
@@ -464,7 +530,9 @@ def _learnable(x, y=None, weights=None):
         )
     weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
     if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
-        raise UserError("weights: found shape %s; expected a number from 0 for each of %d texts" % (weights.shape, len(texts)))
+        raise UserError(
+            "weights: found shape %s; expected a number from 0 for each of %d texts" % (weights.shape, len(texts))
+        )
     return texts, labels.astype(np.int32), weights
 
 
@@ -473,4 +541,4 @@ def _of_classes(class_weight):
     try:
         return np.array([class_weight[label] for label in range(len(LABELS))], np.float32)
     except (KeyError, IndexError, TypeError, ValueError):
-        raise UserError("class_weight: found %s, expected {0: weight, 1: weight}" % shorten(class_weight)) from None
+        raise UserError(f"class_weight: found {shorten(class_weight)}, expected {{0: weight, 1: weight}}") from None

@@ -28,10 +28,14 @@ def run(main, takes=""):
 
     Args:
         main: a function without arguments; its flags are defined when its module is imported.
-        takes: what the command takes beside flags, in a word, such as "RUNS": `main` then has the list of them as its argument.
+        takes: what the command takes beside flags, in a word, such as "RUNS": `main` then has the list of them as its
+            argument.
     """
     if takes:
-        app.run(lambda argv: _guarded(functools.partial(main, argv[1:])), flags_parser=functools.partial(_parse, takes=takes))
+        app.run(
+            lambda argv: _guarded(functools.partial(main, argv[1:])),
+            flags_parser=functools.partial(_parse, takes=takes),
+        )
     else:
         app.run(lambda _: _guarded(main), flags_parser=_parse)
 
@@ -96,18 +100,25 @@ def _guarded(main):
     except Exception as error:
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
             return _fail(
-                "the memory of the GPU, or of the machine, is full (%s); lower --token_budget, or --batch_records of probing, or leave"
-                " the card to this process alone" % str(error).split("\n")[0][:160]
+                "the memory of the GPU, or of the machine, is full ({}); lower --token_budget, or --batch_records of "
+                "probing, or leave"
+                " the card to this process alone".format(str(error).split("\n")[0][:160])
             )
         if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # tempfile's
             return _fail("found no folder for temporary files that can be written; set TMPDIR to one")
-        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+        if not isinstance(error, OSError) or error.errno not in (
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.EDQUOT,
+        ):
             raise
-        return _fail("%s: %s" % (error.filename or "writing", error.strerror))
+        return _fail("{}: {}".format(error.filename or "writing", error.strerror))
 
 
 def _fail(error):
-    say("error: %s" % " ".join(str(error).splitlines()))
+    say("error: {}".format(" ".join(str(error).splitlines())))
     return 1
 
 
@@ -117,7 +128,9 @@ def _parse(argv, takes=""):
             _check_flagfile(path)
         rest = flags.FLAGS(argv)
         if len(rest) > 1 and not takes:
-            raise UserError("%s: found an argument without a flag, expected --flag=value; see --help" % shlex.quote(rest[1]))
+            raise UserError(
+                f"{shlex.quote(rest[1])}: found an argument without a flag, expected --flag=value; see --help"
+            )
         return rest
     except (UserError, flags.Error) as error:
         sys.exit(_fail(error))
@@ -135,11 +148,13 @@ def _flagfiles(arguments):
 def _check_flagfile(path, seen=()):
     """Refuses, with file and line, what absl would refuse without them."""
     if path in seen:
-        raise UserError("%s: includes itself" % path)
+        raise UserError(f"{path}: includes itself")
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("--flagfile=%s: %s" % (path, getattr(error, "strerror", None) or "not UTF-8 text")) from None
+        raise UserError(
+            "--flagfile={}: {}".format(path, getattr(error, "strerror", None) or "not UTF-8 text")
+        ) from None
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith(("#", "//")):
@@ -153,15 +168,15 @@ def _check_flagfile(path, seen=()):
         flag = known.get(name[2:] if negated else name)
         if not line.startswith("-") or flag is None:
             near = difflib.get_close_matches(name, known, 1)
-            hint = " (did you mean --%s?)" % near[0] if near else ""
-            raise Located(path, number, line, "a flag of this command, one a line, --name=value%s" % hint)
+            hint = f" (did you mean --{near[0]}?)" if near else ""
+            raise Located(path, number, line, f"a flag of this command, one a line, --name=value{hint}")
         if not equals and not flag.boolean:
-            raise Located(path, number, line, "--%s=value, with an equals sign" % name)
+            raise Located(path, number, line, f"--{name}=value, with an equals sign")
         if equals:
             try:
                 flag.parser.parse(value)
             except (ValueError, TypeError) as error:
-                raise Located(path, number, line, "a value that fits: %s" % error) from None
+                raise Located(path, number, line, f"a value that fits: {error}") from None
 
 
 def integers(name, values):
@@ -175,23 +190,49 @@ def integers(name, values):
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
-        raise UserError("--%s=%s: expected distinct whole numbers from 0, separated by commas" % (name, ",".join(values)))
+        raise UserError(
+            "--{}={}: expected distinct whole numbers from 0, separated by commas".format(name, ",".join(values))
+        )
     return numbers
 
 
 def define_data_flags():
     """The flags that say which reviews a command reads; train and evaluate share them."""
-    flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC's ratings_train.txt and ratings_test.txt. Default: the cache folder, then a download.")
-    flags.DEFINE_string("cache_dir", "", "Folder for downloads. Default: $NSMC_BERT_CACHE, or nsmc_bert in the user's cache folder.")
-    flags.DEFINE_string("nsmc_url", "", "Address that NSMC's two files are downloaded from. Default: the published one, at a fixed commit.")
-    flags.DEFINE_bool("download", True, "Whether NSMC may be downloaded. Where it cannot be had, the bundled sample is trained on.")
-    flags.DEFINE_bool("sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier.")
-    flags.DEFINE_string("train_file", "", "Your own reviews instead of NSMC: TSV or, if it ends in .csv, CSV, with a header line.")
-    flags.DEFINE_string("test_file", "", "Your own test reviews, in the same format; without them no test figure is reported.")
+    flags.DEFINE_string(
+        "nsmc_dir",
+        "",
+        "Folder that holds NSMC's ratings_train.txt and ratings_test.txt. Default: the cache folder, then a download.",
+    )
+    flags.DEFINE_string(
+        "cache_dir", "", "Folder for downloads. Default: $NSMC_BERT_CACHE, or nsmc_bert in the user's cache folder."
+    )
+    flags.DEFINE_string(
+        "nsmc_url",
+        "",
+        "Address that NSMC's two files are downloaded from. Default: the published one, at a fixed commit.",
+    )
+    flags.DEFINE_bool(
+        "download", True, "Whether NSMC may be downloaded. Where it cannot be had, the bundled sample is trained on."
+    )
+    flags.DEFINE_bool(
+        "sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier."
+    )
+    flags.DEFINE_string(
+        "train_file", "", "Your own reviews instead of NSMC: TSV or, if it ends in .csv, CSV, with a header line."
+    )
+    flags.DEFINE_string(
+        "test_file", "", "Your own test reviews, in the same format; without them no test figure is reported."
+    )
     flags.DEFINE_string("text_column", "document", "Name of the column of your file that holds the text.")
-    flags.DEFINE_string("label_column", "label", "Name of the column of your file that holds 0 for negative and 1 for positive.")
-    flags.DEFINE_string("delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise.")
-    flags.DEFINE_bool("skip_bad_rows", False, "Go on at a row that cannot be read, and count it, instead of stopping there.")
+    flags.DEFINE_string(
+        "label_column", "label", "Name of the column of your file that holds 0 for negative and 1 for positive."
+    )
+    flags.DEFINE_string(
+        "delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise."
+    )
+    flags.DEFINE_bool(
+        "skip_bad_rows", False, "Go on at a row that cannot be read, and count it, instead of stopping there."
+    )
 
 
 def data_flags():
@@ -216,7 +257,12 @@ def data_flags():
 
 def define_perturb_flag():
     """The flag that says how test reviews are perturbed; train and evaluate share it."""
-    flags.DEFINE_list("perturb", [], "Measure also with the test reviews changed as people type, separated by commas: spaces, all white space taken out; typo, one jamo of each review mistyped.")
+    flags.DEFINE_list(
+        "perturb",
+        [],
+        "Measure also with the test reviews changed as people type, separated by commas: spaces, all white space "
+        "taken out; typo, one jamo of each review mistyped.",
+    )
 
 
 def perturbations():
@@ -227,25 +273,46 @@ def perturbations():
     """
     names = flags.FLAGS["perturb"].value
     if set(names) - set(PERTURBATIONS):
-        raise UserError("--perturb=%s: expected some of %s" % (",".join(names), ", ".join(PERTURBATIONS)))
+        raise UserError("--perturb={}: expected some of {}".format(",".join(names), ", ".join(PERTURBATIONS)))
     return names
 
 
 def define_positive_label_flag(whose="the model's"):
-    """The flag that says which label of somebody else's classifier means positive; predict, evaluate and train share it."""
-    flags.DEFINE_list("positive_label", [], "Which of %s two labels means positive, if their names do not say so: a name in its config.json's id2label; several, separated by commas, for several models." % whose)
+    """The flag that says which label of somebody else's classifier means positive; predict, evaluate and train share
+    it.
+    """
+    flags.DEFINE_list(
+        "positive_label",
+        [],
+        f"Which of {whose} two labels means positive, if their names do not say so: a name in its config.json's "
+        f"id2label; several, separated by commas, for several models.",
+    )
 
 
 def define_weights_flag():
     """The flag that says how weights are saved; train and pretrain share it."""
-    flags.DEFINE_enum("weights", "float32", ["float32", "float16"], "Number format of the weights in the file; float16 halves it, and moves probabilities by less than 0.001 on 20,000 of NSMC's reviews. Computing is in float32 all the same.")
+    flags.DEFINE_enum(
+        "weights",
+        "float32",
+        ["float32", "float16"],
+        "Number format of the weights in the file; float16 halves it, and moves probabilities by less than 0.001 on "
+        "20,000 of NSMC's reviews. Computing is in float32 all the same.",
+    )
 
 
 def define_optimizer_flags(rates, *, warmup):
     """The flags of AdamW and its schedule; train and pretrain share them, with defaults of their own."""
-    flags.DEFINE_float("learning_rate", None, "Peak of AdamW's learning rate. Default: %s." % rates, lower_bound=0.0)
-    flags.DEFINE_float("warmup", warmup, "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.", lower_bound=0.0, upper_bound=1.0)
-    flags.DEFINE_float("weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0)
+    flags.DEFINE_float("learning_rate", None, f"Peak of AdamW's learning rate. Default: {rates}.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "warmup",
+        warmup,
+        "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0
+    )
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
 
 
@@ -256,9 +323,25 @@ def optimizer_flags():
 
 def define_runtime_flags():
     """The flags that say what a command computes on; train and pretrain share them."""
-    flags.DEFINE_enum("precision", "auto", ["auto", "float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.")
-    flags.DEFINE_enum("xla", "auto", ["auto", "on", "off"], "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one CPU the pieces between the matrix products, nothing elsewhere; off, nothing.")
-    flags.DEFINE_enum("strategy", "auto", ["auto", "one", "mirrored", "multiworker", "tpu"], "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.")
+    flags.DEFINE_enum(
+        "precision",
+        "auto",
+        ["auto", "float32", "mixed_bfloat16", "mixed_float16"],
+        "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.",
+    )
+    flags.DEFINE_enum(
+        "xla",
+        "auto",
+        ["auto", "on", "off"],
+        "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one "
+        "CPU the pieces between the matrix products, nothing elsewhere; off, nothing.",
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one", "mirrored", "multiworker", "tpu"],
+        "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.",
+    )
 
 
 def runtime_flags():

@@ -12,10 +12,14 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nsmc_bert import files
 from nsmc_bert.errors import Located, UserError, shorten
 from nsmc_bert.progress import Progress
+
+if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
+    import numpy
 
 NSMC_URL = "https://raw.githubusercontent.com/e9t/nsmc/cc0670e872d4ac27bfe36c87456783004b39ef6c/"
 NSMC_FILES = {  # name: (bytes, sha256), train first
@@ -51,7 +55,7 @@ class Corpus:
     """
 
     texts: list
-    labels: "numpy.ndarray"  # noqa: F821  NumPy is imported where it is used: predicting from a pipe starts without it
+    labels: "numpy.ndarray"
     path: Path
     sha1: str
     skipped: int = 0
@@ -109,7 +113,7 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
                     found = "1 column" if len(row) == 1 else "%d columns" % len(row)
                     problem = number, found, "%d as in the header line %s" % (len(header), shorten(header, 200))
                 else:
-                    problem = number, "the label %s" % shorten(row[label_at]), "0 (negative) or 1 (positive)"
+                    problem = number, f"the label {shorten(row[label_at])}", "0 (negative) or 1 (positive)"
             if not skip_bad_rows:
                 raise Located(path, *problem)
             skipped += 1
@@ -143,14 +147,14 @@ def split(texts, share, seed):
     import numpy as np
 
     if not 0 < share < 1:
-        raise UserError("found %s as the share of reviews to validate on, expected more than 0 and less than 1" % share)
+        raise UserError(f"found {share} as the share of reviews to validate on, expected more than 0 and less than 1")
     if seed < 0:
         raise UserError("found %d as the seed of the split, expected 0 or more" % seed)
     numbers = {}
     text_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
     if len(numbers) < 2:
         found = "the same text %d times" % len(texts) if len(texts) > 1 else "%d reviews" % len(texts)
-        raise UserError("found %s, expected at least 2 different ones, one to train on and one to validate on" % found)
+        raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
     copies = np.bincount(text_of)
     left = min(max(round(share * len(texts)), 1), len(texts) - 1)
     chosen = np.zeros(len(copies), bool)
@@ -176,7 +180,7 @@ def unseen(texts, known):
 
 def sample():
     """The bundled sample, a few hundred reviews written for this project: (train Corpus, test Corpus)."""
-    return tuple(read(BUNDLED / ("sample_%s.tsv" % part)) for part in ("train", "test"))
+    return tuple(read(BUNDLED / (f"sample_{part}.tsv")) for part in ("train", "test"))
 
 
 def lines(stream, name):
@@ -244,8 +248,8 @@ def documents(paths, *, text_column="", rating_column=""):
                 header = next(rows, "").split("\t")
                 for column in filter(None, (text_column, rating_column)):
                     if header.count(column) != 1:
-                        found = "the columns %s" % shorten(header, 200)
-                        raise Located(path, 1, found, "a header line with one column %r" % column)
+                        found = f"the columns {shorten(header, 200)}"
+                        raise Located(path, 1, found, f"a header line with one column {column!r}")
                 at, rating_at = header.index(text_column), header.index(rating_column) if rating_column else None
             for number, line in enumerate(rows, 2 if text_column else 1):
                 if at is not None:
@@ -254,7 +258,9 @@ def documents(paths, *, text_column="", rating_column=""):
                         raise Located(path, number, "%d columns" % len(row), "%d as in the header line" % len(header))
                     line = row[at]
                     if rating_at is not None and not re.fullmatch(r"[1-9]\d?|100", row[rating_at], re.ASCII):
-                        raise Located(path, number, "the rating %s" % shorten(row[rating_at]), "a whole number from 1 to 100")
+                        raise Located(
+                            path, number, f"the rating {shorten(row[rating_at])}", "a whole number from 1 to 100"
+                        )
                 if not line or line in seen:
                     continue
                 seen.add(line)
@@ -262,7 +268,7 @@ def documents(paths, *, text_column="", rating_column=""):
                 if rating_at is not None:
                     ratings.append(int(row[rating_at]) - 1)
     if not texts:
-        raise UserError("%s: found no text, expected one text a line" % ", ".join(map(str, paths)))
+        raise UserError("{}: found no text, expected one text a line".format(", ".join(map(str, paths))))
     return texts, np.array(ratings, np.int32) if rating_column else None
 
 
@@ -311,10 +317,10 @@ def find_nsmc(nsmc_dir=None, cache_dir=None, *, url=NSMC_URL, download=True, log
         missing = [path.name for path in paths if not os.path.isfile(path)]
         if missing:
             found, expected = " and no ".join(missing), " and ".join(NSMC_FILES)
-            raise NsmcUnavailable("%s: found no %s, expected NSMC's %s" % (paths[0].parent, found, expected))
+            raise NsmcUnavailable(f"{paths[0].parent}: found no {found}, expected NSMC's {expected}")
         for path in paths:
             if difference := _difference(path):
-                log("%s: not the official file (%s), taken as it is" % (path, difference))
+                log(f"{path}: not the official file ({difference}), taken as it is")
         return tuple(paths)
     folder = Path(os.path.expanduser(cache_dir)) if cache_dir else cache_folder()
     paths = [folder / name for name in NSMC_FILES]
@@ -323,9 +329,9 @@ def find_nsmc(nsmc_dir=None, cache_dir=None, *, url=NSMC_URL, download=True, log
         if not difference:
             continue
         if not download:
-            raise NsmcUnavailable("%s: %s, and downloading is turned off; %s" % (path, difference, _AT_HAND))
+            raise NsmcUnavailable(f"{path}: {difference}, and downloading is turned off; {_AT_HAND}")
         if difference != "missing":
-            log("%s: not the official file (%s), downloaded again" % (path, difference))
+            log(f"{path}: not the official file ({difference}), downloaded again")
         _download(url, path, log)
     return tuple(paths)
 
@@ -370,8 +376,8 @@ def _plain_rows(source):
 def _quoted_rows(source, delimiter):
     """(first line, columns) of each row of a CSV; where it is a bad one by its quoting, `source.problem` says so.
 
-    A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone is
-    bad; the others are read again.
+    A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone
+    is bad; the others are read again.
     """
     import csv
 
@@ -390,7 +396,7 @@ def _quoted_rows(source, delimiter):
             return
         except csv.Error as error:
             # what follows the dash is advice to programmers
-            found = "broken CSV (%s)" % str(error).partition(" - ")[0]
+            found = "broken CSV ({})".format(str(error).partition(" - ")[0])
             expected = 'a column that holds " or a line end to stand in "…", with each " in it doubled'
             if "unexpected end of data" in str(error):
                 found, expected = "a quotation mark that is never closed", 'a second " at the end of the column'
@@ -430,15 +436,15 @@ def _header(path, source, rows, *columns):
     """The first row, which has to hold each of `columns` once."""
     _, header = next(rows, (1, None))
     if header is None:
-        expected = "a header line with the columns %s, then one row a line" % " and ".join(map(repr, columns))
+        expected = "a header line with the columns {}, then one row a line".format(" and ".join(map(repr, columns)))
         raise Located(path, None, "an empty file", expected)
     if source.problem:
         raise Located(path, *source.problem)
     for column in columns:
         if header.count(column) != 1:
-            found = "the columns %s" % shorten(header, 200) if any(header) else "an empty line"
+            found = f"the columns {shorten(header, 200)}" if any(header) else "an empty line"
             advice = "text_column, label_column and delimiter say how a file is read"
-            raise Located(path, 1, found, "a header line with one column %r; %s" % (column, advice))
+            raise Located(path, 1, found, f"a header line with one column {column!r}; {advice}")
     return header
 
 
@@ -448,12 +454,12 @@ def _delimiter(path, delimiter):
     if delimiter == "\\t":  # a tab as it is written on command lines
         return "\t"
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UserError("found %s as the delimiter, expected one character, such as , or ;" % shorten(delimiter))
+        raise UserError(f"found {shorten(delimiter)} as the delimiter, expected one character, such as , or ;")
     return delimiter
 
 
 def _invalid(error):
-    return "bytes that are no UTF-8: %s" % shorten(error.object[error.start : error.start + 12])
+    return f"bytes that are no UTF-8: {shorten(error.object[error.start : error.start + 12])}"
 
 
 def _difference(path):
@@ -469,7 +475,7 @@ def _difference(path):
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     found = digest.hexdigest()
-    return "" if found == checksum else "sha256 %s instead of %s" % (found, checksum)
+    return "" if found == checksum else f"sha256 {found} instead of {checksum}"
 
 
 def _download(url, path, log):
@@ -480,8 +486,8 @@ def _download(url, path, log):
         UserError: it cannot be written, or `url` is no address.
     """
     if not url.lower().startswith(("https://", "http://")):
-        raise UserError("found %s as the address of NSMC, expected https://… or http://…" % shorten(url, 200))
-    url = "%s/%s" % (url.rstrip("/"), path.name)
+        raise UserError(f"found {shorten(url, 200)} as the address of NSMC, expected https://… or http://…")
+    url = "{}/{}".format(url.rstrip("/"), path.name)
     size, checksum = NSMC_FILES[path.name]
 
     def write(part):
@@ -499,11 +505,11 @@ def _download(url, path, log):
             found = "%d bytes with sha256 %s" % (received.size, found)
         raise NsmcUnavailable("%s: found %s, expected %d with sha256 %s; %s" % (url, found, size, checksum, _AT_HAND))
 
-    log("downloading %s to %s" % (url, path.parent))
+    log(f"downloading {url} to {path.parent}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
+        raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from None
     files.write_atomically(path, write)
 
 
@@ -604,14 +610,14 @@ def _chunks(url, start, full):
             return
         if error.code >= 500 or error.code in (408, 429):
             raise _Broken(answer) from None
-        raise NsmcUnavailable("%s: %s; %s" % (url, answer, _AT_HAND)) from None
+        raise NsmcUnavailable(f"{url}: {answer}; {_AT_HAND}") from None
     except urllib.error.URLError as error:
         reason = getattr(error.reason, "strerror", None) or error.reason
         # once bytes have come, the network is there, and a new connection may well succeed
         if start or isinstance(error.reason, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
             raise _Broken(reason) from None
-        raise NsmcUnavailable("%s: cannot be reached (%s); %s" % (url, reason, _AT_HAND)) from None
+        raise NsmcUnavailable(f"{url}: cannot be reached ({reason}); {_AT_HAND}") from None
     except (http.client.InvalidURL, ValueError) as error:
-        raise UserError("%s: found no address that can be opened (%s)" % (shorten(url, 200), error)) from None
+        raise UserError(f"{shorten(url, 200)}: found no address that can be opened ({error})") from None
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(str(error) or type(error).__name__) from None

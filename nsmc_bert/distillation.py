@@ -1,4 +1,4 @@
-"""Learning from other classifiers: their mean probabilities, for labelled reviews and any others (Hinton et al. 2015)."""
+"""Learning from other classifiers: their mean probabilities, for labelled reviews and others (Hinton et al. 2015)."""
 
 import hashlib
 
@@ -14,8 +14,8 @@ PIECE = 20_000  # texts that are asked about between two files
 
 
 def targets(teachers, texts, run_dir, *, precision, log, positive_label=()):
-    """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept beside the
-    run's folder.
+    """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept
+    beside the run's folder.
 
     Args:
         teachers: classifier folders or hub names, as `nsmc_bert.load` takes them.
@@ -42,13 +42,13 @@ def targets(teachers, texts, run_dir, *, precision, log, positive_label=()):
             for start in range(0, len(texts), PIECE):
                 piece = texts[start : start + PIECE]
                 key = hashlib.sha1("\0".join([who, precision, *piece]).encode("utf-8", "replace")).hexdigest()
-                path = run_dir.with_name("%s-teachers" % run_dir.name) / (key[:16] + ".npy")
+                path = run_dir.with_name(f"{run_dir.name}-teachers") / (key[:16] + ".npy")
                 answers = _read(path, len(piece))
                 if answers is None:
                     model = model or load(teacher, precision, positive_label)
                     answers = model.predict_encoded(model.encode(piece))
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    files.write_atomically(path, lambda part: _write(part, answers))
+                    files.write_atomically(path, lambda part, answers=answers: _write(part, answers))
                 total[start : start + PIECE] += answers
                 bar.update(len(piece))
     return total / len(teachers)

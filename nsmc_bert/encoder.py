@@ -4,10 +4,12 @@
 
 * the query, key and value projections of a layer are one matrix product;
 * the last layer computes queries, attention output and feed-forward for the positions that are read, and no others: a
-  classifier reads position 0 alone, which saves a fifth of the arithmetic of a four-layer model, forwards and backwards;
-* in training, what lies between two matrix products (the softmax of attention; GELU; dropout, residual and layer normalisation) is one
-  piece with its gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by operation these took more
-  than half of a step; compiling the matrix products too would halve their speed;
+  classifier reads position 0 alone, which saves a fifth of the arithmetic of a four-layer model, forwards and
+  backwards;
+* in training, what lies between two matrix products (the softmax of attention; GELU; dropout, residual and layer
+normalisation) is one
+  piece with its gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by
+  operation these took more than half of a step; compiling the matrix products too would halve their speed;
 * dropout takes one random byte an element from a counter-based generator, a pure function of (seed, step, place): a
   resumed run draws what the uninterrupted one would have drawn.
 
@@ -26,22 +28,32 @@ WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compilin
 
 
 def encode(
-    bert, input_ids, segments, *, positions=None, read=None, compute_dtype="float32", dropout=None, fused=None, all_layers=False
+    bert,
+    input_ids,
+    segments,
+    *,
+    positions=None,
+    read=None,
+    compute_dtype="float32",
+    dropout=None,
+    fused=None,
+    all_layers=False,
 ):
     """Runs BERT and returns its last hidden states, or those of every layer.
 
     Args:
         bert: a built TFBertModel with absolute positions.
         input_ids: int32 [batch, positions].
-        segments: [batch, positions], any numeric dtype: an attention mask, 1 on tokens and 0 on padding; or, with `positions`, the number
-            of the text in its row that a token belongs to, from 1, and 0 on padding.
-        positions: None where a row is one text; or int32 [batch, positions], each token's place in its text, where rows are packed with
+        segments: [batch, positions], any numeric dtype: an attention mask, 1 on tokens and 0 on padding; or, with
+            `positions`, the number of the text in its row that a token belongs to, from 1, and 0 on padding.
+        positions: None where a row is one text; or int32 [batch, positions], each token's place in its text, where rows
+            are packed with
             several: attention then stays inside each.
         read: None for all positions, or int32 [batch, read]: the positions whose last hidden state is wanted.
         compute_dtype: dtype of the matrix products: float32, bfloat16 or float16.
         dropout: a Dropout for training, or None for inference.
-        fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows are packed, so that
-            there is one shape to compile for, and the network is not tiny.
+        fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows
+            are packed, so that there is one shape to compile for, and the network is not tiny.
         all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
@@ -53,7 +65,10 @@ def encode(
     if fused is None:
         fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
     if positions is None:
-        segments, queries = tf.cast(segments > 0, tf.int32), tf.ones([1, 1], tf.int32)  # padding sees what the text sees
+        segments, queries = (
+            tf.cast(segments > 0, tf.int32),
+            tf.ones([1, 1], tf.int32),
+        )  # padding sees what the text sees
     else:
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
@@ -188,7 +203,9 @@ class _Block:
         return self._normalise(x, residual, noise, output.LayerNorm, self.dtype)
 
     def attend(self, scores, queries, keys, scale):
-        """Attention weights [batch, heads, queries, keys] of scores, with dropout; keys of other segments than a query's are masked."""
+        """Attention weights [batch, heads, queries, keys] of scores, with dropout; keys of other segments than a
+        query's are masked.
+        """
         rate = self.config.attention_probs_dropout_prob
         drops = self.dropout is not None and round(rate * 256)
         noise = self.dropout.noise(tf.shape(scores)) if drops else None
@@ -213,8 +230,8 @@ class _Block:
 def custom_gradient(function):
     """tf.custom_gradient, for graphs that may go when nobody needs them any more.
 
-    TensorFlow enters the gradient of each call that it traces into a registry, for good, and with it the graph and the weights that the
-    graph has captured. Here the graph holds it, and the registry only as long as the graph does.
+    TensorFlow enters the gradient of each call that it traces into a registry, for good, and with it the graph and the
+    weights that the graph has captured. Here the graph holds it, and the registry only as long as the graph does.
     """
     differentiable = tf.custom_gradient(function)
 

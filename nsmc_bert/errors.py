@@ -4,8 +4,8 @@
 class UserError(ValueError):
     """What went wrong in the user's input, files or flags, in one line: where, found, expected, what to do.
 
-    Library callers catch it as a ValueError; the commands print the line and exit with code 1. Ends of line in what is quoted, of
-    which Unicode has ten, become spaces.
+    Library callers catch it as a ValueError; the commands print the line and exit with code 1. Ends of line in what is
+    quoted, of which Unicode has ten, become spaces.
     """
 
     def __init__(self, message):
@@ -24,7 +24,7 @@ class Located(UserError):
 
     def __init__(self, path, line, found, expected):
         where = "%s:%d" % (path, line) if line else str(path)
-        super().__init__("%s: found %s, expected %s" % (where, found, expected))
+        super().__init__(f"{where}: found {found}, expected {expected}")
 
 
 def shorten(value, limit=60):

@@ -16,30 +16,48 @@ commands.define_data_flags()
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 commands.define_positive_label_flag()
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
-flags.DEFINE_string("page", "", "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.")
+flags.DEFINE_string(
+    "page",
+    "",
+    "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.",
+)
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
 commands.define_perturb_flag()
-flags.DEFINE_string("calibrate_on", "", "Labelled reviews, none of which the model has learned from, to fit a temperature and a bias of its logit on before it is measured: a file in the format of --test_file, or the word validation for those that its training held out. Goes with --calibrated.")
+flags.DEFINE_string(
+    "calibrate_on",
+    "",
+    "Labelled reviews, none of which the model has learned from, to fit a temperature and a bias of its logit on "
+    "before it is measured: a file in the format of --test_file, or the word validation for those that its training "
+    "held out. Goes with --calibrated.",
+)
 flags.DEFINE_string("calibrated", "", "New folder that the calibrated model is written to.")
-flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products.")
+flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products."
+)
 FLAGS = flags.FLAGS
 
 
 def main():
     perturb = commands.perturbations()
     if bool(FLAGS.calibrate_on) != bool(FLAGS.calibrated):
-        raise UserError("--calibrate_on and --calibrated: found one of them, expected both: the reviews, and where to write the model")
+        raise UserError(
+            "--calibrate_on and --calibrated: found one of them, expected both: the reviews, and where to write the "
+            "model"
+        )
     if FLAGS.calibrated:
         checkpoints.check_vacant(Path(FLAGS.calibrated).expanduser())
     if FLAGS.page:
         pages.check()
     folder = FLAGS.model or recipe.CLASSIFIER
     data = recipe.find_data(**commands.data_flags(), log=say, to_train=False)
-    say("model: %s" % folder)
+    say(f"model: {folder}")
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
-    model, command = load(folder, FLAGS.precision, FLAGS.positive_label), " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])])
+    model, command = (
+        load(folder, FLAGS.precision, FLAGS.positive_label),
+        " ".join(["python -m nsmc_bert.evaluate", *map(shlex.quote, sys.argv[1:])]),
+    )
     record = recipe.record_of(checkpoints.resolve(folder))
     if FLAGS.calibrated:
         from nsmc_bert.learning import recalibration
@@ -51,7 +69,7 @@ def main():
     if FLAGS.calibrated:
         target = Path(FLAGS.calibrated).expanduser()
         recalibration.save(model, target, record, changed, figures, data, command)
-        say("wrote %s" % target)
+        say(f"wrote {target}")
     if FLAGS.json:
         record = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
         write_text(FLAGS.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -61,11 +79,13 @@ def main():
     if figures["errors"]:
         print("most confident errors:")
     for error in figures["errors"]:
-        print("  %.3f %s, labelled %s: %s" % (error["confidence"], error["said"], error["label"], error["text"]))
+        print("  {:.3f} {}, labelled {}: {}".format(error["confidence"], error["said"], error["label"], error["text"]))
     if FLAGS.page:
         parameters = model.count_params()
-        for path in page.write(Path(FLAGS.page).expanduser(), figures, record, parameters, data.measured, FLAGS.model, command):
-            say("wrote %s" % path)
+        for path in page.write(
+            Path(FLAGS.page).expanduser(), figures, record, parameters, data.measured, FLAGS.model, command
+        ):
+            say(f"wrote {path}")
 
 
 def cli():

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from nsmc_bert.errors import Located, UserError, shorten
 
-
 _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and what to do
     rb"\x1f\x8b": "gzip; unpack it with gunzip",
     rb"\xfd7zXZ\x00": "xz; unpack it with unxz",
@@ -28,7 +27,7 @@ def check_text(path, line: bytes) -> None:
     """Raises Located where the first line of a file shows that it is something else than text in UTF-8."""
     for begin, kind in _NO_TEXT.items():
         if re.match(begin, line):
-            raise Located(path, 1, "bytes that are no UTF-8: %s" % shorten(line[:12]), f"UTF-8 text; this is {kind}")
+            raise Located(path, 1, f"bytes that are no UTF-8: {shorten(line[:12])}", f"UTF-8 text; this is {kind}")
 
 
 def utf8_expected(line: bytes, otherwise: str) -> str:
@@ -43,14 +42,14 @@ def readable(path):
     try:
         yield
     except EOFError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
     except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror or error)) from None
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:
         # of lzma, zlib and tarfile, which are imported where they are used
         if type(error).__name__ not in ("LZMAError", "error", "ReadError"):
             raise
-        raise UserError("%s: cannot be read (%s)" % (path, error)) from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
 
 
 def decompressed(path):
@@ -110,7 +109,7 @@ def write_atomically(path, write):
             os.replace(part, path)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError("%s: cannot be written (%s)" % (found, why)) from None
+            raise UserError(f"{found}: cannot be written ({why})") from None
         raise
     finally:
         if not stream:
@@ -127,7 +126,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (path, error.strerror)) from None
+        raise UserError(f"{path}: cannot be made ({error.strerror})") from None
 
 
 def write_text(path, text):
@@ -153,8 +152,9 @@ def write_bytes(path, content):
 def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
     """A temporary folder to write into, which takes the folder's place when the block ends well.
 
-    What lies in the folder besides the new files stays, and a link to a folder stays a link. A kill leaves the old folder or the new one,
-    each with all that stays; where the system cannot exchange two folders in one step, `restore` mends what it may leave.
+    What lies in the folder besides the new files stays, and a link to a folder stays a link. A kill leaves the old
+    folder or the new one, each with all that stays; where the system cannot exchange two folders in one step, `restore`
+    mends what it may leave.
 
     Args:
         folder: where to.
@@ -185,7 +185,7 @@ def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
                 part.rename(folder)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError("%s: cannot be written (%s)" % (found, why)) from None
+            raise UserError(f"{found}: cannot be written ({why})") from None
         raise
     finally:
         restore(folder)
@@ -199,7 +199,7 @@ def restore(folder: Path) -> None:
         return
     with contextlib.suppress(OSError):  # there is no such place, or another process was faster
         for path in folder.parent.iterdir():
-            if re.fullmatch(r"\.%s\.old-\d+" % re.escape(folder.name), path.name):
+            if re.fullmatch(rf"\.{re.escape(folder.name)}\.old-\d+", path.name):
                 path.rename(folder)
                 return
 
@@ -248,8 +248,9 @@ class Lock:
         except BlockingIOError:
             self._file.seek(0)
             raise UserError(
-                "%s: another process is at work in it (%s), expected one at a time; wait for it, or stop it"
-                % (folder, self._file.read().strip() or "it does not say which")
+                "{}: another process is at work in it ({}), expected one at a time; wait for it, or stop it".format(
+                    folder, self._file.read().strip() or "it does not say which"
+                )
             ) from None
         except OSError:  # a file system without locks
             pass

@@ -17,7 +17,8 @@ def report(probabilities, labels, *, bins=15):
         bins: how many bins of equal width the calibration error takes.
 
     Returns:
-        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their mean,
+        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their
+            mean,
         macro_f1; confusion
         [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
     """
@@ -86,14 +87,23 @@ LENGTHS = (1, 6, 11, 21, 31, 51, 81, 121)  # characters from which on a group of
 
 
 def by_length(texts, probabilities, labels):
-    """Accuracy of reviews by their characters: a list of {"from", "n", "accuracy", "interval95"}, the groups of LENGTHS that occur."""
+    """Accuracy of reviews by their characters: a list of {"from", "n", "accuracy", "interval95"}, the groups of LENGTHS
+    that occur.
+    """
     right = np.asarray(probabilities).argmax(1) == np.asarray(labels)
     group = np.searchsorted(LENGTHS, [max(len(text), 1) for text in texts], side="right") - 1
     out = []
     for number, first in enumerate(LENGTHS):
         here = right[group == number]
         if len(here):
-            out.append({"from": first, "n": len(here), "accuracy": float(here.mean()), "interval95": wilson(int(here.sum()), len(here))})
+            out.append(
+                {
+                    "from": first,
+                    "n": len(here),
+                    "accuracy": float(here.mean()),
+                    "interval95": wilson(int(here.sum()), len(here)),
+                }
+            )
     return out
 
 
@@ -109,7 +119,7 @@ def one_class(figures):
     counts = [sum(row) for row in figures["confusion"]]
     if min(counts) or not max(counts):
         return ""
-    return ", of %s reviews alone: whoever always says so has 100" % LABELS[int(counts[1] > 0)]
+    return f", of {LABELS[int(counts[1] > 0)]} reviews alone: whoever always says so has 100"
 
 
 def lines(figures, title):
@@ -118,9 +128,11 @@ def lines(figures, title):
     (tn, fp), (fn, tp) = figures["confusion"]
     return [
         "%s: %d reviews" % (title, figures["n"]),
-        "  accuracy %.2f %% (95 %% interval %.2f to %.2f)" % (100 * figures["accuracy"], 100 * low, 100 * high) + one_class(figures),
-        "  macro F1 %.2f, negative %.2f, positive %.2f"
-        % (100 * figures["macro_f1"], 100 * figures["f1"]["negative"], 100 * figures["f1"]["positive"]),
+        "  accuracy {:.2f} % (95 % interval {:.2f} to {:.2f})".format(100 * figures["accuracy"], 100 * low, 100 * high)
+        + one_class(figures),
+        "  macro F1 {:.2f}, negative {:.2f}, positive {:.2f}".format(
+            100 * figures["macro_f1"], 100 * figures["f1"]["negative"], 100 * figures["f1"]["positive"]
+        ),
         "  true negative said negative %d, positive %d; true positive said negative %d, positive %d" % (tn, fp, fn, tp),
-        "  calibration error %.3f, log loss %.3f" % (figures["ece"], figures["log_loss"]),
+        "  calibration error {:.3f}, log loss {:.3f}".format(figures["ece"], figures["log_loss"]),
     ]

@@ -12,8 +12,10 @@ from nsmc_bert import metrics, pages, recipe
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 CAVEAT = (
-    "Published accuracies on NSMC's test. Most were chosen as the best of several checkpoints on the test itself, which is worth some "
-    "0.1 to 0.4 points; this project's models are chosen on validation and read the test once. Models that have read star ratings, or "
+    "Published accuracies on NSMC's test. Most were chosen as the best of several checkpoints on the test itself, "
+    "which is worth some "
+    "0.1 to 0.4 points; this project's models are chosen on validation and read the test once. Models that have read "
+    "star ratings, or "
     "learned from others that have, had more supervision than NSMC's labels: the table says which."
 )
 OURS = "nsmc_bert: "  # begins the names of this project's models
@@ -38,36 +40,65 @@ def write(folder, figures, record, parameters, data, model, command):
     history = record["history"] if "best_epoch" in record else []  # this project's
     beside = []
     if data == "NSMC":
-        mine = Row("This model", parameters / 1e6, 100 * figures["test"]["accuracy"], supervision(record), _protocol(record), "this page")
+        mine = Row(
+            "This model",
+            parameters / 1e6,
+            100 * figures["test"]["accuracy"],
+            supervision(record),
+            _protocol(record),
+            "this page",
+        )
         beside = [*published(), *([shipped()] if model else []), mine]
-    pictures = pages.draw([
-        ("Beside published models", CAVEAT, beside, _beside),
-        ("Calibration", "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many reviews.",
-         figures["reliability"], _calibration),
-        ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
-        ("Accuracy by length", "Accuracy by the characters of a review, with 95 % intervals.", figures["by_length"], _lengths),
-        ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
-    ])  # fmt: skip
+    pictures = pages.draw(
+        [
+            ("Beside published models", CAVEAT, beside, _beside),
+            (
+                "Calibration",
+                "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many "
+                "reviews.",
+                figures["reliability"],
+                _calibration,
+            ),
+            ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
+            (
+                "Accuracy by length",
+                "Accuracy by the characters of a review, with 95 % intervals.",
+                figures["by_length"],
+                _lengths,
+            ),
+            ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+        ]
+    )
     title = "How good is %s" % (model or "the classifier that ships")
-    body = ["<p>Measured on %d reviews of %s.</p>" % (figures["test"]["n"], html.escape(data + metrics.one_class(figures["test"]))), _figures(figures)]
+    body = [
+        "<p>Measured on %d reviews of %s.</p>"
+        % (figures["test"]["n"], html.escape(data + metrics.one_class(figures["test"]))),
+        _figures(figures),
+    ]
     for name, (caption, images) in pictures.items():
-        body += ["<h2>%s</h2>" % name, pages.picture(name, caption, images)]
+        body += [f"<h2>{name}</h2>", pages.picture(name, caption, images)]
         if name == "Beside published models":
             lines = [["model", "parameters, millions", "accuracy, %", "supervision", "how it was chosen", "source"]]
-            lines += [[r.model, "%g" % round(r.parameters, 1), "%.2f" % r.accuracy, r.supervision, r.protocol, r.source] for r in beside]
+            lines += [
+                [r.model, f"{round(r.parameters, 1):g}", f"{r.accuracy:.2f}", r.supervision, r.protocol, r.source]
+                for r in beside
+            ]
             body.append(pages.plain(lines, "With where each figure was read.", text=lines[0][3:]))
     if figures["errors"]:
         lines = [["said", "confidence", "label", "review"]]
-        lines += [[e["said"], "%.3f" % e["confidence"], e["label"], e["text"]] for e in figures["errors"]]
-        body += ["<h2>Most confident errors</h2>", pages.plain(lines, "Labels are star ratings cut in two: some are wrong.", text=["review"])]
+        lines += [[e["said"], "{:.3f}".format(e["confidence"]), e["label"], e["text"]] for e in figures["errors"]]
+        body += [
+            "<h2>Most confident errors</h2>",
+            pages.plain(lines, "Labels are star ratings cut in two: some are wrong.", text=["review"]),
+        ]
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
-    body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(map(html.escape, commands))]
+    body += ["<h2>Commands</h2>", "<pre>{}</pre>".format("\n".join(map(html.escape, commands)))]
     return pages.write(folder, {"classifier.html": pages.document(title, body).encode()}, pictures)
 
 
 class Row(NamedTuple):
-    """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it was chosen, and
-    where that was read."""
+    """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it
+    was chosen, and where that was read."""
 
     model: str
     parameters: float
@@ -81,7 +112,14 @@ def published() -> list[Row]:
     """Published models, and this project's from official labels alone, the best first."""
     with open(PUBLISHED, encoding="utf-8", newline="") as file:
         rows = [
-            Row(r["model"], float(r["parameters_millions"]), float(r["accuracy"]), r["supervision"], r["protocol"], r["source"])
+            Row(
+                r["model"],
+                float(r["parameters_millions"]),
+                float(r["accuracy"]),
+                r["supervision"],
+                r["protocol"],
+                r["source"],
+            )
             for r in csv.DictReader(file)
         ]
     return sorted(rows, key=lambda row: -row.accuracy)
@@ -91,12 +129,19 @@ def shipped() -> Row:
     """The classifier that ships."""
     record = recipe.record_of(recipe.CLASSIFIER)
     return Row(
-        OURS + "what ships", record["parameters"] / 1e6, 100 * record["test"]["accuracy"], supervision(record), _protocol(record), "its card"
+        OURS + "what ships",
+        record["parameters"] / 1e6,
+        100 * record["test"]["accuracy"],
+        supervision(record),
+        _protocol(record),
+        "its card",
     )
 
 
 def supervision(record: Mapping) -> str:
-    """What a model learned from, in the words of PUBLISHED, by its training.json; "not recorded" where that does not tell."""
+    """What a model learned from, in the words of PUBLISHED, by its training.json; "not recorded" where that does not
+    tell.
+    """
     before, data = record.get("pretraining"), record.get("data", {})
     if before and before.get("ratings"):
         return RATED
@@ -107,29 +152,43 @@ def supervision(record: Mapping) -> str:
 
 
 def _protocol(record):
-    return "chosen on validation" if "best_epoch" in record else "calibrated on validation" if record.get("validation") else "not recorded"
+    return (
+        "chosen on validation"
+        if "best_epoch" in record
+        else "calibrated on validation"
+        if record.get("validation")
+        else "not recorded"
+    )
 
 
 def _figures(figures):
     lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
     for part, title in recipe.PARTS.items():
         if found := figures.get(part):
-            lines.append([
-                title, "%d" % found["n"], "%.2f" % (100 * found["accuracy"]),
-                "%.2f to %.2f" % tuple(100 * edge for edge in found["accuracy_interval95"]), "%.2f" % (100 * found["macro_f1"]),
-                "%.3f" % found["ece"], "%.3f" % found["log_loss"],
-            ])  # fmt: skip
+            lines.append(
+                [
+                    title,
+                    "%d" % found["n"],
+                    "%.2f" % (100 * found["accuracy"]),
+                    "{:.2f} to {:.2f}".format(*tuple(100 * edge for edge in found["accuracy_interval95"])),
+                    "%.2f" % (100 * found["macro_f1"]),
+                    "{:.3f}".format(found["ece"]),
+                    "{:.3f}".format(found["log_loss"]),
+                ]
+            )
     return pages.plain(lines, "The interval is Wilson's; the calibration error has 15 bins.")
 
 
 def _beside(plt, rows):
     rows = sorted(rows, key=lambda row: row.accuracy)
     figure, axis = plt.subplots(figsize=(7, 0.6 + 0.26 * len(rows)))
-    bars = axis.barh(range(len(rows)), [row.accuracy for row in rows], color=["C1" if _is_ours(row) else "C0" for row in rows])
+    bars = axis.barh(
+        range(len(rows)), [row.accuracy for row in rows], color=["C1" if _is_ours(row) else "C0" for row in rows]
+    )
     for place, (bar, row) in enumerate(zip(bars, rows)):
         bar.set_hatch("" if row.supervision.startswith(OFFICIAL) else "///")
-        axis.text(row.accuracy + 0.05, place, "%.2f" % row.accuracy, va="center", fontsize=8)
-    axis.set_yticks(range(len(rows)), ["%s, %gM" % (row.model, round(row.parameters, 1)) for row in rows])
+        axis.text(row.accuracy + 0.05, place, f"{row.accuracy:.2f}", va="center", fontsize=8)
+    axis.set_yticks(range(len(rows)), [f"{row.model}, {round(row.parameters, 1):g}M" for row in rows])
     axis.set_xlim(min(row.accuracy for row in rows) - 1, max(row.accuracy for row in rows) + 0.7)
     axis.set_xlabel("accuracy, %; hatched: not from official labels alone")
     axis.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,5 @@
-"""What the pages of both packages are made of: one HTML file that needs no network, plots of matplotlib's in it and beside it.
+"""What the pages of both packages are made of: one HTML file that needs no network, plots of matplotlib's in it and
+beside it.
 
 Plots are drawn once for light and once for dark screens, and as PNG.
 """
@@ -29,7 +30,8 @@ tbody tr:hover { background: var(--soft); }
 .out { color: var(--accent); font-weight: 600; }
 img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; } figcaption, .note { color: GrayText; font-size: .85rem; }
-@media (max-width: 600px) { picture { display: block; overflow-x: auto; } figure img { max-width: none; width: 42rem; } }
+@media (max-width: 600px) { picture { display: block; overflow-x: auto; }
+  figure img { max-width: none; width: 42rem; } }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem; font-size: .8rem; border-radius: .3rem; }
 """
 
@@ -64,8 +66,9 @@ def document(title, body):
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<title>%s</title>\n<style>%s</style>\n</head>\n<body>\n<h1>%s</h1>\n%s\n<script>%s</script>\n</body>\n</html>\n"
-        % (html.escape(title), STYLE, html.escape(title), "\n".join(body), SCRIPT)
+        "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n{}\n<script>{}</script>\n</body>\n</html>\n".format(
+            html.escape(title), STYLE, html.escape(title), "\n".join(body), SCRIPT
+        )
     )
 
 
@@ -86,8 +89,8 @@ def draw(plots):
     """Draws plots.
 
     Args:
-        plots: list of (name, caption, data, a function of matplotlib.pyplot and the data that returns a figure); one without data
-            is left out.
+        plots: list of (name, caption, data, a function of matplotlib.pyplot and the data that returns a figure); one
+            without data is left out.
 
     Returns:
         {name: (caption, {"light", "dark": SVG as bytes, "png": PNG as bytes})}.
@@ -115,26 +118,32 @@ def write(folder, files, pictures):
 
 
 def plain(lines, note, text=()):
-    """A sortable table of a header and lines of str, and a note below; the first column and those of `text` hold no figures."""
+    """A sortable table of a header and lines of str, and a note below; the first column and those of `text` hold no
+    figures.
+    """
     head, *lines = lines
     words = [name in text or not place for place, name in enumerate(head)]
-    rows = ["<tr>%s</tr>" % "".join(map(_cell, line, words)) for line in lines]
-    return table(head, rows) + '<p class="note">%s</p>' % html.escape(note)
+    rows = ["<tr>{}</tr>".format("".join(map(_cell, line, words))) for line in lines]
+    return table(head, rows) + f'<p class="note">{html.escape(note)}</p>'
 
 
 def _cell(text, is_text):
     if not is_text and (number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text)):
-        key = "" if number[0] == text else ' data-key="%s"' % number[1].lstrip("+")
-        return "<td%s>%s</td>" % (key, html.escape(text))
-    return '<td class="text%s">%s</td>' % (" long" * (len(text) > 40), html.escape(text))
+        key = "" if number[0] == text else ' data-key="{}"'.format(number[1].lstrip("+"))
+        return f"<td{key}>{html.escape(text)}</td>"
+    return '<td class="text{}">{}</td>'.format(" long" * (len(text) > 40), html.escape(text))
 
 
 def table(heads, rows):
     """A sortable table of headings, str, and rows, HTML; a heading stands as the cells below it do."""
     kinds = ["text" in kind for kind in re.findall("<td([^>]*)>", rows[0])] if rows else []
     kinds += [False] * (len(heads) - len(kinds))
-    return '<div class="scroll"><table class="sorted"><thead><tr>%s</tr></thead><tbody>\n%s\n</tbody></table></div>' % (
-        "".join('<th scope="col"%s>%s</th>' % (' class="text"' * text, html.escape(head)) for head, text in zip(heads, kinds)),
+    form = '<div class="scroll"><table class="sorted"><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table></div>'
+    return form.format(
+        "".join(
+            '<th scope="col"{}>{}</th>'.format(' class="text"' * text, html.escape(head))
+            for head, text in zip(heads, kinds)
+        ),
         "\n".join(rows),
     )
 
@@ -143,8 +152,9 @@ def picture(name, caption, images):
     """A plot with its caption, as `draw` gives them."""
     light, dark = ("data:image/svg+xml;base64," + base64.b64encode(images[kind]).decode() for kind in ("light", "dark"))
     return (
-        '<figure><picture><source media="(prefers-color-scheme: dark)" srcset="%s"><img src="%s" alt="%s"></picture>'
-        "<figcaption>%s</figcaption></figure>" % (dark, light, html.escape(name), html.escape(caption))
+        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}"><img src="{light}" '
+        f'alt="{html.escape(name)}"></picture>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 
 
@@ -155,7 +165,10 @@ def _images(plot, data):
     out = {}
     for kind, style in (("light", "default"), ("dark", "dark_background"), ("png", "default")):
         # the same runs give the same bytes
-        with plt.style.context(style), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}):
+        with (
+            plt.style.context(style),
+            matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}),
+        ):
             figure, stream = plot(plt, data), io.BytesIO()
             if kind == "png":
                 figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")

@@ -5,7 +5,14 @@ import numpy as np
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
 FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
-KEYS = ("ㅂㅈㄷㄱㅅ", "ㅁㄴㅇㄹㅎ", "ㅋㅌㅊㅍ", "ㅛㅕㅑㅐㅔ", "ㅗㅓㅏㅣ", "ㅠㅜㅡ")  # rows of the Korean keyboard, either hand
+KEYS = (
+    "ㅂㅈㄷㄱㅅ",
+    "ㅁㄴㅇㄹㅎ",
+    "ㅋㅌㅊㅍ",
+    "ㅛㅕㅑㅐㅔ",
+    "ㅗㅓㅏㅣ",
+    "ㅠㅜㅡ",
+)  # rows of the Korean keyboard, either hand
 SHIFTED = dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "ㅂㅈㄷㄱㅅㅐㅔ"))
 FIRST, LAST = 0xAC00, 0xD7A3  # the Hangul syllables of Unicode
 

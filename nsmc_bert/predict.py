@@ -14,10 +14,33 @@ from nsmc_bert.errors import UserError
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 commands.define_positive_label_flag()
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
-flags.DEFINE_multi_string("input", [], "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor --input. May be given several times.")
-flags.DEFINE_enum("output", "text", ["text", "tsv", "jsonl"], "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a line.")
-flags.DEFINE_integer("chunk", 4096, "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 answers line by line. Very long reviews are read fewer at a time.", lower_bound=1)
-flags.DEFINE_enum("precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.")
+flags.DEFINE_multi_string(
+    "input",
+    [],
+    "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor "
+    "--input. May be given several times.",
+)
+flags.DEFINE_enum(
+    "output",
+    "text",
+    ["text", "tsv", "jsonl"],
+    "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a "
+    "line.",
+)
+flags.DEFINE_integer(
+    "chunk",
+    4096,
+    "Reviews that are read before they are classified together. Memory depends on this and not on the input; 1 "
+    "answers line by line. Very long reviews are read fewer at a time.",
+    lower_bound=1,
+)
+flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16", "mixed_float16"],
+    "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves "
+    "probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.",
+)
 FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
@@ -31,7 +54,7 @@ def main():
     if FLAGS.output != "text":
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     if not FLAGS.model:
-        say("model: %s" % folder)
+        say(f"model: {folder}")
     commands.import_tensorflow()
     from nsmc_bert.classifier import load
 
@@ -70,7 +93,7 @@ def _reviews():
         return iter(FLAGS.text)
     paths = FLAGS.input or ["-"]
     if not FLAGS.input and sys.stdin.isatty():
-        raise UserError("found no review: expected --text=\"…\", --input=FILE, or reviews on standard input")
+        raise UserError('found no review: expected --text="…", --input=FILE, or reviews on standard input')
     return itertools.chain.from_iterable([_file(path) for path in paths])  # all are opened before any is classified
 
 
@@ -80,7 +103,7 @@ def _file(path):
     try:
         stream = open(os.path.expanduser(path), "rb")
     except OSError as error:
-        raise UserError("--input=%s: cannot be read (%s)" % (path, error.strerror)) from None
+        raise UserError(f"--input={path}: cannot be read ({error.strerror})") from None
     return _closed_behind(corpus.lines(stream, path), stream)
 
 
@@ -98,8 +121,8 @@ def _line(review, probabilities):
         return json.dumps({"label": label, "probabilities": values, "text": review}, ensure_ascii=False)
     review = " ".join(review.splitlines()).replace("\t", " ")
     if FLAGS.output == "tsv":
-        return "%s\t%.6f\t%.6f\t%s" % (label, *probabilities, review)
-    return "[[%.3f, %.3f]]  %s %s  %s" % (*probabilities, label, WORDS[label], review)
+        return "{}\t{:.6f}\t{:.6f}\t{}".format(label, *probabilities, review)
+    return "[[{:.3f}, {:.3f}]]  {} {}  {}".format(*probabilities, label, WORDS[label], review)
 
 
 def cli():

@@ -6,23 +6,81 @@ from nsmc_bert import commands, recipe
 from nsmc_bert.commands import say
 from nsmc_bert.model import packing
 
-flags.DEFINE_multi_string("data", [], "File of texts, one a line: plain, or compressed as .xz or .gz. May be given several times.")
-flags.DEFINE_string("text_column", "", "Name of the column of the text, where the files are tables with a header line and tabs.")
-flags.DEFINE_string("rating_column", "", "Name of a column of star ratings, whole numbers from 1, that are learned beside the text. More supervision than text alone: say so with every figure.")
-flags.DEFINE_float("rating_weight", 1.0, "What the loss of the rating counts beside the loss of the hidden pieces.", lower_bound=0.0)
-flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. The texts of its test reviews, and of the training reviews that fine-tuning validates on, are left out.")
-flags.DEFINE_string("run_dir", "runs/pretrained", "Folder of the run: its state, its logs, and the encoder in the end. The same command run again goes on from there.")
-flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: random weights in the shape of the encoder that ships, 4 layers of 256.")
-flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.")
-flags.DEFINE_integer("vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0)
+flags.DEFINE_multi_string(
+    "data", [], "File of texts, one a line: plain, or compressed as .xz or .gz. May be given several times."
+)
+flags.DEFINE_string(
+    "text_column", "", "Name of the column of the text, where the files are tables with a header line and tabs."
+)
+flags.DEFINE_string(
+    "rating_column",
+    "",
+    "Name of a column of star ratings, whole numbers from 1, that are learned beside the text. More supervision than "
+    "text alone: say so with every figure.",
+)
+flags.DEFINE_float(
+    "rating_weight", 1.0, "What the loss of the rating counts beside the loss of the hidden pieces.", lower_bound=0.0
+)
+flags.DEFINE_string(
+    "nsmc_dir",
+    "",
+    "Folder that holds NSMC. The texts of its test reviews, and of the training reviews that fine-tuning validates "
+    "on, are left out.",
+)
+flags.DEFINE_string(
+    "run_dir",
+    "runs/pretrained",
+    "Folder of the run: its state, its logs, and the encoder in the end. The same command run again goes on from "
+    "there.",
+)
+flags.DEFINE_string(
+    "encoder",
+    "",
+    "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: random "
+    "weights in the shape of the encoder that ships, 4 layers of 256.",
+)
+flags.DEFINE_string(
+    "tokenizer",
+    "",
+    "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.",
+)
+flags.DEFINE_integer(
+    "vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0
+)
 flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure perplexity on.", lower_bound=1)
-flags.DEFINE_integer("max_length", 128, "Pieces of a text that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=packing.LONGEST)
+flags.DEFINE_integer(
+    "max_length",
+    128,
+    "Pieces of a text that are read, the two special ones included; the rest is dropped.",
+    lower_bound=3,
+    upper_bound=packing.LONGEST,
+)
 flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
-flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 4,096, on GPUs and TPUs 32,768.", lower_bound=0)
-commands.define_optimizer_flags("1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a pretrained base wants 5e-5", warmup=0.05)
-flags.DEFINE_float("dropout", 0.0, "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few times needs none.", lower_bound=0.0, upper_bound=0.9)
-flags.DEFINE_float("masked_share", 0.15, "Share of a text's pieces that are hidden, in whole words.", lower_bound=0.01, upper_bound=0.9)
-flags.DEFINE_integer("seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0)
+flags.DEFINE_integer(
+    "token_budget",
+    0,
+    "Tokens a batch, padding included, over all devices. 0: 4,096, on GPUs and TPUs 32,768.",
+    lower_bound=0,
+)
+commands.define_optimizer_flags(
+    "1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a "
+    "pretrained base wants 5e-5",
+    warmup=0.05,
+)
+flags.DEFINE_float(
+    "dropout",
+    0.0,
+    "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few "
+    "times needs none.",
+    lower_bound=0.0,
+    upper_bound=0.9,
+)
+flags.DEFINE_float(
+    "masked_share", 0.15, "Share of a text's pieces that are hidden, in whole words.", lower_bound=0.01, upper_bound=0.9
+)
+flags.DEFINE_integer(
+    "seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0
+)
 flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 commands.define_weights_flag()
 commands.define_runtime_flags()
@@ -56,9 +114,9 @@ def main():
         log=say,
     )
     for name, value in result["validation"].items():
-        print("validation %s %.4f" % (name.replace("_", " "), value))
-    print("encoder: %s" % result["folder"])
-    print("next: %s -m nsmc_bert.train --encoder=%s" % (recipe.interpreter(), result["folder"]))
+        print("validation {} {:.4f}".format(name.replace("_", " "), value))
+    print("encoder: {}".format(result["folder"]))
+    print("next: {} -m nsmc_bert.train --encoder={}".format(recipe.interpreter(), result["folder"]))
 
 
 def cli():

@@ -1,8 +1,8 @@
 """Masked language modelling: BERT learns from text alone, and from star ratings where there are any.
 
-Of each text a share of the pieces, 15 % unless told otherwise, is hidden in whole words, and the encoder says what they were
-(Devlin et al. 2019, section 3.1; whole words after Google's later release). They are drawn on the device, within the step. The last
-layer and the output over the vocabulary are computed at the hidden places only.
+Of each text a share of the pieces, 15 % unless told otherwise, is hidden in whole words, and the encoder says what they
+were (Devlin et al. 2019, section 3.1; whole words after Google's later release). They are drawn on the device, within
+the step. The last layer and the output over the vocabulary are computed at the hidden places only.
 """
 
 import logging
@@ -19,8 +19,8 @@ from nsmc_bert.progress import alive
 
 VALIDATION_SEED = 1  # of what is hidden where perplexity is measured
 MASKED_SHARE = 0.15
-# Whole words, and one at least of each text, come to more than the share: of NSMC's reviews to 1.2 times a fifth of all places, and 1.28
-# times 15 %.
+# Whole words, and one at least of each text, come to more than the share: of NSMC's reviews to 1.2 times a fifth of all
+# places, and 1.28 times 15 %.
 ROOM = 1.8  # times the share: the places of each row that are read
 SIZE = 1.35  # times the share: the places of a batch that the output over the vocabulary is computed at
 PLACES = 64  # and they are a multiple of this
@@ -53,28 +53,47 @@ class MaskedLanguageModel(keras.Model):
         fused: as in encoder.encode.
 
     Call:
-        {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows, slots]: packed rows, as packing.dataset has
-        them; "read": int32 [rows, read], places in each row; "places": int32 [n], numbers of places in `read`, row after row} ->
-        {"pieces": float32 [n, vocabulary], "rating": float32 [rows, slots, ratings]}, logits; "rating" only if there are any.
+        {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows, slots]: packed rows, as
+        packing.dataset has them; "read": int32 [rows, read], places in each row; "places": int32 [n], numbers of places
+        in `read`, row after row} -> {"pieces": float32 [n, vocabulary], "rating": float32 [rows, slots, ratings]},
+        logits; "rating" only if there are any.
     """
 
     def __init__(
-        self, bert, tokenizer, *, ratings=0, rating_weight=1.0, masked_share=MASKED_SHARE, max_length=128, seed=0,
-        precision="float32", predictions=None, fused=None,
-    ):  # fmt: skip
+        self,
+        bert,
+        tokenizer,
+        *,
+        ratings=0,
+        rating_weight=1.0,
+        masked_share=MASKED_SHARE,
+        max_length=128,
+        seed=0,
+        precision="float32",
+        predictions=None,
+        fused=None,
+    ):
         super().__init__(name="masked_language_model", dtype=keras.mixed_precision.Policy(precision))
         if tokenizer.mask_id is None:
-            raise UserError("the tokenizer has no piece %s, which hides what is to be said" % tokenizer.special["mask"])
+            raise UserError(
+                "the tokenizer has no piece {}, which hides what is to be said".format(tokenizer.special["mask"])
+            )
         # === Layers ===
         config = bert.config
         initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range, seed=seed)
         self.bert = bert
-        self.transform = keras.layers.Dense(config.hidden_size, kernel_initializer=initializer, dtype="float32", name="transform")
+        self.transform = keras.layers.Dense(
+            config.hidden_size, kernel_initializer=initializer, dtype="float32", name="transform"
+        )
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, dtype="float32", name="LayerNorm")
         for layer in (self.transform, self.norm):
             layer.build((None, config.hidden_size))
         self.piece_bias = self.add_weight(
-            name="predictions/bias", shape=[config.vocab_size], initializer="zeros", dtype=tf.float32, experimental_autocast=False
+            name="predictions/bias",
+            shape=[config.vocab_size],
+            initializer="zeros",
+            dtype=tf.float32,
+            experimental_autocast=False,
         )
         self.rating = None
         if ratings:
@@ -95,10 +114,15 @@ class MaskedLanguageModel(keras.Model):
         dropout = encoder.Dropout(self.seed, self.optimizer.iterations) if training else None
         firsts = inputs["firsts"][:, : 0 if self.rating is None else None]
         hidden = encoder.encode(
-            self.bert, inputs["input_ids"], inputs["segments"], positions=inputs["positions"],
-            read=tf.concat([firsts, inputs["read"]], 1), compute_dtype=self.compute_dtype, dropout=dropout,
+            self.bert,
+            inputs["input_ids"],
+            inputs["segments"],
+            positions=inputs["positions"],
+            read=tf.concat([firsts, inputs["read"]], 1),
+            compute_dtype=self.compute_dtype,
+            dropout=dropout,
             fused=False if self._jit_compile else self.fused,
-        )  # fmt: skip
+        )
         width = self.bert.config.hidden_size
         places = tf.gather(tf.reshape(hidden[:, firsts.shape[1] :], [-1, width]), inputs["places"])
         places = tf.cast(places, tf.float32)
@@ -113,18 +137,26 @@ class MaskedLanguageModel(keras.Model):
 
     def train_step(self, data):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return super().train_step(self._targets(data, [self.seed, self.optimizer.iterations * 1024 + tf.cast(replica, tf.int64)]))
+        return super().train_step(
+            self._targets(data, [self.seed, self.optimizer.iterations * 1024 + tf.cast(replica, tf.int64)])
+        )
 
     def test_step(self, data):
         # the same each time, and in every run: a function of the batch
-        return super().test_step(self._targets(data, [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64))]))
+        return super().test_step(
+            self._targets(data, [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64))])
+        )
 
     def _targets(self, data, seed):
         """Hides pieces of a batch and adds what is to be said of them."""
         features, ratings, weights = data
         ids, read, pieces, there = self.hide(features["input_ids"], features["segments"], seed)
-        # the output over the vocabulary is a good part of all arithmetic: it is computed where there is something to say
-        size = min(-(-round(SIZE * self.masked_share * ids.shape[0] * ids.shape[1]) // PLACES) * PLACES, read.shape[0] * read.shape[1])
+        # the output over the vocabulary is a good part of all arithmetic: it is computed where there is something to
+        # say
+        size = min(
+            -(-round(SIZE * self.masked_share * ids.shape[0] * ids.shape[1]) // PLACES) * PLACES,
+            read.shape[0] * read.shape[1],
+        )
         there = tf.reshape(there, [-1])
         places = tf.argsort(tf.cast(~there, tf.int32), stable=True)[:size]
         real = tf.cast(tf.gather(there, places), tf.float32)
@@ -152,25 +184,32 @@ class MaskedLanguageModel(keras.Model):
     def plan(self, encoded, *, token_budget=None, seed=None, epoch=0):
         """A packing.Plan for these texts that this model's devices can share."""
         replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas)
+        return packing.plan(
+            encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas
+        )
 
     def pipeline(self, encoded, plan, ratings, start=0, stop=None):
         """Batches of a plan, a share for each device."""
         labels = np.zeros(len(encoded), np.int32) if ratings is None else ratings
-        return packing.shared(self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
+        return packing.shared(
+            self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop
+        )
 
     def fit_batches(self, encoded, ratings, plan, start, stop, callbacks=()):
         """Trains on batches `start` to `stop` of a plan, in their order."""
         return super().fit(
-            self.pipeline(encoded, plan, ratings, start, stop), steps_per_epoch=stop - start, verbose=0, callbacks=list(callbacks)
+            self.pipeline(encoded, plan, ratings, start, stop),
+            steps_per_epoch=stop - start,
+            verbose=0,
+            callbacks=list(callbacks),
         )
 
     def validate(self, encoded, ratings):
         """Figures of texts with the same pieces hidden each time, and in every run.
 
         Returns:
-            {"perplexity": e to the mean loss of a hidden piece, "accuracy": share of hidden pieces said right} and, with ratings,
-            "rating_loss" and "rating_accuracy".
+            {"perplexity": e to the mean loss of a hidden piece, "accuracy": share of hidden pieces said right} and,
+            with ratings, "rating_loss" and "rating_accuracy".
         """
         plan = self.plan(encoded)
         batches = self.pipeline(encoded, plan, ratings)
@@ -192,9 +231,17 @@ class MaskedLanguageModel(keras.Model):
         """Writes a Hugging Face folder that transformers opens as BertForMaskedLM."""
         heads = {"cls.predictions." + name: value for name, value in self._head().items()}
         checkpoints.save(
-            filepath, architecture="BertForMaskedLM", bert=self.bert, heads=heads, tokenizer=self.tokenizer, training=training,
-            card=card, max_length=self.max_length, replace=overwrite, dtype=dtype,
-        )  # fmt: skip
+            filepath,
+            architecture="BertForMaskedLM",
+            bert=self.bert,
+            heads=heads,
+            tokenizer=self.tokenizer,
+            training=training,
+            card=card,
+            max_length=self.max_length,
+            replace=overwrite,
+            dtype=dtype,
+        )
 
     def _head(self):
         return {
@@ -224,8 +271,9 @@ def _is_no_warning_of_gradients(record):
 class Hide:
     """Hides pieces of texts, in whole words, as a function of a seed.
 
-    A word begins at a piece with SentencePiece's ▁, or without WordPiece's ##. Words of a text are taken in random order until a share
-    of the text's pieces is reached. Of the pieces taken 80 % become [MASK], 10 % another piece, 10 % stay.
+    A word begins at a piece with SentencePiece's ▁, or without WordPiece's ##. Words of a text are taken in random
+    order until a share of the text's pieces is reached. Of the pieces taken 80 % become [MASK], 10 % another piece, 10
+    % stay.
 
     Args:
         tokenizer: a tokenizers.Tokenizer.
@@ -248,9 +296,9 @@ class Hide:
             seed: two int64 scalars.
 
         Returns:
-            (int32 [rows, length], the ids with pieces hidden; int32 [rows, read], places in each row, the hidden ones first; int32 [rows,
-            read], the pieces that were there; bool [rows, read], whether they are hidden). What a row takes beyond the places that are
-            read stays as it is.
+            (int32 [rows, length], the ids with pieces hidden; int32 [rows, read], places in each row, the hidden ones
+            first; int32 [rows, read], the pieces that were there; bool [rows, read], whether they are hidden). What a
+            row takes beyond the places that are read stays as it is.
         """
         rows, length = ids.shape
         hideable = tf.logical_and(tf.gather(self._hideable, ids), segments > 0)
@@ -262,7 +310,9 @@ class Hide:
         beside = tf.logical_and(segments[:, :, None] == segments[:, None, :], hideable[:, None, :])
         pieces = tf.reduce_sum(tf.cast(beside, tf.int32), 2)
         before = tf.reduce_sum(tf.cast(tf.logical_and(beside, key[:, None, :] < key[:, :, None]), tf.int32), 2)
-        wanted = tf.maximum(tf.cast(tf.round(self._share * tf.cast(pieces, tf.float32)), tf.int32), tf.minimum(pieces, 1))
+        wanted = tf.maximum(
+            tf.cast(tf.round(self._share * tf.cast(pieces, tf.float32)), tf.int32), tf.minimum(pieces, 1)
+        )
         taken = tf.logical_and(hideable, before < wanted)
         room = min(math.ceil(ROOM * self._share * length), length)
         taken = tf.logical_and(taken, tf.cumsum(tf.cast(taken, tf.int32), 1) <= room)

@@ -12,7 +12,8 @@ LOOKS = 10
 class Watchdog:
     """Ends the process when long work stands still, so that whoever started it can start it again from its checkpoint.
 
-    TensorFlow's matrix products on CPUs have been seen to wait for each other for ever, once in hours. Time in which the process itself is
+    TensorFlow's matrix products on CPUs have been seen to wait for each other for ever, once in hours. Time in which
+    the process itself is
     stopped, or the machine sleeps, does not count: the watchdog looks LOOKS times in `seconds`, and only while it runs.
 
     Args:
@@ -50,15 +51,18 @@ class Watchdog:
         while not self._done.wait(self._seconds / LOOKS):
             if self.look():
                 print(
-                    "error: nothing has happened for %.0f seconds; run the same command again, it goes on from its last checkpoint"
-                    % self._seconds,
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
+                    f"error: nothing has happened for {self._seconds:.0f} seconds; run the same command again, it "
+                    f"goes on from its last checkpoint",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 os._exit(1)
 
 
 def alive():
-    """Says to every watchdog that something has happened: for what computes batch after batch and does not know who watches."""
+    """Says to every watchdog that something has happened: for what computes batch after batch and does not know who
+    watches.
+    """
     for watchdog in Watchdog.on_duty:
         watchdog.alive()
 
@@ -115,11 +119,18 @@ class Progress:
     def _line(self, figures):
         rate = self.rate
         left = (self._total - self._done) / rate if rate else float("inf")
-        shown = "".join(", %s %s" % item for item in figures.items())
+        shown = "".join(", {} {}".format(*item) for item in figures.items())
         return "%s %d of %d %s (%.0f %%)%s, %.0f %s/s, %s left" % (
-            self._title, self._done, self._total, self._unit, 100 * self._done / max(self._total, 1), shown, rate,
-            self._unit, clock(left),
-        )  # fmt: skip
+            self._title,
+            self._done,
+            self._total,
+            self._unit,
+            100 * self._done / max(self._total, 1),
+            shown,
+            rate,
+            self._unit,
+            clock(left),
+        )
 
 
 def clock(seconds):

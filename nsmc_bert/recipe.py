@@ -23,9 +23,14 @@ BUNDLED = Path(__file__).parent / "bundled"
 ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
 CONFIG = ENCODER / "config.json"  # its shape alone, for random weights
 
-TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # of fine-tuning; a GPU's steps would be too short with less
+TOKEN_BUDGETS = {
+    "CPU": packing.TOKEN_BUDGET,
+    "GPU": 16384,
+    "TPU": 16384,
+}  # of fine-tuning; a GPU's steps would be too short with less
 PRETRAINING_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
-# peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide one (Devlin et al. 2019)
+# peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
+# one (Devlin et al. 2019)
 WIDTHS, PRETRAINED_RATES, RANDOM_RATES = (256, 768), (3e-4, 5e-5), (5e-4, 1e-4)
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
@@ -39,22 +44,41 @@ PARTS = {  # of a record, and what they are called
     "test_typo": "test with a typo each",
 }
 # The shapes of what is read back: of a report, of a training.json, and of one of a finished run of fine-tuning.
-FIGURES = {"n": int, "accuracy": float, "accuracy_interval95": [float], "macro_f1": float, "ece": float, "log_loss": float,
-           "f1": {"negative": float, "positive": float}, "confusion": [[int]]}  # fmt: skip
+FIGURES = {
+    "n": int,
+    "accuracy": float,
+    "accuracy_interval95": [float],
+    "macro_f1": float,
+    "ece": float,
+    "log_loss": float,
+    "f1": {"negative": float, "positive": float},
+    "confusion": [[int]],
+}
 TRAINING = {
-    "encoder?": str, "command?": str, "parameters?": int, "notes?": [str], "settings?": {"weights?": str},
+    "encoder?": str,
+    "command?": str,
+    "parameters?": int,
+    "notes?": [str],
+    "settings?": {"weights?": str},
     "data?": {"name?": str, "train_sha1?": str, "split?": [float], "validation?": int},
-    "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None), "calibration?": dict, "validation?": (dict, None),
+    "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None),
+    "calibration?": dict,
+    "validation?": (dict, None),
     "history?": [{"epoch": int, "loss": float, "validation": dict}],
-}  # fmt: skip
+}
 FINISHED = {
-    **TRAINING, "seed": int, "validation": FIGURES, **{part + "?": (FIGURES, None) for part in PARTS if part != "validation"}
-}  # fmt: skip
+    **TRAINING,
+    "seed": int,
+    "validation": FIGURES,
+    **{part + "?": (FIGURES, None) for part in PARTS if part != "validation"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The reviews of a run: what they are called, the folder below RUNS for them, and two corpus.Corpus; either may be None."""
+    """The reviews of a run: what they are called, the folder below RUNS for them, and two corpus.Corpus; either may be
+    None.
+    """
 
     name: str
     folder: str
@@ -85,13 +109,14 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
         UserError: a file cannot be read, or --nsmc_dir does not hold NSMC; or, not to_train, NSMC cannot be had.
     """
     if test_file and not train_file and to_train:
-        raise UserError("--test_file=%s: found no --train_file beside it, expected both" % test_file)
+        raise UserError(f"--test_file={test_file}: found no --train_file beside it, expected both")
     if train_file or test_file:
         train, test = (corpus.read(path, **columns) if path else None for path in (train_file, test_file))
         data = Data(Path(train_file or test_file).name, "reviews", train, test)
         if to_train and len(set(train.labels.tolist())) < 2:
             raise UserError(
-                "%s: found %d reviews, all labelled %d, expected some of either label" % (train.path, len(train), train.labels[0])
+                "%s: found %d reviews, all labelled %d, expected some of either label"
+                % (train.path, len(train), train.labels[0])
             )
     elif sample:
         data = Data("bundled sample", "sample", *corpus.sample())
@@ -104,8 +129,11 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
         except corpus.NsmcUnavailable as error:
             if nsmc_dir or not to_train:
                 raise
-            log("NSMC cannot be had: %s" % error)
-            log("*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything works, and")
+            log(f"NSMC cannot be had: {error}")
+            log(
+                "*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything "
+                "works, and"
+            )
             log("*** makes a poor classifier. With NSMC at hand: --nsmc_dir=FOLDER (make train NSMC_DIR=FOLDER).")
             data = Data("bundled sample", "sample", *corpus.sample())
     for name, part in (("train", data.train), ("test", data.test)):
@@ -117,14 +145,34 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
 
 
 def fine_tune(
-    data, *, run_dir, encoder, tokenizer, validation, split_seed, seeds, max_length, dropout, augment, teachers, unlabelled, epochs,
-    settings, dtype, perturb, runtime, checkpoint_seconds, log, positive_label=(),
-):  # fmt: skip
+    data,
+    *,
+    run_dir,
+    encoder,
+    tokenizer,
+    validation,
+    split_seed,
+    seeds,
+    max_length,
+    dropout,
+    augment,
+    teachers,
+    unlabelled,
+    epochs,
+    settings,
+    dtype,
+    perturb,
+    runtime,
+    checkpoint_seconds,
+    log,
+    positive_label=(),
+):
     """Trains, evaluates and saves a model for each seed.
 
     Args:
         data: Data.
-        run_dir: the run's folder, or "" for one below RUNS that the data names; with several seeds each has a folder seed-N in it.
+        run_dir: the run's folder, or "" for one below RUNS that the data names; with several seeds each has a folder
+            seed-N in it.
         encoder: a folder, a hub name, a config.json for random weights, or "" for the bundled encoder.
         tokenizer: a folder, or "" for the encoder's own.
         validation: the share of data.train that is held out.
@@ -136,8 +184,8 @@ def fine_tune(
         teachers: classifiers to learn from besides the labels: see distillation.targets; or ().
         unlabelled: texts that the teachers label, or (); those that stand in data are left out.
         epochs: at most, or 0 for a choice by the size of the data.
-        settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by the hardware and
-            the size of the data, a learning_rate of None by the encoder.
+        settings: the fields of training.Settings other than epochs and seed; a token_budget or patience of 0 goes by
+            the hardware and the size of the data, a learning_rate of None by the encoder.
         dtype: of the weights that are saved, float32 or float16.
         perturb: names in perturbation.PERTURBATIONS, with which the test is read as well.
         runtime: the arguments of runtime.configure.
@@ -153,8 +201,8 @@ def fine_tune(
     from nsmc_bert import training
     from nsmc_bert.classifier import SentimentClassifier
 
-    log("computing on %s" % devices.description)
-    log("starting from %s" % source.name)
+    log(f"computing on {devices.description}")
+    log(f"starting from {source.name}")
     max_length = min(max_length, source.config.max_position_embeddings)
     train_rows, validation_rows = corpus.split(data.train.texts, validation, split_seed)
     texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
@@ -181,18 +229,35 @@ def fine_tune(
     log(
         "%d reviews to train on, %d to validate on; %d tokens, %d computed (%.2f times), %d reviews cut at %d pieces; "
         "%d epochs of %d steps"
-        % (len(texts), len(validation_rows), tokens, plan.tokens, plan.tokens / tokens,
-           encoded.truncated.sum(), max_length, epochs, len(plan))
-    )  # fmt: skip
+        % (
+            len(texts),
+            len(validation_rows),
+            tokens,
+            plan.tokens,
+            plan.tokens / tokens,
+            encoded.truncated.sum(),
+            max_length,
+            epochs,
+            len(plan),
+        )
+    )
     results, held = [], []
     for seed in seeds:
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
         chosen = training.Settings(epochs=epochs, seed=seed, **settings)
         identity = _identity(
-            devices, source, chosen, data=_checksum(data.train), test=_checksum(data.test) if data.test else None,
-            validation=[validation, split_seed], max_length=max_length, dropout=dropout, augment=augment, dtype=dtype,
+            devices,
+            source,
+            chosen,
+            data=_checksum(data.train),
+            test=_checksum(data.test) if data.test else None,
+            validation=[validation, split_seed],
+            max_length=max_length,
+            dropout=dropout,
+            augment=augment,
+            dtype=dtype,
             **taught,
-        )  # fmt: skip
+        )
         finished = folder / "model" / "training.json"
         if finished.exists():
             training.claim(folder, identity, devices.chief)
@@ -201,7 +266,9 @@ def fine_tune(
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
-        held.append(training.claim(folder, identity, devices.chief))  # until the model is saved, not only until it is trained
+        held.append(
+            training.claim(folder, identity, devices.chief)
+        )  # until the model is saved, not only until it is trained
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
             probabilities = devices.chief_first(
                 lambda: distillation.targets(
@@ -214,7 +281,11 @@ def fine_tune(
         with devices.strategy.scope():
             bert = source.build(seed, dropout)
             model = SentimentClassifier(
-                bert, source.tokenizer, max_length=max_length, seed=seed, precision=devices.precision,
+                bert,
+                source.tokenizer,
+                max_length=max_length,
+                seed=seed,
+                precision=devices.precision,
                 fused=None if devices.fused else False,
             )
 
@@ -223,9 +294,18 @@ def fine_tune(
             return encoded.replaced(rows, source.tokenizer.encode(changed, max_length))
 
         record = training.train(
-            model, (encoded, labels), validation_set, chosen, folder, identity=identity, perturbed=perturbed if augment else None,
-            jit=devices.xla, checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
-        )  # fmt: skip
+            model,
+            (encoded, labels),
+            validation_set,
+            chosen,
+            folder,
+            identity=identity,
+            perturbed=perturbed if augment else None,
+            jit=devices.xla,
+            checkpoint_seconds=checkpoint_seconds,
+            chief=devices.chief,
+            log=log,
+        )
         for epoch in record["history"]:
             log(
                 "epoch %d: training loss %.4f, validation accuracy %.4f"
@@ -233,7 +313,8 @@ def fine_tune(
             )
         if not devices.chief:
             continue
-        # figures are of what users load: the weights as they are saved, computed in float32, their confidence made honest
+        # figures are of what users load: the weights as they are saved, computed in float32, their confidence made
+        # honest
         final = SentimentClassifier(bert, source.tokenizer, max_length=max_length, seed=seed)
         final.classifier.set_weights(model.classifier.get_weights())
         calibrated = calibration.fit(final.predict_encoded(validation_set[0]), validation_set[1])
@@ -245,11 +326,22 @@ def fine_tune(
             "pretraining": source.pretraining,
             "parameters": final.count_params(),
             "max_length": max_length,
-            "data": {"name": data.name, "train": len(train_rows), "validation": len(validation_rows), "split": [validation, split_seed],
-                     "unlabelled": len(texts) - len(train_rows), "teachers": len(teachers),
-                     "train_sha1": data.train.sha1, "test_sha1": data.test.sha1 if data.test else None},
-            "settings": dataclasses.asdict(chosen) | {
-                "dropout": dropout, "augment": augment, "precision": devices.precision, "weights": dtype,
+            "data": {
+                "name": data.name,
+                "train": len(train_rows),
+                "validation": len(validation_rows),
+                "split": [validation, split_seed],
+                "unlabelled": len(texts) - len(train_rows),
+                "teachers": len(teachers),
+                "train_sha1": data.train.sha1,
+                "test_sha1": data.test.sha1 if data.test else None,
+            },
+            "settings": dataclasses.asdict(chosen)
+            | {
+                "dropout": dropout,
+                "augment": augment,
+                "precision": devices.precision,
+                "weights": dtype,
             },
             "calibration": dataclasses.asdict(calibrated),
             "seed": seed,
@@ -257,10 +349,14 @@ def fine_tune(
             "best_epoch": record["best"]["epoch"],
             "history": record["history"],
             "validation": metrics.report(final.predict_encoded(validation_set[0]), validation_set[1]),
-            **(evaluate(final, data, errors=20, perturb=perturb) if data.test else {"test": None, "test_unseen": None, "errors": []}),
+            **(
+                evaluate(final, data, errors=20, perturb=perturb)
+                if data.test
+                else {"test": None, "test_unseen": None, "errors": []}
+            ),
             "seconds": record["seconds"],
             **_circumstances(devices, "train"),
-        }  # fmt: skip
+        }
         final.save(folder / "model", training=result, card=model_card(result), dtype=dtype)
         results.append({**result, "folder": str(folder / "model")})
     devices.leave()
@@ -278,7 +374,7 @@ def learning_rate(width, pretrained):
     Between WIDTHS it goes by a power of the width.
     """
     rates = PRETRAINED_RATES if pretrained else RANDOM_RATES
-    return float("%.1e" % np.exp(np.interp(np.log(width), np.log(WIDTHS), np.log(rates))))
+    return float(f"{np.exp(np.interp(np.log(width), np.log(WIDTHS), np.log(rates))):.1e}")
 
 
 def _checksum(reviews):
@@ -305,7 +401,7 @@ def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
     if not paths:
         raise UserError("found no --data, expected a file of texts, one a line")
     if rating_column and not text_column:
-        raise UserError("--rating_column=%s: found no --text_column beside it, expected both" % rating_column)
+        raise UserError(f"--rating_column={rating_column}: found no --text_column beside it, expected both")
     texts, ratings = corpus.documents(paths, text_column=text_column, rating_column=rating_column)
     log("%s: %d different texts" % (", ".join(paths), len(texts)))
     if nsmc_dir:
@@ -319,9 +415,24 @@ def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
 
 
 def pretrain(
-    texts, ratings, *, run_dir, encoder, tokenizer, vocab_size, validation, max_length, dropout, masked_share, rating_weight, settings,
-    dtype, runtime, checkpoint_seconds, log,
-):  # fmt: skip
+    texts,
+    ratings,
+    *,
+    run_dir,
+    encoder,
+    tokenizer,
+    vocab_size,
+    validation,
+    max_length,
+    dropout,
+    masked_share,
+    rating_weight,
+    settings,
+    dtype,
+    runtime,
+    checkpoint_seconds,
+    log,
+):
     """Pretrains an encoder by masked language modelling, and by ratings where there are any, and saves it.
 
     Args:
@@ -335,7 +446,8 @@ def pretrain(
         dropout: while pretraining.
         masked_share: of a text's pieces, those to hide.
         rating_weight: what the ratings' loss counts.
-        settings: the fields of training.Settings other than patience; a token_budget of 0 and a learning_rate of None go by the hardware.
+        settings: the fields of training.Settings other than patience; a token_budget of 0 and a learning_rate of None
+            go by the hardware.
         dtype: of the weights that are saved, float32 or float16.
         runtime: the arguments of runtime.configure.
         checkpoint_seconds: about how often the state is saved.
@@ -362,8 +474,8 @@ def pretrain(
     from nsmc_bert import training
     from nsmc_bert.pretraining import MaskedLanguageModel
 
-    log("computing on %s" % devices.description)
-    log("starting from %s" % source.name)
+    log(f"computing on {devices.description}")
+    log(f"starting from {source.name}")
     max_length = min(max_length, source.config.max_position_embeddings)
     everything = source.tokenizer.encode(texts, max_length)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(texts))
@@ -371,7 +483,8 @@ def pretrain(
         (everything[rows], None if ratings is None else ratings[rows])
         for rows in (np.sort(order[validation:]), np.sort(order[:validation]))
     )
-    # an encoder that goes on sees the texts in another order, and other pieces hidden, than those it has learned already
+    # an encoder that goes on sees the texts in another order, and other pieces hidden, than those it has learned
+    # already
     onward = zlib.crc32(source.fingerprint.encode(), seed) >> 1 if source.has_weights else seed
     budget = settings["token_budget"] or PRETRAINING_BUDGETS[devices.kind]
     rate = settings["learning_rate"]
@@ -379,36 +492,71 @@ def pretrain(
         rate = 1.5e-3 if budget >= 32768 else 1e-3
     settings = {**settings, "token_budget": budget, "learning_rate": rate, "seed": onward}
     chosen = training.Settings(patience=settings["epochs"], **settings)
-    log("%d texts to learn from, %d to validate on; %d tokens a pass" % (len(train_set[0]), validation, train_set[0].lengths.sum()))
+    log(
+        "%d texts to learn from, %d to validate on; %d tokens a pass"
+        % (len(train_set[0]), validation, train_set[0].lengths.sum())
+    )
     identity = _identity(
-        devices, source, chosen, texts=checksum, validation=validation, masked_share=masked_share, rating_weight=rating_weight,
-        max_length=max_length, ratings=None if ratings is None else hashlib.sha1(ratings).hexdigest(), dropout=dropout,
-    )  # fmt: skip
+        devices,
+        source,
+        chosen,
+        texts=checksum,
+        validation=validation,
+        masked_share=masked_share,
+        rating_weight=rating_weight,
+        max_length=max_length,
+        ratings=None if ratings is None else hashlib.sha1(ratings).hexdigest(),
+        dropout=dropout,
+    )
     finished = run_dir / "encoder" / "training.json"
     if finished.exists():
         training.claim(run_dir, identity, devices.chief)
-        log("finished already, in %s" % finished.parent)
+        log(f"finished already, in {finished.parent}")
         return {**read_json(finished, {**TRAINING, "validation": {str: float}}), "folder": str(finished.parent)}
     held = training.claim(run_dir, identity, devices.chief)  # noqa: F841  until the encoder is saved
     with devices.strategy.scope():
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(
-            bert, source.tokenizer, ratings=0 if ratings is None else int(ratings.max()) + 1, rating_weight=rating_weight,
-            masked_share=masked_share, max_length=max_length, seed=onward, precision=devices.precision,
-            predictions=predictions, fused=None if devices.fused else False,
-        )  # fmt: skip
+            bert,
+            source.tokenizer,
+            ratings=0 if ratings is None else int(ratings.max()) + 1,
+            rating_weight=rating_weight,
+            masked_share=masked_share,
+            max_length=max_length,
+            seed=onward,
+            precision=devices.precision,
+            predictions=predictions,
+            fused=None if devices.fused else False,
+        )
     record = training.train(
-        model, train_set, validation_set, chosen, run_dir, identity=identity, jit=devices.xla,
-        checkpoint_seconds=checkpoint_seconds, chief=devices.chief, log=log,
-    )  # fmt: skip
+        model,
+        train_set,
+        validation_set,
+        chosen,
+        run_dir,
+        identity=identity,
+        jit=devices.xla,
+        checkpoint_seconds=checkpoint_seconds,
+        chief=devices.chief,
+        log=log,
+    )
     result = {
         "encoder": source.name,
         "parameters": bert.count_params(),
         "max_length": max_length,
-        "data": {"texts": len(train_set[0]), "validation": validation, "tokens": int(train_set[0].lengths.sum()),
-                 "texts_sha1": checksum, "ratings": ratings is not None},
-        "settings": dataclasses.asdict(chosen) | {
-            "seed": seed, "dropout": dropout, "masked_share": masked_share, "rating_weight": rating_weight,
+        "data": {
+            "texts": len(train_set[0]),
+            "validation": validation,
+            "tokens": int(train_set[0].lengths.sum()),
+            "texts_sha1": checksum,
+            "ratings": ratings is not None,
+        },
+        "settings": dataclasses.asdict(chosen)
+        | {
+            "seed": seed,
+            "dropout": dropout,
+            "masked_share": masked_share,
+            "rating_weight": rating_weight,
             "precision": devices.precision,
         },
         "steps": record["steps"],
@@ -416,7 +564,7 @@ def pretrain(
         "validation": record["best"]["validation"],
         "seconds": record["seconds"],
         **_circumstances(devices, "pretrain"),
-    }  # fmt: skip
+    }
     if devices.chief:
         bert.config.hidden_dropout_prob = source.config.hidden_dropout_prob
         bert.config.attention_probs_dropout_prob = source.config.attention_probs_dropout_prob
@@ -443,10 +591,10 @@ def _identity(devices, source, settings, **rest):
 def _circumstances(devices, command):
     """The part of a record that says where, with what and how it was made."""
     return {
-        "hardware": "%s, %s" % (devices.description, runtime.processor()),
+        "hardware": f"{devices.description}, {runtime.processor()}",
         "versions": runtime.versions(),
         "python": platform.python_version(),
-        "command": " ".join(["python -m nsmc_bert.%s" % command, *map(shlex.quote, sys.argv[1:])]),
+        "command": " ".join([f"python -m nsmc_bert.{command}", *map(shlex.quote, sys.argv[1:])]),
     }
 
 
@@ -464,13 +612,20 @@ def summary(results):
             accuracy = [100 * result[part]["accuracy"] for result in results]
             out.append(
                 "%s accuracy over %d seeds: mean %.2f, standard deviation %.2f (%s)"
-                % (part, len(results), np.mean(accuracy), np.std(accuracy, ddof=1), ", ".join("%.2f" % a for a in accuracy))
+                % (
+                    part,
+                    len(results),
+                    np.mean(accuracy),
+                    np.std(accuracy, ddof=1),
+                    ", ".join(f"{a:.2f}" for a in accuracy),
+                )
             )
     best = max(results, key=lambda result: result["validation"]["accuracy"])
     out += [
-        "model: %s" % best["folder"],
-        'next: %s -m nsmc_bert.predict --model=%s --text "이 영화 엄청 재미있네요"'
-        % (interpreter(), shlex.quote(best["folder"])),
+        "model: {}".format(best["folder"]),
+        'next: {} -m nsmc_bert.predict --model={} --text "이 영화 엄청 재미있네요"'.format(
+            interpreter(), shlex.quote(best["folder"])
+        ),
     ]
     return out
 
@@ -492,26 +647,31 @@ class Source:
             self.name = "the encoder that ships" if path == ENCODER else str(encoder)
         else:
             if not path.is_file():
-                raise UserError("--encoder=%s: found no such file, expected a BERT's config.json" % encoder)
+                raise UserError(f"--encoder={encoder}: found no such file, expected a BERT's config.json")
             self.folder = path.parent
             self.config = checkpoints.read_config(path)
         self.tokenizer = (
-            tokenizers.load(checkpoints.resolve(tokenizer)) if tokenizer
-            else tokenizers.load(self.folder) if self.has_weights
+            tokenizers.load(checkpoints.resolve(tokenizer))
+            if tokenizer
+            else tokenizers.load(self.folder)
+            if self.has_weights
             else tokenizers.bundled()
-        )  # fmt: skip
+        )
         if not self.has_weights:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
             self.name = "random weights, %d layers of %d" % (self.config.num_hidden_layers, self.config.hidden_size)
         if self.has_weights:
-            self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) + checkpoints.unusual(self.config)
+            self.fingerprint = checkpoints.fingerprint(checkpoints.read_weights(self.folder)) + checkpoints.unusual(
+                self.config
+            )
         else:
             self.fingerprint = str(self.config.to_json_string(use_diff=False))
 
     @property
     def pretraining(self):
-        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs, command}.
+        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs,
+        command}.
 
         Of a classifier, what its own encoder learned from.
         """
@@ -556,14 +716,15 @@ def evaluate(model, data, errors=0, perturb=()):
 
     Returns:
         {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None,
-        "reliability": metrics.reliability, "by_length": metrics.by_length, "errors": [{text, label, said, confidence}]}, and
+        "reliability": metrics.reliability, "by_length": metrics.by_length, "errors": [{text, label, said,
+            confidence}]}, and
         "test_NAME": metrics.report for each name in `perturb`.
 
     Raises:
         UserError: there are no test reviews.
     """
     if data.test is None:
-        raise UserError("found no test reviews beside %s, expected --test_file=FILE" % data.train.path)
+        raise UserError(f"found no test reviews beside {data.train.path}, expected --test_file=FILE")
     probabilities = model.predict_encoded(model.encode(data.test.texts))
     unseen = np.zeros(len(data.test), bool) if data.train is None else corpus.unseen(data.test.texts, data.train.texts)
     wrong = metrics.confident_errors(probabilities, data.test.labels, errors)

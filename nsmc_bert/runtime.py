@@ -1,8 +1,8 @@
 """Precision, XLA and tf.distribute strategy, decided once from what the user asked for and the hardware found.
 
-    >>> runtime = configure(precision="auto", xla="auto", strategy="auto")
-    >>> print(runtime.description)
-    one device (CPU), mixed_bfloat16, XLA between the matrix products
+>>> runtime = configure(precision="auto", xla="auto", strategy="auto")
+>>> print(runtime.description)
+one device (CPU), mixed_bfloat16, XLA between the matrix products
 """
 
 import contextlib
@@ -16,10 +16,13 @@ import zlib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nsmc_bert.base.json_files import parse_json
 from nsmc_bert.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
@@ -40,7 +43,7 @@ class Runtime:
         description: all of that in words, for the command's first lines.
     """
 
-    strategy: object
+    strategy: "tf.distribute.Strategy"
     kind: str
     precision: str
     xla: bool
@@ -80,10 +83,15 @@ class Runtime:
             time.sleep(2)
 
     def chief_first(self, work: Callable[[], Result]) -> Result:
-        """Does work whose results are kept in files: the chief computes and writes them, the other workers then find them."""
-        found = work() if self.chief else None
+        """Does work whose results are kept in files: the chief computes and writes them, the other workers then find
+        them.
+        """
+        if self.chief:
+            found = work()
+            self.meet()
+            return found
         self.meet()
-        return found if self.chief else work()
+        return work()
 
 
 def configure(precision="auto", xla="auto", strategy="auto"):
@@ -103,16 +111,21 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     Raises:
         UserError: a choice that this machine or TensorFlow cannot serve.
     """
-    for name, value, allowed in (("precision", precision, PRECISIONS), ("xla", xla, XLA), ("strategy", strategy, STRATEGIES)):
+    for name, value, allowed in (
+        ("precision", precision, PRECISIONS),
+        ("xla", xla, XLA),
+        ("strategy", strategy, STRATEGIES),
+    ):
         if value not in allowed:
-            raise UserError("--%s=%s: expected one of %s" % (name, value, ", ".join(allowed)))
+            raise UserError("--{}={}: expected one of {}".format(name, value, ", ".join(allowed)))
     cluster = _cluster()
     if strategy == "auto":
         strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else None
     if strategy == "multiworker" and not cluster:
         raise UserError(
             "--strategy=multiworker: found no TF_CONFIG in the environment, expected the cluster's workers and this "
-            'one\'s index: TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", '
+            'one\'s index: TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
+            '"worker", '
             '"index": 0}}\''
         )
 
@@ -129,13 +142,16 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     compiled = xla == "on" or xla == "auto" and not shared and kind in ("TPU", "GPU")
     if compiled and shared:
         raise UserError(
-            "--xla=on: found --strategy=%s, under which TensorFlow cannot compile the step with XLA; expected --xla=off or "
-            "--strategy=one" % strategy
+            f"--xla=on: found --strategy={strategy}, under which TensorFlow cannot compile the step with XLA; "
+            f"expected --xla=off or "
+            "--strategy=one"
         )
-    words = "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
+    words = (
+        "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
+    )
     fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
     how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
-    return Runtime(made, kind, precision, compiled, fused, "%s (%s), %s, %s" % (words, kind, precision, how))
+    return Runtime(made, kind, precision, compiled, fused, f"{words} ({kind}), {precision}, {how}")
 
 
 def share_gpus() -> list:
@@ -155,10 +171,11 @@ def share_gpus() -> list:
 
 
 def keep_compiled(folder: Path) -> None:
-    """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow is imported.
+    """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow
+    is imported.
 
-    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have a folder of their
-    own, for a home that machines share.
+    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have
+    a folder of their own, for a home that machines share.
     """
     what = "-".join((platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags")))
     folder = folder / f"xla-{zlib.crc32(what.encode()):08x}"
@@ -210,7 +227,7 @@ def _cluster():
     index = str(task.get("index", ""))
     named = index.isdecimal() and int(index) < len(cluster.get(task.get("type"), []))
     if workers and not named:
-        raise UserError("TF_CONFIG: found the task %s, expected the type and index of one that its cluster lists" % task)
+        raise UserError(f"TF_CONFIG: found the task {task}, expected the type and index of one that its cluster lists")
     return workers
 
 
@@ -218,7 +235,9 @@ def _make(tf, strategy, gpus):
     if strategy == "one":
         return tf.distribute.get_strategy()
     if strategy == "mirrored":
-        return tf.distribute.MirroredStrategy(None if gpus else [cpu.name for cpu in tf.config.list_logical_devices("CPU")])
+        return tf.distribute.MirroredStrategy(
+            None if gpus else [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
+        )
     if strategy == "multiworker":
         return tf.distribute.MultiWorkerMirroredStrategy()
     try:
@@ -227,14 +246,16 @@ def _make(tf, strategy, gpus):
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except Exception as error:  # each layer of the TPU client has exceptions of its own
-        raise UserError("--strategy=tpu: found no TPU (%s)" % str(error).split("\n")[0][:200]) from None
+        raise UserError("--strategy=tpu: found no TPU ({})".format(str(error).split("\n")[0][:200])) from None
 
 
 def _best_precision(tf, kind, gpus):
     if kind == "TPU":
         return "mixed_bfloat16"
     if kind == "GPU":
-        capability = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
+        capability = min(
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
+        )
         return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16" if capability >= (7, 0) else "float32"
     flags = " ".join(_cpu_lines("flags"))
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -1,8 +1,8 @@
 """Text to token ids: WordPiece and SentencePiece behind one interface, many texts at a time.
 
-Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a WordPiece
-vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a model folder is written with: other tools that open the
-folder cut text exactly as this project does.
+Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a
+WordPiece vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a model folder is written with: other tools
+that open the folder cut text exactly as this project does.
 """
 
 import dataclasses
@@ -28,10 +28,16 @@ SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask
 FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
 _TOKEN = (str, {"content": str}, None)
 SETTINGS = {  # the shape of a tokenizer_config.json
-    **{role + "_token?": _TOKEN for role in SPECIAL}, "model_max_length?": (float, None), "max_len?": (float, None),
-    "do_lower_case?": (bool, None), "strip_accents?": (bool, None), "tokenize_chinese_chars?": bool, "tokenizer_class?": (str, None),
-    "added_tokens_decoder?": ({str: {"content": str}}, None), "additional_special_tokens?": ([_TOKEN[:2]], None),
-}  # fmt: skip
+    **{role + "_token?": _TOKEN for role in SPECIAL},
+    "model_max_length?": (float, None),
+    "max_len?": (float, None),
+    "do_lower_case?": (bool, None),
+    "strip_accents?": (bool, None),
+    "tokenize_chinese_chars?": bool,
+    "tokenizer_class?": (str, None),
+    "added_tokens_decoder?": ({str: {"content": str}}, None),
+    "additional_special_tokens?": ([_TOKEN[:2]], None),
+}
 CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 # classes of transformers that read a vocab.txt alike, and a SentencePiece model
@@ -110,7 +116,7 @@ class Tokenizer:
         ids = {role: backend.token_to_id(token) for role, token in self.special.items()}
         missing = [self.special[role] for role in ids if ids[role] is None and role != "mask"]
         if missing:
-            raise UserError("the tokenizer's vocabulary lacks the special tokens %s" % ", ".join(missing))
+            raise UserError("the tokenizer's vocabulary lacks the special tokens {}".format(", ".join(missing)))
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[role] for role in SPECIAL)
 
     @property
@@ -122,7 +128,7 @@ class Tokenizer:
     def fingerprint(self):
         """A checksum of everything that decides ids."""
         # the library's JSON loses the last bit of a score, so a tokenizer that was saved and read again differs there
-        text = re.sub(r"-?\d+\.\d{6,}", lambda score: "%.5f" % float(score[0]), self._backend.to_str())
+        text = re.sub(r"-?\d+\.\d{6,}", lambda score: f"{float(score[0]):.5f}", self._backend.to_str())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def word_beginnings(self):
@@ -179,7 +185,11 @@ class Tokenizer:
             "model_max_length": model_max_length,
             "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
             "clean_up_tokenization_spaces": False,
-            **{role + "_token": token for role, token in self.special.items() if self._backend.token_to_id(token) is not None},
+            **{
+                role + "_token": token
+                for role, token in self.special.items()
+                if self._backend.token_to_id(token) is not None
+            },
         }
         text = json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
         (folder / "tokenizer_config.json").write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -216,35 +226,44 @@ def load(folder):
         try:
             backend = hf.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises no narrower one
-            raise UserError("%s: found no valid tokenizer (%s)" % (path, shorten(str(error), 120))) from None
+            raise UserError(f"{path}: found no valid tokenizer ({shorten(str(error), 120)})") from None
         model = pieces.read_bytes() if pieces else None
         if _is_plain(folder, settings, backend):
             return Tokenizer(backend, special, limit, model)
         return _from_transformers(folder, name, settings, backend, model)
     if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
         if name not in UNIGRAM:
-            raise UserError("%s: found tokenizer_class %s and no tokenizer.json, expected one of %s" % (
-                folder, shorten(name), ", ".join(UNIGRAM[1:])
-            ))  # fmt: skip
+            raise UserError(
+                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
+                    folder, shorten(name), ", ".join(UNIGRAM[1:])
+                )
+            )
         cleaning = None
         if name or "keep_accents" in settings or settings.get("do_lower_case"):
             lower = settings.get("do_lower_case", name == "AlbertTokenizer")
             cleaning = {"do_lower_case": bool(lower), "keep_accents": bool(settings.get("keep_accents"))}
         return from_sentencepiece(
-            pieces, vocabulary, special=special, model_max_length=limit, cleaning=cleaning, added=_added(folder, settings)
+            pieces,
+            vocabulary,
+            special=special,
+            model_max_length=limit,
+            cleaning=cleaning,
+            added=_added(folder, settings),
         )
     if vocabularies[0].is_file():
         if name not in WORDPIECE:
-            raise UserError("%s: found tokenizer_class %s and no tokenizer.json, expected one of %s" % (
-                folder, shorten(name), ", ".join(WORDPIECE[1:])
-            ))  # fmt: skip
+            raise UserError(
+                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
+                    folder, shorten(name), ", ".join(WORDPIECE[1:])
+                )
+            )
         rules = {key: settings.get(key, default) for key, default in BERTS.items()}
         tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
         _check_said(vocabularies[0], settings, special)
         if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
             return tokenizer
         return _from_transformers(folder, name, settings, tokenizer._backend)
-    raise UserError("%s: found no tokenizer, expected one of %s" % (folder, ", ".join(FILES)))
+    raise UserError("{}: found no tokenizer, expected one of {}".format(folder, ", ".join(FILES)))
 
 
 def _class(folder, settings):
@@ -255,12 +274,17 @@ def _class(folder, settings):
     """
     name = settings.get("tokenizer_class") or _json(folder / "config.json").get("tokenizer_class") or ""
     name = str(name).removesuffix("Fast")
-    ways = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece", "do_basic_tokenize": True, "never_split": None}
+    ways = {
+        "word_tokenizer_type": "basic",
+        "subword_tokenizer_type": "wordpiece",
+        "do_basic_tokenize": True,
+        "never_split": None,
+    }
     for key, way in ways.items():
         if settings.get(key) not in (way, None, []):
-            raise UserError("%s: found %s %s in tokenizer_config.json, expected %s" % (folder, key, shorten(settings[key]), way))
+            raise UserError(f"{folder}: found {key} {shorten(settings[key])} in tokenizer_config.json, expected {way}")
     if name == "BertJapaneseTokenizer":
-        raise UserError("%s: found tokenizer_class %s, expected one that needs no dictionary: BertTokenizer" % (folder, name))
+        raise UserError(f"{folder}: found tokenizer_class {name}, expected one that needs no dictionary: BertTokenizer")
     return name
 
 
@@ -287,18 +311,19 @@ def _check_said(path, settings, special):
     """Checks that what a vocabulary holds can come out of a text as its folder says that text is changed.
 
     Raises:
-        UserError: the folder does not say whether text is lower-cased, and BertTokenizer, which does it then, would never give
-            some of the pieces.
+        UserError: the folder does not say whether text is lower-cased, and BertTokenizer, which does it then, would
+            never give some of the pieces.
     """
     if settings.get("do_lower_case") is not None:
         return
     lower, strip = _guess(_pieces(path), special).values()
     if not lower or not strip and settings.get("strip_accents") is None:
-        more = "" if strip == lower else ', "strip_accents": %s' % str(strip).lower()
+        more = "" if strip == lower else f', "strip_accents": {str(strip).lower()}'
         raise UserError(
-            "%s: found pieces that lower-casing text and stripping its accents never leaves, which transformers does where no "
-            'file says otherwise; expected tokenizer_config.json beside it to say what to do: {"do_lower_case": %s%s}'
-            % (path, str(lower).lower(), more)
+            f"{path}: found pieces that lower-casing text and stripping its accents never leaves, which transformers "
+            f"does where no "
+            f"file says otherwise; expected tokenizer_config.json beside it to say what to do: "
+            f'{{"do_lower_case": {str(lower).lower()}{more}}}'
         )
 
 
@@ -319,13 +344,18 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
     Args:
         folder, settings: the folder, and what its JSON files say.
         name: the class, without Fast; "" for BERT's.
-        backend: the tokenizers.Tokenizer of tokenizer.json or of vocab.txt, before transformers adds and changes anything.
+        backend: the tokenizers.Tokenizer of tokenizer.json or of vocab.txt, before transformers adds and changes
+            anything.
         sentencepiece_model: its bytes.
 
     Raises:
-        UserError: transformers cannot read it, does what no file says, or puts something else than [CLS] and [SEP] around a text.
+        UserError: transformers cannot read it, does what no file says, or puts something else than [CLS] and [SEP]
+            around a text.
     """
-    before, known = json.loads(backend.to_str()).get("normalizer") or {}, {*backend.get_vocab(), *_added(folder, settings)}
+    before, known = (
+        json.loads(backend.to_str()).get("normalizer") or {},
+        {*backend.get_vocab(), *_added(folder, settings)},
+    )
     mask = _token(settings.get("mask_token") or SPECIAL["mask"])
     options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
     try:
@@ -336,12 +366,12 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
         theirs = auto.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
         made = theirs.backend_tokenizer
     except Exception as error:  # of many kinds, for what a folder says
-        raise UserError("%s: transformers cannot read its tokenizer (%s)" % (folder, shorten(str(error), 160))) from None
+        raise UserError(f"{folder}: transformers cannot read its tokenizer ({shorten(str(error), 160)})") from None
     _check_normalizer(folder, settings, before, json.loads(made.to_str()).get("normalizer") or {})
     special = {role: str(getattr(theirs, role + "_token")) for role in SPECIAL if getattr(theirs, role + "_token")}
     lost = [token for token in special.values() if token not in known]
     if lost:
-        raise UserError("%s: the tokenizer's vocabulary lacks the special tokens %s" % (folder, ", ".join(lost)))
+        raise UserError("{}: the tokenizer's vocabulary lacks the special tokens {}".format(folder, ", ".join(lost)))
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
     for text in ("", "a"):
@@ -350,11 +380,11 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
         except BaseException as error:  # a panic in Rust is no Exception
             if type(error).__name__ != "PanicException":
                 raise
-            raise UserError("%s: found a tokenizer.json whose parts do not fit together (%s)" % (folder, error)) from None
+            raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
             raise UserError(
-                "%s: found a tokenizer that makes %s of %r, expected %s before a text and %s behind it, as BERT reads it"
-                % (folder, shorten(made.encode(text).tokens), text, special["cls"], special["sep"])
+                "{}: found a tokenizer that makes {} of {!r}, expected {} before a text and {} behind it, as BERT "
+                "reads it".format(folder, shorten(made.encode(text).tokens), text, special["cls"], special["sep"])
             )
     return tokenizer
 
@@ -365,12 +395,17 @@ def _check_normalizer(folder, settings, before, after):
     Args:
         before, after: the "normalizer" of tokenizer.json, and what transformers makes of it.
     """
-    names = {"lowercase": "do_lower_case", "strip_accents": "strip_accents", "handle_chinese_chars": "tokenize_chinese_chars"}
+    names = {
+        "lowercase": "do_lower_case",
+        "strip_accents": "strip_accents",
+        "handle_chinese_chars": "tokenize_chinese_chars",
+    }
     for key, name in names.items():
         if before.get(key) != after.get(key) and before.get(key) is not None and name not in settings:
             raise UserError(
-                "%s: found %s %s in tokenizer.json and no %s in tokenizer_config.json, for which transformers takes %s; expected "
-                "it to be said there" % (folder, key, json.dumps(before[key]), name, json.dumps(after.get(key)))
+                f"{folder}: found {key} {json.dumps(before[key])} in tokenizer.json and no {name} in "
+                f"tokenizer_config.json, for which transformers takes {json.dumps(after.get(key))}; expected "
+                "it to be said there"
             )
 
 
@@ -388,8 +423,8 @@ def from_vocab(
     Args:
         path: vocab.txt.
         do_lower_case: None: only if next to no piece holds a capital Latin letter.
-        strip_accents: takes text apart by NFD, which takes Hangul syllables apart into jamo. None with `do_lower_case` given:
-            as do_lower_case, which is BERT's rule; with neither given: if next to no piece would be taken apart.
+        strip_accents: takes text apart by NFD, which takes Hangul syllables apart into jamo. None with `do_lower_case`
+            given: as do_lower_case, which is BERT's rule; with neither given: if next to no piece would be taken apart.
         tokenize_chinese_chars: each Chinese character is a word.
         special, model_max_length: as in Tokenizer.
 
@@ -407,7 +442,10 @@ def from_vocab(
     special = {**SPECIAL, **(special or {})}
     if do_lower_case is None:
         guess = _guess(pieces, special)
-        do_lower_case, strip_accents = guess["do_lower_case"], guess["strip_accents"] if strip_accents is None else strip_accents
+        do_lower_case, strip_accents = (
+            guess["do_lower_case"],
+            guess["strip_accents"] if strip_accents is None else strip_accents,
+        )
     backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=100))
     backend.normalizer = normalizers.BertNormalizer(
         clean_text=True,
@@ -419,25 +457,24 @@ def from_vocab(
     return Tokenizer(_finish(backend, special), special, model_max_length)
 
 
-def from_sentencepiece(
-    path, vocabulary=None, *, special=None, model_max_length=None, cleaning=None, added=()
-):
+def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=None, cleaning=None, added=()):
     """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
 
     Args:
         path: the model file.
-        vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a line, or
-            JSON with `idx_to_token`, as KoBERT has it.
+        vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a
+            line, or JSON with `idx_to_token`, as KoBERT has it.
         special, model_max_length: as in Tokenizer.
-        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it, as
-            transformers' XLNetTokenizer does it, which KoBERT's derives from.
+        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it,
+            as transformers' XLNetTokenizer does it, which KoBERT's derives from.
         added: tokens that stand for themselves wherever they occur; they are pieces of the model.
 
     Returns:
         A Tokenizer.
 
     Raises:
-        UserError: the file is no unigram model, or none that can be converted exactly, or pieces of it are not in the vocabulary.
+        UserError: the file is no unigram model, or none that can be converted exactly, or pieces of it are not in the
+            vocabulary.
     """
     from sentencepiece import sentencepiece_model_pb2
 
@@ -447,7 +484,7 @@ def from_sentencepiece(
     except Exception:  # protobuf's exception has moved between its versions
         proto.Clear()
     if not proto.pieces or proto.trainer_spec.model_type != 1:
-        raise UserError("%s: found no SentencePiece unigram model" % path)
+        raise UserError(f"{path}: found no SentencePiece unigram model")
     scores = {piece.piece: piece.score for piece in proto.pieces}
     pieces = list(scores)
     if vocabulary is not None:
@@ -467,11 +504,15 @@ def from_sentencepiece(
         names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
     lost = [token for token in added if token not in pieces]
     if lost:
-        raise UserError("%s: found the added tokens %s, which are no pieces of the model" % (path, shorten(lost)))
+        raise UserError(f"{path}: found the added tokens {shorten(lost)}, which are no pieces of the model")
     if proto.trainer_spec.treat_whitespace_as_suffix or not proto.normalizer_spec.escape_whitespaces:
-        raise UserError("%s: found a SentencePiece model that marks the ends of words, expected one that marks beginnings" % path)
+        raise UserError(
+            f"{path}: found a SentencePiece model that marks the ends of words, expected one that marks beginnings"
+        )
     floor = min(scores.values()) - 20.0  # never a piece of running text
-    normal = {piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in names.values()}
+    normal = {
+        piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in names.values()
+    }
     if cleaning:  # 9, is 9 and a comma
         normal = {piece: score - 100 if re.search(r"\d,$", piece) else score for piece, score in normal.items()}
     symbols = [piece.piece for piece in proto.pieces if piece.type == 4 and piece.piece not in names.values()]
@@ -489,7 +530,7 @@ def from_sentencepiece(
         try:
             steps.append(normalizers.Precompiled(rules))
         except Exception as error:  # the library raises no narrower one
-            raise UserError("%s: found no whole SentencePiece model (%s)" % (path, error)) from None
+            raise UserError(f"{path}: found no whole SentencePiece model ({error})") from None
         if "nfkc" in proto.normalizer_spec.name:
             # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
             steps.append(normalizers.NFC())
@@ -499,14 +540,19 @@ def from_sentencepiece(
     changed = [symbol for symbol in symbols if backend.normalizer.normalize_str(symbol) != symbol]
     if changed:
         raise UserError(
-            "%s: found a user-defined symbol that normalisation changes, %s, which only sentencepiece itself keeps whole; "
-            "expected a model without" % (path, shorten(changed[0]))
+            f"{path}: found a user-defined symbol that normalisation changes, {shorten(changed[0])}, which only "
+            f"sentencepiece itself keeps whole; "
+            "expected a model without"
         )
     prefix = proto.normalizer_spec.add_dummy_prefix
-    if prefix and not proto.normalizer_spec.remove_extra_whitespaces:  # before white space too, where Metaspace puts none
+    if (
+        prefix and not proto.normalizer_spec.remove_extra_whitespaces
+    ):  # before white space too, where Metaspace puts none
         backend.normalizer, prefix = normalizers.Sequence([*steps, normalizers.Prepend("▁")]), False
     backend.pre_tokenizer = pre_tokenizers.Metaspace(
-        replacement="▁", prepend_scheme="always" if prefix else "never", split=not any("▁" in piece[1:] for piece in normal)
+        replacement="▁",
+        prepend_scheme="always" if prefix else "never",
+        split=not any("▁" in piece[1:] for piece in normal),
     )
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
@@ -514,7 +560,7 @@ def from_sentencepiece(
 
 def _cleaning(do_lower_case, keep_accents):
     """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
-    steps = [normalizers.Replace("``", '"'), normalizers.Replace("\'\'", '"')]
+    steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if not keep_accents:
         steps += [normalizers.NFKD(), normalizers.Replace(Regex(_combining()), "")]
     return [*steps, normalizers.Lowercase()] if do_lower_case else steps
@@ -525,7 +571,7 @@ def _combining():
     """A regular expression for a character that Unicode combines with the one before it."""
     codes = [code for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
     runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
-    return "[%s]" % "".join(r"\x{%x}-\x{%x}" % (run[0], run[-1]) for run in runs)
+    return "[{}]".format("".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs))
 
 
 def learn(texts, vocab_size, folder, model_max_length):
@@ -549,13 +595,26 @@ def learn(texts, vocab_size, folder, model_max_length):
         try:
             with open(part / "spiece.model", "wb") as file:
                 sentencepiece.SentencePieceTrainer.train(
-                    sentence_iterator=iter(texts), model_writer=file, vocab_size=vocab_size, model_type="unigram",
-                    character_coverage=0.9995, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]",
-                    control_symbols=["[CLS]", "[SEP]", "[MASK]"], normalization_rule_name="nmt_nfkc", minloglevel=2,
-                )  # fmt: skip
+                    sentence_iterator=iter(texts),
+                    model_writer=file,
+                    vocab_size=vocab_size,
+                    model_type="unigram",
+                    character_coverage=0.9995,
+                    pad_id=0,
+                    unk_id=1,
+                    bos_id=-1,
+                    eos_id=-1,
+                    pad_piece="[PAD]",
+                    unk_piece="[UNK]",
+                    control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+                    normalization_rule_name="nmt_nfkc",
+                    minloglevel=2,
+                )
         except RuntimeError as error:
             reason = str(error).strip().split("\n")[-1][:200]
-            raise UserError("a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)) from None
+            raise UserError(
+                "a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)
+            ) from None
         tokenizer = from_sentencepiece(part / "spiece.model", model_max_length=model_max_length)
         tokenizer.save(part, model_max_length)
     return tokenizer
@@ -581,8 +640,8 @@ def _finish(backend, special):
     cls, sep = special["cls"], special["sep"]
     if cls in known and sep in known:
         backend.post_processor = processors.TemplateProcessing(
-            single="%s:0 $A:0 %s:0" % (cls, sep),
-            pair="%s:0 $A:0 %s:0 $B:1 %s:1" % (cls, sep, sep),
+            single=f"{cls}:0 $A:0 {sep}:0",
+            pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
             special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
         )
     return backend
@@ -606,7 +665,7 @@ def _read(path):
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _json(path):
@@ -617,5 +676,5 @@ def _token(value):
     """A special token's text, which a configuration gives as a string or as an object."""
     text = value.get("content") if isinstance(value, dict) else value
     if not isinstance(text, str):
-        raise UserError("found the special token %s, expected a string, or an object with its content" % shorten(value))
+        raise UserError(f"found the special token {shorten(value)}, expected a string, or an object with its content")
     return _SURROGATES.sub("\ufffd", text)

@@ -8,23 +8,93 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.model import packing
 
 commands.define_data_flags()
-flags.DEFINE_string("run_dir", "", "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.")
-flags.DEFINE_string("encoder", "", "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the encoder that ships, 4 layers of 256, pretrained on reviews.")
-flags.DEFINE_string("tokenizer", "", "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 pieces.")
-flags.DEFINE_float("validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by.")
+flags.DEFINE_string(
+    "run_dir",
+    "",
+    "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. "
+    "Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.",
+)
+flags.DEFINE_string(
+    "encoder",
+    "",
+    "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the "
+    "encoder that ships, 4 layers of 256, pretrained on reviews.",
+)
+flags.DEFINE_string(
+    "tokenizer",
+    "",
+    "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 "
+    "pieces.",
+)
+flags.DEFINE_float(
+    "validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by."
+)
 flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
-flags.DEFINE_integer("max_length", 128, "Pieces of a review that are read, the two special ones included; the rest is dropped.", lower_bound=3, upper_bound=packing.LONGEST)
-flags.DEFINE_integer("epochs", 0, "Passes over the training reviews, at most. 0: two, and more on small data, up to 30, to make 500 steps.", lower_bound=0)
-flags.DEFINE_integer("token_budget", 0, "Tokens a batch, padding included, over all devices. 0: 3,072, on GPUs and TPUs 16,384, and less on small data, down to 256, to make 40 steps an epoch.", lower_bound=0)
-commands.define_optimizer_flags("by the width of the encoder, 3e-4 for 256 or less, as the one that ships has, 5e-5 from 768 on; with random weights 5e-4 and 1e-4", warmup=0.1)
-flags.DEFINE_float("dropout", None, "Dropout of hidden states and attention, instead of the encoder's own.", lower_bound=0.0, upper_bound=0.9)
-flags.DEFINE_float("augment", 0.0, "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half with a mistyped jamo.", lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_list("teachers", [], "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the label where there is one.")
+flags.DEFINE_integer(
+    "max_length",
+    128,
+    "Pieces of a review that are read, the two special ones included; the rest is dropped.",
+    lower_bound=3,
+    upper_bound=packing.LONGEST,
+)
+flags.DEFINE_integer(
+    "epochs",
+    0,
+    "Passes over the training reviews, at most. 0: two, and more on small data, up to 30, to make 500 steps.",
+    lower_bound=0,
+)
+flags.DEFINE_integer(
+    "token_budget",
+    0,
+    "Tokens a batch, padding included, over all devices. 0: 3,072, on GPUs and TPUs 16,384, and less on small data, "
+    "down to 256, to make 40 steps an epoch.",
+    lower_bound=0,
+)
+commands.define_optimizer_flags(
+    "by the width of the encoder, 3e-4 for 256 or less, as the one that ships has, 5e-5 from 768 on; with random "
+    "weights 5e-4 and 1e-4",
+    warmup=0.1,
+)
+flags.DEFINE_float(
+    "dropout",
+    None,
+    "Dropout of hidden states and attention, instead of the encoder's own.",
+    lower_bound=0.0,
+    upper_bound=0.9,
+)
+flags.DEFINE_float(
+    "augment",
+    0.0,
+    "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half "
+    "with a mistyped jamo.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_list(
+    "teachers",
+    [],
+    "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the "
+    "label where there is one.",
+)
 commands.define_positive_label_flag("the teachers'")
-flags.DEFINE_multi_string("unlabelled", [], "File of texts that the teachers label, one a line: plain, or compressed as .xz or .gz. May be given several times.")
-flags.DEFINE_string("unlabelled_column", "", "Name of the column of the text, where those files are tables with a header line and tabs.")
-flags.DEFINE_integer("patience", 0, "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.", lower_bound=0)
-flags.DEFINE_list("seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.")
+flags.DEFINE_multi_string(
+    "unlabelled",
+    [],
+    "File of texts that the teachers label, one a line: plain, or compressed as .xz or .gz. May be given several "
+    "times.",
+)
+flags.DEFINE_string(
+    "unlabelled_column", "", "Name of the column of the text, where those files are tables with a header line and tabs."
+)
+flags.DEFINE_integer(
+    "patience",
+    0,
+    "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.",
+    lower_bound=0,
+)
+flags.DEFINE_list(
+    "seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported."
+)
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 commands.define_perturb_flag()
 commands.define_weights_flag()
@@ -35,7 +105,7 @@ FLAGS = flags.FLAGS
 def main():
     seeds, perturb = commands.integers("seeds", FLAGS.seeds), commands.perturbations()
     if FLAGS.unlabelled and not FLAGS.teachers:
-        raise UserError("--unlabelled=%s: found no --teachers beside it, expected both" % FLAGS.unlabelled[0])
+        raise UserError(f"--unlabelled={FLAGS.unlabelled[0]}: found no --teachers beside it, expected both")
     data = recipe.find_data(**commands.data_flags(), log=say)
     unlabelled = corpus.documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
     commands.import_tensorflow()

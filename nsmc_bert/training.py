@@ -120,29 +120,45 @@ class AdamW(keras.optimizers.AdamW):
 def adamw(schedule, settings):
     """AdamW as BERT is fine-tuned: decoupled decay, none on biases and layer normalisation, global-norm clipping."""
     optimizer = AdamW(
-        schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm, epsilon=1e-6, beta_2=0.999,
+        schedule,
+        weight_decay=settings.weight_decay,
+        global_clipnorm=settings.clip_norm,
+        epsilon=1e-6,
+        beta_2=0.999,
         jit_compile=False,  # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
-    )  # fmt: skip
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
     return optimizer
 
 
 def train(
-    model, train_set, validation_set, settings, run_dir, *, identity, perturbed=None, jit=False, checkpoint_seconds=60.0, chief=True,
+    model,
+    train_set,
+    validation_set,
+    settings,
+    run_dir,
+    *,
+    identity,
+    perturbed=None,
+    jit=False,
+    checkpoint_seconds=60.0,
+    chief=True,
     log=lambda line: None,
-):  # fmt: skip
+):
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
-        model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, 2] probabilities, or None for a model that
-            learns from text alone).
+        model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's
+            weights.
+        train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, 2] probabilities, or None
+            for a model that learns from text alone).
         validation_set: (tokenizers.Encoded, labels).
         settings: Settings.
         run_dir: the folder that holds all state of the run.
         identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
             another identity is refused.
-        perturbed: makes the Encoded of each pass from its number, from 0, instead of the train set's: as many texts, in the same order.
+        perturbed: makes the Encoded of each pass from its number, from 0, instead of the train set's: as many texts, in
+            the same order.
         jit: compile the whole step with XLA.
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
@@ -171,10 +187,22 @@ def train(
         model.optimizer.build(model.trainable_variables)
     held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
     state = State(run_dir, model)
-    progress = state.restore() or {"epoch": 0, "step": 0, "seconds": 0.0, "history": [], "bad": 0, "done": False, "sums": {}}
+    progress = state.restore() or {
+        "epoch": 0,
+        "step": 0,
+        "seconds": 0.0,
+        "history": [],
+        "bad": 0,
+        "done": False,
+        "sums": {},
+    }
     several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
-    if several and _differs_between_workers(strategy, tf.constant(progress["epoch"] * 2.0**20 + progress["step"], tf.float64)):
-        raise UserError("%s: the workers found different checkpoints in it, expected --run_dir on a disk that all share" % run_dir)
+    if several and _differs_between_workers(
+        strategy, tf.constant(progress["epoch"] * 2.0**20 + progress["step"], tf.float64)
+    ):
+        raise UserError(
+            f"{run_dir}: the workers found different checkpoints in it, expected --run_dir on a disk that all share"
+        )
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     before = progress["epoch"] * len(encoded)  # reviews that an earlier process has learned
     if progress["step"]:
@@ -189,8 +217,8 @@ def train(
             schedule.begin(progress["epoch"], offset, len(plan))
             follow = _Follow(bar, plan, progress, offset, schedule, watchdog)
             while progress["step"] < len(plan):
-                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but that
-                # workers, whose clocks differ, have to cut alike
+                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but
+                # that workers, whose clocks differ, have to cut alike
                 steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
                 stop = min(len(plan), progress["step"] + steps)
                 model.fit_batches(encoded, labels, plan, progress["step"], stop, [first, follow])
@@ -233,7 +261,9 @@ def train(
 
 
 def _differs_between_workers(strategy, value):
-    """Whether workers hold different whole numbers, float64, in which all find the same: some then differ from the rounded mean."""
+    """Whether workers hold different whole numbers, float64, in which all find the same: some then differ from the
+    rounded mean.
+    """
 
     @tf.function
     def distance():
@@ -250,22 +280,23 @@ def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:
         Of the chief the hold on it: nobody else may claim it before that is gone.
 
     Raises:
-        UserError: it holds another run, or something that is no run; another process is at work in it; or it cannot be written.
+        UserError: it holds another run, or something that is no run; another process is at work in it; or it cannot be
+            written.
     """
     path = run_dir / "run.json"
     identity = json.loads(json.dumps(identity))
     if run_dir.exists() and not run_dir.is_dir():
-        raise UserError("%s: found a file, expected a folder, or nothing, for --run_dir" % run_dir)
+        raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
     if path.exists():
         there = read_json(path, dict, "a run's record; choose another --run_dir")
         for key in sorted({*identity, *there}):
             if identity.get(key) != there.get(key):
                 raise UserError(
-                    "%s: holds another run: found %s=%s, expected %s; choose another --run_dir, or delete this one"
-                    % (run_dir, key, there.get(key), identity.get(key))
+                    f"{run_dir}: holds another run: found {key}={there.get(key)}, expected {identity.get(key)}; "
+                    f"choose another --run_dir, or delete this one"
                 )
     elif run_dir.exists() and not all(path.name == "lock" or _is_left_over(path) for path in run_dir.iterdir()):
-        raise UserError("%s: found files that are no run's, expected an empty or new folder for --run_dir" % run_dir)
+        raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
     if not chief:
         return None
     make_folder(run_dir)
@@ -279,11 +310,19 @@ def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:
 
 def _is_left_over(path):
     """Whether a file or folder is what a killed run was about to write."""
-    ours = r"((run\.json|checkpoint\.safetensors|best\.safetensors)|\.(model|encoder))\.part-\d+|\.(model|encoder)\.old-\d+"
+    ours = r"(run\.json|(checkpoint|best)\.safetensors|\.(model|encoder))\.part-\d+|\.(model|encoder)\.old-\d+"
     return re.fullmatch(ours + r"|\.tmp\w{6}", path.name)  # .tmpXXXXXX is what safetensors writes before it renames it
 
 
-PROGRESS = {"epoch": int, "step": int, "seconds": float, "history": [{"validation": dict}], "bad": int, "done": bool, "sums": {str: float}}
+PROGRESS = {
+    "epoch": int,
+    "step": int,
+    "seconds": float,
+    "history": [{"validation": dict}],
+    "bad": int,
+    "done": bool,
+    "sums": {str: float},
+}
 
 
 class State:
@@ -293,7 +332,9 @@ class State:
         self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
         self._weights, optimizer = model.weights, model.optimizer
         self._variables = [*self._weights, *optimizer.variables]
-        if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):  # which lists its inner optimizer's variables alone
+        if isinstance(
+            optimizer, keras.mixed_precision.LossScaleOptimizer
+        ):  # which lists its inner optimizer's variables alone
             self._variables += [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale._counter]
 
     def save(self, progress):
@@ -312,7 +353,9 @@ class State:
     def recall(self):
         """Brings the best weights back."""
         if self._read(self._best, self._weights) is None:
-            raise UserError("%s: missing, expected the best epoch's weights; delete the run's folder to start over" % self._best)
+            raise UserError(
+                f"{self._best}: missing, expected the best epoch's weights; delete the run's folder to start over"
+            )
 
     @staticmethod
     def _write(path, variables, progress):
@@ -328,19 +371,23 @@ class State:
             return None
         file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over")
         expected = ["%04d" % i for i in range(len(variables))]
-        if sorted(file) != expected or any(file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)):
-            raise UserError("%s: not a checkpoint of this run (other tensors); delete it to start over" % path)
-        progress = parse_json(file.metadata.get("progress", ""), "%s, progress" % path, PROGRESS, "a run's; delete it to start over")
+        if sorted(file) != expected or any(
+            file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)
+        ):
+            raise UserError(f"{path}: not a checkpoint of this run (other tensors); delete it to start over")
+        progress = parse_json(
+            file.metadata.get("progress", ""), f"{path}, progress", PROGRESS, "a run's; delete it to start over"
+        )
         try:
             for name, variable in zip(expected, variables):
                 variable.assign(file[name])
         except TypeError as error:  # of another dtype
-            raise UserError("%s: not a checkpoint of this run (%s); delete it to start over" % (path, error)) from None
+            raise UserError(f"{path}: not a checkpoint of this run ({error}); delete it to start over") from None
         return progress
 
 
 def _log_scalar(tag, value, step):
-    """A point of a TensorBoard curve; tf.summary.scalar would need the tensorboard package, which only viewing needs."""
+    """A point of a TensorBoard curve; tf.summary.scalar would need the tensorboard package, as viewing does."""
     metadata = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")
     tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
 
@@ -360,8 +407,8 @@ class FirstStep(keras.callbacks.Callback):
 
 
 class _Follow(keras.callbacks.Callback):
-    """Shows and logs the progress of one epoch, over its pieces. It asks the device for figures once a second, not at every step: an
-    answer has to wait until all steps so far are done."""
+    """Shows and logs the progress of one epoch, over its pieces. It asks the device for figures once a second, not at
+    every step: an answer has to wait until all steps so far are done."""
 
     def __init__(self, bar, plan, progress, offset, schedule, watchdog):
         super().__init__()
@@ -385,7 +432,7 @@ class _Follow(keras.callbacks.Callback):
         self._bar.update(
             int(self._plan.splits[step + 1] - self._plan.splits[step]),
             epoch=str(self._progress["epoch"] + 1),
-            **{name: "%.4f" % value for name, value in self._logs.items()},
+            **{name: f"{value:.4f}" for name, value in self._logs.items()},
         )
         step += self._offset
         if asks:
@@ -408,12 +455,16 @@ class _Follow(keras.callbacks.Callback):
         self._ask()
         if not math.isfinite(self._logs["loss"]):
             raise UserError(
-                "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new --run_dir"
-                % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
+                "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new "
+                "--run_dir" % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
             )
-        steps = stop - self._progress["step"]  # Keras' means are over batches, whose texts count so that each batch counts the same
+        steps = (
+            stop - self._progress["step"]
+        )  # Keras' means are over batches, whose texts count so that each batch counts the same
         sums = self._progress["sums"]
-        if "steps" not in sums:  # the first piece; or the state is of before steps were counted, and its sums are of something else
+        if (
+            "steps" not in sums
+        ):  # the first piece; or the state is of before steps were counted, and its sums are of something else
             sums.clear()
         for name, value in {**self._logs, "steps": 1}.items():
             sums[name] = sums.get(name, 0.0) + steps * value

@@ -6,10 +6,11 @@ A store is a folder below --store, named after the encoder's fingerprint:
     layer-00.f16 …   one file a layer: the states of sentence after sentence, float16 [positions, width]
     index            32 bytes a sentence, written after its states: key, place, positions, checksum of its states
 
-A sentence counts once its line of the index is there. What a killed process wrote after the last whole line is cut off, and
-sentences written since the last time the files were flushed to the disk are read back and compared with their checksums. Of
-those before, a part is compared each time the store is opened, all of them if one is damaged or if that is asked for; what is
-damaged is encoded anew and written at the end, where the last line of a sentence is the one that counts.
+A sentence counts once its line of the index is there. What a killed process wrote after the last whole line is cut off,
+and sentences written since the last time the files were flushed to the disk are read back and compared with their
+checksums. Of those before, a part is compared each time the store is opened, all of them if one is damaged or if that
+is asked for; what is damaged is encoded anew and written at the end, where the last line of a sentence is the one that
+counts.
 """
 
 import contextlib
@@ -51,7 +52,12 @@ class Store:
     """
 
     def __init__(self, root, encoder, log=print, verify=False):
-        self.encoder, self.folder, self._log, self.verify = encoder, Path(root).expanduser() / encoder.fingerprint, log, verify
+        self.encoder, self.folder, self._log, self.verify = (
+            encoder,
+            Path(root).expanduser() / encoder.fingerprint,
+            log,
+            verify,
+        )
         self._files = []
         self._known = {}  # key: (first position, positions)
         self._damaged = set()  # (key, first position)
@@ -68,7 +74,9 @@ class Store:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with locked(self.folder, lambda: self._log("activations: another run writes to this store; waiting for it")):
+            with locked(
+                self.folder, lambda: self._log("activations: another run writes to this store; waiting for it")
+            ):
                 self._open()
                 wanted = {key: payload for part in examples for key, payload in zip(part.keys, part.payloads)}
                 missing = {key: payload for key, payload in wanted.items() if key not in self._known}
@@ -80,13 +88,13 @@ class Store:
                 free = shutil.disk_usage(self.folder).free
                 if positions * self._bytes > 0.95 * free:
                     raise UserError(
-                        "%s: %s are free, expected %s; choose another --store, or --activations=recompute, which needs no disk"
-                        % (self.folder, size(free), size(positions * self._bytes))
+                        f"{self.folder}: {size(free)} are free, expected {size(positions * self._bytes)}; choose "
+                        f"another --store, or --activations=recompute, which needs no disk"
                     )
                 self._write(missing)
                 self.encoder.release()
         except OSError as error:
-            raise UserError("%s: cannot be written (%s)" % (self.folder, error.strerror or error)) from None
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from None
 
     @property
     def _bytes(self):
@@ -97,14 +105,17 @@ class Store:
 
         Args:
             examples: alignment.Examples that `ensure` has seen.
-            pieces: int [n, 3]: the number of a distinct sentence in them, its first position, and the one after its last.
+            pieces: int [n, 3]: the number of a distinct sentence in them, its first position, and the one after its
+                last.
             layers: int [k].
             rows: fill up with zeros to so many positions.
 
         Returns:
             For each of blocks(layers, widths) an array, float16 [its layers; positions of all, or rows; width].
         """
-        places = [(self._known[examples.keys[number]][0] + first, last - first) for number, first, last in pieces.tolist()]
+        places = [
+            (self._known[examples.keys[number]][0] + first, last - first) for number, first, last in pieces.tolist()
+        ]
         total = sum(count for _, count in places)
         out = []
         for block in blocks(layers, self.encoder.widths):
@@ -115,7 +126,7 @@ class Store:
                 for first, count in places:
                     length = count * width * 2
                     if os.preadv(self._files[layer], [view[at : at + length]], first * width * 2) != length:
-                        raise UserError("%s: ends too early; delete the folder to encode anew" % self._path(layer))
+                        raise UserError(f"{self._path(layer)}: ends too early; delete the folder to encode anew")
                     at += length
                 states[total:] = 0
         return out
@@ -133,8 +144,12 @@ class Store:
 
     def _open(self):
         """Reads the index and cuts off what is not whole."""
-        description = {"encoder": self.encoder.name, "fingerprint": self.encoder.fingerprint, "layer0": self.encoder.layer0,
-                       "widths": list(self.encoder.widths)}  # fmt: skip
+        description = {
+            "encoder": self.encoder.name,
+            "fingerprint": self.encoder.fingerprint,
+            "layer0": self.encoder.layer0,
+            "widths": list(self.encoder.widths),
+        }
         self._description, settled = description, 0
         path = self.folder / "store.json"
         if path.exists():
@@ -142,11 +157,15 @@ class Store:
             found = read_json(path, shape, "an encoder's store; delete the folder to encode anew")
             settled = found["settled"]
             if any(found[key] != description[key] for key in ("fingerprint", "widths")):
-                raise UserError("%s: found no description of this encoder's store; delete the folder to encode anew" % path)
+                raise UserError(
+                    f"{path}: found no description of this encoder's store; delete the folder to encode anew"
+                )
         else:
             self._settle(0)
         self.close()
-        self._files = [os.open(self._path(layer), os.O_RDWR | os.O_CREAT, 0o666) for layer in range(len(self.encoder.widths))]
+        self._files = [
+            os.open(self._path(layer), os.O_RDWR | os.O_CREAT, 0o666) for layer in range(len(self.encoder.widths))
+        ]
         index = self.folder / "index"
         content = index.read_bytes() if index.exists() else b""
         sizes = [os.fstat(file).st_size // (2 * width) for file, width in zip(self._files, self.encoder.widths)]
@@ -179,7 +198,9 @@ class Store:
         if not every:
             start = random.randrange(len(keys)) if keys else 0  # another part each time, in the order of the files
             keys, left = keys[start:] + keys[:start], CHECKED // self._bytes
-            part = list(itertools.takewhile(lambda length: length < left, itertools.accumulate(lines[key][1] for key in keys)))
+            part = list(
+                itertools.takewhile(lambda length: length < left, itertools.accumulate(lines[key][1] for key in keys))
+            )
             every = any(self._checksum(*lines[key][:2]) != lines[key][2] for key in keys[: len(part) + 1])
         if not every:
             return
@@ -213,7 +234,10 @@ class Store:
         # longest first: what does not fit into memory shows at once, and neighbours fill batches of one length
         order = sorted(missing, key=lambda key: -len(missing[key]))
         unsettled = 0
-        with open(self.folder / "index", "ab", buffering=0) as index, Progress(len(order), "sentences", title="encode") as bar:
+        with (
+            open(self.folder / "index", "ab", buffering=0) as index,
+            Progress(len(order), "sentences", title="encode") as bar,
+        ):
             ends = np.cumsum([len(missing[key]) * self._bytes for key in order]) // CHUNK
             for keys in np.split(np.arange(len(order)), np.flatnonzero(np.diff(ends)) + 1):
                 keys = [order[number] for number in keys]
@@ -224,7 +248,9 @@ class Store:
                     joined = np.concatenate(rows)
                     _check_numbers(self.encoder, layer, joined)
                     checksums = [zlib.crc32(row, checksum) for row, checksum in zip(rows, checksums)]
-                    _write_all(file, joined.reshape(-1).view(np.uint8), self._positions * 2 * self.encoder.widths[layer])
+                    _write_all(
+                        file, joined.reshape(-1).view(np.uint8), self._positions * 2 * self.encoder.widths[layer]
+                    )
                 first = self._positions
                 for key, sentence, checksum in zip(keys, states, checksums):
                     lines.append(LINE.pack(key, first, len(sentence[0]), checksum))
@@ -274,7 +300,8 @@ class Recompute:
 
 @contextlib.contextmanager
 def locked(folder, waits):
-    """Keeps every other process out of a folder as long as the block runs, and removes what killed ones were about to write.
+    """Keeps every other process out of a folder as long as the block runs, and removes what killed ones were about to
+    write.
 
     Args:
         folder: a Path that is there.
@@ -300,12 +327,14 @@ def locked(folder, waits):
                 if LEFT_OVER.fullmatch(path.name):
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise UserError("%s: cannot be written (%s)" % (folder, error.strerror or error)) from None
+            raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from None
         yield bool(file)
 
 
 def blocks(layers, widths):
-    """Layers in groups of neighbours of one width, whose states stand in one array: [0, 1, 2], (4, 8, 8) -> [[0], [1, 2]]."""
+    """Layers in groups of neighbours of one width, whose states stand in one array: [0, 1, 2], (4, 8, 8) -> [[0], [1,
+    2]].
+    """
     return [list(group) for _, group in itertools.groupby(layers, key=lambda layer: widths[layer])]
 
 
@@ -333,5 +362,5 @@ def size(count):
     """Bytes in words: 1234567 -> '1.2 MB'."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":
-            return "%.1f %s" % (count, unit) if unit != "bytes" else "%d bytes" % count
+            return f"{count:.1f} {unit}" if unit != "bytes" else "%d bytes" % count
         count /= 1000

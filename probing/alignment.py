@@ -1,7 +1,8 @@
 """Words to positions: what an encoder makes of a sentence's words, and where the spans of the targets then lie.
 
 Each word is cut into pieces by itself, so that a span of words is a span of positions whatever the tokenizer does; this
-is what Tenney et al. (2019) computed by matching characters. A word that leaves no piece (control characters) becomes one
+is what Tenney et al. (2019) computed by matching characters. A word that leaves no piece (control characters) becomes
+one
 unknown piece: no span is ever empty.
 """
 
@@ -25,7 +26,8 @@ class Sentence:
     """What an encoder reads of one sentence.
 
     Attributes:
-        payload: int array, [positions] or [positions, …]: token ids, or whatever else the encoder reads at each position.
+        payload: int array, [positions] or [positions, …]: token ids, or whatever else the encoder reads at each
+            position.
         starts: int32 [words + 1]: word i takes the positions starts[i] to starts[i + 1] - 1.
         unknown: words that left no piece.
         unk: words with an unknown piece, those without any piece included; None where reading does not tell.
@@ -174,11 +176,13 @@ def align(records, encoder, task, names, *, where=""):
                 label_sizes.append(len(target.labels))
                 for label in target.labels:
                     if label not in numbers:
-                        raise UserError("%s: found the label %s, expected one of %d known" % (where, shorten(label), len(names)))
+                        raise UserError(
+                            "%s: found the label %s, expected one of %d known" % (where, shorten(label), len(names))
+                        )
                     labels.append(numbers[label])
                 types.append(_checksum(" ".join(words[slice(*target.span1)])))
     if not span1:
-        raise UserError("%s: found no target, expected records with some" % where)
+        raise UserError(f"{where}: found no target, expected records with some")
     return Examples(
         payloads=payloads,
         keys=keys,
@@ -199,19 +203,24 @@ def align(records, encoder, task, names, *, where=""):
 
 
 def unknown_words(unk: int, words: int) -> list:
-    """What is to be said of `unk` words of `words` that an encoder does not know: a line, and loud ones from a tenth on."""
+    """What is to be said of `unk` words of `words` that an encoder does not know: a line, and loud ones from a tenth
+    on.
+    """
     share = unk / max(words, 1)
     found = [f"{100 * share:.1f} % of {words} words have [UNK]"]
     if share >= LOUD:
         found += [
-            f"*** {100 * share:.0f} % of the words have [UNK]: the encoder's vocabulary is not of this language or script, and",
+            f"*** {100 * share:.0f} % of the words have [UNK]: the encoder's vocabulary is not of this language or "
+            f"script, and",
             "*** the figures say little of either. Probe with an encoder that knows these words.",
         ]
     return found
 
 
 def _checksum(text):
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little", signed=True
+    )
 
 
 def pieces(backend, words, *, cls_id, sep_id, unk_id, cache):
@@ -245,11 +254,12 @@ def windows(length, limit, margin):
     Args:
         length: positions of the sequence, without special tokens.
         limit: positions of a window.
-        margin: positions of context that a window reads at either inner end without giving them, at most a third of the limit.
+        margin: positions of context that a window reads at either inner end without giving them, at most a third of the
+            limit.
 
     Returns:
-        A list of (begin, end, first, last): the window reads positions begin to end - 1 and gives first to last - 1; what they
-        give is every position once, in order.
+        A list of (begin, end, first, last): the window reads positions begin to end - 1 and gives first to last - 1;
+        what they give is every position once, in order.
     """
     if length <= limit:
         return [(0, length, 0, length)]

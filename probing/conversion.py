@@ -1,6 +1,7 @@
 """What a folder of records was converted from: TASK.conversion.json, with a checksum of each of TASK's splits.
 
-Records that were made elsewhere have no such file, and nothing is asked of them. Where there is one, what lies beside it is of
+Records that were made elsewhere have no such file, and nothing is asked of them. Where there is one, what lies beside
+it is of
 that one conversion or is refused: train of one corpus and test of another give figures of nothing.
 """
 
@@ -36,7 +37,8 @@ def checksum(path: Path) -> str:
 
 
 def read(folder: Path, task: str) -> dict[str, Any] | None:
-    """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}}; None where there is none.
+    """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}}; None where there
+    is none.
 
     Raises:
         UserError: it is broken.
@@ -44,19 +46,22 @@ def read(folder: Path, task: str) -> dict[str, Any] | None:
     path = path_in(folder, task)
     if not path.exists():
         return None
-    return read_json(path, {"made_with": dict, "sha1": {str: str}}, "a description of a conversion; convert anew, or delete it")
+    return read_json(
+        path, {"made_with": dict, "sha1": {str: str}}, "a description of a conversion; convert anew, or delete it"
+    )
 
 
 def check(folder: Path, task: str, paths: dict[str, Path]) -> None:
     """Checks that {split: path} of a folder are what one conversion wrote.
 
     Raises:
-        UserError: one of them is of another, as when a conversion was killed at its end or files were copied; or was changed.
+        UserError: one of them is of another, as when a conversion was killed at its end or files were copied; or was
+            changed.
     """
     found = read(folder, task)
     for split, path in paths.items() if found else ():
-        if found["sha1"].get(split) != checksum(path):
+        if found and found["sha1"].get(split) != checksum(path):
             raise UserError(
-                f"{path}: found other records than those of the conversion that {path_in(folder, task).name} describes; convert"
-                f" anew, or delete {path_in(folder, task).name} if they do belong together"
+                f"{path}: found other records than those of the conversion that {path_in(folder, task).name} "
+                f"describes; convert anew, or delete {path_in(folder, task).name} if they do belong together"
             )

@@ -2,11 +2,13 @@
 
     python -m probing.convert --source=conllu --task=dep --input=UD_English-EWT --output=data
 
-writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of them or none, and prints what is in them,
-what was left out and why, and the published counts where the published data was made of the same release.
+writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of them or none, and prints what is in
+them, what was left out and why, and the published counts where the published data was made of the same release.
 
-Beside them data/dep.conversion.json says what they were made with and has a checksum of each, so that nobody takes files of two
-conversions for one corpus: another conversion's splits are not written over in part, and study.find refuses what is not listed.
+Beside them data/dep.conversion.json says what they were made with and has a checksum of each, so that nobody takes
+files of two
+conversions for one corpus: another conversion's splits are not written over in part, and study.find refuses what is not
+listed.
 """
 
 import contextlib
@@ -17,8 +19,8 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from absl import flags
 
@@ -58,22 +60,59 @@ SOURCES = {
     "spr2": Source(spr.spr2_splits, ("spr2",), (), published=True),
 }
 
-flags.DEFINE_enum("source", None, list(SOURCES), "Format of the corpus: conllu, Universal Dependencies in any language; conll2012, OntoNotes 5.0; propbank_ewt; gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.")
-flags.DEFINE_string("task", "", "Task to make records for: %s. May be left out where the source has one task." % ", ".join(TASKS))
+flags.DEFINE_enum(
+    "source",
+    None,
+    list(SOURCES),
+    "Format of the corpus: conllu, Universal Dependencies in any language; conll2012, OntoNotes 5.0; propbank_ewt; "
+    "gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.",
+)
+flags.DEFINE_string(
+    "task", "", "Task to make records for: {}. May be left out where the source has one task.".format(", ".join(TASKS))
+)
 flags.DEFINE_string("input", "", "Folder of the corpus, as its owner publishes it; or one file, with --split.")
-flags.DEFINE_string("output", "", "Folder to write TASK.train.jsonl, TASK.dev.jsonl and TASK.test.jsonl into, or as many as there are.")
-flags.DEFINE_enum("split", "", ["", "train", "dev", "test"], "The split that a single file is, or that a folder without a split in its names is.")
-flags.DEFINE_string("files", "*", "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu and propbank_ewt.")
-flags.DEFINE_enum("tags", "xpos", ["xpos", "upos"], "Column of CoNLL-U that labels parts of speech: xpos, the language's own tags; upos, the universal ones; conllu and gum.")
-flags.DEFINE_bool("as_published", False, "Leave out what the published data leaves out, sentences with an empty node and the last one of each file; conllu.")
-flags.DEFINE_bool("dev_as_test", False, "Where a release has no test documents at hand: test on dev's, and take every tenth training document for dev; gum.")
+flags.DEFINE_string(
+    "output", "", "Folder to write TASK.train.jsonl, TASK.dev.jsonl and TASK.test.jsonl into, or as many as there are."
+)
+flags.DEFINE_enum(
+    "split",
+    "",
+    ["", "train", "dev", "test"],
+    "The split that a single file is, or that a folder without a split in its names is.",
+)
+flags.DEFINE_string(
+    "files",
+    "*",
+    "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu and "
+    "propbank_ewt.",
+)
+flags.DEFINE_enum(
+    "tags",
+    "xpos",
+    ["xpos", "upos"],
+    "Column of CoNLL-U that labels parts of speech: xpos, the language's own tags; upos, the universal ones; conllu "
+    "and gum.",
+)
+flags.DEFINE_bool(
+    "as_published",
+    False,
+    "Leave out what the published data leaves out, sentences with an empty node and the last one of each file; conllu.",
+)
+flags.DEFINE_bool(
+    "dev_as_test",
+    False,
+    "Where a release has no test documents at hand: test on dev's, and take every tenth training document for "
+    "dev; gum.",
+)
 flags.DEFINE_string("language", conll2012.LANGUAGE, "Language of OntoNotes, a folder in its data; conll2012.")
 FLAGS = flags.FLAGS
 
 
 @dataclasses.dataclass
 class Summary:
-    """What was written of one split: the file, its records, those without targets, targets, how often each label, notes."""
+    """What was written of one split: the file, its records, those without targets, targets, how often each label,
+    notes.
+    """
 
     path: Path
     notes: Counter
@@ -100,37 +139,37 @@ def convert(splits, task, output, made_with=None):
         splits: {name: sources.Split}.
         task: tasks.Task.
         output: the folder; it is made where there is none.
-        made_with: the source and its options, a dict. Splits that are there and not written stay if they are of the same, with
-            "split" among them; a release has all of its splits written at once.
+        made_with: the source and its options, a dict. Splits that are there and not written stay if they are of the
+            same, with "split" among them; a release has all of its splits written at once.
 
     Returns:
         {name: Summary}.
 
     Raises:
-        UserError: what is wrong with the corpus, that the folder cannot be written, or that a split of another conversion would
-            stay in it; the files there are the old ones.
+        UserError: what is wrong with the corpus, that the folder cannot be written, or that a split of another
+            conversion would stay in it; the files there are the old ones.
     """
     output = Path(os.path.expanduser(output))
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (output, error.strerror)) from None
+        raise UserError(f"{output}: cannot be made ({error.strerror})") from None
     made_with = json.loads(json.dumps(made_with or {}))
     kept, done = _kept(output, task, splits, made_with), {}
     try:
         with _temporary(output) as part:
             for name, split in splits.items():
-                done[name] = summary = Summary(output / ("%s.%s.jsonl" % (task.name, name)), split.notes)
+                done[name] = summary = Summary(output / (f"{task.name}.{name}.jsonl"), split.notes)
                 records.write(Path(part) / summary.path.name, summary.count(split.records), task.multi_label)
                 if not summary.records:
-                    raise UserError("found no sentence for %s, expected at least one" % name)
+                    raise UserError(f"found no sentence for {name}, expected at least one")
             kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
             content = {"made_with": {**made_with, "split": ""}, "sha1": kept}
             write_text(conversion.path_in(output, task.name), json.dumps(content, indent=1) + "\n")
             for summary in done.values():
                 os.replace(Path(part) / summary.path.name, summary.path)
     except OSError as error:
-        raise UserError("%s: cannot be written (%s)" % (output, error.strerror)) from None
+        raise UserError(f"{output}: cannot be written ({error.strerror})") from None
     return done
 
 
@@ -143,8 +182,9 @@ def _kept(output, task, splits, made_with):
             same = made_with.get("split") and there["made_with"] == {**made_with, "split": ""}
             if not same or there["sha1"].get(name) != conversion.checksum(path):
                 raise UserError(
-                    "%s: found the records of another conversion, which has no place beside %s of this one; choose another "
-                    "--output, or delete it" % (path, ", ".join(splits))
+                    "{}: found the records of another conversion, which has no place beside {} of this one; choose "
+                    "another "
+                    "--output, or delete it".format(path, ", ".join(splits))
                 )
             kept[name] = there["sha1"][name]
     return kept
@@ -183,12 +223,12 @@ def describe(done, task, published):
         counts = summary.records, summary.targets
         line = "%s: %s, %d labels" % (summary.path.name, _counts(*counts), len(summary.labels))
         if published and name in task.counts:
-            line += "; as published" if counts == task.counts[name] else "; published: %s" % _counts(*task.counts[name])
+            line += "; as published" if counts == task.counts[name] else f"; published: {_counts(*task.counts[name])}"
         yield line
         if summary.empty:
-            yield "  %s records without targets, which training and scoring pass over" % _number(summary.empty)
+            yield f"  {_number(summary.empty)} records without targets, which training and scoring pass over"
         for reason, times in sorted(summary.notes.items()):
-            yield "  %s (%s)" % (reason, _number(times))
+            yield f"  {reason} ({_number(times)})"
     labels = sum((summary.labels for summary in done.values()), Counter())
     other = sorted(set(labels) - set(task.labels))
     missing = sorted(set(task.labels) - set(labels))
@@ -198,7 +238,7 @@ def describe(done, task, published):
 
 
 def _counts(number, targets):
-    return "%s records, %s targets" % (_number(number), _number(targets))
+    return f"{_number(number)} records, {_number(targets)} targets"
 
 
 def _number(number):
@@ -206,29 +246,37 @@ def _number(number):
 
 
 def _some(text, names):
-    return text % (", ".join(names[:10]) + (" and %d more" % (len(names) - 10) if len(names) > 10 else "")) if names else ""
+    return (
+        text % (", ".join(names[:10]) + (" and %d more" % (len(names) - 10) if len(names) > 10 else ""))
+        if names
+        else ""
+    )
 
 
 def main():
     if not FLAGS.source or not FLAGS.input or not FLAGS.output:
         missing = ", ".join("--" + name for name in ("source", "input", "output") if not FLAGS[name].value)
-        raise UserError("found no %s, expected --source=FORMAT --task=TASK --input=CORPUS --output=FOLDER; see --help" % missing)
+        raise UserError(
+            f"found no {missing}, expected --source=FORMAT --task=TASK --input=CORPUS --output=FOLDER; see --help"
+        )
     source = SOURCES[FLAGS.source]
     name = FLAGS.task or source.tasks[0]
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
-        found = "--task=%s" % shorten(FLAGS.task) if FLAGS.task else "no --task"
-        raise UserError("found %s, expected one that --source=%s has: %s" % (found, FLAGS.source, ", ".join(source.tasks)))
+        found = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
+        raise UserError(
+            "found {}, expected one that --source={} has: {}".format(found, FLAGS.source, ", ".join(source.tasks))
+        )
     for option in ("split", "files", "tags", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
-            raise UserError("found --%s with --source=%s, expected it with %s" % (option, FLAGS.source, takers))
+            raise UserError(f"found --{option} with --source={FLAGS.source}, expected it with {takers}")
     task = TASKS[name]
     options = {option: FLAGS[option].value for option in source.options}
     done = convert(source.splits(FLAGS.input, name, **options), task, FLAGS.output, {"source": FLAGS.source, **options})
     # one file, or a folder that is a split as a whole, is not the release
     published = not FLAGS.split and (source.published or FLAGS.as_published and name == "dep")
     print("\n".join(describe(done, task, published)))
-    print("wrote %s" % ", ".join(str(summary.path) for summary in done.values()))
+    print("wrote {}".format(", ".join(str(summary.path) for summary in done.values())))
 
 
 def cli():

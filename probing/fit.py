@@ -1,7 +1,7 @@
 """Trains any number of probes over one reading of the activations.
 
-Probes of one task differ in representation, seed and control; they see the same batches in the same order, each with weights,
-dropout, learning rate and an end of its own, so that a probe trained beside others ends as it would alone.
+Probes of one task differ in representation, seed and control; they see the same batches in the same order, each with
+weights, dropout, learning rate and an end of its own, so that a probe trained beside others ends as it would alone.
 """
 
 import contextlib
@@ -55,12 +55,14 @@ class Schedule:
     """How long and how fast probes learn.
 
     Attributes:
-        kind: "linear": warm-up and linear decay over `epochs`, validated after each of them; "plateau", the published one: the
-            rate is halved whenever the figure on dev has not risen for `halve_after` validations.
+        kind: "linear": warm-up and linear decay over `epochs`, validated after each of them; "plateau", the published
+            one: the rate is halved whenever the figure on dev has not risen for `halve_after` validations.
         learning_rate: its peak.
         batch_records: records a batch, each with all its targets.
-        epochs, warmup: of a linear schedule: passes over the records, and the share of all steps in which the rate rises.
-        least_steps: a linear schedule passes over few records so often as to make so many steps, with `epochs` validations still.
+        epochs, warmup: of a linear schedule: passes over the records, and the share of all steps in which the rate
+            rises.
+        least_steps: a linear schedule passes over few records so often as to make so many steps, with `epochs`
+            validations still.
         steps, interval: of a plateau schedule: at most so many steps, and steps between two validations.
         halve_after, patience: more validations than these without a better figure halve the rate, and stop.
         dev_records: records that are validated on while training, the first ones; 0 for all.
@@ -94,10 +96,16 @@ class Schedule:
 
     def validate_every(self, records):
         """Steps between two validations."""
-        return self.per_epoch(records) * -(-self._passes(records) // self.epochs) if self.kind == "linear" else self.interval
+        return (
+            self.per_epoch(records) * -(-self._passes(records) // self.epochs)
+            if self.kind == "linear"
+            else self.interval
+        )
 
     def relative_rate(self, step: int, total: int) -> float:
-        """The share of the peak that a linear schedule of `total` steps has at a step, from 0, in float32: up, then down to 0."""
+        """The share of the peak that a linear schedule of `total` steps has at a step, from 0, in float32: up, then
+        down to 0.
+        """
         rising, at = round(self.warmup * total), np.float32(step)
         rise = (at + np.float32(1)) / np.float32(max(rising, 1))
         fall = (np.float32(total) - at) / np.float32(max(total - rising, 1))
@@ -130,7 +138,8 @@ class Batches:
         examples: alignment.Examples.
         layers: ascending list of the layers that any probe reads.
         control: bool [targets, labels], the labels of the control task, or None.
-        static: give all batches of a dataset one shape, as a compiler wants it; otherwise each has one of a few that is little larger.
+        static: give all batches of a dataset one shape, as a compiler wants it; otherwise each has one of a few that is
+            little larger.
     """
 
     def __init__(self, store, examples, layers, control=None, static=False):
@@ -152,7 +161,9 @@ class Batches:
             yield np.arange(splits[chosen[0]], splits[chosen[-1] + 1]), batch
 
     def dataset(self, choose, start, stop):
-        """A tf.data.Dataset of batches `start` to `stop`, of all that are numbered from 0; choose(number) -> int [records], what is in one."""
+        """A tf.data.Dataset of batches `start` to `stop`, of all that are numbered from 0; choose(number) -> int
+        [records], what is in one.
+        """
         sizes = self.sizes(choose, stop) if self._static else None
         spans, labels = 1 if self.examples.span2 is None else 2, len(self.examples.names)
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
@@ -187,7 +198,9 @@ class Batches:
         members = np.stack([np.diff(each) for each in ends])
         lengths = np.array([len(examples.payloads[number]) for number in examples.sentence])
         parts = np.stack([np.minimum(members.sum(0), lengths), np.diff(examples.splits), *members])  # of each record
-        rows, targets, *members = (bucket(n) for n in np.max([parts[:, choose(number)].sum(1) for number in range(stop)], 0))
+        rows, targets, *members = (
+            bucket(n) for n in np.max([parts[:, choose(number)].sum(1) for number in range(stop)], 0)
+        )
         return Sizes(rows, targets, tuple(members))
 
     def _make(self, records, full=None):
@@ -228,13 +241,16 @@ class Batches:
 
 
 def bucket(n):
-    """The size that n things are filled up to: few different ones, so that compiled steps are few, at most a seventh more."""
+    """The size that n things are filled up to: few different ones, so that compiled steps are few, at most a seventh
+    more.
+    """
     step = max(32, 1 << max(0, int(n).bit_length() - 4))
     return max(step, -(-n // step) * step)
 
 
 def control_labels(examples, frequencies):
-    """Labels of the control task: every type of span1 has one of its own, drawn as often as it occurs (Hewitt and Liang 2019).
+    """Labels of the control task: every type of span1 has one of its own, drawn as often as it occurs (Hewitt and Liang
+    2019).
 
     Args:
         examples: alignment.Examples.
@@ -273,9 +289,13 @@ class Probes:
         }
         self.models = {
             cell: probe.EdgeProbe(
-                encoder.representation(cell.representation), encoder.widths, task.spans, labels, seed=cell.seed,
+                encoder.representation(cell.representation),
+                encoder.widths,
+                task.spans,
+                labels,
+                seed=cell.seed,
                 precision=precision,
-            )  # fmt: skip
+            )
             for cell in cells
         }
         self.optimizers = {cell: probe.AMSGrad(schedule.clip_norm, fused=not jit) for cell in cells}
@@ -310,7 +330,9 @@ class Probes:
         return self._predict(batch)
 
     def _compiled(self, function, *arguments):
-        """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and memory."""
+        """A tf.function that is traced once, for as many rows as come: every trace of many probes takes seconds and
+        memory.
+        """
 
         def of_any_rows(tensor):
             shape = list(tensor.shape)
@@ -357,7 +379,9 @@ class Probes:
         return {"states": states, "targets": tf.shape(batch["weights"])[0], **inputs}
 
 
-def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun=None, checkpoint_seconds=60.0, title=""):
+def train(
+    probes, train_batches, dev_batches, schedule, path, *, identity, begun=None, checkpoint_seconds=60.0, title=""
+):
     """Trains probes to their best figures on dev, or goes on with what `begun` or `path` holds.
 
     Args:
@@ -371,8 +395,8 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun
         title: shown with the progress.
 
     Returns:
-        {cell: {"history": [{step, loss, dev_f1}], "best_step", "dev_f1", "stopped_at", …}}, and "_time": {"seconds", "waited"}:
-        what training took, and what of it was waiting for states to be read.
+        {cell: {"history": [{step, loss, dev_f1}], "best_step", "dev_f1", "stopped_at", …}}, and "_time": {"seconds",
+        "waited"}: what training took, and what of it was waiting for states to be read.
 
     Raises:
         UserError: a loss is not finite.
@@ -381,13 +405,24 @@ def train(probes, train_batches, dev_batches, schedule, path, *, identity, begun
     total = schedule.total(records)
     every, per_epoch = schedule.validate_every(records), schedule.per_epoch(records)
     progress = _restore(begun or path, probes, identity) or {
-        "step": 0, "seconds": 0.0, "waited": 0.0,
+        "step": 0,
+        "seconds": 0.0,
+        "waited": 0.0,
         "cells": {
-            cell.name: {"history": [], "scale": 1.0, "bad": 0, "halve": 0, "best": -1.0, "peak": -1.0, "done": False, "sum": 0.0}
+            cell.name: {
+                "history": [],
+                "scale": 1.0,
+                "bad": 0,
+                "halve": 0,
+                "best": -1.0,
+                "peak": -1.0,
+                "done": False,
+                "sum": 0.0,
+            }
             for cell in probes.cells
         },
         "best_weights": {},
-    }  # fmt: skip
+    }
     state, best_weights = progress["cells"], progress.pop("best_weights")
 
     @functools.lru_cache(2)
@@ -460,7 +495,8 @@ def _validated(cell, state, score, step, every, schedule, probes, best_weights):
         state["bad"] += 1
     if schedule.kind != "plateau":
         return
-    # PyTorch's ReduceLROnPlateau and the published early stop act when there are more bad validations than they are patient
+    # PyTorch's ReduceLROnPlateau and the published early stop act when there are more bad validations than they are
+    # patient
     if score > state["peak"] + schedule.BETTER:
         state.update(peak=score, halve=0)
     else:
@@ -490,7 +526,8 @@ def dev_scores(probes, batches, limit=0):
 class Logits:
     """What probes say: logits[cell] is float32 [targets, labels].
 
-    It lies in files without a name until it is asked for: of many probes on a large corpus it would take more memory than all else.
+    It lies in files without a name until it is asked for: of many probes on a large corpus it would take more memory
+    than all else.
 
     Args:
         cells: list of Cell.
@@ -523,7 +560,9 @@ def predict(probes, batches, folder=None):
 
 
 def probabilities(logits):
-    """Their probabilities, float32, each label by itself; they take the logits' place, which may be hundreds of megabytes."""
+    """Their probabilities, float32, each label by itself; they take the logits' place, which may be hundreds of
+    megabytes.
+    """
     np.clip(logits, -80, 80, logits)
     np.exp(np.negative(logits, logits), logits)
     return np.reciprocal(np.add(logits, 1, logits), logits)
@@ -568,24 +607,26 @@ def _opened(path):
     """(tensors.Safetensors, the identity of its run and the names of its probes as "cells", its progress)."""
     advice = "delete it to train these probes anew"
     file = tensors.Safetensors(path, "state of this run", advice)
-    found = parse_json(file.metadata.get("identity", ""), "%s, identity" % path, {"cells": [str]}, "a run's; " + advice)
-    progress = parse_json(file.metadata.get("progress", ""), "%s, progress" % path, PROGRESS, "a run's; " + advice)
+    found = parse_json(file.metadata.get("identity", ""), f"{path}, identity", {"cells": [str]}, "a run's; " + advice)
+    progress = parse_json(file.metadata.get("progress", ""), f"{path}, progress", PROGRESS, "a run's; " + advice)
     try:
         yield file, found, progress
     except UserError:
         raise
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError("%s: not a state of this run (%s); %s" % (path, error, advice)) from None
+        raise UserError(f"{path}: not a state of this run ({error}); {advice}") from None
 
 
 def groups(folder, stem, cells, identity):
-    """The probes that are trained together: what an earlier run has begun together goes on together, the rest begins together.
+    """The probes that are trained together: what an earlier run has begun together goes on together, the rest begins
+    together.
 
     Args:
         folder: where the files of states are, a Path.
         stem: how their names begin.
         cells: list of Cell, all that are to be trained.
-        identity: what their state belongs to. A state that began after other records of the same run ("begin") is passed over.
+        identity: what their state belongs to. A state that began after other records of the same run ("begin") is
+            passed over.
 
     Returns:
         A list of (list of Cell; path of their state; path of the state that they go on from, or None).
@@ -614,7 +655,7 @@ def groups(folder, stem, cells, identity):
 
 def _state_path(folder, stem, cells):
     digest = hashlib.sha1("\n".join(sorted(cell.name for cell in cells)).encode()).hexdigest()[:10]
-    return folder / ("%s-%s.safetensors" % (stem, digest))
+    return folder / (f"{stem}-{digest}.safetensors")
 
 
 def discard(folder, stem, finished):
@@ -622,7 +663,8 @@ def discard(folder, stem, finished):
 
     Args:
         folder, stem: as in `groups`.
-        finished: a function from the name of a probe and what the state belongs to, to whether the probe's results are saved.
+        finished: a function from the name of a probe and what the state belongs to, to whether the probe's results are
+            saved.
     """
     for path in folder.glob(stem + "*.safetensors"):
         with contextlib.suppress(UserError):  # a broken one is said when it is needed
@@ -637,6 +679,6 @@ def check_identity(path, there, identity):
     for key in identity:
         if there.get(key) != identity[key]:
             raise UserError(
-                "%s: holds a probe with another %s, %s; expected %s; choose another --run_dir, or delete this file"
-                % (path, key, there.get(key), identity[key])
+                f"{path}: holds a probe with another {key}, {there.get(key)}; expected {identity[key]}; choose "
+                f"another --run_dir, or delete this file"
             )

@@ -1,7 +1,7 @@
 """Where in an encoder a task is solved: expected layer, centre of gravity, and how far either is from no preference.
 
-As Tenney et al. ("BERT Rediscovers the Classical NLP Pipeline", ACL 2019, section 3) define them, and as their notebook computes
-them; the published figures of BERT-base, BERT-large and ELMo are in `published`.
+As Tenney et al. ("BERT Rediscovers the Classical NLP Pipeline", ACL 2019, section 3) define them, and as their notebook
+computes them; the published figures of BERT-base, BERT-large and ELMo are in `published`.
 """
 
 import csv
@@ -19,8 +19,8 @@ def expected_layer(scores):
         scores: float [layers + 1], the figure of a probe that mixes layers 0 to k, for each k.
 
     Returns:
-        Sum over k from 1 of k times the rise from k - 1 to k, divided by the whole rise; a fall counts as a negative rise. NaN where
-        the last score is the first.
+        Sum over k from 1 of k times the rise from k - 1 to k, divided by the whole rise; a fall counts as a negative
+        rise. NaN where the last score is the first.
     """
     rises = np.diff(np.asarray(scores, np.float64))
     whole = rises.sum()
@@ -37,8 +37,8 @@ def bits_from_uniform(values):
     """The Kullback-Leibler divergence in bits of a distribution over layers from the uniform one.
 
     Args:
-        values: float [n], mixing weights, or the rises of a score from layer to layer: what is negative counts as 0, and the
-            rest is made to sum to 1.
+        values: float [n], mixing weights, or the rises of a score from layer to layer: what is negative counts as 0,
+            and the rest is made to sum to 1.
 
     Returns:
         0 for no preference, log2(n) where one layer has everything; NaN where no value is positive.

@@ -1,8 +1,9 @@
 """Description length by the online code: how many bits the labels of the training targets take (Voita and Titov 2020).
 
-The records are cut into blocks. The labels of the first are sent at a price that knows nothing; a probe that has learned from
-all blocks before prices the labels of each of the others. The better a representation shows the labels, and the fewer examples
-that takes, the shorter the code. The compression is the price that knows nothing, of everything, over the online code.
+The records are cut into blocks. The labels of the first are sent at a price that knows nothing; a probe that has
+learned from all blocks before prices the labels of each of the others. The better a representation shows the labels,
+and the fewer examples that takes, the shorter the code. The compression is the price that knows nothing, of everything,
+over the online code.
 """
 
 import json
@@ -31,8 +32,9 @@ def bits(logits, gold, one_each):
     Args:
         logits: float [targets, labels], the probes' independent verdicts on every label.
         gold: bool [targets, labels].
-        one_each: whether it is known that a target has exactly one label. The verdicts then say softmax(logits): that is what
-            independent verdicts come to when exactly one of them is yes. Otherwise each label is a verdict of its own.
+        one_each: whether it is known that a target has exactly one label. The verdicts then say softmax(logits): that
+            is what independent verdicts come to when exactly one of them is yes. Otherwise each label is a verdict of
+            its own.
 
     Returns:
         A float.
@@ -49,11 +51,15 @@ def bits(logits, gold, one_each):
 
 
 def uniform(targets, labels, one_each):
-    """What the labels of so many targets cost without any knowledge: log2 of the number of labels, or a bit for each label."""
+    """What the labels of so many targets cost without any knowledge: log2 of the number of labels, or a bit for each
+    label.
+    """
     return targets * (math.log2(labels) if one_each else float(labels))
 
 
-def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *, control, identity, checkpoint_seconds, log):
+def code(
+    cells, task, encoder, states, train, dev, schedule, runtime, folder, *, control, identity, checkpoint_seconds, log
+):
     """The online code of the training labels for some probes, trained together block by block; a killed run goes on.
 
     Args:
@@ -101,9 +107,15 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
             parts = zip((known, dev, following), random)
             batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
             fit.train(
-                probes, *batches[:2], schedule, state, identity=block, begun=begun, checkpoint_seconds=checkpoint_seconds,
+                probes,
+                *batches[:2],
+                schedule,
+                state,
+                identity=block,
+                begun=begun,
+                checkpoint_seconds=checkpoint_seconds,
                 title="%s, %d records" % (task.name, begin),
-            )  # fmt: skip
+            )
             gold = {"": following.gold(), "random_labels": random[2]}
             logits = fit.predict(probes, batches[2], folder)
             prices = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in group}
@@ -117,13 +129,19 @@ def code(cells, task, encoder, states, train, dev, schedule, runtime, folder, *,
         blocks += [{"records": end, "bits": done[str(end)][cell.name]} for end in stops[1:]]
         total = sum(block["bits"] for block in blocks)
         out[cell] = {
-            "bits": total, "uniform_bits": price, "compression": price / max(total, 1e-9), "targets": len(train), "blocks": blocks,
-        }  # fmt: skip
+            "bits": total,
+            "uniform_bits": price,
+            "compression": price / max(total, 1e-9),
+            "targets": len(train),
+            "blocks": blocks,
+        }
     return out
 
 
 def discard(folder, finished):
-    """Deletes the file of the blocks that are done, if all of their probes are finished: `finished` says so of a probe's name."""
+    """Deletes the file of the blocks that are done, if all of their probes are finished: `finished` says so of a
+    probe's name.
+    """
     path = folder / STATE
     if path.exists() and all(finished(name) for prices in _load(path)["blocks"].values() for name in prices):
         path.unlink()
@@ -140,4 +158,6 @@ def _read(path, identity):
 
 
 def _load(path):
-    return read_json(path, {"identity": dict, "blocks": {str: {str: float}}}, "prices of blocks; delete it to measure them anew")
+    return read_json(
+        path, {"identity": dict, "blocks": {str: {str: float}}}, "prices of blocks; delete it to measure them anew"
+    )

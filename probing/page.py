@@ -22,28 +22,32 @@ def page(found, tables, below, results, pictures, *, title="What the encoder kno
 
     Args:
         found: list of report.Cell.
-        tables: {"table", "layers", "controls", "gains", "said": header and lines of each, [] for none}: see report.write.
+        tables: {"table", "layers", "controls", "gains", "said": header and lines of each, [] for none}: see
+            report.write.
         below: lines of text, what the tables do not compare and what was not run.
         results: as from report.load, for the commands.
         pictures: what `draw` returned.
     """
     body = [_introduction(results)]
     for name, (caption, images) in pictures.items():
-        body += ["<h2>%s</h2>" % html.escape(name), pages.picture(name, caption, images)]
+        body += [f"<h2>{html.escape(name)}</h2>", pages.picture(name, caption, images)]
     body += ["<h2>The table</h2>", pages.plain(tables["table"], PUBLISHED)]
-    body += ['<p class="note">%s</p>' % html.escape(line) for line in below]
+    body += [f'<p class="note">{html.escape(line)}</p>' for line in below]
     for name, heading, note in (
         ("gains", "Before and after", "F1 after less F1 before, in points, paired."),
         ("layers", "Layers", PUBLISHED),
-        ("controls", "Controls and description length",
-         "Selectivity is F1 over all labels less the control task's; description length is the online code's."),
+        (
+            "controls",
+            "Controls and description length",
+            "Selectivity is F1 over all labels less the control task's; description length is the online code's.",
+        ),
         ("said", "One sentence through the layers", "The most likely label at each span, and its probability."),
-    ):  # fmt: skip
+    ):
         if lines := tables[name]:
             head = ["row", "encoder", *lines[0][2:]] if name == "layers" else lines[0]
-            body += ["<h2>%s</h2>" % heading, pages.plain([head, *lines[1:]], note)]
+            body += [f"<h2>{heading}</h2>", pages.plain([head, *lines[1:]], note)]
     body += ["<h2>Figures</h2>", _cells(found)]
-    body += ["<h2>Commands</h2>", "<pre>%s</pre>" % "\n".join(html.escape(c) for c in _commands(results))]
+    body += ["<h2>Commands</h2>", "<pre>{}</pre>".format("\n".join(html.escape(c) for c in _commands(results)))]
     return pages.document(title, body)
 
 
@@ -53,44 +57,69 @@ def _commands(results):
 
 
 def _introduction(results):
-    encoders = dict.fromkeys("%s (layer 0: %s)" % (r["encoder"], r["layer0"]) for r in results)
+    encoders = dict.fromkeys("{} (layer 0: {})".format(r["encoder"], r["layer0"]) for r in results)
     corpora = dict.fromkeys(r["data"]["name"] for r in results)
     return (
-        "<p>Edge probing: small classifiers over the frozen layers of %s, trained on %s. F1 in percent, by the rules of the published "
-        "table, means over seeds; intervals are 95&nbsp;%% bootstrap intervals over sentences and seeds.</p>"
-        % (html.escape(" and ".join(encoders)), html.escape(", ".join(corpora)))
+        "<p>Edge probing: small classifiers over the frozen layers of {}, trained on {}. F1 in percent, by the rules "
+        "of the published "
+        "table, means over seeds; intervals are 95&nbsp;% bootstrap intervals over sentences and seeds.</p>".format(
+            html.escape(" and ".join(encoders)), html.escape(", ".join(corpora))
+        )
     )
 
 
 def _cells(found):
     several = len({cell.encoder for cell in found}) > 1
-    compared, remarked = any(cell.published is not None for cell in found), any(cell.marked or cell.unlike for cell in found)
+    compared, remarked = (
+        any(cell.published is not None for cell in found),
+        any(cell.marked or cell.unlike for cell in found),
+    )
     heads = ["row", *["encoder"] * several, "representation", "F1", "interval"]
     heads += [*["published", "measured - published"] * compared, "seeds", "data", *["remarks"] * remarked]
     rows = []
     for order, cell in enumerate(found):
-        beside, difference = ("", "") if cell.published is None else (
-            "%.1f" % (100 * cell.published), "%+.1f" % (100 * (cell.value - cell.published))
-        )  # fmt: skip
+        beside, difference = (
+            ("", "")
+            if cell.published is None
+            else ("%.1f" % (100 * cell.published), "%+.1f" % (100 * (cell.value - cell.published)))
+        )
         rows.append(
-            "<tr>%s</tr>" % "".join([
-                '<td data-key="%d">%s</td>' % (order, html.escape(cell.row)),
-                *['<td class="text" title="%s">%s</td>' % (html.escape(cell.encoder), html.escape(pages.short(cell.encoder)))]
-                * several,
-                '<td class="text">%s</td>' % html.escape(cell.representation),
-                '<td title="%s">%.1f</td>' % (html.escape(cell.command), 100 * cell.value),
-                '<td data-key="%.4f">%.1f to %.1f</td>' % (cell.interval[0], *(100 * edge for edge in cell.interval)),
-                *['<td class="%s">%s</td>' % ("" if cell.inside in (None, True) else "out", beside), "<td>%s</td>" % difference]
-                * compared,
-                "<td>%d</td>" % cell.seeds,
-                '<td class="text" title="%s">%s, %s</td>'
-                % (html.escape(cell.corpus), html.escape(pages.short(cell.corpus)), cell.split),
-                *['<td class="text note">%s</td>' % html.escape("; ".join(filter(None, (cell.why_not * cell.marked, cell.unlike))))] * remarked,
-            ])
-        )  # fmt: skip
+            "<tr>{}</tr>".format(
+                "".join(
+                    [
+                        '<td data-key="%d">%s</td>' % (order, html.escape(cell.row)),
+                        *[
+                            f'<td class="text" '
+                            f'title="{html.escape(cell.encoder)}">{html.escape(pages.short(cell.encoder))}</td>'
+                        ]
+                        * several,
+                        f'<td class="text">{html.escape(cell.representation)}</td>',
+                        f'<td title="{html.escape(cell.command)}">{100 * cell.value:.1f}</td>',
+                        '<td data-key="{:.4f}">{:.1f} to {:.1f}</td>'.format(
+                            cell.interval[0], *(100 * edge for edge in cell.interval)
+                        ),
+                        *[
+                            '<td class="{}">{}</td>'.format("" if cell.inside in (None, True) else "out", beside),
+                            f"<td>{difference}</td>",
+                        ]
+                        * compared,
+                        "<td>%d</td>" % cell.seeds,
+                        f'<td class="text" '
+                        f'title="{html.escape(cell.corpus)}">{html.escape(pages.short(cell.corpus))}, '
+                        f"{cell.split}</td>",
+                        *[
+                            '<td class="text note">{}</td>'.format(
+                                html.escape("; ".join(filter(None, (cell.why_not * cell.marked, cell.unlike))))
+                            )
+                        ]
+                        * remarked,
+                    ]
+                )
+            )
+        )
     note = "A published figure in colour lies outside the interval. " * compared
     note += "A heading sorts; the command that made a figure shows where the pointer rests on it."
-    return pages.table(heads, rows) + '<p class="note">%s</p>' % note
+    return pages.table(heads, rows) + f'<p class="note">{note}</p>'
 
 
 def draw(found, of_layers, gained=()):
@@ -99,17 +128,36 @@ def draw(found, of_layers, gained=()):
     Returns:
         As pages.draw.
     """
-    return pages.draw([  # name, caption, what it is drawn of, how
-        ("Tasks and representations", "F1 by task and representation, with 95 % intervals; a short line is the published figure of the "
-         "same cell.", [cell for cell in found if cell.representation in MAIN], _bars),
-        ("From layer to layer", "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
-         [one for one in of_layers if one.cumulative is not None or one.single is not None], _curves),
-        ("Tasks by layers", "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer.",
-         [one for one in of_layers if one.single is not None], _heat),
-        ("Mixing weights", "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
-         [one for one in of_layers if one.shares is not None and len(one.shares) > 1], _weights),
-        ("Before and after", "F1 after less F1 before, in points, with 95 % intervals, paired.", gained, _gains),
-    ])  # fmt: skip
+    return pages.draw(
+        [  # name, caption, what it is drawn of, how
+            (
+                "Tasks and representations",
+                "F1 by task and representation, with 95 % intervals; a short line is the published figure of the "
+                "same cell.",
+                [cell for cell in found if cell.representation in MAIN],
+                _bars,
+            ),
+            (
+                "From layer to layer",
+                "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
+                [one for one in of_layers if one.cumulative is not None or one.single is not None],
+                _curves,
+            ),
+            (
+                "Tasks by layers",
+                "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer.",
+                [one for one in of_layers if one.single is not None],
+                _heat,
+            ),
+            (
+                "Mixing weights",
+                "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
+                [one for one in of_layers if one.shares is not None and len(one.shares) > 1],
+                _weights,
+            ),
+            ("Before and after", "F1 after less F1 before, in points, with 95 % intervals, paired.", gained, _gains),
+        ]
+    )
 
 
 def _bars(plt, cells):
@@ -134,7 +182,7 @@ def _bars(plt, cells):
         low = min(100 * cell.interval[0] for cell in mine)
         axis.set_ylim(max(0, low - 8), 100)
         splits = dict.fromkeys(cell.split for cell in mine)
-        axis.set_title("%s, %s" % (pages.short(encoder), " and ".join(splits)), loc="left")
+        axis.set_title("{}, {}".format(pages.short(encoder), " and ".join(splits)), loc="left")
         axis.set_ylabel("F1, %")
         axis.legend(ncols=len(names), frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
         axis.spines[["top", "right"]].set_visible(False)
@@ -144,7 +192,9 @@ def _bars(plt, cells):
 
 def _grid(plt, count, height):
     columns = min(count, 3)
-    figure, axes = plt.subplots(-(-count // columns), columns, figsize=(3.1 * columns, height * -(-count // columns)), squeeze=False)
+    figure, axes = plt.subplots(
+        -(-count // columns), columns, figsize=(3.1 * columns, height * -(-count // columns)), squeeze=False
+    )
     for axis in axes.ravel()[count:]:
         axis.axis("off")
     figure.subplots_adjust(hspace=0.6, wspace=0.3)
@@ -183,7 +233,7 @@ def _heat(plt, found):
     for (row, layer), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if shade[row, layer] > middle else "black"
-            axis.text(layer, row, "%.1f" % value, ha="center", va="center", color=colour, fontsize=7)
+            axis.text(layer, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
     encoders = len({one.encoder for one in found})
     names = [TASKS[one.task].title + (", " + pages.short(one.encoder)) * (encoders > 1) for one in found]
     axis.set_yticks(range(len(found)), names)
@@ -198,7 +248,7 @@ def _weights(plt, found):
     for axis, one in zip(axes, found):
         axis.bar(range(len(one.shares)), one.shares)
         axis.plot([layers.centre_of_gravity(one.shares)], [0], "^", color="C3", clip_on=False, markersize=8)
-        axis.set_title("%s\n%s" % (TASKS[one.task].title, pages.short(one.encoder)), fontsize=8)
+        axis.set_title(f"{TASKS[one.task].title}\n{pages.short(one.encoder)}", fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -213,7 +263,7 @@ def _gains(plt, gained):
         axis.errorbar(range(len(mine)), y, yerr=around, fmt="o", capsize=3)
         axis.axhline(0, color=plt.rcParams["text.color"], linewidth=0.8)
         axis.set_xticks(range(len(mine)), [cell.representation for cell in mine], rotation=45, ha="right")
-        axis.set_title("%s, %s" % (row, mine[0].split))
+        axis.set_title(f"{row}, {mine[0].split}")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("points of F1")
     return figure

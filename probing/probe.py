@@ -3,10 +3,11 @@
     H   [positions, hidden]    scalar mix of the layers, or layers side by side; dropout 0.2
     r_i [targets, 256]         for each span of a target: projection, attention pooling inside the span
     z   [targets, 256 or 512]  r_1, or r_1 and r_2 side by side
-    logits                     Dense(256), tanh, layer normalisation, dropout 0.3, Dense(labels); a sigmoid for each label
+    logits                     Dense(256), tanh, layer normalisation, dropout 0.3, Dense(labels); a sigmoid for each
+    label
 
-Positions of all sentences of a batch stand end to end, and only those that lie in some span are there. First weights are
-PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
+Positions of all sentences of a batch stand end to end, and only those that lie in some span are there. First weights
+are PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
 """
 
 import itertools
@@ -39,18 +40,24 @@ def dense(inputs, units, seed, **options):
 
 
 class ScalarMix(keras.layers.Layer):
-    """gamma times the mean of layers weighted by softmax(w); w begins at 0, gamma at 1 (Peters et al. 2018, equation 1).
+    """gamma times the mean of layers weighted by softmax(w); w begins at 0, gamma at 1 (Peters et al. 2018, equation
+    1).
 
     A layer narrower than the widest is repeated to its width, as ELMo's character layer is.
 
     Call:
-        blocks: list of float32 [layers, positions, width], their layers in order -> compute dtype [positions, largest width].
+        blocks: list of float32 [layers, positions, width], their layers in order -> compute dtype [positions, largest
+            width].
     """
 
     def __init__(self, layers, **options):
         super().__init__(autocast=False, **options)
-        self.w = self.add_weight(name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False)
-        self.gamma = self.add_weight(name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False)
+        self.w = self.add_weight(
+            name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False
+        )
+        self.gamma = self.add_weight(
+            name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False
+        )
         self.built = True
 
     def call(self, blocks):
@@ -66,15 +73,16 @@ class ScalarMix(keras.layers.Layer):
 
 
 class SpanAttention(keras.layers.Layer):
-    """Projects positions, and averages each span's with weights that a learned vector gives (Lee et al. 2017, section 3.3).
+    """Projects positions, and averages each span's with weights that a learned vector gives (Lee et al. 2017, section
+    3.3).
 
     Args:
         inputs: width of the states.
         seed: of the first weights.
 
     Call:
-        hidden [positions, inputs]; rows int32 [n], the position of every member of every span; segments int32 [n], ascending,
-        the span it is a member of; spans, how many there are -> [spans, PROJECTION].
+        hidden [positions, inputs]; rows int32 [n], the position of every member of every span; segments int32 [n],
+        ascending, the span it is a member of; spans, how many there are -> [spans, PROJECTION].
     """
 
     def __init__(self, inputs, seed, **options):
@@ -105,8 +113,10 @@ class EdgeProbe(keras.Model):
         precision: the Keras policy of the matrix products.
 
     Call:
-        {"states": list of float32 [layers, positions, width], which together are representation.layers; "rows1", "segments1", and
-        for two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels] logits.
+        {"states": list of float32 [layers, positions, width], which together are representation.layers; "rows1",
+        "segments1", and
+        for two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels]
+            logits.
         masks: Masks of the step, for training; None for no dropout.
     """
 
@@ -118,7 +128,9 @@ class EdgeProbe(keras.Model):
         inputs = max(read) if representation.mixed else sum(read)
         base = seed * 1000
         self.mix = ScalarMix(len(read), name="mix", dtype=policy) if representation.mixed else None
-        self.pool = [SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)]
+        self.pool = [
+            SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)
+        ]
         self.hidden = dense(spans * PROJECTION, PROJECTION, base + 100, name="hidden", dtype=policy)
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name="norm")
         self.norm.build((None, PROJECTION))
@@ -160,7 +172,7 @@ class EdgeProbe(keras.Model):
         try:
             self.set_weights([found[name] for name in sorted(found)])
         except ValueError as error:
-            raise UserError("%s: not this probe's weights (%s); %s" % (path, error, advice)) from None
+            raise UserError(f"{path}: not this probe's weights ({error}); {advice}") from None
 
 
 class Masks:
@@ -174,7 +186,9 @@ class Masks:
         self._step, self._made = step, {}
 
     def of(self, seed):
-        """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and the rate."""
+        """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and
+        the rate.
+        """
         noise, places = Dropout(seed, self._step), itertools.count()
 
         def dropout(x, rate):
@@ -189,7 +203,7 @@ class Masks:
 
 
 def normalise(x, gamma, beta, epsilon):
-    """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras' takes."""
+    """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras'."""
 
     @custom_gradient
     def run(x, gamma, beta):
@@ -200,7 +214,8 @@ def normalise(x, gamma, beta, epsilon):
         def back(d):
             dy, along = d * gamma, d * y
             each, ones = gamma[:, None] / tf.cast(tf.shape(x)[1], tf.float32), tf.ones([1, tf.shape(x)[0]])
-            # sums over rows and columns as matrix products, which are faster; d @ each is the mean of dy, along @ each of dy * y
+            # sums over rows and columns as matrix products, which are faster; d @ each is the mean of dy, along @ each
+            # of dy * y
             dx = scale * (dy - d @ each - y * (along @ each))
             return dx, (ones @ along)[0], (ones @ d)[0]
 

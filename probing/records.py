@@ -1,14 +1,14 @@
 r"""Edge-probing records: sentences of words and labelled spans in them, as JSON lines in and out.
 
-The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are. Those
-that were retokenized for one encoder's word pieces are refused: pieces are no words, and would be cut once more. A line is a
-sentence:
+The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are.
+Those that were retokenized for one encoder's word pieces are refused: pieces are no words, and would be cut once more.
+A line is a sentence:
 
     {"text": "Atmosphere is always fun", "info": {"source": "UD_English-EWT"},
      "targets": [{"span1": [0, 1], "span2": [3, 4], "label": "nsubj"}]}
 
-Spans count the words of text.split() from 0, and their ends are exclusive. Tasks with one span have no span2. A label is a
-string, or a list of strings where a target may have none or several.
+Spans count the words of text.split() from 0, and their ends are exclusive. Tasks with one span have no span2. A label
+is a string, or a list of strings where a target may have none or several.
 """
 
 import contextlib
@@ -25,7 +25,9 @@ from nsmc_bert.files import check_text, decompressed, readable, utf8_expected, w
 
 _BOM = b"\xef\xbb\xbf"
 _PIECE = re.compile(r"##\w|▁\w|\S+</w>$")  # of BERT's vocabularies, SentencePiece's and GPT's, inside a sentence
-_EXAMPLE = 'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
+_EXAMPLE = (
+    'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def read(path, spans, labels=None):
     """Reads records one at a time.
 
     Args:
-        path: JSON lines in UTF-8, with or without a byte order mark, plain or compressed (.gz, .xz). Empty lines are passed
-            over.
+        path: JSON lines in UTF-8, with or without a byte order mark, plain or compressed (.gz, .xz). Empty lines are
+            passed over.
         spans: how many spans each target has, 1 or 2.
         labels: the labels there are; None allows any.
 
@@ -127,7 +129,7 @@ def write(path, records, multi_label=False):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (path.parent, error.strerror)) from None
+        raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from None
     write_atomically(path, pour)
     return number
 
@@ -169,7 +171,7 @@ def decode(file, path):
         try:
             yield number, (line.removeprefix(_BOM) if number == 1 else line).decode()
         except UnicodeDecodeError as error:
-            found = "bytes that are no UTF-8: %s" % shorten(line[error.start : error.start + 12])
+            found = f"bytes that are no UTF-8: {shorten(line[error.start : error.start + 12])}"
             expected = utf8_expected(line, "convert with iconv -t utf-8 -f and the encoding it has")
             raise Located(path, number, found, expected) from None
 
@@ -206,7 +208,7 @@ def _entries(path):
         try:
             yield number, parse_line(line)
         except (ValueError, RecursionError) as error:
-            found = "no JSON (%s): %s" % (error, shorten(line))
+            found = f"no JSON ({error}): {shorten(line)}"
             raise Located(path, number, found, _EXAMPLE) from None
 
 
@@ -215,15 +217,15 @@ def _record(entry, spans, known):
         raise _Bad(shorten(entry), _EXAMPLE)
     text, targets = entry.get("text"), entry.get("targets")
     if not isinstance(text, str):
-        found = "the text %s" % shorten(text) if "text" in entry else "no text"
+        found = f"the text {shorten(text)}" if "text" in entry else "no text"
         raise _Bad(found, 'a sentence as "text": its words with spaces between them')
     if not isinstance(targets, list):
-        found = "the targets %s" % shorten(targets) if "targets" in entry else "no targets"
+        found = f"the targets {shorten(targets)}" if "targets" in entry else "no targets"
         raise _Bad(found, 'a list as "targets", [] where the sentence has none')
     words = text.split()
     if ("##" in text or "</w>" in text or "▁" in text) and (piece := next(filter(_PIECE.match, words[1:]), None)):
-        expected = "words: this file was retokenized for one encoder; take the one from before, without .retokenized in its name"
-        raise _Bad("the word piece %s" % shorten(piece), expected)
+        expected = "words: this file was retokenized for one encoder; take the one without .retokenized in its name"
+        raise _Bad(f"the word piece {shorten(piece)}", expected)
     length = len(words)
     return Record(
         text,
@@ -236,25 +238,25 @@ def _record(entry, spans, known):
 def _target(target, number, length, spans, known):
     name = "target %d" % number
     if not isinstance(target, dict):
-        raise _Bad("%s: %s" % (name, shorten(target)), 'an object, such as {"span1": [0, 1], "label": "PRP"}')
+        raise _Bad(f"{name}: {shorten(target)}", 'an object, such as {"span1": [0, 1], "label": "PRP"}')
     span1, span2 = _span(target, "span1", name, length), None
     if target.get("span2") is not None:
         if spans == 1:
-            raise _Bad("a span2 in %s" % name, "span1 alone: the task has one span; is this the file of another task?")
+            raise _Bad(f"a span2 in {name}", "span1 alone: the task has one span; is this the file of another task?")
         span2 = _span(target, "span2", name, length)
     elif spans == 2:
-        raise _Bad("no span2 in %s" % name, "span1 and span2: the task has two spans; is this the file of another task?")
+        raise _Bad(f"no span2 in {name}", "span1 and span2: the task has two spans; is this the file of another task?")
     label = target.get("label")
     labels = (label,) if isinstance(label, str) else label
     if not isinstance(labels, (tuple, list)) or not all(isinstance(label, str) for label in labels):
-        found = "the label %s" % shorten(label) if "label" in target else "no label"
-        raise _Bad("%s in %s" % (found, name), "a string, or a list of strings")
+        found = f"the label {shorten(label)}" if "label" in target else "no label"
+        raise _Bad(f"{found} in {name}", "a string, or a list of strings")
     if known is not None:
         for label in labels:
             if label not in known:
                 names = ", ".join(sorted(known)[:20]) + ", …" * (len(known) > 20)
                 expected = "one of the %d labels there are: %s" % (len(known), names)
-                raise _Bad("the label %s in %s" % (shorten(label), name), expected)
+                raise _Bad(f"the label {shorten(label)} in {name}", expected)
     rest = {key: value for key, value in target.items() if key not in ("span1", "span2", "label", "info")}
     return Target(span1, span2, tuple(labels), _info(target, name), rest)
 
@@ -262,17 +264,21 @@ def _target(target, number, length, spans, known):
 def _span(target, key, name, length):
     span = target.get(key)
     if not (isinstance(span, list) and len(span) == 2 and type(span[0]) is int and type(span[1]) is int):
-        found = "%s %s" % (key, shorten(span)) if key in target else "no %s" % key
-        raise _Bad("%s in %s" % (found, name), "two whole numbers, [first word, word after the last], words counted from 0")
+        found = f"{key} {shorten(span)}" if key in target else f"no {key}"
+        raise _Bad(f"{found} in {name}", "two whole numbers, [first word, word after the last], words counted from 0")
     start, end = span
     if start >= end:
         kind = "empty" if start == end else "reversed"
         raise _Bad(
-            "the %s %s %s in %s" % (kind, key, shorten(span), name), "a start below the end: ends are exclusive, [2, 3] is one word"
+            f"the {kind} {key} {shorten(span)} in {name}",
+            "a start below the end: ends are exclusive, [2, 3] is one word",
         )
     if start < 0 or end > length:
-        expected = "a span of the sentence's %d words, from 0 to %d; words are what white space parts" % (length, length)
-        raise _Bad("%s %s in %s" % (key, shorten(span), name), expected)
+        expected = "a span of the sentence's %d words, from 0 to %d; words are what white space parts" % (
+            length,
+            length,
+        )
+        raise _Bad(f"{key} {shorten(span)} in {name}", expected)
     return start, end
 
 
@@ -281,7 +287,7 @@ def _info(entry, name):
     if info is None:
         return {}
     if not isinstance(info, dict):
-        raise _Bad("the info %s of %s" % (shorten(info), name), 'an object, such as {"source": "GUM"}')
+        raise _Bad(f"the info {shorten(info)} of {name}", 'an object, such as {"source": "GUM"}')
     if any(type(value) in (dict, list) and too_deep(value) for value in info.values()):
         raise _Bad("the info of %s, nested deeper than %d" % (name, MAX_DEPTH), 'an object, such as {"source": "GUM"}')
     return info

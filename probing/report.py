@@ -1,7 +1,8 @@
 """Runs to tables, measured beside published: python -m probing.report runs/probing
 
-Rows are those of the published table, columns encoders and representations. A cell is compared with a published one only if it is
-of the same encoder and layer 0 and of data with the published counts; a cell that is not, in a published encoder's column, is marked.
+Rows are those of the published table, columns encoders and representations. A cell is compared with a published one
+only if it is of the same encoder and layer 0 and of data with the published counts; a cell that is not, in a published
+encoder's column, is marked.
 """
 
 import csv
@@ -19,16 +20,43 @@ from probing import layers, page, scoring, sentence, study
 from probing.results import likeness
 from probing.tasks import TASKS
 
-flags.DEFINE_enum("format", "text", ["text", "markdown", "csv", "latex"], "Form of the table on standard output; csv has a line for every cell.")
-flags.DEFINE_bool("published", False, "The whole published table, in which what was not run has the published figure alone, and what it would take.")
-flags.DEFINE_list("compare", [], "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with paired intervals.")
-flags.DEFINE_string("text", "", "A sentence, words separated by spaces: what the probes of every layer say of its words, or of --spans.")
-flags.DEFINE_string("spans", "", "Its spans, as JSON: [[first, last], …] in words from 0, last exclusive; pairs of these for a task with two spans.")
+flags.DEFINE_enum(
+    "format",
+    "text",
+    ["text", "markdown", "csv", "latex"],
+    "Form of the table on standard output; csv has a line for every cell.",
+)
+flags.DEFINE_bool(
+    "published",
+    False,
+    "The whole published table, in which what was not run has the published figure alone, and what it would take.",
+)
+flags.DEFINE_list(
+    "compare",
+    [],
+    "Two encoders, before and after, by their names or what these end with: what changed from one to the other, with "
+    "paired intervals.",
+)
+flags.DEFINE_string(
+    "text", "", "A sentence, words separated by spaces: what the probes of every layer say of its words, or of --spans."
+)
+flags.DEFINE_string(
+    "spans",
+    "",
+    "Its spans, as JSON: [[first, last], …] in words from 0, last exclusive; pairs of these for a task with two spans.",
+)
 flags.DEFINE_string("records", "", "A file of records instead of --text, whose labels are shown beside.")
 flags.DEFINE_integer("line", 1, "Which of its sentences, from 1.", lower_bound=1)
 flags.DEFINE_string("sentence_task", "", "Task of that sentence, where the runs have several.")
-flags.DEFINE_string("sentence_encoder", "", "Its encoder, where the runs have several, by its name or what that ends with.")
-flags.DEFINE_string("page", "", "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs pip install '.[report]'.")
+flags.DEFINE_string(
+    "sentence_encoder", "", "Its encoder, where the runs have several, by its name or what that ends with."
+)
+flags.DEFINE_string(
+    "page",
+    "",
+    "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs "
+    "pip install '.[report]'.",
+)
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
 
@@ -41,9 +69,20 @@ LEGEND = {  # what stands behind a figure
 }
 MACRO = "Macro Average"
 ROWS = (
-    "Part-of-Speech", "Constituents", "Dependencies", "Entities", "SRL (all)", "Core roles", "Non-core roles", "OntoNotes coref.",
-    "SPR1", "SPR2", "Winograd coref.", "Rel. (SemEval)", MACRO,
-)  # fmt: skip
+    "Part-of-Speech",
+    "Constituents",
+    "Dependencies",
+    "Entities",
+    "SRL (all)",
+    "Core roles",
+    "Non-core roles",
+    "OntoNotes coref.",
+    "SPR1",
+    "SPR2",
+    "Winograd coref.",
+    "Rel. (SemEval)",
+    MACRO,
+)
 AVERAGED = tuple(task.title for task in TASKS.values())  # the ten rows of the macro average
 ENCODERS = {  # published encoders, and the names that theirs are known by, folders of such a name included
     "cove": ("cove:",),
@@ -60,8 +99,12 @@ CHECKSUMS = {  # SHA-256 of the published files of weights
     "28349a5c57338d0dca591bb95de533897c2399095c69d61e09604b46f444a4c4": "bert-large",
 }
 WIDTHS = {  # of their layers
-    "cove": [300, 600], "elmo": [512, 1024, 1024], "gpt": [768] * 13, "bert-base": [768] * 13, "bert-large": [1024] * 25,
-}  # fmt: skip
+    "cove": [300, 600],
+    "elmo": [512, 1024, 1024],
+    "gpt": [768] * 13,
+    "bert-base": [768] * 13,
+    "bert-large": [1024] * 25,
+}
 DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), (encoder, representation))
     ("cove", "delta"): (("cove", "full"), ("cove", "lex")),
     ("elmo", "delta"): (("elmo", "full"), ("elmo", "lex")),
@@ -80,13 +123,17 @@ WEIGHTS = {  # what a published column takes
 }
 ONTONOTES = "OntoNotes 5.0 (LDC2013T19) as CoNLL-2012 files: probing.convert --source=conll2012"
 DATA = {  # what a published row takes
-    "pos": ONTONOTES, "constituents": ONTONOTES, "entities": ONTONOTES, "srl": ONTONOTES, "coref": ONTONOTES,
+    "pos": ONTONOTES,
+    "constituents": ONTONOTES,
+    "entities": ONTONOTES,
+    "srl": ONTONOTES,
+    "coref": ONTONOTES,
     "dep": "UD English EWT r2.2: probing.convert --source=conllu --as_published",
     "spr1": "SPR1 and the Penn Treebank (LDC99T42): probing.convert --source=spr1",
     "spr2": "SPR2: probing.convert --source=spr2",
     "dpr": "Rahman and Ng's problems as recast: the published file, --train_file, --dev_file, --test_file",
     "rel": "SemEval 2010 task 8: probing.convert --source=semeval",
-}  # fmt: skip
+}
 
 
 @dataclasses.dataclass
@@ -142,13 +189,17 @@ def load(folders):
     for folder in folders:
         paths = _paths(folder)
         if not paths:
-            inside = sorted({str(path.parents[2]) for below in Path(folder).expanduser().glob("*/") for path in _paths(below)})
-            such = ", such as %s" % inside[0] if inside else ""
-            raise UserError("%s: found no results, expected a run folder of probing.run%s" % (folder, such))
+            inside = sorted(
+                {str(path.parents[2]) for below in Path(folder).expanduser().glob("*/") for path in _paths(below)}
+            )
+            such = f", such as {inside[0]}" if inside else ""
+            raise UserError(f"{folder}: found no results, expected a run folder of probing.run{such}")
         for path in paths:
             result = study.read_result(path, "a result; delete it")
             if not path.with_suffix(".npz").exists():
-                raise UserError("%s: missing, expected the predictions beside %s" % (path.with_suffix(".npz"), path.name))
+                raise UserError(
+                    "{}: missing, expected the predictions beside {}".format(path.with_suffix(".npz"), path.name)
+                )
             out.append({**result, "folder": str(path.parent), "cell": path.stem})
     return _of_one_kind(out)
 
@@ -159,7 +210,8 @@ def _paths(folder):
 
 
 def _of_one_kind(results):
-    """The results without copies; of two of one probe the one whose encoder's configuration is known: see likeness.encoders.
+    """The results without copies; of two of one probe the one whose encoder's configuration is known: see
+    likeness.encoders.
 
     Raises:
         UserError: those of a task and encoder differ in more than representation, seed and control.
@@ -168,12 +220,16 @@ def _of_one_kind(results):
     for result in results:
         column = result["task"], encoder_of(result), result["control"] == "random_encoder"
         kinds = columns.setdefault(column, {})
-        kind = json.dumps([likeness.conditions(result), result["identity"].get("encoder"), result["identity"].get("data")])
+        kind = json.dumps(
+            [likeness.conditions(result), result["identity"].get("encoder"), result["identity"].get("data")]
+        )
         if kinds.setdefault(kind, result) is result:
             for other in kinds.values():
                 _alike(other, result)
         probe = (*column, result["representation"], result["control"], result["seed"])
-        if probe not in chosen or len(result["identity"].get("encoder", "")) > len(chosen[probe]["identity"].get("encoder", "")):
+        if probe not in chosen or len(result["identity"].get("encoder", "")) > len(
+            chosen[probe]["identity"].get("encoder", "")
+        ):
             chosen[probe] = result
     return list(chosen.values())
 
@@ -183,29 +239,36 @@ def _unlike(one, other, encoder=False):
     different, unknown = likeness.differences(one, other)
     if encoder:
         different, unknown = (a + b for a, b in zip((different, unknown), likeness.encoders(one, other)))
-    return ", ".join(different + ["%s, which one of them does not say" % " and ".join(unknown)] * bool(unknown))
+    return ", ".join(different + ["{}, which one of them does not say".format(" and ".join(unknown))] * bool(unknown))
 
 
 def _alike(one, other):
     different = likeness.differences(one, other)[0] + likeness.encoders(one, other)[0]
     if different:
         raise UserError(
-            "%s and %s: found probes of %s, %s and %s, that differ in %s, expected the same, seeds aside; name runs of one kind"
-            % (one["folder"], other["folder"], one["task"], one["cell"], other["cell"], " and ".join(different))
+            "{} and {}: found probes of {}, {} and {}, that differ in {}, expected the same, seeds aside; name runs "
+            "of one kind".format(
+                one["folder"], other["folder"], one["task"], one["cell"], other["cell"], " and ".join(different)
+            )
         )
 
 
 def published():
     """{(row, encoder, representation or difference): figure, a share}."""
     with open(layers.PUBLISHED / "test_f1.csv", encoding="utf-8", newline="") as file:
-        return {(r["task"], r["encoder"], r["representation"]): float(r["value"]) / 100 for r in csv.DictReader(file) if r["value"]}
+        return {
+            (r["task"], r["encoder"], r["representation"]): float(r["value"]) / 100
+            for r in csv.DictReader(file)
+            if r["value"]
+        }
 
 
 def encoder_of(result):
     """The published encoder that a result is of, or the name of its own.
 
-    Weights are known by the checksum of their file, or by the hub name they were fetched by; a folder's name, or the last part of
-    another hub name, says nothing of them. ELMo and CoVe, of which no checksums are known here, go by their family and shape.
+    Weights are known by the checksum of their file, or by the hub name they were fetched by; a folder's name, or the
+    last part of another hub name, says nothing of them. ELMo and CoVe, of which no checksums are known here, go by
+    their family and shape.
     """
     name, weights = result["encoder"], result.get("weights") or {}
     named = _named(name)
@@ -246,16 +309,27 @@ def cells(results, samples=1000):
             key = (row, encoder, representation)
             drawn[key], measured[key] = study.draws(group, row, samples), [group[0]]
             out[key] = Cell(
-                *key, study.mean_f1(group, row), scoring.interval(drawn[key]), len(group), split, group[0]["data"]["name"],
-                None if why_not else known.get(key), why_not or ("" if key in known else "not in the published table"),
-                _other_data(TASKS[task], group[0]), group[0].get("command", ""), odd.get((task, encoder, representation), ""),
-            )  # fmt: skip
+                *key,
+                study.mean_f1(group, row),
+                scoring.interval(drawn[key]),
+                len(group),
+                split,
+                group[0]["data"]["name"],
+                None if why_not else known.get(key),
+                why_not or ("" if key in known else "not in the published table"),
+                _other_data(TASKS[task], group[0]),
+                group[0].get("command", ""),
+                odd.get((task, encoder, representation), ""),
+            )
     for encoder, representation in dict.fromkeys((encoder, representation) for _, encoder, representation in groups):
         parts = [(row, encoder, representation) for row in AVERAGED]
         if all(part in out for part in parts):
             key = (MACRO, encoder, representation)
-            drawn[key], measured[key] = np.mean([drawn[part] for part in parts], 0), [measured[part][0] for part in parts]
-            marked = "%s is marked" % ", ".join(part[0] for part in parts if out[part].unlike)
+            drawn[key], measured[key] = (
+                np.mean([drawn[part] for part in parts], 0),
+                [measured[part][0] for part in parts],
+            )
+            marked = "{} is marked".format(", ".join(part[0] for part in parts if out[part].unlike))
             unlike = marked if any(out[part].unlike for part in parts) else ""
             _combine(out, drawn, key, parts, float(np.mean([out[part].value for part in parts])), known, unlike)
     for (encoder, name), (one, other) in DIFFERENCES.items():
@@ -265,7 +339,7 @@ def cells(results, samples=1000):
                 key = (row, encoder, name)
                 drawn[key] = drawn[parts[0]] - drawn[parts[1]]
                 apart = (_unlike(*pair) for pair in zip(measured[parts[0]], measured[parts[1]]))
-                unlike = next(("its two sides differ in %s" % text for text in apart if text), "")
+                unlike = next((f"its two sides differ in {text}" for text in apart if text), "")
                 _combine(out, drawn, key, parts, out[parts[0]].value - out[parts[1]].value, known, unlike)
     return sorted(out.values(), key=lambda cell: (ROWS.index(cell.row), cell.encoder, _place(cell.representation)))
 
@@ -280,14 +354,16 @@ def _odd(groups):
     for task in dict.fromkeys(key[0] for key in groups):
         keys = [key for key in groups if key[0] == task]
         apart = {
-            (one, other): _unlike(groups[one][0], groups[other][0], one[1] == other[1]) for one in keys for other in keys
+            (one, other): _unlike(groups[one][0], groups[other][0], one[1] == other[1])
+            for one in keys
+            for other in keys
         }
         most = max(keys, key=lambda one: sum(not apart[one, other] for other in keys))
         for key in keys:
             seeds = next(filter(None, (_unlike(groups[key][0], result, True) for result in groups[key])), "")
             if apart[key, most] or seeds:
-                where = "unlike %s %s in %s" % (pages.short(most[1]), most[2], apart[key, most])
-                out[key] = where if apart[key, most] else "its seeds differ in %s" % seeds
+                where = f"unlike {pages.short(most[1])} {most[2]} in {apart[key, most]}"
+                out[key] = where if apart[key, most] else f"its seeds differ in {seeds}"
     return out
 
 
@@ -298,24 +374,36 @@ def _combine(out, drawn, key, parts, value, known, unlike):
     splits = [split for split in study.SPLITS if any(split in out[part].split for part in parts)]
     corpora = list(dict.fromkeys(out[part].corpus for part in parts))
     out[key] = Cell(
-        *key, value, scoring.interval(drawn[key]), min(out[part].seeds for part in parts), " and ".join(splits),
-        corpora[0] if len(corpora) == 1 else "%d corpora" % len(corpora), None if why_not else known.get(key), why_not,
-        next((out[part].other_data for part in parts if out[part].other_data), ""), out[parts[0]].command, unlike,
-    )  # fmt: skip
+        *key,
+        value,
+        scoring.interval(drawn[key]),
+        min(out[part].seeds for part in parts),
+        " and ".join(splits),
+        corpora[0] if len(corpora) == 1 else "%d corpora" % len(corpora),
+        None if why_not else known.get(key),
+        why_not,
+        next((out[part].other_data for part in parts if out[part].other_data), ""),
+        out[parts[0]].command,
+        unlike,
+    )
 
 
 def _why_not(task, result, encoder, layer0="lexical"):
     """Why a result may not be held beside the published one, whose layer 0 is `layer0`; "" if it may."""
     if encoder not in ENCODERS:
         named = _named(result["encoder"])
-        return "other weights than %s's, or not known to be these; its hub name would say so" % named if named else "no published encoder"
+        return (
+            f"other weights than {named}'s, or not known to be these; its hub name would say so"
+            if named
+            else "no published encoder"
+        )
     widths = result.get("widths", WIDTHS[encoder])
     if widths != WIDTHS[encoder]:
-        return "other encoder: layers of %s, published %s" % (_shape(widths), _shape(WIDTHS[encoder]))
+        return f"other encoder: layers of {_shape(widths)}, published {_shape(WIDTHS[encoder])}"
     if other := _other_data(task, result):
         return "other data: " + other
     found = result["layer0"].partition(":")[0]
-    return "" if found == layer0 else "other layer 0: %s, published %s" % (found, layer0)
+    return "" if found == layer0 else f"other layer 0: {found}, published {layer0}"
 
 
 def _shape(widths):
@@ -332,7 +420,8 @@ def _other_data(task, result):
 
 
 def gains(results, before, after, samples=1000):
-    """What changed from one encoder to another of the same shape: what fine-tuning did, task by task and layer by layer.
+    """What changed from one encoder to another of the same shape: what fine-tuning did, task by task and layer by
+    layer.
 
     Args:
         results: as from `load`.
@@ -359,11 +448,12 @@ def gains(results, before, after, samples=1000):
         split = study.split_of(one[0])
         different, unlike = likeness.differences(one[0], other[0])[0], _unlike(one[0], other[0])
         if one[0]["layer0"] != other[0]["layer0"] and not different:
-            different = ["layer 0: %s and %s" % (one[0]["layer0"], other[0]["layer0"])]
+            different = ["layer 0: {} and {}".format(one[0]["layer0"], other[0]["layer0"])]
         if different:
             raise UserError(
-                "%s, %s: found probes of %s and %s that differ in %s too, expected the same but for the encoder"
-                % (task, representation, *names, ", ".join(different))
+                "{}, {}: found probes of {} and {} that differ in {} too, expected the same but for the encoder".format(
+                    task, representation, *names, ", ".join(different)
+                )
             )
         seeds = {result["seed"] for result in one} & {result["seed"] for result in other}
         one, other = ([result for result in group if result["seed"] in seeds] for group in (one, other))
@@ -372,12 +462,25 @@ def gains(results, before, after, samples=1000):
         for row in (row for row in one[0]["figures"][split] if row != "labels"):
             drawn = study.draws(other, row, samples) - study.draws(one, row, samples)
             value = study.mean_f1(other, row) - study.mean_f1(one, row)
-            out.append(Cell(
-                row, "%s - %s" % (names[1], names[0]), representation, value, scoring.interval(drawn), len(seeds), split,
-                one[0]["data"]["name"], unlike=unlike,
-            ))  # fmt: skip
+            out.append(
+                Cell(
+                    row,
+                    f"{names[1]} - {names[0]}",
+                    representation,
+                    value,
+                    scoring.interval(drawn),
+                    len(seeds),
+                    split,
+                    one[0]["data"]["name"],
+                    unlike=unlike,
+                )
+            )
     if not out:
-        raise UserError("found no probe of both %s and %s, expected some with the same task, representation and seed" % tuple(names))
+        raise UserError(
+            "found no probe of both {} and {}, expected some with the same task, representation and seed".format(
+                *tuple(names)
+            )
+        )
     return sorted(out, key=lambda cell: (ROWS.index(cell.row), _place(cell.representation)))
 
 
@@ -385,7 +488,9 @@ def _encoder(results, name):
     found = {result["encoder"] for result in results if not result["control"]}
     fitting = [name] if name in found else sorted(one for one in found if one.rstrip("/").endswith(name.rstrip("/")))
     if len(fitting) != 1:
-        raise UserError("%s: found %d encoders of that name, expected one of %s" % (name, len(fitting), ", ".join(sorted(found))))
+        raise UserError(
+            "%s: found %d encoders of that name, expected one of %s" % (name, len(fitting), ", ".join(sorted(found)))
+        )
     return fitting[0]
 
 
@@ -407,7 +512,7 @@ def gain_table(found):
                 continue
             low, high = cell.interval
             marks = CHANGED * (low > 0 or high < 0) + UNLIKE * bool(cell.unlike)
-            line.append("%+.1f (%+.1f to %+.1f)%s" % (100 * cell.value, 100 * low, 100 * high, marks))
+            line.append(f"{100 * cell.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}){marks}")
         lines.append(line)
     return lines
 
@@ -419,8 +524,10 @@ class Layers:
     Attributes:
         task, encoder: names.
         cumulative: float64 [layers + 1], F1 of mix_0, mix_1, …, or None where one of them was not run.
-        single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or None.
-        shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None; gamma: likewise a float.
+        single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or
+            None.
+        shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None; gamma:
+            likewise a float.
         why_not: why the published ones are not held beside, in words, or "".
         unlike: what only some of the probes say of how they were measured, in words, or "".
     """
@@ -436,7 +543,9 @@ class Layers:
 
 
 def by_layer(results):
-    """A Layers for each task and encoder that have anything to say about layers; F1 is that of dev, as in the published study."""
+    """A Layers for each task and encoder that have anything to say about layers; F1 is that of dev, as in the published
+    study.
+    """
     groups = {}
     for result in results:
         if not result["control"]:
@@ -464,7 +573,9 @@ def by_layer(results):
             every = [result for group in named.values() for result in group]
             why_not = _why_not(TASKS[task], every[0], encoder, "positions")
             unlike = next(filter(None, (_unlike(every[0], result, True) for result in every)), "")
-            out.append(Layers(task, encoder, cumulative, alone if len(single) > 1 else None, shares, gamma, why_not, unlike))
+            out.append(
+                Layers(task, encoder, cumulative, alone if len(single) > 1 else None, shares, gamma, why_not, unlike)
+            )
     return sorted(out, key=lambda one: list(TASKS).index(one.task))
 
 
@@ -473,7 +584,8 @@ def _dev_f1(results):
 
 
 def layer_table(found):
-    """Header and lines: expected layer, centre of gravity and how far each is from no preference, the published ones in brackets.
+    """Header and lines: expected layer, centre of gravity and how far each is from no preference, the published ones in
+    brackets.
 
     Args:
         found: list of Layers.
@@ -483,21 +595,24 @@ def layer_table(found):
     for one in found:
         beside = None if one.why_not else scores.get((one.task, one.encoder))
         mix = next((m for m in mixes if (m["task"], m["encoder"], one.why_not) == (one.task, one.encoder, "")), None)
-        lines.append([
-            TASKS[one.task].title, pages.short(one.encoder) + UNLIKE * bool(one.unlike),
-            _figure(one.cumulative, layers.expected_layer, beside),
-            _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
-            _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
-            _figure(one.shares, layers.bits_from_uniform, mix and mix["shares"]),
-            _figure(one.gamma, float, mix and mix["gamma"]),
-        ])  # fmt: skip
+        lines.append(
+            [
+                TASKS[one.task].title,
+                pages.short(one.encoder) + UNLIKE * bool(one.unlike),
+                _figure(one.cumulative, layers.expected_layer, beside),
+                _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
+                _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
+                _figure(one.shares, layers.bits_from_uniform, mix and mix["shares"]),
+                _figure(one.gamma, float, mix and mix["gamma"]),
+            ]
+        )
     return lines
 
 
 def _figure(values, compute, published):
     if values is None:
         return ""
-    return "%.2f" % compute(values) + (" [%.2f]" % compute(published) if published is not None else "")
+    return f"{compute(values):.2f}" + (f" [{compute(published):.2f}]" if published is not None else "")
 
 
 def wide(found, whole=False):
@@ -508,17 +623,20 @@ def wide(found, whole=False):
         whole: every row and column of the published table besides; a cell that was not run is "[96.7]".
 
     Returns:
-        list of lists of str; the first is the header. A cell is "96.5 (96.3 to 96.7)", with " [96.7]", the published figure, where it
-        may be compared, and then OUTSIDE if that lies outside the interval. MARK is behind one that may not be, UNLIKE behind one
+        list of lists of str; the first is the header. A cell is "96.5 (96.3 to 96.7)", with " [96.7]", the published
+        figure, where it may be compared, and then OUTSIDE if that lies outside the interval. MARK is behind one that
+        may not be, UNLIKE behind one
         that was not measured as the rest of its row: see `notes`. The split stands behind the row.
     """
     columns = list(dict.fromkeys((cell.encoder, cell.representation) for cell in found))
     there = {(cell.row, cell.encoder, cell.representation): cell for cell in found}
     known = published() if whole else {}
-    columns += [column for column in dict.fromkeys((encoder, name) for _, encoder, name in known) if column not in columns]
+    columns += [
+        column for column in dict.fromkeys((encoder, name) for _, encoder, name in known) if column not in columns
+    ]
     encoders = list(dict.fromkeys(encoder for encoder, _ in columns))
     columns.sort(key=lambda column: (encoders.index(column[0]), _place(column[1])))
-    lines = [["", "split", *("%s %s" % (pages.short(encoder), name) for encoder, name in columns)]]
+    lines = [["", "split", *(f"{pages.short(encoder)} {name}" for encoder, name in columns)]]
     for row in ROWS:
         if whole or any(cell.row == row for cell in found):
             keys = [(row, *column) for column in columns]
@@ -535,7 +653,7 @@ def _splits(found):
 def legend(*tables):
     """What the marks in tables stand for: lines of text."""
     said = "".join(cell for lines in tables for line in lines[1:] for cell in line[1:])
-    return ["%s %s" % (mark, meaning) for mark, meaning in LEGEND.items() if mark in said]
+    return [f"{mark} {meaning}" for mark, meaning in LEGEND.items() if mark in said]
 
 
 def notes(found, of_layers=()):
@@ -547,25 +665,34 @@ def notes(found, of_layers=()):
     for cell in found:
         if cell.marked and cell.row != MACRO and not cell.representation.startswith("delta"):
             reasons.setdefault((cell.encoder, cell.row, cell.why_not), cell.corpus)
-    out = ["%s %s, %s, on %s: %s; not compared" % (MARK, row, name, corpus, why) for (name, row, why), corpus in reasons.items()]
-    out += ["%s %s, %s %s: %s" % (UNLIKE, row, name, ", ".join(which), why) for (row, name, why), which in unlike.items()]
+    out = [f"{MARK} {row}, {name}, on {corpus}: {why}; not compared" for (name, row, why), corpus in reasons.items()]
+    out += [
+        "{} {}, {} {}: {}".format(UNLIKE, row, name, ", ".join(which), why)
+        for (row, name, why), which in unlike.items()
+    ]
     for one in of_layers:
         if one.unlike:
-            out.append("%s layers of %s, %s: probes differ in %s" % (UNLIKE, one.encoder, TASKS[one.task].title, one.unlike))
+            out.append(f"{UNLIKE} layers of {one.encoder}, {TASKS[one.task].title}: probes differ in {one.unlike}")
         if one.why_not.startswith("other "):
-            out.append("layers of %s, %s: %s; not compared" % (one.encoder, TASKS[one.task].title, one.why_not))
+            out.append(f"layers of {one.encoder}, {TASKS[one.task].title}: {one.why_not}; not compared")
     return out
 
 
 def _gain_notes(gained):
     """The same of what `gains` returned."""
-    return list(dict.fromkeys("%s %s: differ in %s" % (UNLIKE, cell.row, cell.unlike) for cell in gained if cell.unlike))
+    return list(dict.fromkeys(f"{UNLIKE} {cell.row}: differ in {cell.unlike}" for cell in gained if cell.unlike))
 
 
 def _place(name):
     """Where a representation stands among others: as in the published table, then by layer, then differences."""
     kind, _, layer = name.partition("_")
-    return (page.MAIN.index(name), 0) if name in page.MAIN else (10 + ("mix", "top").index(kind), int(layer)) if layer.isdigit() else (20, 0)
+    return (
+        (page.MAIN.index(name), 0)
+        if name in page.MAIN
+        else (10 + ("mix", "top").index(kind), int(layer))
+        if layer.isdigit()
+        else (20, 0)
+    )
 
 
 def _alone(key, known):
@@ -579,21 +706,24 @@ def wanting(found):
     out = []
     for encoder, weights in WEIGHTS.items():
         if not any(cell.encoder == encoder for cell in found):
-            out.append("not run: %s; %s" % (encoder, weights))
+            out.append(f"not run: {encoder}; {weights}")
     for name, data in DATA.items():
         if TASKS[name].title not in same:
             other = sorted({cell.corpus for cell in found if cell.row == TASKS[name].title})
-            out.append("%s: %s; the published data is %s" % (
-                TASKS[name].title, "run on %s alone" % ", ".join(other) if other else "not run", data
-            ))  # fmt: skip
+            out.append(
+                "{}: {}; the published data is {}".format(
+                    TASKS[name].title, "run on {} alone".format(", ".join(other)) if other else "not run", data
+                )
+            )
     return out
 
 
 def beside(results):
-    """Header and lines of what stands beside F1: the control task, selectivity, description length; nothing where neither was run.
+    """Header and lines of what stands beside F1: the control task, selectivity, description length; nothing where
+    neither was run.
 
-    F1 is over all labels, as the control task's is; selectivity is the difference of the two (Hewitt and Liang 2019). Description
-    length and compression are of the online code (Voita and Titov 2020).
+    F1 is over all labels, as the control task's is; selectivity is the difference of the two (Hewitt and Liang 2019).
+    Description length and compression are of the online code (Voita and Titov 2020).
     """
     groups = {}
     for result in results:
@@ -608,11 +738,17 @@ def beside(results):
             continue
         f1 = [study.micro(group) if group else None for group in (real, control)]
         mark = UNLIKE * bool(control and _unlike(real[0], control[0], True))
-        lines.append([
-            TASKS[task].title, pages.short(encoder), representation, study.split_of(real[0]), "%.1f" % (100 * f1[0]),
-            *(("%.1f" % (100 * f1[1]), "%.1f%s" % (100 * (f1[0] - f1[1]), mark)) if control else ("", "")),
-            *("%.2f" % value if length else "" for length in lengths for value in (length or ("", ""))),
-        ])  # fmt: skip
+        lines.append(
+            [
+                TASKS[task].title,
+                pages.short(encoder),
+                representation,
+                study.split_of(real[0]),
+                "%.1f" % (100 * f1[0]),
+                *(("%.1f" % (100 * f1[1]), f"{100 * (f1[0] - f1[1]):.1f}{mark}") if control else ("", "")),
+                *(f"{value:.2f}" if length else "" for length in lengths for value in (length or ("", ""))),
+            ]
+        )
     head = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     head += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     return [head, *sorted(lines, key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))] if lines else []
@@ -637,7 +773,7 @@ def as_text(lines):
 
 def as_markdown(lines):
     """A table in Markdown."""
-    body = ["| %s |" % " | ".join(cell.replace("|", "\\|") for cell in line) for line in lines]
+    body = ["| {} |".format(" | ".join(cell.replace("|", "\\|") for cell in line)) for line in lines]
     return "\n".join([body[0], "|---" * len(lines[0]) + "|", *body[1:]])
 
 
@@ -649,21 +785,48 @@ def as_latex(lines):
 
 
 def _escaped(text):
-    return "".join("\\" + c if c in "&%$#_{}" else {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}.get(c, c) for c in text)
+    return "".join(
+        "\\" + c if c in "&%$#_{}" else {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}.get(c, c) for c in text
+    )
 
 
 def as_csv(found, whole=False):
-    """Every cell on a line of its own, figures in percent; with `whole` also the published ones beside which there is none."""
+    """Every cell on a line of its own, figures in percent; with `whole` also the published ones beside which there is
+    none.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "encoder", "representation", "f1", "low", "high", "published", "inside", "seeds", "split", "corpus", "note"])
+    writer.writerow(
+        [
+            "row",
+            "encoder",
+            "representation",
+            "f1",
+            "low",
+            "high",
+            "published",
+            "inside",
+            "seeds",
+            "split",
+            "corpus",
+            "note",
+        ]
+    )
     for cell in found:
         figures = [cell.value, *cell.interval, cell.published]
-        writer.writerow([
-            cell.row, cell.encoder, cell.representation, *("" if f is None else "%.2f" % (100 * f) for f in figures),
-            {None: "", True: "yes", False: "no"}[cell.inside], cell.seeds, cell.split, cell.corpus,
-            "; ".join(filter(None, (cell.why_not, cell.unlike))),
-        ])  # fmt: skip
+        writer.writerow(
+            [
+                cell.row,
+                cell.encoder,
+                cell.representation,
+                *("" if f is None else "%.2f" % (100 * f) for f in figures),
+                {None: "", True: "yes", False: "no"}[cell.inside],
+                cell.seeds,
+                cell.split,
+                cell.corpus,
+                "; ".join(filter(None, (cell.why_not, cell.unlike))),
+            ]
+        )
     if whole:
         there = {(cell.row, cell.encoder, cell.representation) for cell in found}
         for key, value in published().items():
@@ -703,9 +866,12 @@ def write(folder, found, of_layers, results, said=(), gained=(), whole=False):
     """
     pictures = page.draw(found, of_layers, gained)
     tables = {
-        "table": wide(found, whole), "layers": layer_table(of_layers) if of_layers else [], "controls": beside(results),
-        "gains": gain_table(gained) if gained else [], "said": said,
-    }  # fmt: skip
+        "table": wide(found, whole),
+        "layers": layer_table(of_layers) if of_layers else [],
+        "controls": beside(results),
+        "gains": gain_table(gained) if gained else [],
+        "said": said,
+    }
     below = legend(*(lines for name, lines in tables.items() if name != "said")) + notes(found, of_layers)
     below += _gain_notes(gained) + (wanting(found) if whole else [])
     files = {"report.html": page.page(found, tables, below, results, pictures).encode()}
@@ -723,11 +889,11 @@ def main(folders):
     if FLAGS.page:
         pages.check()
     if FLAGS.compare and len(FLAGS.compare) != 2:
-        raise UserError("--compare=%s: expected two encoders, before and after" % ",".join(FLAGS.compare))
+        raise UserError("--compare={}: expected two encoders, before and after".format(",".join(FLAGS.compare)))
     if FLAGS.text and FLAGS.records:
-        raise UserError("--text=%s: found --records=%s beside it, expected one of them" % (FLAGS.text, FLAGS.records))
+        raise UserError(f"--text={FLAGS.text}: found --records={FLAGS.records} beside it, expected one of them")
     if FLAGS.spans and not FLAGS.text:
-        raise UserError("--spans=%s: found no --text, expected the sentence that they are of" % FLAGS.spans)
+        raise UserError(f"--spans={FLAGS.spans}: found no --text, expected the sentence that they are of")
     results = load(folders or ["runs/probing"])
     form = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_rows}[FLAGS.format]
     said = _sentence(results) if FLAGS.text or FLAGS.records else []
@@ -735,7 +901,7 @@ def main(folders):
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
         for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said, gained, FLAGS.published):
-            commands.say("wrote %s" % path)
+            commands.say(f"wrote {path}")
     if said:
         print(form(said))
     elif gained and FLAGS.format == "csv":
@@ -764,7 +930,9 @@ def _sentence(results):
         name = _encoder(results, FLAGS.sentence_encoder)
         results = [result for result in results if result["encoder"] == name]
     found = sentence.cells(results, FLAGS.sentence_task)
-    one = sentence.record(TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
+    one = sentence.record(
+        TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line
+    )
     commands.import_tensorflow()
     return sentence.table(found, one, sentence.through(found, one))
 

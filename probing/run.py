@@ -9,32 +9,114 @@ from probing import study
 from probing.encoders import LAYER0
 from probing.tasks import TASKS
 
-flags.DEFINE_list("task", ["all"], "Tasks, separated by commas: %s; or all." % ", ".join(TASKS))
-flags.DEFINE_string("data", "", "Folder with TASK.train.jsonl, TASK.dev.jsonl and perhaps TASK.test.jsonl, as probing.convert writes them. Default: the sample that ships, a few dozen Korean sentences.")
+flags.DEFINE_list("task", ["all"], "Tasks, separated by commas: {}; or all.".format(", ".join(TASKS)))
+flags.DEFINE_string(
+    "data",
+    "",
+    "Folder with TASK.train.jsonl, TASK.dev.jsonl and perhaps TASK.test.jsonl, as probing.convert writes them. "
+    "Default: the sample that ships, a few dozen Korean sentences.",
+)
 flags.DEFINE_string("train_file", "", "A single task's training records, instead of --data.")
 flags.DEFINE_string("dev_file", "", "Its records to choose the best weights on.")
 flags.DEFINE_string("test_file", "", "Its records to report figures on; without them the figures are those of dev.")
-flags.DEFINE_string("encoder", "", "A folder of a BERT, this project's classifiers among them, or of a GPT, an ELMo or a CoVe; the hub name of a BERT or GPT, such as bert-base-uncased or openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that ships.")
-flags.DEFINE_enum("layer0", "lexical", LAYER0, "What layer 0 is: lexical, the word embedding without position, layer-normalised in BERT (Tenney et al., ICLR 2019); positions, the embeddings' whole output (the figures of their ACL 2019 paper).")
-flags.DEFINE_list("representations", [], "What probes read, separated by commas: lex, layer 0; cat, the last layer beside layer 0; mix, a learned mean of all; top_K, layer K; mix_K, a learned mean of layers 0 to K. ELMo and CoVe have lex and full: a learned mean of ELMo's layers, GloVe beside CoVe. Default: the published ones, lex,cat,mix or lex,full.")
-flags.DEFINE_list("seeds", [], "Seeds of the probes, separated by commas. Default: 1, and 1 to 5 for dpr, as published.")
-flags.DEFINE_list("control", [], "Controls to train beside, separated by commas: random_labels, Hewitt and Liang's control task, in which every type of the first span has a label drawn for it; random_encoder, the same encoder with random weights.")
-flags.DEFINE_bool("description_length", False, "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each probe anew on ten growing parts of the data: twice the work on large corpora, several times on small ones.")
+flags.DEFINE_string(
+    "encoder",
+    "",
+    "A folder of a BERT, this project's classifiers among them, or of a GPT, an ELMo or a CoVe; the hub name of a "
+    "BERT or GPT, such as bert-base-uncased or openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that "
+    "ships.",
+)
+flags.DEFINE_enum(
+    "layer0",
+    "lexical",
+    LAYER0,
+    "What layer 0 is: lexical, the word embedding without position, layer-normalised in BERT (Tenney et al., ICLR "
+    "2019); positions, the embeddings' whole output (the figures of their ACL 2019 paper).",
+)
+flags.DEFINE_list(
+    "representations",
+    [],
+    "What probes read, separated by commas: lex, layer 0; cat, the last layer beside layer 0; mix, a learned mean of "
+    "all; top_K, layer K; mix_K, a learned mean of layers 0 to K. ELMo and CoVe have lex and full: a learned mean of "
+    "ELMo's layers, GloVe beside CoVe. Default: the published ones, lex,cat,mix or lex,full.",
+)
+flags.DEFINE_list(
+    "seeds", [], "Seeds of the probes, separated by commas. Default: 1, and 1 to 5 for dpr, as published."
+)
+flags.DEFINE_list(
+    "control",
+    [],
+    "Controls to train beside, separated by commas: random_labels, Hewitt and Liang's control task, in which every "
+    "type of the first span has a label drawn for it; random_encoder, the same encoder with random weights.",
+)
+flags.DEFINE_bool(
+    "description_length",
+    False,
+    "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each "
+    "probe anew on ten growing parts of the data: twice the work on large corpora, several times on small ones.",
+)
 flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same command run again trains what is missing.")
 flags.DEFINE_string("store", "runs/activations", "Folder of stored activations, shared by all runs.")
-flags.DEFINE_bool("verify_store", False, "Compare all that the store has of this encoder with its checksums first, which reads the whole store. A part of it, 64 MB, is compared in any case.")
-flags.DEFINE_enum("activations", "store", ["store", "recompute"], "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.")
-flags.DEFINE_enum("schedule", "linear", ["linear", "plateau"], "linear: warm-up and linear decay over --epochs, validated --epochs times; plateau: the published one, the rate halved when dev stops rising.")
-flags.DEFINE_float("learning_rate", 0.0, "Peak of the learning rate. 0: 4e-3 for linear, 1e-4 for plateau.", lower_bound=0.0)
-flags.DEFINE_integer("batch_records", 0, "Records a batch, each with all its targets. 0: 128 for linear, 32 for plateau.", lower_bound=0)
+flags.DEFINE_bool(
+    "verify_store",
+    False,
+    "Compare all that the store has of this encoder with its checksums first, which reads the whole store. A part of "
+    "it, 64 MB, is compared in any case.",
+)
+flags.DEFINE_enum(
+    "activations",
+    "store",
+    ["store", "recompute"],
+    "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.",
+)
+flags.DEFINE_enum(
+    "schedule",
+    "linear",
+    ["linear", "plateau"],
+    "linear: warm-up and linear decay over --epochs, validated --epochs times; plateau: the published one, the rate "
+    "halved when dev stops rising.",
+)
+flags.DEFINE_float(
+    "learning_rate", 0.0, "Peak of the learning rate. 0: 4e-3 for linear, 1e-4 for plateau.", lower_bound=0.0
+)
+flags.DEFINE_integer(
+    "batch_records", 0, "Records a batch, each with all its targets. 0: 128 for linear, 32 for plateau.", lower_bound=0
+)
 flags.DEFINE_integer("epochs", 20, "Passes over the training records, linear schedule.", lower_bound=1)
-flags.DEFINE_integer("least_steps", 200, "More passes than --epochs over few records, to make so many steps; validated --epochs times all the same, linear schedule.", lower_bound=1)
-flags.DEFINE_float("warmup", 0.1, "Share of all steps in which the learning rate rises, linear schedule.", lower_bound=0.0, upper_bound=1.0)
-flags.DEFINE_integer("steps", 0, "At most so many steps, plateau schedule. 0: the task's published number.", lower_bound=0)
-flags.DEFINE_integer("interval", 0, "Steps between two validations, plateau schedule. 0: the task's published number.", lower_bound=0)
-flags.DEFINE_integer("dev_records", 0, "Records of dev that are validated on while training, the first ones; 0: all. The published study took 5,000.", lower_bound=0)
+flags.DEFINE_integer(
+    "least_steps",
+    200,
+    "More passes than --epochs over few records, to make so many steps; validated --epochs times all the same, linear "
+    "schedule.",
+    lower_bound=1,
+)
+flags.DEFINE_float(
+    "warmup",
+    0.1,
+    "Share of all steps in which the learning rate rises, linear schedule.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_integer(
+    "steps", 0, "At most so many steps, plateau schedule. 0: the task's published number.", lower_bound=0
+)
+flags.DEFINE_integer(
+    "interval", 0, "Steps between two validations, plateau schedule. 0: the task's published number.", lower_bound=0
+)
+flags.DEFINE_integer(
+    "dev_records",
+    0,
+    "Records of dev that are validated on while training, the first ones; 0: all. The published study took 5,000.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals of the table.", lower_bound=100)
-flags.DEFINE_enum("precision", "auto", runtime.PRECISIONS, "Number format of the matrix products, of the encoder and of the probes; auto goes by the hardware. Activations are stored in float16.")
+flags.DEFINE_enum(
+    "precision",
+    "auto",
+    runtime.PRECISIONS,
+    "Number format of the matrix products, of the encoder and of the probes; auto goes by the hardware. Activations "
+    "are stored in float16.",
+)
 flags.DEFINE_enum("xla", "auto", runtime.XLA, "Whether XLA compiles the probes' steps; auto: on GPUs.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 FLAGS = flags.FLAGS
@@ -45,16 +127,21 @@ def main():
     controls = _choice("control", FLAGS.control, study.CONTROLS)
     seeds = commands.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
     if len(set(FLAGS.representations)) < len(FLAGS.representations):
-        raise UserError("--representations=%s: expected different names" % ",".join(FLAGS.representations))
-    files = {split: FLAGS["%s_file" % split].value for split in study.SPLITS}
+        raise UserError("--representations={}: expected different names".format(",".join(FLAGS.representations)))
+    files = {split: FLAGS[f"{split}_file"].value for split in study.SPLITS}
     if any(files.values()) and len(tasks) > 1:
-        raise UserError("--task=%s: found several tasks and --train_file, expected one task" % ",".join(FLAGS.task))
+        raise UserError(
+            "--task={}: found several tasks and --train_file, expected one task".format(",".join(FLAGS.task))
+        )
     corpora = [study.find(TASKS[name], FLAGS.data, files) for name in tasks]
     if not FLAGS.data and not any(files.values()):
-        say("data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: --data=FOLDER")
+        say(
+            "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
+            "--data=FOLDER"
+        )
     commands.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
-    say("computing on %s" % devices.description)
+    say(f"computing on {devices.description}")
     results = study.study(
         corpora,
         encoder=FLAGS.encoder or recipe.ENCODER,
@@ -74,7 +161,7 @@ def main():
     )
     for line in study.table(results, FLAGS.bootstrap):
         print(line)
-    print("results: %s" % FLAGS.run_dir)
+    print(f"results: {FLAGS.run_dir}")
 
 
 def _schedule(task):
@@ -100,7 +187,7 @@ def _choice(flag, names, known, everything=None):
     wrong = [name for name in names if name not in known]
     if wrong or len(set(names)) < len(names):
         allowed = [*known] + ([everything] if everything else [])
-        raise UserError("--%s=%s: expected different ones of %s" % (flag, ",".join(names), ", ".join(allowed)))
+        raise UserError("--{}={}: expected different ones of {}".format(flag, ",".join(names), ", ".join(allowed)))
     return list(names)
 
 

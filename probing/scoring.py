@@ -3,8 +3,9 @@
     >>> counts = count(probabilities, gold)                     # one PRF a label
     >>> row(TASKS["srl"], counts)                               # {"SRL (all)": PRF, "Core roles": PRF, …}
 
-A target has each label or not, and a label is predicted where its probability is at least one half; no label is compared with
-another. What is reported is F1 of counts that were added up, over targets and over the labels of a row (Tenney et al. 2019).
+A target has each label or not, and a label is predicted where its probability is at least one half; no label is
+compared with another. What is reported is F1 of counts that were added up, over targets and over the labels of a row
+(Tenney et al. 2019).
 """
 
 import dataclasses
@@ -57,12 +58,15 @@ def columns(task, labels):
         labels: sequence of str, in the order of the predictions' columns.
 
     Returns:
-        {row: bool [labels]}; the first row is the task's figure in the macro average. A row of one class alone, or without
+        {row: bool [labels]}; the first row is the task's figure in the macro average. A row of one class alone, or
+        without
         some labels, keeps all targets: what is predicted for them counts.
     """
     every = np.ones(len(labels), bool)
     if task.metric == "srl":
-        core, rest = (np.array([bool(re.match(pattern, label)) for label in labels], bool) for pattern in (CORE, NON_CORE))
+        core, rest = (
+            np.array([bool(re.match(pattern, label)) for label in labels], bool) for pattern in (CORE, NON_CORE)
+        )
         return {task.title: core | rest, "Core roles": core, "Non-core roles": rest}
     if task.metric == "positive":
         return {task.title: np.array([label == "1" for label in labels], bool)}
@@ -105,8 +109,8 @@ def f1(counts):
 def bootstrap(counts, *, samples=1000, seed=0):
     """F1 of resampled test sets: sentences are drawn with replacement, and so are the seeds.
 
-    Two figures of the same records and `seed` are of the same draws, which makes their difference a paired one (Sellam et al.
-    2021, with seeds and sentences crossed).
+    Two figures of the same records and `seed` are of the same draws, which makes their difference a paired one (Sellam
+    et al. 2021, with seeds and sentences crossed).
 
     Args:
         counts: int [seeds, records, 3].
@@ -136,10 +140,11 @@ def interval(values, level=0.95):
 
 
 def published_half_width(prf):
-    """The half width of the interval as the published table has it: of F1 the harmonic mean of those of precision and recall.
+    """The half width of the interval as the published table has it: of F1 the harmonic mean of those of precision and
+    recall.
 
-    Those two are normal approximations with as many trials as there are predicted and gold positives. Its authors' own comment
-    on it is that it probably is not the right way; `bootstrap` is.
+    Those two are normal approximations with as many trials as there are predicted and gold positives. Its authors' own
+    comment on it is that it probably is not the right way; `bootstrap` is.
     """
     halves = []
     for share, n in ((prf.precision, prf.tp + prf.fp), (prf.recall, prf.tp + prf.fn)):

@@ -19,8 +19,8 @@ def record(task, *, text="", spans="", path="", line=1):
         task: tasks.Task.
         text: its words; or
         path, line: a file of records, and which of its sentences, from 1, whose labels are then known.
-        spans: beside `text`, JSON: a list of [first word, word after the last] from 0, of pairs of these for a task of two spans.
-            "" takes every word by itself, which is what pos is about.
+        spans: beside `text`, JSON: a list of [first word, word after the last] from 0, of pairs of these for a task of
+            two spans. "" takes every word by itself, which is what pos is about.
 
     Returns:
         records.Record; without labels where they are not known.
@@ -35,24 +35,32 @@ def record(task, *, text="", spans="", path="", line=1):
         raise Located(path, line, "no sentence", "one of the file's")
     words = text.split()
     if not words:
-        raise UserError("--text=%s: found no word, expected a sentence" % shorten(text))
+        raise UserError(f"--text={shorten(text)}: found no word, expected a sentence")
     if not spans and task.name != "pos":
         form = "[[0,2]]" if task.spans == 1 else "[[[0,1],[2,4]]]"
-        raise UserError("%s: found no --spans, expected them as JSON, --spans='%s', ends exclusive" % (task.name, form))
+        raise UserError(f"{task.name}: found no --spans, expected them as JSON, --spans='{form}', ends exclusive")
     try:
         chosen = parse_json(spans, "--spans", list) if spans else [[i, i + 1] for i in range(len(words))]
         groups = [[one] if task.spans == 1 else list(one) for one in chosen]
         every = [span for group in groups for span in group]
-        if any(len(group) != task.spans for group in groups) or any(type(end) is not int for span in every for end in span):
+        if any(len(group) != task.spans for group in groups) or any(
+            type(end) is not int for span in every for end in span
+        ):
             raise ValueError
         inside = all(0 <= first < last <= len(words) for first, last in every)
-        targets = tuple(records.Target(*(tuple(group[i]) if i < task.spans else None for i in (0, 1)), ()) for group in groups)
+        targets = tuple(
+            records.Target(*(tuple(group[i]) if i < task.spans else None for i in (0, 1)), ()) for group in groups
+        )
     except (ValueError, TypeError):
-        raise UserError("--spans=%s: expected JSON, a list of %s" % (
-            shorten(spans), "[first, last]" if task.spans == 1 else "[[first, last], [first, last]]"
-        )) from None  # fmt: skip
+        raise UserError(
+            "--spans={}: expected JSON, a list of {}".format(
+                shorten(spans), "[first, last]" if task.spans == 1 else "[[first, last], [first, last]]"
+            )
+        ) from None
     if not inside or not targets:
-        raise UserError("--spans=%s: expected some from 0 to %d, the words of the sentence, ends exclusive" % (spans, len(words)))
+        raise UserError(
+            "--spans=%s: expected some from 0 to %d, the words of the sentence, ends exclusive" % (spans, len(words))
+        )
     return records.Record(" ".join(words), targets)
 
 
@@ -72,7 +80,7 @@ def cells(results, task):
     found = [r for r in results if not r["control"] and r["task"] == (task or r["task"])]
     if not found:
         tasks = ", ".join(sorted({result["task"] for result in results}))
-        raise UserError("--sentence_task=%s: found no probes of it, expected one of %s" % (task, tasks))
+        raise UserError(f"--sentence_task={task}: found no probes of it, expected one of {tasks}")
     kinds = {
         "task": (lambda result: result["task"], "--sentence_task"),
         "encoder": (lambda result: result["encoder"], "--sentence_encoder"),
@@ -83,7 +91,9 @@ def cells(results, task):
     for kind, (of, flag) in kinds.items():
         names = sorted({of(result) for result in found})
         if len(names) != 1:
-            raise UserError("found probes of %s, expected one %s: choose with %s" % (" and ".join(names), kind, flag))
+            raise UserError(
+                "found probes of {}, expected one {}: choose with {}".format(" and ".join(names), kind, flag)
+            )
     first = min(result["seed"] for result in found)
     found = [result for result in found if result["seed"] == first]
     return sorted(found, key=lambda result: _place(result["representation"]))
@@ -113,10 +123,10 @@ def through(found, one):
     layer0 = found[0]["layer0"].partition(":")[0]
     loaded = encoders.load(found[0]["encoder"], layer0=layer0, precision=identity["precision"])
     if identity["encoder"] not in (loaded.fingerprint, loaded.earlier):
-        raise UserError("%s: not the encoder any more that was probed; probe it anew" % found[0]["encoder"])
+        raise UserError("{}: not the encoder any more that was probed; probe it anew".format(found[0]["encoder"]))
     targets = tuple(records.Target(target.span1, target.span2, (names[0],)) for target in one.targets)
     if not targets:
-        raise UserError("%s: found no targets in that sentence, expected some" % shorten(one.text))
+        raise UserError(f"{shorten(one.text)}: found no targets in that sentence, expected some")
     examples = alignment.align([records.Record(one.text, targets)], loaded, task, names)
     which = [fit.Cell(result["representation"], result["seed"]) for result in found]
     probes = fit.Probes(which, task, loaded, len(names), fit.Schedule(), identity["precision"])
@@ -141,6 +151,6 @@ def table(found, one, probabilities):
         for values in probabilities[:, place]:
             best = np.argsort(-values)[:SHOWN]
             chosen = [i for i in best if values[i] >= 0.5] if multi else best[:1]
-            line.append(", ".join("%s %.2f" % (names[i], values[i]) for i in chosen) or "-")
+            line.append(", ".join(f"{names[i]} {values[i]:.2f}" for i in chosen) or "-")
         lines.append(line)
     return lines

@@ -1,4 +1,5 @@
-"""A probing study: records aligned, encoded once, every probe trained on them, scored and saved; and the table of what was found.
+"""A probing study: records aligned, encoded once, every probe trained on them, scored and saved; and the table of what
+was found.
 
 A run's folder holds, for each task and encoder, three files a probe:
 
@@ -32,10 +33,19 @@ BUNDLED = Path(__file__).parent / "bundled"
 SPLITS = ("train", "dev", "test")
 CONTROLS = ("random_labels", "random_encoder")
 RESULT = {  # the shape of a cell's JSON file, as far as anything reads it
-    "task": str, "representation": str, "seed": int, "control": str, "encoder": str, "layer0": str, "identity": dict,
-    "data": {"name": str, "splits?": {str: dict}}, "labels?": [str], "mix?": ({"layers": [int], "shares": [float], "gamma": float}, None),
-    "figures": {"dev?": {str: dict}, "test?": {str: dict}}, "description_length?": {"bits": float, "compression": float},
-}  # fmt: skip
+    "task": str,
+    "representation": str,
+    "seed": int,
+    "control": str,
+    "encoder": str,
+    "layer0": str,
+    "identity": dict,
+    "data": {"name": str, "splits?": {str: dict}},
+    "labels?": [str],
+    "mix?": ({"layers": [int], "shares": [float], "gamma": float}, None),
+    "figures": {"dev?": {str: dict}, "test?": {str: dict}},
+    "description_length?": {"bits": float, "compression": float},
+}
 RANDOM_SEED = 0  # of the random encoder's weights
 
 
@@ -53,7 +63,8 @@ def find(task, folder, files):
 
     Args:
         task: tasks.Task.
-        folder: the folder that holds TASK.train.jsonl and so on, perhaps compressed (.gz, .xz); "" for the bundled sample.
+        folder: the folder that holds TASK.train.jsonl and so on, perhaps compressed (.gz, .xz); "" for the bundled
+            sample.
         files: {split: path or ""} of files that are named one by one.
 
     Returns:
@@ -68,12 +79,13 @@ def find(task, folder, files):
         name = "bundled sample" if not folder else str(folder)
         base, paths = Path(folder).expanduser() if folder else BUNDLED, {}
         for split in SPLITS:
-            paths.update({split: path for path in conversion.split_paths(base, task.name, split)[:1]})
+            if found := conversion.split_paths(base, task.name, split):
+                paths[split] = found[0]
     for split in ("train", "dev"):
         if split not in paths:
             raise UserError(
-                "%s: found no %s.%s.jsonl, expected one; make it with python -m probing.convert, or name files with --%s_file"
-                % ("--%s_file" % split if any(files.values()) else base, task.name, split, split)
+                "{}: found no {}.{}.jsonl, expected one; make it with python -m probing.convert, or name files with "
+                "--{}_file".format(f"--{split}_file" if any(files.values()) else base, task.name, split, split)
             )
     if not any(files.values()):
         conversion.check(base, task.name, paths)
@@ -92,18 +104,27 @@ class Aligned:
             self.examples[split] = part
             log(
                 "%s, %s: %d records, %d targets, %d different sentences%s"
-                % (task.name, split, part.records, len(part), len(part.keys),
-                   "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()))
-            )  # fmt: skip
+                % (
+                    task.name,
+                    split,
+                    part.records,
+                    len(part),
+                    len(part.keys),
+                    "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()),
+                )
+            )
             for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
                 log("  " + line)
             for text in part.named:
-                log("  encoded in windows: %s" % text)
+                log(f"  encoded in windows: {text}")
         log("%s: %d labels" % (task.name, len(self.names)))
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
         for one, other in itertools.combinations(checksums, 2):
             if checksums[one] == checksums[other]:
-                log("%s: WARNING: %s and %s are the same file; figures on it are not of unseen records" % (task.name, one, other))
+                log(
+                    f"{task.name}: WARNING: {one} and {other} are the same file; figures on it are not of unseen "
+                    f"records"
+                )
 
     @property
     def corpus_checksum(self):
@@ -127,15 +148,37 @@ class Aligned:
                 digest.update(split.encode())
                 for key in part.keys:
                     digest.update(key)
-                for values in (part.sentence, part.splits, part.span1, part.span2, part.label_splits, part.labels, part.types):
+                for values in (
+                    part.sentence,
+                    part.splits,
+                    part.span1,
+                    part.span2,
+                    part.label_splits,
+                    part.labels,
+                    part.types,
+                ):
                     digest.update(b"" if values is None else np.ascontiguousarray(values))
         return digest.hexdigest()
 
 
 def study(
-    corpora, *, encoder, layer0, representations, seeds, controls, description_length, schedule, run_dir, store, recompute, runtime,
-    checkpoint_seconds, log, verify_store=False,
-):  # fmt: skip
+    corpora,
+    *,
+    encoder,
+    layer0,
+    representations,
+    seeds,
+    controls,
+    description_length,
+    schedule,
+    run_dir,
+    store,
+    recompute,
+    runtime,
+    checkpoint_seconds,
+    log,
+    verify_store=False,
+):
     """Trains and scores every probe that is not there yet.
 
     Args:
@@ -163,21 +206,42 @@ def study(
     run_dir, out = Path(run_dir).expanduser(), []
     variants = [None] + [RANDOM_SEED] * ("random_encoder" in controls)
     for random_weights in variants:
-        loaded = encoders.load(encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights, log=log)
+        loaded = encoders.load(
+            encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights, log=log
+        )
         representations = representations or loaded.published
         for name in representations:
             loaded.representation(name)
         shape = len(loaded.widths) - 1, loaded.widths[-1]
-        log("encoder: %s, %d layer%s of %s; layer 0 is %s" % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0))
+        log(
+            "encoder: %s, %d layer%s of %s; layer 0 is %s"
+            % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0)
+        )
         for folder in of_before(loaded, corpora, run_dir, store):
-            log("%s: of before an encoder's configuration was told apart; made anew beside it, and may be deleted" % folder)
-        states = activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log, verify_store)
+            log(
+                f"{folder}: of before an encoder's configuration was told apart; made anew beside it, and may be "
+                f"deleted"
+            )
+        states = (
+            activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log, verify_store)
+        )
         for corpus in corpora:
             labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
             out += _task(
-                corpus, loaded, states, random_weights, representations, seeds or range(1, corpus.task.seeds + 1), labels,
-                description_length and random_weights is None, schedule(corpus.task), run_dir, runtime, checkpoint_seconds, log,
-            )  # fmt: skip
+                corpus,
+                loaded,
+                states,
+                random_weights,
+                representations,
+                seeds or range(1, corpus.task.seeds + 1),
+                labels,
+                description_length and random_weights is None,
+                schedule(corpus.task),
+                run_dir,
+                runtime,
+                checkpoint_seconds,
+                log,
+            )
         states.close()
     return out
 
@@ -196,37 +260,57 @@ def _folder_of(fingerprint):
 
 
 def _task(
-    corpus, encoder, states, random_weights, representations, seeds, controls, description_length, schedule, run_dir, runtime,
-    checkpoint_seconds, log,
-):  # fmt: skip
+    corpus,
+    encoder,
+    states,
+    random_weights,
+    representations,
+    seeds,
+    controls,
+    description_length,
+    schedule,
+    run_dir,
+    runtime,
+    checkpoint_seconds,
+    log,
+):
     from probing import activations, fit, online
 
     task = corpus.task
     cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
     aligned = Aligned(corpus, encoder, log)
     identity = {
-        "corpus": aligned.corpus_checksum, "data": aligned.checksum, "encoder": encoder.fingerprint,
+        "corpus": aligned.corpus_checksum,
+        "data": aligned.checksum,
+        "encoder": encoder.fingerprint,
         "precision": runtime.precision,
         "schedule": dataclasses.asdict(schedule),
-    }  # fmt: skip
+    }
     folder = run_dir / task.name / _folder_of(encoder.fingerprint)
 
     def read():
         return {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
 
     def lacking():
-        return [cell for cell in cells if not results[cell] or description_length and "description_length" not in results[cell]]
+        return [
+            cell
+            for cell in cells
+            if not results[cell] or description_length and "description_length" not in results[cell]
+        ]
 
     results = read()
     with contextlib.ExitStack() as held:
         mine = False
         if lacking():
             _make(folder)
-            mine = held.enter_context(activations.locked(
-                folder, lambda: log("%s: another run trains in %s; waiting for it" % (task.name, folder))
-            ))  # fmt: skip
+            mine = held.enter_context(
+                activations.locked(folder, lambda: log(f"{task.name}: another run trains in {folder}; waiting for it"))
+            )
             results = read()
-        elif any(activations.LEFT_OVER.fullmatch(path.name) or path.name.startswith(("state", "online")) for path in folder.iterdir()):
+        elif any(
+            activations.LEFT_OVER.fullmatch(path.name) or path.name.startswith(("state", "online"))
+            for path in folder.iterdir()
+        ):
             mine = held.enter_context(activations.locked(folder, None))  # of a run that was killed, or that is at work
         missing = [cell for cell in cells if results[cell] is None]
         if len(missing) < len(cells):
@@ -240,9 +324,22 @@ def _task(
             if begun is not None:
                 log("%s: going on with the state of %d probes in %s" % (task.name, len(group), begun))
             for cell, result in _train(
-                group, path, begun, corpus, encoder, states, aligned, frequencies, random_weights, schedule, identity, folder,
-                runtime, checkpoint_seconds, log,
-            ):  # fmt: skip
+                group,
+                path,
+                begun,
+                corpus,
+                encoder,
+                states,
+                aligned,
+                frequencies,
+                random_weights,
+                schedule,
+                identity,
+                folder,
+                runtime,
+                checkpoint_seconds,
+                log,
+            ):
                 results[cell] = result
                 _write(folder, cell, result)
             fit.discard(folder, "state", lambda name, _: bool(_result(folder, name)))
@@ -250,10 +347,20 @@ def _task(
         if short:
             random_labels = any(cell.control for cell in short)
             measured = online.code(
-                short, task, encoder, states, examples["train"], examples["dev"], schedule, runtime, folder,
-                control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None, identity=identity,
-                checkpoint_seconds=checkpoint_seconds, log=log,
-            )  # fmt: skip
+                short,
+                task,
+                encoder,
+                states,
+                examples["train"],
+                examples["dev"],
+                schedule,
+                runtime,
+                folder,
+                control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None,
+                identity=identity,
+                checkpoint_seconds=checkpoint_seconds,
+                log=log,
+            )
             for cell in short:
                 results[cell]["description_length"] = measured[cell]
                 _write(folder, cell, results[cell])
@@ -268,10 +375,23 @@ def _task(
 
 
 def _train(
-    cells, path, begun, corpus, encoder, states, aligned, frequencies, random_weights, schedule, identity, folder, runtime,
-    checkpoint_seconds, log,
-):  # fmt: skip
-    """Trains probes of one task together; yields (cell, its result), whose other files are saved, one after the other."""
+    cells,
+    path,
+    begun,
+    corpus,
+    encoder,
+    states,
+    aligned,
+    frequencies,
+    random_weights,
+    schedule,
+    identity,
+    folder,
+    runtime,
+    checkpoint_seconds,
+    log,
+):
+    """Trains probes of one task together; yields (cell, its result), whose other files are saved, in turn."""
     from probing import fit
 
     task, examples = corpus.task, aligned.examples
@@ -286,17 +406,31 @@ def _train(
     }
     log(
         "%s: %d probes of %s parameters, %d steps of %d records"
-        % (task.name, len(cells), "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
-           schedule.total(examples["train"].records), schedule.batch_records)
-    )  # fmt: skip
+        % (
+            task.name,
+            len(cells),
+            "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
+            schedule.total(examples["train"].records),
+            schedule.batch_records,
+        )
+    )
     trained = fit.train(
-        probes, batches["train"], batches["dev"], schedule, path, identity=identity, begun=begun,
-        checkpoint_seconds=checkpoint_seconds, title=task.name,
-    )  # fmt: skip
+        probes,
+        batches["train"],
+        batches["dev"],
+        schedule,
+        path,
+        identity=identity,
+        begun=begun,
+        checkpoint_seconds=checkpoint_seconds,
+        title=task.name,
+    )
     seconds = trained.pop("_time")
-    log("%s: trained in %.0f s, of which %.0f %% waiting for states" % (
-        task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
-    ))  # fmt: skip
+    log(
+        "{}: trained in {:.0f} s, of which {:.0f} % waiting for states".format(
+            task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
+        )
+    )
     said = {split: fit.predict(probes, batches[split], folder) for split in SPLITS[1:] if split in examples}
     for cell in cells:
         result = {
@@ -308,10 +442,13 @@ def _train(
             "weights": encoder.source,
             "layer0": encoder.layer0,
             "widths": list(encoder.widths),
-            "data": {"name": corpus.name, "splits": {
-                split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
-                for split, part in examples.items()
-            }},
+            "data": {
+                "name": corpus.name,
+                "splits": {
+                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
+                    for split, part in examples.items()
+                },
+            },
             "labels": list(aligned.names),
             "parameters": probes.models[cell].count_params(),
             **trained[cell],
@@ -324,7 +461,7 @@ def _train(
         }
         arrays, figures = _score(task, cell, aligned, said, frequencies)
         write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
-        write_atomically(folder / (cell.name + ".npz"), lambda part: _save_arrays(part, arrays))
+        write_atomically(folder / (cell.name + ".npz"), lambda part, arrays=arrays: _save_arrays(part, arrays))
         yield cell, {**result, "figures": figures}
 
 
@@ -345,9 +482,14 @@ def _score(task, cell, aligned, said, frequencies):
         for i, row in enumerate(rows):
             prf = scoring.total(by_row[:, i])
             figures[split][row] = {
-                "tp": prf.tp, "fp": prf.fp, "fn": prf.fn, "precision": prf.precision, "recall": prf.recall, "f1": prf.f1,
+                "tp": prf.tp,
+                "fp": prf.fp,
+                "fn": prf.fn,
+                "precision": prf.precision,
+                "recall": prf.recall,
+                "f1": prf.f1,
                 "published_half_width": scoring.published_half_width(prf),
-            }  # fmt: skip
+            }
         figures[split]["labels"] = {
             name: dataclasses.astuple(scoring.total(counts[:, i])) for i, name in enumerate(aligned.names)
         }
@@ -366,14 +508,18 @@ def _save_arrays(path, arrays):
 def _mix(model):
     if model.mix is None:
         return None
-    return {"layers": list(model.representation.layers), "shares": model.mix.shares().tolist(), "gamma": float(model.mix.gamma)}
+    return {
+        "layers": list(model.representation.layers),
+        "shares": model.mix.shares().tolist(),
+        "gamma": float(model.mix.gamma),
+    }
 
 
 def _make(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("%s: cannot be made (%s)" % (folder, error.strerror)) from None
+        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
 
 
 def _finished(path, identity):
@@ -402,15 +548,17 @@ def read_result(path, expected):
     """
     found = read_json(path, RESULT, expected)
     if found["task"] not in TASKS:
-        raise UserError("%s: found the task %s, expected one of %s" % (path, shorten(found["task"]), ", ".join(TASKS)))
+        raise UserError(
+            "{}: found the task {}, expected one of {}".format(path, shorten(found["task"]), ", ".join(TASKS))
+        )
     figures = found["figures"]
     if not {"dev", "test"} & set(figures):
-        raise UserError("%s: found no figures, expected %s" % (path, expected))
+        raise UserError(f"{path}: found no figures, expected {expected}")
     row = {"f1": float}
     for split, rows in figures.items():
         shape = {**dict.fromkeys({*rows, TASKS[found["task"]].title} - {"labels"}, row), "labels?": {str: [int]}}
-        if wrong := mismatch(rows, shape, "figures.%s" % split):
-            raise UserError("%s: found %s, expected %s" % (path, " ".join(filter(None, wrong[:2])), wrong[2]))
+        if wrong := mismatch(rows, shape, f"figures.{split}"):
+            raise UserError("{}: found {}, expected {}".format(path, " ".join(filter(None, wrong[:2])), wrong[2]))
     return found
 
 
@@ -428,8 +576,9 @@ def draws(results, row, samples=1000):
             counts.append(tensors.read_member(path, split + "_counts")[:, place])
         except (OSError, ValueError, IndexError) as error:
             raise UserError(
-                "%s: found no whole file of predictions (%s), expected one; delete it and the .json of the same name to train the "
-                "probe anew" % (path, error)
+                f"{path}: found no whole file of predictions ({error}), expected one; delete it and the .json of the "
+                f"same name to train the "
+                "probe anew"
             ) from None
     return scoring.bootstrap(np.stack(counts), samples=samples)
 
@@ -440,7 +589,8 @@ def mean_f1(results, row):
 
 
 def table(results, samples=1000):
-    """Lines of a table: tasks and their rows by representations, F1 in percent with 95 % bootstrap intervals, and differences.
+    """Lines of a table: tasks and their rows by representations, F1 in percent with 95 % bootstrap intervals, and
+    differences.
 
     Args:
         results: what `study` returned.
@@ -451,7 +601,7 @@ def table(results, samples=1000):
         groups.setdefault((result["task"], result["control"], result["representation"]), []).append(result)
     names = list(dict.fromkeys(result["representation"] for result in results))
     tasks = list(dict.fromkeys(result["task"] for result in results))
-    lines = [["", "", *("F1 " + name for name in names), *("%s - %s" % (name, names[0]) for name in names[1:])]]
+    lines = [["", "", *("F1 " + name for name in names), *(f"{name} - {names[0]}" for name in names[1:])]]
     means, macro = {name: [] for name in names}, {name: [] for name in names}
     for task in tasks:
         first = groups[(task, "", names[0])][0]
@@ -460,24 +610,32 @@ def table(results, samples=1000):
             value = {name: mean_f1(groups[(task, "", name)], row) for name in names}
             seeds = len(groups[(task, "", names[0])])
             lines.append(
-                [row, "%s, %d seed%s" % (split_of(first), seeds, "s" * (seeds > 1)),
-                 *(_cell(value[name], drawn[name]) for name in names),
-                 *(_cell(value[name] - value[names[0]], drawn[name] - drawn[names[0]], "%+.1f") for name in names[1:])]
-            )  # fmt: skip
+                [
+                    row,
+                    "%s, %d seed%s" % (split_of(first), seeds, "s" * (seeds > 1)),
+                    *(_cell(value[name], drawn[name]) for name in names),
+                    *(
+                        _cell(value[name] - value[names[0]], drawn[name] - drawn[names[0]], "%+.1f")
+                        for name in names[1:]
+                    ),
+                ]
+            )
             if row == TASKS[task].title:
                 for name in names:
                     means[name].append(value[name])
                     macro[name].append(drawn[name])
         codes = [code(groups[(task, "", name)]) for name in names]
         if any(codes):
-            shown = ("%.2f, %.1f times" % one if one else "" for one in codes)
+            shown = ("{:.2f}, {:.1f} times".format(*one) if one else "" for one in codes)
             lines.append(["  description length, kbit", "", *shown, *[""] * (len(names) - 1)])
         for control, title in (("random_labels", "control task"), ("random_encoder", "random encoder")):
             if (task, control, names[0]) not in groups:
                 continue
             row = TASKS[task].title
             real = {
-                name: micro(groups[(task, "", name)]) if control == "random_labels" else mean_f1(groups[(task, "", name)], row)
+                name: micro(groups[(task, "", name)])
+                if control == "random_labels"
+                else mean_f1(groups[(task, "", name)], row)
                 for name in names
             }
             there = {name: mean_f1(groups[(task, control, name)], row) for name in names}
@@ -487,25 +645,44 @@ def table(results, samples=1000):
             lines.append([gain, "", *("%.1f" % (100 * (real[name] - there[name])) for name in names), *empty])
     if len(tasks) == len(TASKS):
         lines.append(
-            ["Macro average", " and ".join(sorted({split_of(result) for result in results})), *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
-             *(_cell(np.mean(means[name]) - np.mean(means[names[0]]), np.mean(macro[name], 0) - np.mean(macro[names[0]], 0),
-                     "%+.1f") for name in names[1:])]
-        )  # fmt: skip
+            [
+                "Macro average",
+                " and ".join(sorted({split_of(result) for result in results})),
+                *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
+                *(
+                    _cell(
+                        np.mean(means[name]) - np.mean(means[names[0]]),
+                        np.mean(macro[name], 0) - np.mean(macro[names[0]], 0),
+                        "%+.1f",
+                    )
+                    for name in names[1:]
+                ),
+            ]
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
 
 
 def micro(results):
     """The mean over seeds of F1 over all labels, which is what the control task is measured by."""
-    return float(np.mean([
-        scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1 for result in results
-    ]))  # fmt: skip
+    return float(
+        np.mean(
+            [
+                scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1
+                for result in results
+            ]
+        )
+    )
 
 
 def code(results):
     """(thousands of bits, compression) of the online code, means over seeds; None where it was not measured."""
     codes = [result["description_length"] for result in results if "description_length" in result]
-    return (np.mean([one["bits"] for one in codes]) / 1000, np.mean([one["compression"] for one in codes])) if codes else None
+    return (
+        (np.mean([one["bits"] for one in codes]) / 1000, np.mean([one["compression"] for one in codes]))
+        if codes
+        else None
+    )
 
 
 def _cell(value, drawn, form="%.1f"):

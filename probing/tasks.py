@@ -26,10 +26,10 @@ class Task:
         title: what the published table calls its row.
         spans: how many spans a target has, 1 or 2.
         labels: the published inventory, sorted. A corpus of one's own may have others.
-        counts: {split: (examples, targets)} of the published data. Examples without targets are counted, and are no part
-            of training and scoring.
-        metric: what the published row aggregates over: "micro" all labels; "srl" core and modifier roles, without R- and
-            C-; "positive" the label 1 alone; "clean" all labels but Other.
+        counts: {split: (examples, targets)} of the published data. Examples without targets are counted, and are no
+            part of training and scoring.
+        metric: what the published row aggregates over: "micro" all labels; "srl" core and modifier roles, without R-
+            and C-; "positive" the label 1 alone; "clean" all labels but Other.
         steps: the most training steps, of 32 examples each.
         interval: training steps between two validations.
         seeds: how many runs the published figure is the mean of.
@@ -49,7 +49,8 @@ class Task:
 
 
 _POS = (
-    "$ '' , -LRB- -RRB- . : ADD AFX CC CD DT EX FW HYPH IN JJ JJR JJS LS MD NFP NN NNP NNPS NNS PDT POS PRP PRP$ RB RBR "
+    "$ '' , -LRB- -RRB- . : ADD AFX CC CD DT EX FW HYPH IN JJ JJR JJS LS MD NFP NN NNP NNPS NNS PDT POS PRP PRP$ "
+    "RB RBR "
     "RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB ``"
 )
 _CONSTITUENTS = (
@@ -59,14 +60,21 @@ _CONSTITUENTS = (
 _DEP = (
     "acl acl:relcl advcl advmod amod appos aux aux:pass case cc cc:preconj ccomp compound compound:prt conj cop csubj "
     "csubj:pass dep det det:predet discourse dislocated expl fixed flat flat:foreign goeswith iobj list mark nmod "
-    "nmod:npmod nmod:poss nmod:tmod nsubj nsubj:pass nummod obj obl obl:npmod obl:tmod orphan parataxis punct reparandum "
+    "nmod:npmod nmod:poss nmod:tmod nsubj nsubj:pass nummod obj obl obl:npmod obl:tmod orphan parataxis punct "
+    "reparandum "
     "root vocative xcomp"
 )
-_ENTITIES = "CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL ORG PERCENT PERSON PRODUCT QUANTITY TIME WORK_OF_ART"
+_ENTITIES = (
+    "CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL ORG PERCENT PERSON PRODUCT QUANTITY TIME "
+    "WORK_OF_ART"
+)
 _SRL = (
-    "ARG0 ARG1 ARG2 ARG3 ARG4 ARG5 ARGA ARGM-ADJ ARGM-ADV ARGM-CAU ARGM-COM ARGM-DIR ARGM-DIS ARGM-DSP ARGM-EXT ARGM-GOL "
-    "ARGM-LOC ARGM-LVB ARGM-MNR ARGM-MOD ARGM-NEG ARGM-PNC ARGM-PRD ARGM-PRP ARGM-PRR ARGM-PRX ARGM-REC ARGM-TMP C-ARG0 "
-    "C-ARG1 C-ARG2 C-ARG3 C-ARG4 C-ARGM-ADJ C-ARGM-ADV C-ARGM-CAU C-ARGM-COM C-ARGM-DIR C-ARGM-DIS C-ARGM-DSP C-ARGM-EXT "
+    "ARG0 ARG1 ARG2 ARG3 ARG4 ARG5 ARGA ARGM-ADJ ARGM-ADV ARGM-CAU ARGM-COM ARGM-DIR ARGM-DIS ARGM-DSP ARGM-EXT "
+    "ARGM-GOL "
+    "ARGM-LOC ARGM-LVB ARGM-MNR ARGM-MOD ARGM-NEG ARGM-PNC ARGM-PRD ARGM-PRP ARGM-PRR ARGM-PRX ARGM-REC ARGM-TMP "
+    "C-ARG0 "
+    "C-ARG1 C-ARG2 C-ARG3 C-ARG4 C-ARGM-ADJ C-ARGM-ADV C-ARGM-CAU C-ARGM-COM C-ARGM-DIR C-ARGM-DIS C-ARGM-DSP "
+    "C-ARGM-EXT "
     "C-ARGM-LOC C-ARGM-MNR C-ARGM-MOD C-ARGM-NEG C-ARGM-PRP C-ARGM-TMP R-ARG0 R-ARG1 R-ARG2 R-ARG3 R-ARG4 R-ARG5 "
     "R-ARGM-ADV R-ARGM-CAU R-ARGM-COM R-ARGM-DIR R-ARGM-EXT R-ARGM-GOL R-ARGM-LOC R-ARGM-MNR R-ARGM-MOD R-ARGM-PNC "
     "R-ARGM-PRD R-ARGM-PRP R-ARGM-TMP"
@@ -78,14 +86,16 @@ _SPR1 = (
 )
 _SPR2 = (
     "awareness change_of_location change_of_possession change_of_state change_of_state_continuous changes_possession "
-    "existed_after existed_before existed_during exists_as_physical instigation location_of_event makes_physical_contact "
+    "existed_after existed_before existed_during exists_as_physical instigation location_of_event "
+    "makes_physical_contact "
     "partitive predicate_changed_argument sentient stationary volition was_for_benefit was_used"
 )
 _RELATIONS = (
-    "Cause-Effect Component-Whole Content-Container Entity-Destination Entity-Origin Instrument-Agency Member-Collection "
+    "Cause-Effect Component-Whole Content-Container Entity-Destination Entity-Origin Instrument-Agency "
+    "Member-Collection "
     "Message-Topic Product-Producer"
 )
-_REL = ["%s(%s)" % (relation, order) for relation in _RELATIONS.split() for order in ("e1,e2", "e2,e1")] + ["Other"]
+_REL = [f"{relation}({order})" for relation in _RELATIONS.split() for order in ("e1,e2", "e2,e1")] + ["Other"]
 
 
 def _task(name, title, spans, labels, examples, targets, **settings):
@@ -109,8 +119,19 @@ TASKS = types.MappingProxyType(
             _task("coref", "OntoNotes coref.", 2, "0 1", _ONTONOTES, (207_830, 26_333, 27_800), metric="positive"),
             _task("spr1", "SPR1", 2, _SPR1, (3_843, 518, 551), (7_611, 1_071, 1_055), multi_label=True, **_SHORT),
             _task("spr2", "SPR2", 2, _SPR2, (2_226, 291, 276), (4_925, 630, 582), multi_label=True, **_SHORT),
-            _task("dpr", "Winograd coref.", 2, "entailed not-entailed", (958, 223, 518), (1_787, 379, 949), seeds=5, **_SHORT),
-            _task("rel", "Rel. (SemEval)", 2, _REL, (6_851, 1_149, 2_717), (6_851, 1_149, 2_717), metric="clean", **_SHORT),
+            _task(
+                "dpr",
+                "Winograd coref.",
+                2,
+                "entailed not-entailed",
+                (958, 223, 518),
+                (1_787, 379, 949),
+                seeds=5,
+                **_SHORT,
+            ),
+            _task(
+                "rel", "Rel. (SemEval)", 2, _REL, (6_851, 1_149, 2_717), (6_851, 1_149, 2_717), metric="clean", **_SHORT
+            ),
         )
     }
 )

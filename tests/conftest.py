@@ -31,16 +31,21 @@ def make_bert():
 
     def make(seed=0, **changes):
         shape = dict(
-            vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+            vocab_size=30,
+            hidden_size=8,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
             max_position_embeddings=32,
-        )  # fmt: skip
+        )
         return checkpoints.build(BertConfig(**{**shape, **changes}), seed)
 
     return make
 
 
 VOCABULARY = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] 이 영화 엄청 재미 ##있 ##없 ##네요 꿀잼 노잼 정말 최고 최악 ! . 다시 ##는 안 본다 봤다"
+    "[PAD] [UNK] [CLS] [SEP] [MASK] 이 영화 엄청 재미 ##있 ##없 ##네요 꿀잼 노잼 정말 최고 최악 ! . 다시 ##는 안 "
+    "본다 봤다"
 ).split()
 
 
@@ -68,7 +73,8 @@ def make_model(make_bert, tiny_tokenizer):
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory):
-    """Runs a command: command("predict", "--text=…", cwd=folder, input=…), command("probing.run", …) -> CompletedProcess.
+    """Runs a command: command("predict", "--text=…", cwd=folder, input=…), command("probing.run", …) ->
+    CompletedProcess.
 
     No model and no cache of this user is within its reach, and no network.
     """
@@ -76,9 +82,13 @@ def command(tmp_path_factory):
 
     def run(name, *arguments, cwd=nowhere, **options):
         environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "NSMC_BERT_CACHE": str(nowhere), "HF_HUB_OFFLINE": "1",
-            "PYTHONIOENCODING": "utf-8", **options.pop("env", {}),
-        }  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NSMC_BERT_CACHE": str(nowhere),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            **options.pop("env", {}),
+        }
         program = [sys.executable, "-m", name if "." in name else "nsmc_bert." + name, *map(str, arguments)]
         return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", **options)
 
@@ -98,15 +108,17 @@ def tiny_config(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, command, tiny_config):
-    """A tiny model that the train command made of the bundled sample: (run folder, the command's arguments, its result)."""
+    """A tiny model that the train command made of the bundled sample: (run folder, the command's arguments, its
+    result).
+    """
     folder = tmp_path_factory.mktemp("trained") / "run"
-    arguments = ["--sample", "--encoder=%s" % tiny_config, "--epochs=5", "--token_budget=512", "--learning_rate=0.01"]
-    arguments.append("--run_dir=%s" % folder)
+    arguments = ["--sample", f"--encoder={tiny_config}", "--epochs=5", "--token_budget=512", "--learning_rate=0.01"]
+    arguments.append(f"--run_dir={folder}")
     result = command("train", *arguments)
     assert result.returncode == 0, result.stderr
     return folder, arguments, result
 
 
 def pytest_collection_modifyitems(items):
-    """Workers take whole files: the longest, whose tests look at one probing run or compile whole steps, begin first."""
+    """Workers take whole files: the longest, whose tests look at one run or compile whole steps, begin first."""
     items.sort(key=lambda item: not {"finished", "fresh"} & set(item.fixturenames))

@@ -39,7 +39,9 @@ def test_every_precision_trains(command, tmp_path, precision):
 
 @pytest.mark.parametrize("activations", ["store", "recompute"])
 def test_probing(command, tmp_path, activations):
-    result = command("probing.run", "--task=pos", "--epochs=2", f"--activations={activations}", "--run_dir=run", cwd=tmp_path)
+    result = command(
+        "probing.run", "--task=pos", "--epochs=2", f"--activations={activations}", "--run_dir=run", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
 
 

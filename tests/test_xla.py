@@ -18,27 +18,50 @@ def programs(result):
 @pytest.fixture
 def fresh(command, tmp_path):
     """Runs a command whose programs nobody has compiled before."""
-    return lambda *arguments: command(*arguments, cwd=tmp_path, env={**COUNTING, "NSMC_BERT_CACHE": str(tmp_path / "cache")})
+    return lambda *arguments: command(
+        *arguments, cwd=tmp_path, env={**COUNTING, "NSMC_BERT_CACHE": str(tmp_path / "cache")}
+    )
 
 
 def test_training_is_one_program_and_is_compiled_once_on_a_machine(fresh, tiny_config, tmp_path):
-    arguments = ["train", "--sample", "--encoder=%s" % tiny_config, "--xla=on", "--epochs=2", "--augment=0.5"]
+    arguments = ["train", "--sample", f"--encoder={tiny_config}", "--xla=on", "--epochs=2", "--augment=0.5"]
     first = fresh(*arguments, "--run_dir=first")
     assert programs(first) == ["__inference_run_step"]
     assert re.search(r"^first step done after \d+ s, tracing and compiling included$", first.stderr, re.M)
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("xla-*/*")}
     assert len(kept) == 1
     second = fresh(*arguments, "--run_dir=second")
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("xla-*/*")} == kept  # taken from there
+    assert {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("xla-*/*")
+    } == kept  # taken from there
     assert second.stdout == first.stdout.replace("first/", "second/")
 
 
 def test_pretraining_is_one_program_and_one_for_validation(fresh, tiny_config, tmp_path):
     (tmp_path / "texts.txt").write_text("\n".join(corpus.sample()[0].texts) + "\n", encoding="utf-8")
-    arguments = ["--data=texts.txt", "--encoder=%s" % tiny_config, "--xla=on", "--epochs=2", "--validation=50", "--token_budget=1024"]
+    arguments = [
+        "--data=texts.txt",
+        f"--encoder={tiny_config}",
+        "--xla=on",
+        "--epochs=2",
+        "--validation=50",
+        "--token_budget=1024",
+    ]
     assert programs(fresh("pretrain", *arguments, "--run_dir=run")) == ["__inference_run_step"] * 2
 
 
 def test_probing_is_one_program_a_probe_set_and_one_for_each_split(fresh, tiny_config, tmp_path):
-    arguments = ["--task=dep", "--xla=on", "--epochs=2", "--least_steps=1", "--batch_records=8", "--run_dir=run", "--store=store"]
-    assert programs(fresh("probing.run", *arguments)) == ["__inference_function", "__inference__logits", "__inference__logits"]
+    arguments = [
+        "--task=dep",
+        "--xla=on",
+        "--epochs=2",
+        "--least_steps=1",
+        "--batch_records=8",
+        "--run_dir=run",
+        "--store=store",
+    ]
+    assert programs(fresh("probing.run", *arguments)) == [
+        "__inference_function",
+        "__inference__logits",
+        "__inference__logits",
+    ]

@@ -1,7 +1,7 @@
 """Archives that anybody may have packed, and lines of streams that may have no end.
 
-A file inside is read as a stream. Links are not followed, nothing is unpacked onto the disk, and what an archive says of sizes
-is not believed.
+A file inside is read as a stream. Links are not followed, nothing is unpacked onto the disk, and what an archive says
+of sizes is not believed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from nsmc_bert.errors import Located, UserError
 
 MAX_LINE = 1 << 24
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)  # of the next entry
+_EXTENSIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)  # of the next entry
 
 
 def numbered_lines(file: BinaryIO, path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
@@ -63,12 +68,14 @@ def open_zip_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
             if entry.flag_bits & 1:
                 raise UserError(f"{path}: found {name} encrypted, expected it without a password; pack it again")
             if entry.compress_type not in _METHODS:
-                raise UserError(f"{path}: found {name} packed by method {entry.compress_type}, expected deflate; pack it again")
+                raise UserError(
+                    f"{path}: found {name} packed by method {entry.compress_type}, expected deflate; pack it again"
+                )
             member = archive.open(entry)
         except (NotImplementedError, RuntimeError, KeyError) as error:
             raise zipfile.BadZipFile(str(error)) from None
         with member:
-            yield io.BufferedReader(member, 1 << 20)
+            yield io.BufferedReader(member, 1 << 20)  # type: ignore[type-var]  # an IO[bytes] that has readinto
 
 
 @contextlib.contextmanager
@@ -95,8 +102,8 @@ def _zip(path: str | os.PathLike) -> zipfile.ZipFile:
 def open_tar_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
     """A binary stream of the file of that name, in whatever folder, of a tar file packed by gzip.
 
-    Headers are read one at a time and nothing else is: tarfile reads what a header declares whole, and searches extended
-    headers in quadratic time.
+    Headers are read one at a time and nothing else is: tarfile reads what a header declares whole, and searches
+    extended headers in quadratic time.
 
     Raises:
         UserError: there is none, it is a link, or the archive is damaged. gzip's own errors pass through.
@@ -105,7 +112,7 @@ def open_tar_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
         while block := packed.read(tarfile.BLOCKSIZE):
             try:
                 entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            except tarfile.EOFHeaderError:
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
                 break
             except (tarfile.TarError, ValueError) as error:
                 raise UserError(f"{path}: cannot be read ({error})") from None

@@ -7,8 +7,8 @@ A shape is written as the value would be:
     object, None                anything; null
     [shape]                     a list of such
     {str: shape}                an object whose values are such, whatever the keys
-    {"key": shape, "k?": shape} an object with these keys, those with a question mark where they are there; others are free
-    (shape, shape)              one of these
+    {"key": shape, "k?": shape} an object with these keys, those with a question mark where they are there; others are
+    free (shape, shape)              one of these
 """
 
 from __future__ import annotations
@@ -25,9 +25,15 @@ MAX_BYTES = 1 << 28  # the largest tokenizer.json that is published has a sevent
 MAX_DEPTH = 64
 MAX_DIGITS = 100  # transformers writes 10**30 for "no limit"; what has more digits fits into no float
 _NAMES = {
-    dict: "a JSON object", list: "a list", str: "a string", bool: "true or false", int: "a whole number", float: "a number",
-    object: "a value", None: "null",
-}  # fmt: skip
+    dict: "a JSON object",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    object: "a value",
+    None: "null",
+}
 
 
 def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") -> Any:
@@ -39,7 +45,8 @@ def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") ->
         expected: what the file should be, for errors, such as "a BERT's config.json".
 
     Raises:
-        UserError: it cannot be read, is no JSON, has numbers that are not finite or of more than MAX_DIGITS digits, is nested
+        UserError: it cannot be read, is no JSON, has numbers that are not finite or of more than MAX_DIGITS digits, is
+            nested
             deeper than MAX_DEPTH, or is of another shape: the place is named.
 
     Example:
@@ -78,7 +85,8 @@ def parse_json(text: str | bytes, where: str | os.PathLike, shape: Any = dict, e
 
 
 def parse_line(line: str) -> Any:
-    """The value of one line among very many: as `parse_json`, but NaN is null, and the depth is for the caller to look at.
+    """The value of one line among very many: as `parse_json`, but NaN is null, and the depth is for the caller to look
+    at.
 
     The published records of SPR2 have NaN in their info, as pandas writes it.
 
@@ -100,7 +108,8 @@ def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
 
 
 def mismatch(value: Any, shape: Any, place: str = "") -> tuple[str, str, str] | None:
-    """(place, what is found there, what is expected) of the first part of a value that is not of a shape; None where all is.
+    """(place, what is found there, what is expected) of the first part of a value that is not of a shape; None where
+    all is.
 
     >>> mismatch({"weight_map": {"a": 5}}, {"weight_map": {str: str}})
     ('weight_map.a', '5', 'a string')
@@ -109,7 +118,7 @@ def mismatch(value: Any, shape: Any, place: str = "") -> tuple[str, str, str] | 
         wrongs = [mismatch(value, one, place) for one in shape]
         if None in wrongs:
             return None
-        deeper = [wrong for wrong in wrongs if wrong[0] != place]
+        deeper = [wrong for wrong in wrongs if wrong and wrong[0] != place]
         return deeper[0] if deeper else (place, _show(value), " or ".join(_name(one) for one in shape))
     if isinstance(shape, list):
         if not isinstance(value, list):
@@ -176,4 +185,6 @@ def _null(name: str) -> None:
 
 
 _WHOLE = json.JSONDecoder(parse_int=_whole_number, parse_float=_number, parse_constant=_no_number)
-_LINE = json.JSONDecoder(parse_float=_number, parse_constant=_null)  # a call for each whole number would take half as long again
+_LINE = json.JSONDecoder(
+    parse_float=_number, parse_constant=_null
+)  # a call for each whole number would take half as long again

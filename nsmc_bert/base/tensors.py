@@ -1,6 +1,7 @@
 """Files of tensors that anybody may have written: safetensors, HDF5, NumPy's .npy and .npz. No pickle, no PyTorch.
 
-A file is a mapping from names to arrays, each read when it is asked for, so that never all are in memory beside a model's own.
+A file is a mapping from names to arrays, each read when it is asked for, so that never all are in memory beside a
+model's own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,20 @@ import numpy as np
 from nsmc_bert.errors import UserError
 
 INFLATION = 1100  # zlib makes at most 1,032 bytes of one
-_DTYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")  # of safetensors, which NumPy has
+_DTYPES = (
+    "F64",
+    "F32",
+    "F16",
+    "I64",
+    "I32",
+    "I16",
+    "I8",
+    "U64",
+    "U32",
+    "U16",
+    "U8",
+    "BOOL",
+)  # of safetensors, which NumPy has
 
 
 class Safetensors(collections.abc.Mapping):
@@ -37,9 +51,12 @@ class Safetensors(collections.abc.Mapping):
 
     def __init__(self, path: str | os.PathLike, kind: str = "safetensors file", advice: str = "fetch it again"):
         self._path, self._kind, self._advice = path, kind, advice
-        self.metadata, self._shapes = self._ask(lambda file: (
-            file.metadata() or {}, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-        ))  # fmt: skip
+        self.metadata, self._shapes = self._ask(
+            lambda file: (
+                file.metadata() or {},
+                {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()},
+            )
+        )
 
     def __getitem__(self, name: str) -> np.ndarray:
         self._shapes[name]
@@ -64,7 +81,9 @@ class Safetensors(collections.abc.Mapping):
         except OSError as error:
             raise UserError(f"{self._path}: cannot be read ({error.strerror or error})") from None
         except (SafetensorError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{self._path}: found no whole {self._kind} ({error}), expected one; {self._advice}") from None
+            raise UserError(
+                f"{self._path}: found no whole {self._kind} ({error}), expected one; {self._advice}"
+            ) from None
 
 
 def _supported(file: Any, name: str) -> Any:
@@ -79,8 +98,8 @@ def _supported(file: Any, name: str) -> Any:
 class Hdf5(collections.abc.Mapping):
     """The datasets of an HDF5 file by their full names, without a slash before them.
 
-    What a dataset declares is not believed: its bytes have to be in the file. Links to other files and data kept in other files
-    are not followed.
+    What a dataset declares is not believed: its bytes have to be in the file. Links to other files and data kept in
+    other files are not followed.
 
     Args:
         path: the file.
@@ -183,7 +202,9 @@ def read_member(path: str | os.PathLike, name: str) -> np.ndarray:
 def _read_npy(file: Any, size: int) -> np.ndarray:
     """NumPy's format, of which no more is believed than there are bytes."""
     version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(
+        version
+    )
     if read_header is None:
         raise ValueError(f"version {version} of the format, expected 1.0 or 2.0")
     shape, fortran_order, dtype = read_header(file)

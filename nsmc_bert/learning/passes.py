@@ -11,8 +11,8 @@ class Passes:
     """Every pass's token ids and batches. At most two are in memory: the one that is learned, and the next.
 
     Args:
-        encoded: the texts of every pass, or a function that makes those of a pass from its number, from 0: the same each time it is
-            called, and as many texts in each.
+        encoded: the texts of every pass, or a function that makes those of a pass from its number, from 0: the same
+            each time it is called, and as many texts in each.
         plan: makes a pass's batches from its texts and its number.
         count: passes.
     """

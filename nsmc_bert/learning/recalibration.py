@@ -26,7 +26,12 @@ class Reviews:
 
 
 def find(
-    calibrate_on: str, data: recipe.Data, record: Mapping, columns: Mapping, log: Callable[[str], None], minimum: int = calibration.FEWEST
+    calibrate_on: str,
+    data: recipe.Data,
+    record: Mapping,
+    columns: Mapping,
+    log: Callable[[str], None],
+    minimum: int = calibration.FEWEST,
 ) -> Reviews:
     """Reviews to calibrate a model on, those that it is measured on left out.
 
@@ -39,8 +44,8 @@ def find(
         minimum: of them.
 
     Raises:
-        UserError: the file cannot be read; the model was not trained on data.train, so that nobody knows what it has seen of it; or there
-            are too few reviews.
+        UserError: the file cannot be read; the model was not trained on data.train, so that nobody knows what it has
+            seen of it; or there are too few reviews.
     """
     if calibrate_on == HELD_OUT:
         rows = _held_out(data, record)
@@ -62,7 +67,10 @@ def find(
 def _held_out(data: recipe.Data, record: Mapping) -> np.ndarray:
     """The rows of data.train that the model's training held out."""
     if data.train is None:
-        raise UserError(f"--calibrate_on={HELD_OUT}: found no training reviews, expected --train_file=FILE, or a file to calibrate on")
+        raise UserError(
+            f"--calibrate_on={HELD_OUT}: found no training reviews, expected --train_file=FILE, or a file to "
+            f"calibrate on"
+        )
     learned = record.get("data") or {}
     share, seed = learned.get("split", (recipe.VALIDATION, recipe.SPLIT_SEED))
     if learned.get("train_sha1") == data.train.sha1:
@@ -70,7 +78,8 @@ def _held_out(data: recipe.Data, record: Mapping) -> np.ndarray:
         if len(rows) == learned.get("validation"):
             return rows
     raise UserError(
-        f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path}, so that nobody knows which of these"
+        f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path}, so that nobody "
+        f"knows which of these"
         " reviews it has learned from; expected a file of others: --calibrate_on=FILE"
     )
 
@@ -84,8 +93,8 @@ def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> 
         record: the model's training.json, or {}.
 
     Returns:
-        What was fitted, and what the model's record says of it: "calibration", and the figures of the reviews with it as "validation" or
-        "calibrated_on".
+        What was fitted, and what the model's record says of it: "calibration", and the figures of the reviews with it
+        as "validation" or "calibrated_on".
     """
     encoded = model.encode(reviews.texts)
     found = calibration.fit(model.predict_encoded(encoded), reviews.labels)
@@ -99,7 +108,13 @@ def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> 
 
 
 def save(
-    model: SentimentClassifier, folder: Path, record: Mapping, changed: Mapping, figures: Mapping, data: recipe.Data, command: str
+    model: SentimentClassifier,
+    folder: Path,
+    record: Mapping,
+    changed: Mapping,
+    figures: Mapping,
+    data: recipe.Data,
+    command: str,
 ) -> None:
     """Writes a calibrated model; its record keeps what is still true of how it was trained, and no figure of before.
 

@@ -1,4 +1,6 @@
-"""Which of a classifier's two outputs means positive: by the names that its makers gave them, or because the user says so."""
+"""Which of a classifier's two outputs means positive: by the names that its makers gave them, or because the user says
+so.
+"""
 
 import re
 from collections.abc import Collection, Mapping
@@ -6,11 +8,43 @@ from typing import Any
 
 from nsmc_bert.errors import UserError, shorten
 
-NEGATIVE = {"negative", "neg", "bad", "dislike", "unfavorable", "unfavourable", "부정", "부정적", "부정문", "나쁨", "싫음", "비추천", "비추"}
+NEGATIVE = {
+    "negative",
+    "neg",
+    "bad",
+    "dislike",
+    "unfavorable",
+    "unfavourable",
+    "부정",
+    "부정적",
+    "부정문",
+    "나쁨",
+    "싫음",
+    "비추천",
+    "비추",
+}
 POSITIVE = {"positive", "pos", "good", "like", "favorable", "favourable", "긍정", "긍정적", "긍정문", "좋음", "추천"}
 # what transformers' scripts wrote as finetuning_task of heads whose labels are mere numbers
-OTHER_TASKS = {"cola", "mrpc", "qqp", "qnli", "rte", "wnli", "mnli", "stsb", "pawsx", "kornli", "korsts", "kluenli", "kluests"}
-HEADS = ("ForSequenceClassification", "ForMaskedLM", "ForPreTraining")  # the latter two of encoders that somebody put a head on
+OTHER_TASKS = {
+    "cola",
+    "mrpc",
+    "qqp",
+    "qnli",
+    "rte",
+    "wnli",
+    "mnli",
+    "stsb",
+    "pawsx",
+    "kornli",
+    "korsts",
+    "kluenli",
+    "kluests",
+}
+HEADS = (
+    "ForSequenceClassification",
+    "ForMaskedLM",
+    "ForPreTraining",
+)  # the latter two of encoders that somebody put a head on
 SAY = "say which of them means positive: --positive_label=NAME, or positive_label of nsmc_bert.load"
 
 
@@ -18,10 +52,13 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
     """The rows of a two-class head, negative first.
 
     Args:
-        config: the BertConfig of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are read.
+        config: the BertConfig of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are
+            read.
         where: the folder, for messages.
-        positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without any,
-            names in NEGATIVE and POSITIVE count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1 positive.
+        positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without
+            any,
+            names in NEGATIVE and POSITIVE count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1
+                positive.
 
     Returns:
         [0, 1] or [1, 0].
@@ -32,10 +69,14 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
     architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
     other = next((name for name in architectures if "For" in name and not name.endswith(HEADS)), None)
     if other:
-        raise UserError(f"{where}: found the head of {other}, expected one that classifies texts: BertForSequenceClassification")
+        raise UserError(
+            f"{where}: found the head of {other}, expected one that classifies texts: BertForSequenceClassification"
+        )
     kind = getattr(config, "problem_type", None)
     if kind not in (None, "single_label_classification"):
-        raise UserError(f"{where}: found a head for {shorten(kind)}, expected one of two classes of which a text has one")
+        raise UserError(
+            f"{where}: found a head for {shorten(kind)}, expected one of two classes of which a text has one"
+        )
     names = [str(config.id2label.get(i, "")) for i in (0, 1)]
     found = f"{where}: found a head with the labels {names[0]} and {names[1]}"
     plain = [name.strip().lower() for name in names]
@@ -58,7 +99,7 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
 
 
 def with_names(values: Mapping) -> Mapping:
-    """A config.json's values with `id2label` where it has label2id alone, which transformers' configuration would drop."""
+    """A config.json's values with `id2label` where it has label2id alone, which transformers would drop."""
     names = values.get("label2id")
     if values.get("id2label") is not None or not isinstance(names, dict):
         return values

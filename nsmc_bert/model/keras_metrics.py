@@ -1,7 +1,9 @@
 """Keras' metrics on the two probabilities of this project's classifiers and labels 0 and 1.
 
-Keras leaves it to its user that labels have the form that a metric expects, and some metrics broadcast what does not fit to a wrong
-figure. Here each kind gets what it expects: a metric of two classes the probability of positive, one of any classes one-hot labels.
+Keras leaves it to its user that labels have the form that a metric expects, and some metrics broadcast what does not
+fit to a wrong
+figure. Here each kind gets what it expects: a metric of two classes the probability of positive, one of any classes
+one-hot labels.
 """
 
 from collections.abc import Sequence
@@ -12,14 +14,31 @@ import tf_keras as keras
 
 _METRICS = keras.metrics
 OF_POSITIVE = (
-    _METRICS.AUC, _METRICS.Precision, _METRICS.Recall, _METRICS.TruePositives, _METRICS.TrueNegatives, _METRICS.FalsePositives,
-    _METRICS.FalseNegatives, _METRICS.PrecisionAtRecall, _METRICS.RecallAtPrecision, _METRICS.SensitivityAtSpecificity,
-    _METRICS.SpecificityAtSensitivity, _METRICS.BinaryAccuracy, _METRICS.BinaryCrossentropy, _METRICS.BinaryIoU,
-)  # fmt: skip
+    _METRICS.AUC,
+    _METRICS.Precision,
+    _METRICS.Recall,
+    _METRICS.TruePositives,
+    _METRICS.TrueNegatives,
+    _METRICS.FalsePositives,
+    _METRICS.FalseNegatives,
+    _METRICS.PrecisionAtRecall,
+    _METRICS.RecallAtPrecision,
+    _METRICS.SensitivityAtSpecificity,
+    _METRICS.SpecificityAtSensitivity,
+    _METRICS.BinaryAccuracy,
+    _METRICS.BinaryCrossentropy,
+    _METRICS.BinaryIoU,
+)
 OF_ONE_HOT = (
-    _METRICS.FBetaScore, _METRICS.CategoricalAccuracy, _METRICS.CategoricalCrossentropy, _METRICS.TopKCategoricalAccuracy,
-    _METRICS.KLDivergence, _METRICS.MeanSquaredError, _METRICS.RootMeanSquaredError, _METRICS.MeanAbsoluteError,
-)  # fmt: skip
+    _METRICS.FBetaScore,
+    _METRICS.CategoricalAccuracy,
+    _METRICS.CategoricalCrossentropy,
+    _METRICS.TopKCategoricalAccuracy,
+    _METRICS.KLDivergence,
+    _METRICS.MeanSquaredError,
+    _METRICS.RootMeanSquaredError,
+    _METRICS.MeanAbsoluteError,
+)
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # Keras chooses the metric by the shapes, rightly
 
 
@@ -54,7 +73,9 @@ class Adapted(keras.metrics.Metric):
         self.metric = metric
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts labels, int [n] or [n, 1], or float [n, 2], probabilities; and probabilities [n, 2], with weights [n] or [n, 1]."""
+        """Counts labels, int [n] or [n, 1], or float [n, 2], probabilities; and probabilities [n, 2], with weights [n]
+        or [n, 1].
+        """
         if y_true.shape.rank == 1 or y_true.shape[-1] == 1:
             y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), 2)
         if isinstance(self.metric, OF_POSITIVE):

@@ -1,8 +1,9 @@
 """Token ids to tf.data: texts packed side by side into rows of one static length, in an order that the seed decides.
 
-Reviews are short (median 13 pieces) with a long tail: padded to 128 places each, 6.5 times the real tokens would be computed. Packed, a
-hundredth is padding, and every batch has one shape, so that a compiler makes one program of it. Positions are counted anew in each
-text and attention stays inside it, so a text's states are what they would be alone (Krell et al. 2021, arXiv 2107.02027).
+Reviews are short (median 13 pieces) with a long tail: padded to 128 places each, 6.5 times the real tokens would be
+computed. Packed, a hundredth is padding, and every batch has one shape, so that a compiler makes one program of it.
+Positions are counted anew in each text and attention stays inside it, so a text's states are what they would be alone
+(Krell et al. 2021, arXiv 2107.02027).
 """
 
 import dataclasses
@@ -56,7 +57,10 @@ class Plan:
         """The batches of both, one after the other, all with the rows of the larger ones."""
         if (self.length, self.slots_per_row) != (other.length, other.slots_per_row):
             raise ValueError(f"found rows of {self.length} places and of {other.length}, expected one length")
-        joined = [np.concatenate(pair) for pair in zip((self.texts, self.places, self.slots), (other.texts, other.places, other.slots))]
+        joined = [
+            np.concatenate(pair)
+            for pair in zip((self.texts, self.places, self.slots), (other.texts, other.places, other.slots))
+        ]
         splits = np.concatenate([self.splits, other.splits[1:] + self.splits[-1]])
         rows = max(self.rows, other.rows)
         return dataclasses.replace(self, texts=joined[0], places=joined[1], slots=joined[2], splits=splits, rows=rows)
@@ -68,12 +72,18 @@ class Plan:
 
 
 def plan(
-    lengths: ArrayLike, token_budget: int, *, batch_size: int | None = None, seed: int | None = None, epoch: int = 0, multiple: int = 1
+    lengths: ArrayLike,
+    token_budget: int,
+    *,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    epoch: int = 0,
+    multiple: int = 1,
 ) -> Plan:
     """Packs texts into rows, and rows into batches of one shape.
 
-    The shape depends on nothing but the budget from MANY batches on, so that all large sets share a program; on smaller ones it depends
-    on how many texts there are of each length, and so is the same for every pass over them.
+    The shape depends on nothing but the budget from MANY batches on, so that all large sets share a program; on smaller
+    ones it depends on how many texts there are of each length, and so is the same for every pass over them.
 
     Args:
         lengths: int [n], the tokens of each text, special tokens included; 1 to LONGEST.
@@ -100,7 +110,9 @@ def plan(
         row = row if random is None else random.permutation(count)[row]
         batch, row = row // max(rows, 1), row % max(rows, 1)
     else:
-        packs = [_pack(lengths[order[first : first + batch_size]], length) for first in range(0, len(order), batch_size)]
+        packs = [
+            _pack(lengths[order[first : first + batch_size]], length) for first in range(0, len(order), batch_size)
+        ]
         rows, batches = max([pack[3] for pack in packs], default=0), len(packs)
         batch = np.repeat(np.arange(batches), [len(pack[0]) for pack in packs])
         row, offset, number = (np.concatenate([np.zeros(0, np.int64), *(pack[i] for pack in packs)]) for i in range(3))
@@ -122,16 +134,21 @@ def budget() -> int:
     """The tokens of a batch that keep the devices here busy where nothing is learned."""
     import tensorflow as tf
 
-    return DEVICE_BUDGET if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU") else TOKEN_BUDGET
+    return (
+        DEVICE_BUDGET
+        if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU")
+        else TOKEN_BUDGET
+    )
 
 
 def packed(encoded: Encoded, plan: Plan, pad_id: int, start: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
     """The batches `start` to `stop` of a plan, one after the other.
 
     Returns:
-        {"input_ids", "segments" (the number of its text in the row that a token belongs to, from 1; 0 on padding), "positions" (in the
-        text): [batches * rows, length]; "firsts" (the places in the row of the texts' first tokens), "texts" (their numbers, -1 where
-        there is none): [batches * rows, slots_per_row]}, all of small integer dtypes.
+        {"input_ids", "segments" (the number of its text in the row that a token belongs to, from 1; 0 on padding),
+        "positions" (in the text): [batches * rows, length]; "firsts" (the places in the row of the texts' first
+        tokens), "texts" (their numbers, -1 where there is none): [batches * rows, slots_per_row]}, all of small integer
+        dtypes.
     """
     stop = len(plan) if stop is None else stop
     here = slice(plan.splits[start], plan.splits[stop])
@@ -179,16 +196,17 @@ def dataset(
         pad_id: the id of padding.
         labels: int32 [n], or float32 [n, classes] probabilities, or None for prediction.
         weights: float32 [n], what each text counts; None: all the same.
-        of_all: whether a mean over all batches is to be the mean over all texts, where they are measured, and not that over each batch
-            the mean over its texts, where they are learned from.
+        of_all: whether a mean over all batches is to be the mean over all texts, where they are measured, and not that
+            over each batch the mean over its texts, where they are learned from.
         start, stop: the first batch and the one after the last: where a resumed run goes on.
         replicas: into how many equal shares each batch is cut, one element each.
         shares: the numbers of the shares that this pipeline yields, in turn.
 
     Returns:
-        A tf.data.Dataset of {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows, slots_per_row]}; with
-        labels, of (those, the labels of its slots [rows, slots_per_row, …], float32 [rows, slots_per_row] weights). The weights of
-        empty slots are 0 and the others make the mean over the batch the mean over its texts, times their own weights.
+        A tf.data.Dataset of {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows,
+        slots_per_row]}; with labels, of (those, the labels of its slots [rows, slots_per_row, …], float32 [rows,
+        slots_per_row] weights). The weights of empty slots are 0 and the others make the mean over the batch the mean
+        over its texts, times their own weights.
     """
     import tensorflow as tf
 
@@ -218,7 +236,7 @@ def dataset(
 
 
 def shared(strategy: "tf.distribute.Strategy", encoded: Encoded, plan: Plan, **options: Any) -> "tf.data.Dataset":
-    """The batches of `dataset`, a share of each for each device of a strategy; `plan` made with multiple=its replicas."""
+    """The batches of `dataset`, a share of each for each device of a strategy; `plan` has multiple=its replicas."""
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
         return dataset(encoded, plan, **options)
@@ -246,14 +264,16 @@ def untuned(data: "tf.data.Dataset") -> "tf.data.Dataset":
 def _pack(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Best fit decreasing: each text, the longest first, goes into the fullest row that has room for it.
 
-    It goes by how many texts there are of each length and by kinds of rows, so it takes a moment for millions of texts. Texts of one
-    length stand in the order that they come in, in rows that come in any order.
+    It goes by how many texts there are of each length and by kinds of rows, so it takes a moment for millions of texts.
+    Texts of one length stand in the order that they come in, in rows that come in any order.
 
     Returns:
         int64 [n] rows, int64 [n] offsets in them, int64 [n] numbers in them, and how many rows there are.
     """
     counts = np.bincount(lengths, minlength=1)
-    kinds: list[dict[tuple[int, ...], int]] = [{} for _ in range(length + 1)]  # by the room that is left: {lengths in the row: rows}
+    kinds: list[dict[tuple[int, ...], int]] = [
+        {} for _ in range(length + 1)
+    ]  # by the room that is left: {lengths in the row: rows}
     for size in range(len(counts) - 1, 0, -1):
         todo = int(counts[size])
         for room in range(size, length + 1):
@@ -280,14 +300,15 @@ def _pack(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.
     # every place of every row, and then texts and places in the order of their lengths
     where, count = [], 0
     for kind, rows in ((kind, rows) for by_room in kinds for kind, rows in by_room.items()):
-        offsets = np.concatenate([[0], np.cumsum(kind)[:-1]])
-        row = np.repeat(np.arange(count, count + rows), len(kind))
-        where.append(np.stack([np.tile(kind, rows), row, np.tile(offsets, rows), np.tile(np.arange(len(kind)), rows)]))
+        places = np.concatenate([[0], np.cumsum(kind)[:-1]])
+        numbers = np.repeat(np.arange(count, count + rows), len(kind))
+        columns = np.tile(kind, rows), numbers, np.tile(places, rows), np.tile(np.arange(len(kind)), rows)
+        where.append(np.stack(columns))
         count += rows
-    sizes, row, offset, number = np.concatenate(where, 1) if where else np.zeros((4, 0), np.int64)
-    there = np.argsort(sizes, kind="stable")
+    sizes, row, offset, position = np.concatenate(where, 1) if where else np.zeros((4, 0), np.int64)
+    by_length = np.argsort(sizes, kind="stable")
     out = np.empty((3, len(lengths)), np.int64)
-    out[:, np.argsort(lengths, kind="stable")] = np.stack([row, offset, number])[:, there]
+    out[:, np.argsort(lengths, kind="stable")] = np.stack([row, offset, position])[:, by_length]
     return out[0], out[1], out[2], count
 
 

@@ -33,8 +33,8 @@ class Representation:
     Attributes:
         name: lex, cat, mix, full, top_3, mix_3, …
         layers: tuple of int, in the order they are put together.
-        mixed: whether they are averaged with learned weights, where a narrower layer is repeated to the width of the widest;
-            otherwise they are put side by side.
+        mixed: whether they are averaged with learned weights, where a narrower layer is repeated to the width of the
+            widest; otherwise they are put side by side.
     """
 
     name: str
@@ -74,7 +74,7 @@ def representation(name, named, mixed=(), layers=0):
         k = int(match[2])
         return Representation(name, (k,)) if match[1] == "top" else Representation(name, tuple(range(k + 1)), True)
     counted = ", top_0 to top_%d, mix_0 to mix_%d" % (layers - 1, layers - 1) if layers else ""
-    raise UserError("--representations=%s: expected some of %s%s" % (name, ", ".join(named), counted))
+    raise UserError("--representations={}: expected some of {}{}".format(name, ", ".join(named), counted))
 
 
 class Encoder:
@@ -82,9 +82,10 @@ class Encoder:
 
     Attributes:
         name: what the user called it.
-        fingerprint: a checksum of everything that decides the states: weights, layer 0's definition, tokenizer, precision, and
-            what of the configuration the weights do not say. Results and stores are known by it.
-        earlier: what the fingerprint was before all of the configuration was in it, which it begins with; "" where it always was.
+        fingerprint: a checksum of everything that decides the states: weights, layer 0's definition, tokenizer,
+            precision, and what of the configuration the weights do not say. Results and stores are known by it.
+        earlier: what the fingerprint was before all of the configuration was in it, which it begins with; "" where it
+            always was.
         widths: tuple of int, the hidden size of each layer.
         source: what tells published weights from others of the same name: see the function; None for random weights.
         layer0: what layer 0 is: the flag's value, a colon, and the same in words.
@@ -94,21 +95,22 @@ class Encoder:
 
     name = fingerprint = earlier = layer0 = ""
     widths, max_positions, source = (), 0, None
-    published = ("lex", "cat", "mix")
+    published: tuple[str, ...] = ("lex", "cat", "mix")
 
     def read(self, sentences):
         """Words to what the encoder reads: a list of alignment.Sentence for a list of lists of words."""
         raise NotImplementedError
 
     def encode(self, payloads):
-        """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions, width].
+        """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions,
+            width].
 
         Several threads may ask at the same time.
         """
         raise NotImplementedError
 
     def release(self):
-        """Gives back the memory of the weights, of a family that can load them again should anything more be encoded."""
+        """Gives back the memory of the weights, of a family that can load them again should more be encoded."""
 
     def representation(self, name):
         """The Representation of that name; UserError if there is none."""
@@ -120,8 +122,8 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None, lo
 
     Args:
         name: a folder, of any family; the hub name of a BERT or a GPT; or elmo:FOLDER, cove:FOLDER.
-        layer0: "lexical", the word embedding without position (of BERT, layer-normalised), or "positions", the whole output of
-            the embeddings.
+        layer0: "lexical", the word embedding without position (of BERT, layer-normalised), or "positions", the whole
+            output of the embeddings.
         precision: the Keras policy its matrix products run in.
         random_weights: None, or a seed: the same shape and tokenizer, with weights drawn by it.
         log: called with each line to show; None for none.
@@ -133,10 +135,12 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None, lo
         UserError: it cannot be found or read.
     """
     if layer0 not in LAYER0:
-        raise UserError("--layer0=%s: expected one of %s" % (layer0, ", ".join(LAYER0)))
+        raise UserError("--layer0={}: expected one of {}".format(layer0, ", ".join(LAYER0)))
     family, place = find(name)
     if family in ("elmo", "cove") and layer0 != "lexical":
-        raise UserError("--layer0=%s: found an encoder whose layer 0 knows no positions, %s; expected lexical" % (layer0, name))
+        raise UserError(
+            f"--layer0={layer0}: found an encoder whose layer 0 knows no positions, {name}; expected lexical"
+        )
     encoder = _load(family, name, place, layer0, log, precision=precision, random_weights=random_weights)
     if random_weights is None:
         encoder.source = source(name, place)
@@ -201,14 +205,16 @@ def find(name):
     if family in ("elmo", "cove") and rest:
         folder = Path(rest).expanduser()
         if not folder.is_dir():
-            raise UserError("--encoder=%s: found no folder %s, expected one with the files of %s" % (name, rest, FILES[family]))
+            raise UserError(f"--encoder={name}: found no folder {rest}, expected one with the files of {FILES[family]}")
         return family, folder
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not HUB_NAME.fullmatch(name):
-            raise UserError("%s: found no such folder, expected one with the files of %s; or a hub name" % (
-                name, ", or of ".join(FILES.values())
-            ))  # fmt: skip
+            raise UserError(
+                "{}: found no such folder, expected one with the files of {}; or a hub name".format(
+                    name, ", or of ".join(FILES.values())
+                )
+            )
         config = _hub_config(name)  # before gigabytes of what is no encoder of ours are fetched
         if config is not None:
             _family_by_config(config, name)
@@ -221,11 +227,13 @@ def find(name):
     for family, pattern in (("gpt", "params_shapes.json"), ("elmo", "*options.json"), ("cove", "glove*")):
         if any(folder.glob(pattern)):
             return family, folder
-    raise UserError("%s: found no encoder, expected the files of %s" % (folder, ", or of ".join(FILES.values())))
+    raise UserError("{}: found no encoder, expected the files of {}".format(folder, ", or of ".join(FILES.values())))
 
 
 def _hub_config(name):
-    """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then explains."""
+    """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then
+    explains.
+    """
     from huggingface_hub import hf_hub_download
 
     with contextlib.suppress(Exception):  # the client raises what each of its layers raises
@@ -238,15 +246,17 @@ def _family_by_config(path, where):
     families = {"bert": "bert", "openai-gpt": "gpt"}
     if kind not in families:
         raise UserError(
-            "%s: found an encoder of model_type %s, expected bert or openai-gpt; or elmo:FOLDER, cove:FOLDER"
-            % (where, shorten(kind))
+            f"{where}: found an encoder of model_type {shorten(kind)}, expected bert or openai-gpt; or elmo:FOLDER, "
+            f"cove:FOLDER"
         )
     return families[kind]
 
 
 def called(family, name, random_weights):
-    """The name that results know an encoder by: that of a folder of ELMo or CoVe says the family, as no config.json does."""
-    name = str(name) if str(name).startswith(family + ":") else "%s:%s" % (family, name)
+    """The name that results know an encoder by: that of a folder of ELMo or CoVe says the family, as no config.json
+    does.
+    """
+    name = str(name) if str(name).startswith(family + ":") else f"{family}:{name}"
     return name if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
 
 

@@ -13,8 +13,8 @@ def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
     Args:
         payloads: list of arrays, [positions] or [positions, …].
         widths: of the encoder's layers.
-        run: a function from a list of payloads and the number of positions they are filled up to, to the states of every layer,
-            each float16 [payloads, positions, width]; those of what fills up are not read.
+        run: a function from a list of payloads and the number of positions they are filled up to, to the states of
+            every layer, each float16 [payloads, positions, width]; those of what fills up are not read.
         tokens: of a batch, what fills up included.
         limit: positions that are encoded at once; None for any number.
         margin: see alignment.windows; at most a third of the limit, so that a window gives something.

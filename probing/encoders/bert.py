@@ -1,4 +1,6 @@
-"""BERT, cased and uncased, of any size, and every classifier fine-tuned from one: WordPiece or SentencePiece, torch-free."""
+"""BERT, cased and uncased, of any size, and every classifier fine-tuned from one: WordPiece or SentencePiece,
+torch-free.
+"""
 
 import copy
 import gc
@@ -41,7 +43,9 @@ class Bert(encoders.Encoder):
                 % (folder, self.tokenizer.vocab_size, config.vocab_size)
             )
         self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
-        self.layer0 = "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
+        self.layer0 = (
+            "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
+        )
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
         self.max_positions = min(config.max_position_embeddings, batches.LONGEST)
         self.earlier, self.fingerprint = self._fingerprints()
@@ -70,11 +74,15 @@ class Bert(encoders.Encoder):
         tokenizer = self.tokenizer
         return [
             alignment.pieces(
-                self.tokenizer.pieces, words, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id, unk_id=tokenizer.unk_id,
+                self.tokenizer.pieces,
+                words,
+                cls_id=tokenizer.cls_id,
+                sep_id=tokenizer.sep_id,
+                unk_id=tokenizer.unk_id,
                 cache=self._cache,
             )
             for words in sentences
-        ]  # fmt: skip
+        ]
 
     def encode(self, payloads):
         with self._turn:
@@ -82,7 +90,9 @@ class Bert(encoders.Encoder):
                 self._load()
                 if self._fingerprints()[1] != self.fingerprint:
                     self.release()
-                    raise UserError("%s: found another encoder than when the run began; run the command again" % self._folder)
+                    raise UserError(
+                        f"{self._folder}: found another encoder than when the run began; run the command again"
+                    )
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
         )

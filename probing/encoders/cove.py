@@ -1,24 +1,27 @@
-"""CoVe (McCann et al. 2017): GloVe vectors, and over them a translation model's encoder, a bidirectional LSTM of two layers.
+"""CoVe (McCann et al. 2017): GloVe vectors, and over them a translation model's encoder, a bidirectional LSTM of two
+layers.
 
 The folder holds GloVe as published, glove.840B.300d.zip or the text inside it, and the LSTM's weights by the names of
-salesforce/cove (weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, the same with _reverse and for _l1; a prefix rnn. may stand
-before them) as .safetensors or .h5. Its authors publish a pickle, which is not loaded, because it can run code. Where PyTorch
-is installed, this converts it, in the folder, loading tensors alone:
+salesforce/cove (weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, the same with _reverse and for _l1; a prefix rnn.
+may stand before them) as .safetensors or .h5. Its authors publish a pickle, which is not loaded, because it can run
+code. Where PyTorch is installed, this converts it, in the folder, loading tensors alone:
 
     python -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load(
         'wmtlstm-8f474287.pth', map_location='cpu', weights_only=True).items()}, 'wmtlstm-8f474287.safetensors')"
 
-**Layers.** Layer 0 is GloVe, 300 wide, and is what `lex` reads; layer 1 is the LSTM's upper layer, forward beside backward, 600
-wide. `full` puts GloVe and it side by side. The LSTM's lower layer is not among the published representations.
+**Layers.** Layer 0 is GloVe, 300 wide, and is what `lex` reads; layer 1 is the LSTM's upper layer, forward beside
+backward, 600 wide. `full` puts GloVe and it side by side. The LSTM's lower layer is not among the published
+representations.
 
-**Vocabulary.** Every word of every split is looked up as it is written. The published study knew the 30,000 most frequent words
-of train and dev alone, and read each other word as one random vector, which cost it several points on test: figures here may
-well be above it. Unknown words are zero vectors, as CoVe's authors trained with and advise. Words are the corpus' own, where
-the published study cut its text anew with Moses' tokenizer.
+**Vocabulary.** Every word of every split is looked up as it is written. The published study knew the 30,000 most
+frequent words
+of train and dev alone, and read each other word as one random vector, which cost it several points on test: figures
+here may well be above it. Unknown words are zero vectors, as CoVe's authors trained with and advise. Words are the
+corpus' own, where the published study cut its text anew with Moses' tokenizer.
 
-**Reading GloVe.** The file is read as a stream, and only the vectors of words that occur are kept. That happens once for each
-task with sentences to encode, when the first of them is encoded, for all its splits together, if it has words that no earlier
-task had. A store that holds every sentence needs no GloVe at all.
+**Reading GloVe.** The file is read as a stream, and only the vectors of words that occur are kept. That happens once
+for each task with sentences to encode, when the first of them is encoded, for all its splits together, if it has words
+that no earlier task had. A store that holds every sentence needs no GloVe at all.
 
 **Sentence ends.** None: a sentence begins and ends with its own words, as in the published study.
 """
@@ -42,7 +45,8 @@ TOKENS = 8192  # of an encoded batch
 SPREAD = 0.4  # standard deviation of random word vectors, which is about GloVe's
 SAMPLES, SAMPLE = 64, 1 << 16  # blocks of a text file, and bytes of each, that its checksum reads
 CONVERT = (
-    "a pickle is not loaded because it can run code. Where PyTorch is installed, this converts it: python -c \"import torch, "
+    'a pickle is not loaded because it can run code. Where PyTorch is installed, this converts it: python -c "import '
+    "torch, "
     "safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', map_location='cpu', "
     "weights_only=True).items()}, 'mtlstm.safetensors')\""
 )
@@ -52,7 +56,8 @@ class Cove(encoders.Encoder):
     """A CoVe with frozen weights.
 
     Args:
-        name, precision, random_weights, log: see encoders.load. Random weights have random word vectors too, drawn by the word.
+        name, precision, random_weights, log: see encoders.load. Random weights have random word vectors too, drawn by
+            the word.
         folder: holds GloVe and the weights of the LSTM.
     """
 
@@ -60,7 +65,11 @@ class Cove(encoders.Encoder):
     max_positions = 1 << 31
 
     def __init__(self, name, folder, *, precision="float32", random_weights=None, log=None):
-        self._seed, self._log, self._dtype = random_weights, log or (lambda line: None), encoders.compute_dtype(precision)
+        self._seed, self._log, self._dtype = (
+            random_weights,
+            log or (lambda line: None),
+            encoders.compute_dtype(precision),
+        )
         path = _weights_path(folder)
         weights = _load(path)
         if random_weights is None:
@@ -77,8 +86,10 @@ class Cove(encoders.Encoder):
         self._fresh = {}  # words that were read and not looked up: {key: word}
         self._rows, self._vectors = {}, np.zeros((0, self._width), np.float32)
         signature = [
-            tf.TensorSpec([None, self._width], tf.float32), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32),
-        ]  # fmt: skip
+            tf.TensorSpec([None, self._width], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+        ]
         self._states = tf.function(self._stored, input_signature=signature, autograph=False)
 
     def read(self, sentences):
@@ -87,7 +98,9 @@ class Cove(encoders.Encoder):
             keys = [_key(word) for word in words]
             self._fresh.update((key, word) for key, word in zip(keys, words) if key not in self._rows)
             # which words GloVe has is known, and said, once it is read
-            out.append(alignment.Sentence(np.array(keys, np.int64), np.arange(len(words) + 1, dtype=np.int32), unk=None))
+            out.append(
+                alignment.Sentence(np.array(keys, np.int64), np.arange(len(words) + 1, dtype=np.int32), unk=None)
+            )
         return out
 
     def encode(self, payloads):
@@ -179,15 +192,17 @@ class Glove:
         found = sorted(folder.glob("glove*.txt")) or sorted(folder.glob("glove*.zip"))
         if len(found) != 1:
             what = " and ".join(path.name for path in found) or "no glove*.txt or glove*.zip"
-            raise UserError("%s: found %s, expected one of them, such as glove.840B.300d.zip" % (folder, what))
+            raise UserError(f"{folder}: found {what}, expected one of them, such as glove.840B.300d.zip")
         self.path, self._width, self._member = found[0], width, None
         with archives.readable_zip(self.path):
             if self.path.suffix == ".zip":
                 texts = archives.zip_members(self.path, ".txt")
                 if len(texts) != 1:
-                    raise UserError("%s: found %d text files inside, expected one, of vectors" % (self.path, len(texts)))
+                    raise UserError(
+                        "%s: found %d text files inside, expected one, of vectors" % (self.path, len(texts))
+                    )
                 self._member, self._bytes = texts[0].filename, texts[0].file_size
-                self.fingerprint = "zip%08x" % texts[0].CRC
+                self.fingerprint = f"zip{texts[0].CRC:08x}"
             else:
                 self._bytes = self.path.stat().st_size
                 self.fingerprint = "txt" + self._checksum()
@@ -207,7 +222,11 @@ class Glove:
             UserError: the file cannot be read.
         """
         done, found = 0, set()
-        with archives.readable_zip(self.path), self._open() as file, Progress(self._bytes, "bytes", title="GloVe") as bar:
+        with (
+            archives.readable_zip(self.path),
+            self._open() as file,
+            Progress(self._bytes, "bytes", title="GloVe") as bar,
+        ):
             for number, line in archives.numbered_lines(file, self.path):
                 done += len(line)
                 if number % 8192 == 0:
@@ -230,7 +249,9 @@ class Glove:
                     if not np.isfinite(vectors[words[word]]).all():
                         raise ValueError
                 except ValueError:
-                    raise Located(self.path, number, shorten(line.decode("utf-8", "replace")), self._expected()) from None
+                    raise Located(
+                        self.path, number, shorten(line.decode("utf-8", "replace")), self._expected()
+                    ) from None
                 found.add(word)
             bar.update(done)
         return len(found)
@@ -270,11 +291,13 @@ def _weights_path(folder):
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError("%s: found %s, expected one file of the MT-LSTM" % (folder, " and ".join(path.name for path in found)))
+        raise UserError(
+            "{}: found {}, expected one file of the MT-LSTM".format(folder, " and ".join(path.name for path in found))
+        )
     pickles = sorted(folder.glob("*.pth"))
     if pickles:
-        raise UserError("%s: found %s; %s" % (folder, pickles[0].name, CONVERT % pickles[0].name))
-    raise UserError("%s: found no weights, expected %s" % (folder, encoders.FILES["cove"]))
+        raise UserError(f"{folder}: found {pickles[0].name}; {CONVERT % pickles[0].name}")
+    raise UserError("{}: found no weights, expected {}".format(folder, encoders.FILES["cove"]))
 
 
 def _load(path):
@@ -284,12 +307,14 @@ def _load(path):
     weights = {}
     for name in ("weight_ih_l0", "weight_hh_l0"):
         if name not in found or found[name].ndim != 2:
-            raise UserError("%s: found no matrix %s, expected the tensors of a bidirectional LSTM of two layers" % (path, name))
+            raise UserError(
+                f"{path}: found no matrix {name}, expected the tensors of a bidirectional LSTM of two layers"
+            )
     for name, shape in _shapes(found["weight_ih_l0"].shape[1], found["weight_hh_l0"].shape[1]).items():
         if name not in found:
-            raise UserError("%s: found no tensor %s, expected it, %s" % (path, name, list(shape)))
+            raise UserError(f"{path}: found no tensor {name}, expected it, {list(shape)}")
         if found[name].shape != shape:
-            raise UserError("%s: found %s of shape %s, expected %s" % (path, name, list(found[name].shape), list(shape)))
+            raise UserError(f"{path}: found {name} of shape {list(found[name].shape)}, expected {list(shape)}")
         weights[name] = found[name].astype(np.float32)
     return weights
 

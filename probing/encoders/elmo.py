@@ -3,14 +3,15 @@
 A character CNN, highways and a projection read each word by itself; two directions of projected LSTM layers read the
 sentence. Words are the corpus' own, as published, and each is one position.
 
-**Layers.** Layer 0 is the character layer, of half the others' width, and is what `lex` reads. `full` mixes it with the LSTM
-layers by learned weights, for which it is put beside itself, as in the authors' code.
+**Layers.** Layer 0 is the character layer, of half the others' width, and is what `lex` reads. `full` mixes it with the
+LSTM layers by learned weights, for which it is put beside itself, as in the authors' code.
 
-**Sentence ends.** ELMo's own <S> and </S> stand around every sentence, and no state of theirs is stored. The published study had
-its literal tokens <SOS> and <EOS> inside them, spelled out as words; they are left out.
+**Sentence ends.** ELMo's own <S> and </S> stand around every sentence, and no state of theirs is stored. The published
+study had its literal tokens <SOS> and <EOS> inside them, spelled out as words; they are left out.
 
-**State.** The authors' LSTMs go on from one batch to the next where the last one ended, so that a sentence's states depend on
-what was encoded before it. For a store every sentence begins at zero; `Elmo.layers` carries the state on for who wants it.
+**State.** The authors' LSTMs go on from one batch to the next where the last one ended, so that a sentence's states
+depend on what was encoded before it. For a store every sentence begins at zero; `Elmo.layers` carries the state on for
+who wants it.
 """
 
 import math
@@ -61,15 +62,20 @@ class Elmo(encoders.Encoder):
         self._options, self._dtype = options, encoders.compute_dtype(precision)
         self.fingerprint = "-".join((checkpoints.fingerprint(weights), options.fingerprint, self._dtype))
         self._weights = {name: tf.constant(value) for name, value in weights.items() if not name.startswith("RNN")}
-        self._lstm = [[self._layer(weights, direction, number) for number in range(options.layers)] for direction in (0, 1)]
+        self._lstm = [
+            [self._layer(weights, direction, number) for number in range(options.layers)] for direction in (0, 1)
+        ]
         self._tokens = max(1, min(TOKENS, GATES // (4 * options.cells)))
         self._turn = threading.Lock()  # of looking words up
         self._known, self._vectors = {}, np.zeros((0, options.projection), np.float32)
-        self._read_words = tf.function(self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
+        self._read_words = tf.function(
+            self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
+        )
         signature = [
-            tf.TensorSpec([None, options.projection], tf.float32), tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, options.projection], tf.float32),
+            tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
-        ]  # fmt: skip
+        ]
         self._read_batch = tf.function(self._stored, input_signature=signature, autograph=False)
         self._carry_on = tf.function(self._context, reduce_retracing=True, autograph=False)
 
@@ -103,7 +109,8 @@ class Elmo(encoders.Encoder):
         layers, state = self._carry_on(inputs, packing.sizes, state)
         where = packing.where(len(packing.sizes))
         out = [
-            [layer.numpy()[where[number, 1 : 1 + len(payload)]] for layer in layers] for number, payload in enumerate(payloads)
+            [layer.numpy()[where[number, 1 : 1 + len(payload)]] for layer in layers]
+            for number, payload in enumerate(payloads)
         ]
         return out, tf.nest.map_structure(lambda values: tf.gather(values, np.argsort(packing.order)), state)
 
@@ -111,8 +118,8 @@ class Elmo(encoders.Encoder):
         """The character layer.
 
         Args:
-            ids: int32 [words, characters]: WORD_BEGIN, bytes, WORD_END and then PADDING, of which there may be fewer than the
-                options say as long as the widest filter fits into what there is.
+            ids: int32 [words, characters]: WORD_BEGIN, bytes, WORD_END and then PADDING, of which there may be fewer
+                than the options say as long as the widest filter fits into what there is.
 
         Returns:
             float32 [words, projection].
@@ -202,9 +209,14 @@ class Elmo(encoders.Encoder):
         kernel, bias = reorder(weights[place + "W_0"]), reorder(weights[place + "B"])
         bias[options.cells : 2 * options.cells] += 1  # what TensorFlow's cell adds to the forget gate
         return lstm.Layer(
-            kernel[: options.projection], kernel[options.projection :], bias, self._dtype,
-            projection=weights.get(place + "W_P_0"), cell_clip=options.cell_clip, projection_clip=options.projection_clip,
-        )  # fmt: skip
+            kernel[: options.projection],
+            kernel[options.projection :],
+            bias,
+            self._dtype,
+            projection=weights.get(place + "W_P_0"),
+            cell_clip=options.cell_clip,
+            projection_clip=options.projection_clip,
+        )
 
 
 def _unfilled(row):
@@ -237,8 +249,12 @@ class Options:
         self.cell_clip, self.projection_clip = rnn.get("cell_clip"), rnn.get("proj_clip")
         self.skips = bool(rnn.get("use_skip_connections"))
         self.fingerprint = "%s-%s-%s-%s-%d" % (
-            cnn["activation"], self.cell_clip, self.projection_clip, "skips" if self.skips else "plain", self.characters
-        )  # fmt: skip
+            cnn["activation"],
+            self.cell_clip,
+            self.projection_clip,
+            "skips" if self.skips else "plain",
+            self.characters,
+        )
 
     @property
     def widest(self):
@@ -277,9 +293,11 @@ def _only(folder, *patterns):
             return found[0]
         if found:
             raise UserError(
-                "%s: found %s, expected one file %s" % (folder, " and ".join(path.name for path in found[:3]), pattern)
+                "{}: found {}, expected one file {}".format(
+                    folder, " and ".join(path.name for path in found[:3]), pattern
+                )
             )
-    raise UserError("%s: found no file %s, expected %s" % (folder, patterns[0], encoders.FILES["elmo"]))
+    raise UserError("{}: found no file {}, expected {}".format(folder, patterns[0], encoders.FILES["elmo"]))
 
 
 def _options(folder):
@@ -287,22 +305,32 @@ def _options(folder):
     path = _only(folder, "*options.json")
     values = read_json(path, dict, "an ELMo's options")
     if "char_cnn" not in values:
-        raise UserError("%s: found no char_cnn, expected an ELMo that reads characters, as the published ones do" % path)
+        raise UserError(f"{path}: found no char_cnn, expected an ELMo that reads characters, as the published ones do")
     try:
         options = Options(values)
-        numbers = [options.embedding, options.characters, options.projection, options.cells, options.layers,
-                   *(number for pair in options.filters for number in pair)]  # fmt: skip
+        numbers = [
+            options.embedding,
+            options.characters,
+            options.projection,
+            options.cells,
+            options.layers,
+            *(number for pair in options.filters for number in pair),
+        ]
         clips = [clip for clip in (options.cell_clip, options.projection_clip) if clip is not None]
         whole = all(type(number) is int and number > 0 for number in numbers) and type(options.highways) is int
         if not whole or not all(clip > 0 for clip in clips) or options.projection > options.cells:
             raise ValueError
-        if options.characters < max(3, options.widest) or max(options.layers, options.highways) > checkpoints.MOST_LAYERS:
+        if (
+            options.characters < max(3, options.widest)
+            or max(options.layers, options.highways) > checkpoints.MOST_LAYERS
+        ):
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = "no %s" % error if isinstance(error, KeyError) else "values that make no ELMo"
+        what = f"no {error}" if isinstance(error, KeyError) else "values that make no ELMo"
         raise UserError(
-            "%s: found %s, expected lstm (dim, projection_dim, n_layers, cell_clip, proj_clip) and char_cnn (embedding, filters, "
-            "n_highway, max_characters_per_token, activation relu or tanh), as published: %s" % (path, what, shorten(values))
+            f"{path}: found {what}, expected lstm (dim, projection_dim, n_layers, cell_clip, proj_clip) and char_cnn "
+            f"(embedding, filters, "
+            f"n_highway, max_characters_per_token, activation relu or tanh), as published: {shorten(values)}"
         ) from None
     return options, path
 
@@ -312,18 +340,18 @@ def _load(path, options, described):
     weights, file = {}, tensors.Hdf5(path)
     for name, shape in options.shapes().items():
         if name not in file:
-            raise UserError("%s: found no weights %s, expected %s by %s" % (path, name, list(shape), described.name))
+            raise UserError(f"{path}: found no weights {name}, expected {list(shape)} by {described.name}")
         if file.shape(name) != shape:
             raise UserError(
-                "%s: found %s of shape %s, expected %s by %s; one of the two files belongs to another model"
-                % (path, name, list(file.shape(name)), list(shape), described.name)
+                f"{path}: found {name} of shape {list(file.shape(name))}, expected {list(shape)} by {described.name}; "
+                f"one of the two files belongs to another model"
             )
         weights[name] = file[name].astype(np.float32)
     more = [_cell(0, options.layers), "CNN_high_%d/" % options.highways, "CNN/W_cnn_%d" % len(options.filters)]
     more += ["CNN_proj/"] * ("CNN_proj/W_proj" not in weights)
     more = [name for start in more for name in file if name.startswith(start)]
     if more:
-        raise UserError("%s: found weights %s, expected none by %s" % (path, more[0], described.name))
+        raise UserError(f"{path}: found weights {more[0]}, expected none by {described.name}")
     return weights
 
 

@@ -1,19 +1,22 @@
 r"""GPT (Radford et al. 2018), the published weights, of any size: byte pairs of lower-cased words, a decoder's states.
 
-What is read: a Hugging Face folder or hub name (config.json; model.safetensors or tf_model.h5; vocab.json with merges.txt, or
-tokenizer.json), or the authors' own folder (params_shapes.json, params_0.npy …, encoder_bpe_40000.json, vocab_40000.bpe).
+What is read: a Hugging Face folder or hub name (config.json; model.safetensors or tf_model.h5; vocab.json with
+merges.txt, or tokenizer.json), or the authors' own folder (params_shapes.json, params_0.npy …, encoder_bpe_40000.json,
+vocab_40000.bpe).
 
-**Numerics** are the authors': GELU by its tanh formula, as in their code and in transformers' PyTorch model. transformers'
-TFOpenAIGPTModel takes the exact GELU instead, which moves the states; so the forward pass is this file's own.
+**Numerics** are the authors': GELU by its tanh formula, as in their code and in transformers' PyTorch model.
+transformers' TFOpenAIGPTModel takes the exact GELU instead, which moves the states; so the forward pass is this file's
+own.
 
-**Special tokens**: none. The published study put <SOS> and <EOS> around, with embeddings drawn at random that GPT was never
-trained with, and filled up to 512 positions with <SOS>; a causal encoder does not see what stands behind. Here a sentence
-begins at position 0 with its first piece, as texts began in GPT's own training, so positions are one lower than published.
+**Special tokens**: none. The published study put <SOS> and <EOS> around, with embeddings drawn at random that GPT was
+never trained with, and filled up to 512 positions with <SOS>; a causal encoder does not see what stands behind. Here a
+sentence begins at position 0 with its first piece, as texts began in GPT's own training, so positions are one lower
+than published.
 
-**Words** are cut by themselves: ftfy.fix_text, the authors' standardisation, spaCy's English tokenizer, lower-casing, byte
-pairs with "</w>" at the end. Where ftfy and spaCy are not installed, `_split` stands in for both: the pieces are the same
-for 2,069 of the 2,077 sentences of UD English EWT's test split, which the rules were not made on, for 99.9 % of GUM's and 99.8 %
-of SemEval 2010's (spaCy 3.8.18, ftfy 6.3.1). The first lines of a run say which it was.
+**Words** are cut by themselves: ftfy.fix_text, the authors' standardisation, spaCy's English tokenizer, lower-casing,
+byte pairs with "</w>" at the end. Where ftfy and spaCy are not installed, `_split` stands in for both: the pieces are
+the same for 2,069 of the 2,077 sentences of UD English EWT's test split, which the rules were not made on, for 99.9 %
+of GUM's and 99.8 % of SemEval 2010's (spaCy 3.8.18, ftfy 6.3.1). The first lines of a run say which it was.
 """
 
 import hashlib
@@ -36,7 +39,11 @@ TOKENS = 8192  # of an encoded batch, padding included
 MARGIN = 64  # positions of context at the inner ends of a window
 SPECIAL = 100  # rows that fine-tuning may have added to the embeddings for tokens of its own
 HEAD = 64  # units of an attention head, where no config.json says how many heads there are
-VOCABULARIES = (("vocab.json", "merges.txt"), ("encoder_bpe_40000.json", "vocab_40000.bpe"), ("encoder_bpe.json", "vocab.bpe"))
+VOCABULARIES = (
+    ("vocab.json", "merges.txt"),
+    ("encoder_bpe_40000.json", "vocab_40000.bpe"),
+    ("encoder_bpe.json", "vocab.bpe"),
+)
 EPSILON = 1e-5  # of the layer normalisation, where no config.json says another
 ACTIVATIONS = {
     "gelu": lambda x: 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
@@ -49,8 +56,8 @@ ACTIVATIONS = {
 class Gpt(encoders.Encoder):
     """A GPT with frozen weights, dropout off.
 
-    Layer 0 is the token embedding, without position, as in the published study; or, with layer0="positions", the sum of token
-    and position embedding, which the first layer reads.
+    Layer 0 is the token embedding, without position, as in the published study; or, with layer0="positions", the sum of
+    token and position embedding, which the first layer reads.
 
     Args:
         name, layer0, precision, random_weights: see encoders.load.
@@ -68,7 +75,7 @@ class Gpt(encoders.Encoder):
             )
         self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
         self.layer0 = "lexical: token embedding" if layer0 == "lexical" else "positions: token and position embedding"
-        self.layer0 += "; words cut by %s" % self.tokenizer.splitter
+        self.layer0 += f"; words cut by {self.tokenizer.splitter}"
         self.widths = (width,) * (config["n_layer"] + 1)
         self.max_positions = min(len(weights["positions_embed.weight"]), batches.LONGEST)
         self._lexical, self._heads, self._activation = layer0 == "lexical", config["n_head"], ACTIVATIONS[config["afn"]]
@@ -76,22 +83,28 @@ class Gpt(encoders.Encoder):
         parts = checkpoints.fingerprint(weights), self.tokenizer.fingerprint, layer0, self._dtype
         self.fingerprint = "-".join((*parts, config["afn"], str(config["n_head"])))
         if self._epsilon != EPSILON:  # which alone was computed with before it was read
-            self.earlier, self.fingerprint = self.fingerprint, "%s-%r" % (self.fingerprint, self._epsilon)
+            self.earlier, self.fingerprint = self.fingerprint, f"{self.fingerprint}-{self._epsilon!r}"
         matrices = [name for name in weights if re.search(r"\.c_\w+\.weight$", name)]
         self._weights = {
             name: tf.constant(value, self._dtype if name in matrices else tf.float32) for name, value in weights.items()
         }
         self._cache = {}
-        self._states = tf.function(self._all_states, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
+        self._states = tf.function(
+            self._all_states, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
+        )
 
     def read(self, sentences):
         return [
-            alignment.pieces(self.tokenizer, words, cls_id=None, sep_id=None, unk_id=self.tokenizer.unk_id, cache=self._cache)
+            alignment.pieces(
+                self.tokenizer, words, cls_id=None, sep_id=None, unk_id=self.tokenizer.unk_id, cache=self._cache
+            )
             for words in sentences
         ]
 
     def encode(self, payloads):
-        return batches.encode(payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN)
+        return batches.encode(
+            payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN
+        )
 
     def representation(self, name):
         return encoders.transformer_representation(name, len(self.widths))
@@ -127,14 +140,18 @@ class Gpt(encoders.Encoder):
         return self._norm(x + self._dense(wide, block + "mlp.c_proj"), block + "ln_2")
 
     def _attend(self, x):
-        """Attention to the position itself and those before it: [batch, positions, 3 width] -> [batch, positions, width]."""
+        """Attention to the position itself and those before it: [batch, positions, 3 width] -> [batch, positions,
+        width].
+        """
         batch, positions, width = tf.shape(x)[0], tf.shape(x)[1], x.shape[2] // 3
         split = tf.reshape(tf.cast(x, self._dtype), [batch, positions, 3, self._heads, width // self._heads])
         query, key, value = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
         scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32) / math.sqrt(width // self._heads)
         seen = tf.range(positions)[:, None] >= tf.range(positions)
         shares = tf.nn.softmax(tf.where(seen, scores, -1e9))
-        return tf.reshape(tf.transpose(tf.matmul(tf.cast(shares, self._dtype), value), [0, 2, 1, 3]), [batch, positions, width])
+        return tf.reshape(
+            tf.transpose(tf.matmul(tf.cast(shares, self._dtype), value), [0, 2, 1, 3]), [batch, positions, width]
+        )
 
     def _dense(self, x, name):
         product = tf.matmul(tf.cast(x, self._dtype), self._weights[name + ".weight"])
@@ -152,12 +169,19 @@ class Gpt(encoders.Encoder):
 def shapes(config):
     """The tensors of a GPT by their names in PyTorch, in the order of the authors' file: {name: shape}."""
     width = config["n_embd"]
-    out = {"positions_embed.weight": (config["n_positions"], width), "tokens_embed.weight": (config["vocab_size"], width)}
+    out = {
+        "positions_embed.weight": (config["n_positions"], width),
+        "tokens_embed.weight": (config["vocab_size"], width),
+    }
     for number in range(config["n_layer"]):
         block = {
-            "attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width), "ln_1": (width,),
-            "mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width), "ln_2": (width,),
-        }  # fmt: skip
+            "attn.c_attn": (width, 3 * width),
+            "attn.c_proj": (width, width),
+            "ln_1": (width,),
+            "mlp.c_fc": (width, 4 * width),
+            "mlp.c_proj": (4 * width, width),
+            "ln_2": (width,),
+        }
         for name, shape in block.items():
             out["h.%d.%s.weight" % (number, name)], out["h.%d.%s.bias" % (number, name)] = shape, shape[-1:]
     return out
@@ -172,18 +196,20 @@ def _load(folder):
     weights = {}
     for name, shape in shapes(config).items():
         if name not in found:
-            raise UserError("%s: found no weights %s, expected %s by config.json" % (folder, name, list(shape)))
+            raise UserError(f"{folder}: found no weights {name}, expected {list(shape)} by config.json")
         value = found[name]
         # TensorFlow's files keep biases as [1, units]
         value = value[0] if value.ndim == 2 and len(shape) == 1 and len(value) == 1 else value
         if value.shape != shape:
             raise UserError(
-                "%s: found %s of shape %s, expected %s by config.json; one of the two files belongs to another model"
-                % (folder, name, list(found[name].shape), list(shape))
+                f"{folder}: found {name} of shape {list(found[name].shape)}, expected {list(shape)} by config.json; "
+                f"one of the two files belongs to another model"
             )
         weights[name] = value.astype(np.float32)
     if any(name.startswith("h.%d." % config["n_layer"]) for name in found):
-        raise UserError("%s: found weights of more layers, expected n_layer of config.json, %d" % (folder, config["n_layer"]))
+        raise UserError(
+            "%s: found weights of more layers, expected n_layer of config.json, %d" % (folder, config["n_layer"])
+        )
     return config, weights
 
 
@@ -198,33 +224,46 @@ def _torch_name(name):
 
 
 def _config(folder):
-    """What config.json says of a folder's GPT: n_embd, n_head, n_layer, n_positions, vocab_size, afn, layer_norm_epsilon."""
+    """What config.json says of a folder's GPT: n_embd, n_head, n_layer, n_positions, vocab_size, afn,
+    layer_norm_epsilon.
+    """
     path = folder / "config.json"
     if not path.exists():
         path = folder / "params_shapes.json"
         found = read_json(path, [[int]], "the authors' params_shapes.json")
         if [len(shape) for shape in found[:2]] != [2, 2]:
-            raise UserError("%s: found no list of shapes, expected the authors' params_shapes.json" % path)
+            raise UserError(f"{path}: found no list of shapes, expected the authors' params_shapes.json")
         (positions, width), (vocabulary, _) = found[:2]
         layers = (len(found) - 2) // 12
-        config = {"n_positions": positions, "n_embd": width, "vocab_size": vocabulary, "n_layer": layers,
-                  "n_head": max(1, width // HEAD)}  # fmt: skip
+        config = {
+            "n_positions": positions,
+            "n_embd": width,
+            "vocab_size": vocabulary,
+            "n_layer": layers,
+            "n_head": max(1, width // HEAD),
+        }
     else:
         found = read_json(path, {"afn?": str}, "a GPT's config.json")
         config = {"n_positions": 512, "n_embd": 768, "vocab_size": 40478, "n_layer": 12, "n_head": 12, **found}
     for key in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"):
         if not (type(config[key]) is int and config[key] > 0):
-            raise UserError("%s: found %s %s, expected a positive whole number" % (path, key, shorten(config[key])))
+            raise UserError(f"{path}: found {key} {shorten(config[key])}, expected a positive whole number")
     if config["n_layer"] > checkpoints.MOST_LAYERS:
-        raise UserError("%s: found n_layer %d, expected at most %d" % (path, config["n_layer"], checkpoints.MOST_LAYERS))
+        raise UserError(
+            "%s: found n_layer %d, expected at most %d" % (path, config["n_layer"], checkpoints.MOST_LAYERS)
+        )
     if config["n_embd"] % config["n_head"]:
-        raise UserError("%s: found n_embd %d, expected a multiple of n_head, %d" % (path, config["n_embd"], config["n_head"]))
+        raise UserError(
+            "%s: found n_embd %d, expected a multiple of n_head, %d" % (path, config["n_embd"], config["n_head"])
+        )
     config.setdefault("afn", "gelu")
     epsilon = config.setdefault("layer_norm_epsilon", EPSILON)
     if type(epsilon) not in (int, float) or not 0 <= epsilon < 1:
-        raise UserError("%s: found layer_norm_epsilon %s, expected a number from 0 to 1" % (path, shorten(epsilon)))
+        raise UserError(f"{path}: found layer_norm_epsilon {shorten(epsilon)}, expected a number from 0 to 1")
     if config["afn"] not in ACTIVATIONS:
-        raise UserError("%s: found afn %s, expected one of %s" % (path, shorten(config["afn"]), ", ".join(ACTIVATIONS)))
+        raise UserError(
+            "{}: found afn {}, expected one of {}".format(path, shorten(config["afn"]), ", ".join(ACTIVATIONS))
+        )
     return config
 
 
@@ -246,9 +285,9 @@ def _published_weights(folder, wanted):
 
 
 def _random(folder, seed):
-    """(config, weights) drawn as GPT's training began: matrices from a normal distribution of 0.02, biases 0, scales 1."""
+    """(config, weights) drawn as GPT's training began: matrices from N(0, 0.02), biases 0, scales 1."""
     config, random = _config(folder), np.random.Generator(np.random.PCG64(seed))
-    checkpoints.check_memory(sum(map(math.prod, shapes(config).values())), "%s, its configuration" % folder)
+    checkpoints.check_memory(sum(map(math.prod, shapes(config).values())), f"{folder}, its configuration")
     weights = {}
     for name, shape in shapes(config).items():
         if ".ln_" in name:
@@ -295,18 +334,21 @@ class BytePairs:
         folder = Path(folder)
         for vocabulary, merges in VOCABULARIES:
             if (folder / vocabulary).exists() and (folder / merges).exists():
-                return cls(_vocabulary(read_json(folder / vocabulary, {str: int}, "a vocabulary"), folder / vocabulary), _merges(folder / merges))
+                return cls(
+                    _vocabulary(read_json(folder / vocabulary, {str: int}, "a vocabulary"), folder / vocabulary),
+                    _merges(folder / merges),
+                )
         path = folder / "tokenizer.json"
         if not path.exists():
             expected = ", or ".join(" with ".join(pair) for pair in VOCABULARIES[:2])
-            raise UserError("%s: found no byte pairs, expected %s, or tokenizer.json" % (folder, expected))
+            raise UserError(f"{folder}: found no byte pairs, expected {expected}, or tokenizer.json")
         shape = {"type?": str, "vocab?": {str: int}, "merges?": [(str, [str])]}
         model = read_json(path, {"model": shape}, "a model of type BPE with its merges")["model"]
         if model.get("type", "BPE") != "BPE" or not {"vocab", "merges"} <= set(model):
-            raise UserError("%s: found no byte pairs, expected a model of type BPE with its merges" % path)
+            raise UserError(f"{path}: found no byte pairs, expected a model of type BPE with its merges")
         pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
         if wrong := next((pair for pair in pairs if len(pair) != 2), None):
-            raise UserError("%s: found the merge %s, expected two pieces" % (path, shorten(list(wrong))))
+            raise UserError(f"{path}: found the merge {shorten(list(wrong))}, expected two pieces")
         return cls(_vocabulary(model["vocab"], path), pairs)
 
     def __call__(self, words):
@@ -338,7 +380,7 @@ class BytePairs:
 
 def _vocabulary(found, path):
     if not found or not all(number >= 0 for number in found.values()):
-        raise UserError("%s: found no vocabulary, expected a JSON object of pieces and their numbers" % path)
+        raise UserError(f"{path}: found no vocabulary, expected a JSON object of pieces and their numbers")
     return found
 
 
@@ -358,13 +400,13 @@ def _text(path):
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError("%s: cannot be read (%s)" % (path, error.strerror)) from None
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UserError("%s: found bytes that are no UTF-8, expected text" % path) from None
+        raise UserError(f"{path}: found bytes that are no UTF-8, expected text") from None
 
 
 def _splitter():
-    """(its name, a function from a word to its lower-cased parts): the original's where ftfy and spaCy are installed."""
+    """(its name, a function from a word to its lower-cased parts): the original's where ftfy and spaCy are."""
     try:
         import ftfy
         import spacy
@@ -372,7 +414,7 @@ def _splitter():
     except ImportError:
         return "rules in place of ftfy and spaCy", lambda word: _split(word)
     cut = English().tokenizer
-    name = "spaCy %s and ftfy %s" % (spacy.__version__, ftfy.__version__)
+    name = f"spaCy {spacy.__version__} and ftfy {ftfy.__version__}"
     return name, lambda word: [token.text.lower() for token in cut(_standardize(ftfy.fix_text(word)))]
 
 
@@ -388,9 +430,12 @@ def _standardize(text):
 # What spaCy's English rules and ftfy come to in text that is cut into words already.
 _QUOTES = str.maketrans("‘’‚‛“”„‟", "''''\"\"\"\"")
 _WHOLE = frozenset(
-    "'s 'S 'd 'll 're 'em '' and/or w/o Adm. Ak. Ala. Apr. Ariz. Ark. Aug. Bros. Calif. Co. Colo. Conn. Corp. Dec. Del. Dr. Feb. "
-    "Fla. Ga. Gen. Gov. Ia. Id. Ill. Inc. Ind. Jan. Jr. Jul. Jun. Kan. Kans. Ky. La. Ltd. Mar. Mass. Md. Messrs. Mich. Minn. "
-    "Miss. Mo. Mont. Mr. Mrs. Ms. Mt. Neb. Nebr. Nev. Nov. Oct. Okla. Ore. Pa. Ph.D. Prof. Rep. Rev. Sen. Sep. Sept. St. Tenn. "
+    "'s 'S 'd 'll 're 'em '' and/or w/o Adm. Ak. Ala. Apr. Ariz. Ark. Aug. Bros. Calif. Co. Colo. Conn. Corp. Dec. "
+    "Del. Dr. Feb. "
+    "Fla. Ga. Gen. Gov. Ia. Id. Ill. Inc. Ind. Jan. Jr. Jul. Jun. Kan. Kans. Ky. La. Ltd. Mar. Mass. Md. Messrs. "
+    "Mich. Minn. "
+    "Miss. Mo. Mont. Mr. Mrs. Ms. Mt. Neb. Nebr. Nev. Nov. Oct. Okla. Ore. Pa. Ph.D. Prof. Rep. Rev. Sen. Sep. Sept. "
+    "St. Tenn. "
     "Va. Wash. Wis. a.m. co. e.g. i.e. p.m. v.s. vs.".split()
 )
 _PREFIX = re.compile(r"\.\.+|''|[§%=!?;:,()\[\]{}<>_#*&\"'`$£€¥«»¿¡]|\+(?!\d)")

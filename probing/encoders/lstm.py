@@ -1,7 +1,8 @@
 """LSTMs over sequences of different lengths, as ELMo and CoVe need them: with or without projection and clipping.
 
-The sequences stand in one array without anything that fills them up. The inputs of all time steps go through one matrix product;
-the loop over time has one product a step, of the sequences that have such a position, and one for a projection.
+The sequences stand in one array without anything that fills them up. The inputs of all time steps go through one matrix
+product; the loop over time has one product a step, of the sequences that have such a position, and one for a
+projection.
 """
 
 import numpy as np
@@ -19,10 +20,13 @@ class Layer:
         bias: float32 [4 cells].
         dtype: of the matrix products.
         projection: float32 [cells, outputs], or None where the outputs are the cells' own.
-        cell_clip, projection_clip: the largest absolute value of a cell, and of what the projection gives; None for no limit.
+        cell_clip, projection_clip: the largest absolute value of a cell, and of what the projection gives; None for no
+            limit.
     """
 
-    def __init__(self, kernel, recurrent, bias, dtype="float32", *, projection=None, cell_clip=None, projection_clip=None):
+    def __init__(
+        self, kernel, recurrent, bias, dtype="float32", *, projection=None, cell_clip=None, projection_clip=None
+    ):
         # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid does for all four gates
         scale = np.repeat(np.float32([1, 1, 1, 2]), len(bias) // 4)
         self.kernel, self.recurrent = tf.constant(kernel * scale, dtype), tf.constant(recurrent * scale, dtype)
@@ -34,8 +38,8 @@ class Layer:
 class Packing:
     """Where the positions of sequences stand in one array, as PyTorch packs them.
 
-    First come the first positions of all sequences, the longest sequence in front; then the second positions of those that have
-    one; and so on.
+    First come the first positions of all sequences, the longest sequence in front; then the second positions of those
+    that have one; and so on.
 
     Args:
         lengths: int [sequences], each at least 1.
@@ -73,8 +77,8 @@ def run(layer, inputs, sizes, *, backward=False, state=None):
         inputs: float32 [positions, inputs].
         sizes: int32 [time], see Packing.
         backward: from the last position of each sequence to its first.
-        state: (cells float32 [sequences, cells], outputs float32 [sequences, outputs]) to begin with, the sequences in the
-            packing's order; None for zeros.
+        state: (cells float32 [sequences, cells], outputs float32 [sequences, outputs]) to begin with, the sequences in
+            the packing's order; None for zeros.
 
     Returns:
         (outputs float32 [positions, outputs], the state after each sequence's last step).
@@ -103,7 +107,11 @@ def run(layer, inputs, sizes, *, backward=False, state=None):
 
     shapes = [tf.TensorShape(shape) for shape in ([], [None, cells], [None, width], None)]
     _, cell, output, outputs = tf.while_loop(
-        lambda number, *_: number < time, step, (0, *state, outputs), shape_invariants=tuple(shapes), maximum_iterations=time
+        lambda number, *_: number < time,
+        step,
+        (0, *state, outputs),
+        shape_invariants=tuple(shapes),
+        maximum_iterations=time,
     )
     return outputs.concat(), (cell, output)
 

@@ -1,7 +1,7 @@
 """What two results must have in common before one is held against the other.
 
-    >>> differences(one, other)          # probes of 2 and of 20 passes
-    (['epochs 2 and 20'], [])
+>>> differences(one, other)          # probes of 2 and of 20 passes
+(['epochs 2 and 20'], [])
 """
 
 ACTING = {  # settings of a schedule that act in one kind of it alone
@@ -22,16 +22,19 @@ def conditions(result: dict) -> dict:
     kind = schedule.get("kind")
     idle = {name for other, names in ACTING.items() if other != kind for name in names}
     return {
-        "corpus": identity.get("corpus"), "split": split_of(result), "layer 0": result["layer0"].partition(":")[0],
-        "precision": identity.get("precision"), "schedule": kind,
+        "corpus": identity.get("corpus"),
+        "split": split_of(result),
+        "layer 0": result["layer0"].partition(":")[0],
+        "precision": identity.get("precision"),
+        "schedule": kind,
         **{name: value for name, value in schedule.items() if name != "kind" and name not in idle},
-    }  # fmt: skip
+    }
 
 
 def differences(one: dict, other: dict) -> tuple[list[str], list[str]]:
     """What two results differ in beside what they are of, in words, and what only one of them says."""
     a, b = conditions(one), conditions(other)
-    names = dict.fromkeys([*a, *b])
+    names = list(dict.fromkeys([*a, *b]))
     if a["schedule"] != b["schedule"]:  # of another kind: the rest of it has other settings
         names = [name for name in names if name in a and name in b]
     different, unknown = [], []
@@ -53,7 +56,9 @@ def encoders(one: dict, other: dict) -> tuple[list[str], list[str]]:
             continue
         if None in (a, b):
             unknown.append(name)
-        elif a.startswith(b + "-") or b.startswith(a + "-"):  # one is of before the configuration was part of a fingerprint
+        elif a.startswith(b + "-") or b.startswith(
+            a + "-"
+        ):  # one is of before the configuration was part of a fingerprint
             unknown.append("configuration of the encoder")
         else:
             different.append(name)

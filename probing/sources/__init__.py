@@ -1,7 +1,7 @@
 """Corpora in their native formats, read into records: one file per format, and here what they share.
 
-Each format has `splits(path, task, …)`, which finds the files and gives {"train": Split, "dev": Split, "test": Split}, or
-what there is of these. Nothing is read before the records are asked for.
+Each format has `splits(path, task, …)`, which finds the files and gives {"train": Split, "dev": Split, "test": Split},
+or what there is of these. Nothing is read before the records are asked for.
 """
 
 import collections
@@ -16,7 +16,9 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.files import readable
 from probing.records import lines
 
-_PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")  # of a large treebank: cs_pdt-ud-train-l.conllu
+_PART = re.compile(
+    r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu"
+)  # of a large treebank: cs_pdt-ud-train-l.conllu
 _SPLITS = {"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"}
 
 
@@ -53,11 +55,13 @@ def one_word(form, notes):
 def check_task(task, tasks, source):
     """Raises a UserError unless a source has the task."""
     if task not in tasks:
-        raise UserError("found the task %s, expected one that %s has: %s" % (task, source, ", ".join(tasks)))
+        raise UserError("found the task {}, expected one that {} has: {}".format(task, source, ", ".join(tasks)))
 
 
 def split_name(name):
-    """The split that a file's or folder's name tells of, such as "dev" of en_ewt-ud-dev.conllu; None if it tells of none."""
+    """The split that a file's or folder's name tells of, such as "dev" of en_ewt-ud-dev.conllu; None if it tells of
+    none.
+    """
     found = {_SPLITS[part] for part in re.split(r"[^a-z]+", name.lower()) if part in _SPLITS}
     return found.pop() if len(found) == 1 else None
 
@@ -80,7 +84,7 @@ def files_by_split(path, endings, split, only="*"):
     path = Path(os.path.expanduser(path))
     if path.is_file():
         if not split:
-            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: [path]}
     listed = [
         file
@@ -93,13 +97,17 @@ def files_by_split(path, endings, split, only="*"):
     found.pop(None, None)
     for name, files in found.items():
         if len(files) > 1 and not _parts(files):
-            advice = "one; choose with --files=PATTERN, such as --files='%s*'" % re.split(r"[-.]", files[0].name)[0]
-            raise UserError("%s: found %s as %s, expected %s" % (path, " and ".join(file.name for file in files), name, advice))
+            advice = "one; choose with --files=PATTERN, such as --files='{}*'".format(
+                re.split(r"[-.]", files[0].name)[0]
+            )
+            raise UserError(
+                "{}: found {} as {}, expected {}".format(path, " and ".join(file.name for file in files), name, advice)
+            )
     if split and split in found:
         return {split: found[split]}
     if split or not found:
-        expected = "%s with %s in its name" % (" or ".join(endings), split or "train, dev or test")
-        matching = "" if only == "*" else " that match %s" % only
+        expected = "{} with {} in its name".format(" or ".join(endings), split or "train, dev or test")
+        matching = "" if only == "*" else f" that match {only}"
         raise UserError("%s: found %d such files%s, expected one %s" % (path, len(listed), matching, expected))
     return {name: found[name] for name in ("train", "dev", "test") if name in found}
 
@@ -108,7 +116,12 @@ def _parts(files):
     """Whether files of one split are parts of it, such as Czech-PDT's train-c, train-l and train-m, and not rivals."""
     names = [re.sub(r"\.(gz|xz)$", "", file.name) for file in files]
     stems = {match and match[1] for match in map(_PART.fullmatch, names)}
-    return stems != {None} and len(stems) == 1 and len(set(names)) == len(names) and len({file.parent for file in files}) == 1
+    return (
+        stems != {None}
+        and len(stems) == 1
+        and len(set(names)) == len(names)
+        and len({file.parent for file in files}) == 1
+    )
 
 
 def blocks(path):
@@ -132,7 +145,7 @@ def files_below(folder):
     """
     folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
-        raise UserError("%s: found no such file or folder, expected a corpus" % folder)
+        raise UserError(f"{folder}: found no such file or folder, expected a corpus")
     return sorted(_files_below(folder, ()))
 
 

@@ -29,7 +29,8 @@ class Span(NamedTuple):
 
 
 def spans(cells):
-    """The spans of one column of a CoNLL file: a cell per word, such as "(S(NP*", "*", "*))" or "(GPE)", which is "(GPE*)".
+    """The spans of one column of a CoNLL file: a cell per word, such as "(S(NP*", "*", "*))" or "(GPE)", which is
+    "(GPE*)".
 
     Returns:
         list of Span in the order in which they open.
@@ -43,7 +44,7 @@ def spans(cells):
             events.append(cell)
             continue
         if not re.fullmatch(r"(\([^()*\s]+)*\*?\)*", cell) or not cell:
-            raise Unbalanced("the cell %s where (LABEL*) was expected" % shorten(cell))
+            raise Unbalanced(f"the cell {shorten(cell)} where (LABEL*) was expected")
         opened, closed = cell.replace("*", "").rstrip(")"), cell.count(")")
         events += ["(" + tag for tag in opened.split("(")[1:]] + ["*"] + [")"] * closed
     return nest(events)
@@ -76,8 +77,8 @@ def nest(events):
 def category(tag):
     """The category of a tag: NP of NP-SBJ-1, ADVP of ADVP|PRT, -LRB- of -LRB-.
 
-    What stands before the first of - = | counts, as in the published data (spec A.6, extract_ontonotes_all.py), which keeps
-    the names of brackets, and -S after them (PRP-S for PRP$).
+    What stands before the first of - = | counts, as in the published data (spec A.6, extract_ontonotes_all.py), which
+    keeps the names of brackets, and -S after them (PRP-S for PRP$).
     """
     if tag in _BRACKETS:
         return tag

@@ -1,13 +1,14 @@
 """CoNLL-2012, the format of OntoNotes 5.0, and PropBank EWT's kindred one: trees, entities, predicates, coreference.
 
-A word per line, an empty line after a sentence; brackets run down the columns. OntoNotes has columns between white space:
-0 document, 1 part, 2 index, 3 word, 4 tag, 5 tree, 6 lemma, 7 frameset, 8 sense, 9 speaker, 10 entities, then one per
-predicate, and coreference last. PropBank EWT (`propbank` finds its files) has columns between tabs or white space: 0
-document, 1 sentence, 2 index, 3 word, 4 tag, 5 tree, 6 frame file, 7 roleset, then one per predicate.
+A word per line, an empty line after a sentence; brackets run down the columns. OntoNotes has columns between white
+space: 0 document, 1 part, 2 index, 3 word, 4 tag, 5 tree, 6 lemma, 7 frameset, 8 sense, 9 speaker, 10 entities, then
+one per predicate, and coreference last. PropBank EWT (`propbank` finds its files) has columns between tabs or white
+space: 0 document, 1 sentence, 2 index, 3 word, 4 tag, 5 tree, 6 frame file, 7 roleset, then one per predicate.
 
 The rules are the published ones (spec A.6, extract_ontonotes_all.py):
 
-pos, constituents: the leaves and the inner nodes of the trees, tags cut to their category (`brackets.category`). TOP is a
+pos, constituents: the leaves and the inner nodes of the trees, tags cut to their category (`brackets.category`). TOP is
+a
     constituent, and of several constituents over the same words each is a target. The words are the trees': "(" is
     written -LRB-. An OntoNotes sentence with a word or tag XX has no tree, and no targets.
 entities: every span of column 10.
@@ -107,7 +108,9 @@ def sentences(path, ewt=False):
             if ewt and len(columns) - 8 != (rolesets := sum(roleset != "-" for roleset in columns[7])):
                 found = "%d columns behind the eighth and %d rolesets in it" % (len(columns) - 8, rolesets)
                 raise Located(path, first, found, "one column for each, as in PropBank EWT")
-            entities, frames, coreference = (None, columns[8:], None) if ewt else (columns[10], columns[11:-1], columns[-1])
+            entities, frames, coreference = (
+                (None, columns[8:], None) if ewt else (columns[10], columns[11:-1], columns[-1])
+            )
             yield Sentence(first, rows[0][0], rows[0][1], *columns[3:6], entities, frames, coreference)
             rows, first = [], 0
 
@@ -116,20 +119,20 @@ def _check_index(path, number, index, rows):
     """Raises Located unless a word's index goes on from the sentence's words above it; some files leave numbers out."""
     if not re.fullmatch(r"\d{1,9}", index, re.ASCII):
         expected = "a number in the third column; is there a blank in the document's name?"
-        raise Located(path, number, "the word index %s" % shorten(index), expected)
+        raise Located(path, number, f"the word index {shorten(index)}", expected)
     if not rows and int(index):
-        raise Located(path, number, "the word index %s in a sentence's first line" % index, "0")
+        raise Located(path, number, f"the word index {index} in a sentence's first line", "0")
     if rows and int(index) <= int(rows[-1][2]):
         expected = "a greater one, or an empty line between two sentences; is there a blank in the document's name?"
-        raise Located(path, number, "the word index %s after %s" % (index, rows[-1][2]), expected)
+        raise Located(path, number, f"the word index {index} after {rows[-1][2]}", expected)
 
 
 def mentions(cells):
     """The mentions of a sentence from its coreference column.
 
     Args:
-        cells: one str per word: "(3" opens a mention of chain 3, "3)" closes the one opened last, "(3)" is one word; "(1|(3"
-            and "(1(3" are several. Anything without a bracket is none.
+        cells: one str per word: "(3" opens a mention of chain 3, "3)" closes the one opened last, "(3)" is one word;
+            "(1|(3" and "(1(3" are several. Anything without a bracket is none.
 
     Returns:
         list of (start, end, chain) in the order of the text, each once.
@@ -143,23 +146,26 @@ def mentions(cells):
             continue
         pieces = re.findall(r"(\(?)(\d{1,18})(\)?)(\|?)", cell)
         if "".join(map("".join, pieces)) != cell or any(not opens and not closes for opens, _, closes, _ in pieces):
-            raise brackets.Unbalanced("the cell %s where (1, 1) or (1) was expected" % shorten(cell))
+            raise brackets.Unbalanced(f"the cell {shorten(cell)} where (1, 1) or (1) was expected")
         for opens, chain, closes, _ in pieces:
             if opens:
                 open_[chain].append(i)
             if closes:
                 if not open_[chain]:
-                    raise brackets.Unbalanced("a mention of chain %s that is closed at word %d and not opened" % (chain, i + 1))
+                    raise brackets.Unbalanced(
+                        "a mention of chain %s that is closed at word %d and not opened" % (chain, i + 1)
+                    )
                 found.add((open_[chain].pop(), i + 1, int(chain)))
     if left := [chain for chain, starts in open_.items() if starts]:
-        raise brackets.Unbalanced("a mention of chain %s that is never closed" % left[0])
+        raise brackets.Unbalanced(f"a mention of chain {left[0]} that is never closed")
     return sorted(found)
 
 
 def coreferences(mentions):
     """Targets of all pairs of mentions of one sentence: label 1 where they are of one chain, else 0."""
     return tuple(
-        Target(first[:2], second[:2], (str(int(first[2] == second[2])),)) for first, second in itertools.combinations(mentions, 2)
+        Target(first[:2], second[:2], (str(int(first[2] == second[2])),))
+        for first, second in itertools.combinations(mentions, 2)
     )
 
 
@@ -168,7 +174,7 @@ def _gold_files(path, split, language):
     path = Path(path).expanduser()
     if path.is_file():
         if not split:
-            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: [path]}
     listed = [
         file
@@ -179,7 +185,7 @@ def _gold_files(path, split, language):
     if not gold:
         skeletons = any(file.name.endswith("gold_skel") for file in listed)
         found = "skeletons without words (gold_skel)" if skeletons else "no file *gold_conll"
-        raise UserError("%s: found %s, expected CoNLL-2012 files with their words" % (path, found))
+        raise UserError(f"{path}: found {found}, expected CoNLL-2012 files with their words")
     if split:
         return {split: gold}
     found = collections.defaultdict(list)
@@ -276,4 +282,6 @@ def _records(sentence, task, notes, ewt):
 def _tree(sentence, task):
     if task == "constituents":
         return tuple(map(brackets.constituent, brackets.spans(sentence.tree)))
-    return tuple(Target((i, i + 1), None, (brackets.category(_TREE_WORDS.get(tag, tag)),)) for i, tag in enumerate(sentence.tags))
+    return tuple(
+        Target((i, i + 1), None, (brackets.category(_TREE_WORDS.get(tag, tag)),)) for i, tag in enumerate(sentence.tags)
+    )

@@ -1,14 +1,15 @@
 """CoNLL-U, the format of Universal Dependencies, in any language: parts of speech and dependencies.
 
-Ten columns between tabs, words numbered from 1, an empty line after a sentence. A large treebank's train is several files
-(Czech-PDT, German-HDT), which are read one after the other. Lines of multiword tokens (3-4) are passed over, since
-their words follow; so are empty nodes (8.1), which are no words. A sentence whose words are all "_" has lost them to
-somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
+Ten columns between tabs, words numbered from 1, an empty line after a sentence. A large treebank's train is several
+files (Czech-PDT, German-HDT), which are read one after the other. Lines of multiword tokens (3-4) are passed over,
+since their words follow; so are empty nodes (8.1), which are no words. A sentence whose words are all "_" has lost them
+to somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
 
 pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS).
 dep: span1 is the dependent, span2 its head; the root is its own head (spec A.6, ud_to_json.py).
 
-The published data (UD English-EWT r2.2) lacks every sentence with an empty node, and the last sentence of each file, which
+The published data (UD English-EWT r2.2) lacks every sentence with an empty node, and the last sentence of each file,
+which
 its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
 """
 
@@ -38,8 +39,8 @@ class Word(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """One sentence: list of Word, its sent_id or "", whether empty nodes stand among its words, and the document's order of
-    the fields of Entity=, "" where it does not say."""
+    """One sentence: list of Word, its sent_id or "", whether empty nodes stand among its words, and the document's
+    order of the fields of Entity=, "" where it does not say."""
 
     words: list
     sent_id: str
@@ -71,7 +72,9 @@ def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
     """
     check_task(task, TASKS, "CoNLL-U")
     found = files_by_split(path, (".conllu",), split, files)
-    return {name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in found.items()}
+    return {
+        name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in found.items()
+    }
 
 
 def sentences(path):
@@ -101,7 +104,10 @@ def sentences(path):
         columns = line.split("\t")
         if len(columns) != 10:
             raise Located(
-                path, number, "%d columns: %s" % (len(columns), shorten(line)), "10 with tabs between them, as in CoNLL-U"
+                path,
+                number,
+                "%d columns: %s" % (len(columns), shorten(line)),
+                "10 with tabs between them, as in CoNLL-U",
             )
         name = columns[0]
         if name == str(len(words) + 1):
@@ -110,7 +116,7 @@ def sentences(path):
             has_empty_node = True
         elif not re.fullmatch(r"\d+-\d+", name):
             expected = "%d, a range such as 3-4, or an empty node such as 8.1" % (len(words) + 1)
-            raise Located(path, number, "the id %s" % shorten(name), expected)
+            raise Located(path, number, f"the id {shorten(name)}", expected)
     if words:
         yield Sentence(words, sent_id, has_empty_node, entity_fields)
 
@@ -122,7 +128,7 @@ def targets(path, sentence, task, tags, notes):
         if task == "pos":
             tag = word.upos if tags == "upos" else word.xpos
             if tag == "_":
-                notes["word without %s: no target" % tags.upper()] += 1
+                notes[f"word without {tags.upper()}: no target"] += 1
             else:
                 found.append(Target((i, i + 1), None, (tag,)))
         elif "_" in (word.head, word.deprel):
@@ -130,7 +136,7 @@ def targets(path, sentence, task, tags, notes):
         else:
             if not re.fullmatch(r"\d{1,9}", word.head, re.ASCII) or int(word.head) > len(sentence.words):
                 expected = "0 or the id of one of the sentence's %d words" % len(sentence.words)
-                raise Located(path, word.line, "the head %s" % shorten(word.head), expected)
+                raise Located(path, word.line, f"the head {shorten(word.head)}", expected)
             head = int(word.head) - 1 if int(word.head) else i
             found.append(Target((i, i + 1), (head, head + 1), (word.deprel,)))
     return tuple(found)
@@ -141,7 +147,9 @@ def _records(files, task, *, tags, as_published, notes):
         notes["files that are the split together: read one after the other"] = len(files)
     for path in files:
         source = Path(os.path.abspath(path)).parent.name
-        for sentence in _with_words(path, _published(sentences(path), notes) if as_published else sentences(path), notes):
+        for sentence in _with_words(
+            path, _published(sentences(path), notes) if as_published else sentences(path), notes
+        ):
             text = " ".join(one_word(word.form, notes) for word in sentence.words)
             info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
             yield Record(text, targets(path, sentence, task, tags, notes), info)

@@ -1,17 +1,18 @@
 """DPR, definite pronoun resolution (Rahman & Ng 2012), the Winograd-like coreference task.
 
-Blocks of four lines, a sentence, a pronoun, its two candidates with a comma between them, and the right one; then an empty
+Blocks of four lines, a sentence, a pronoun, its two candidates with a comma between them, and the right one; then an
+empty
 line. Two targets per sentence: span1 is the pronoun, span2 a candidate; entailed where it is the right one, else
 not-entailed.
 
-This is the authors' own release. The published data (spec A.6, convert-dpr.py) is a recast of it, which lost a third of the
-sentences and some candidates of others; the sentences are the same ones. A sentence in which the pronoun stands more or less
-than once is left out, since the release does not say which one is meant. Of a candidate that stands there twice the first
-one is taken.
+This is the authors' own release. The published data (spec A.6, convert-dpr.py) is a recast of it, which lost a third of
+the sentences and some candidates of others; the sentences are the same ones. A sentence in which the pronoun stands
+more or less than once is left out, since the release does not say which one is meant. Of a candidate that stands there
+twice the first one is taken.
 
-Two sentences in a row are twins with opposite answers, "because it had pollen" and "because it wanted pollen". The release
-has no development data; the training data is cut by pairs of twins, so that no twin of a dev sentence is trained on, as the
-one of SemEval is (spec A.6): random numbers, seeded by 42, one per pair; up to 0.85 it is train.
+Two sentences in a row are twins with opposite answers, "because it had pollen" and "because it wanted pollen". The
+release has no development data; the training data is cut by pairs of twins, so that no twin of a dev sentence is
+trained on, as the one of SemEval is (spec A.6): random numbers, seeded by 42, one per pair; up to 0.85 it is train.
 """
 
 import random
@@ -49,7 +50,7 @@ def splits(path, task, *, split=""):
     path = Path(path).expanduser()
     if path.is_file():
         if not split:
-            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: split_of(_records, path)}
     files = {file.name: file for file in files_below(path)}
     found = {}
@@ -58,7 +59,7 @@ def splits(path, task, *, split=""):
     if test := files.get(FILES["test"]):
         found["test"] = split_of(_records, test)
     if not found:
-        raise UserError("%s: found no %s, expected DPR's" % (path, " and no ".join(FILES.values())))
+        raise UserError("{}: found no {}, expected DPR's".format(path, " and no ".join(FILES.values())))
     return found
 
 
@@ -106,7 +107,7 @@ def _record(path, index, block, notes):
     same = [candidate.lower() == answer.lower() for candidate in candidates]
     if len(candidates) != 2 or same.count(True) != 1:
         expected = "two with a comma between them, one of them the answer below"
-        raise Located(path, number + 2, "the candidates %s with the answer %s" % (candidates, shorten(answer)), expected)
+        raise Located(path, number + 2, f"the candidates {candidates} with the answer {shorten(answer)}", expected)
     places = _places(pronoun, sentence)
     if len(places) != 1:
         notes["sentence with the pronoun %s: left out" % ("twice or more" if places else "nowhere")] += 1
@@ -122,12 +123,14 @@ def _record(path, index, block, notes):
             continue
         info = {"span1_text": pronoun, "span2_text": candidate}
         targets.append(Target(span1, span2, ("entailed" if right else "not-entailed",), info))
-    yield Record(" ".join(sentence[start:end] for start, end in words), tuple(targets), {"source": "DPR", "id": index + 1})
+    yield Record(
+        " ".join(sentence[start:end] for start, end in words), tuple(targets), {"source": "DPR", "id": index + 1}
+    )
 
 
 def _places(text, sentence):
     """(start, end) in characters wherever a text stands in a sentence."""
-    return [match.span() for match in re.finditer(r"(?<!\w)%s(?!\w)" % re.escape(text), sentence, re.IGNORECASE)]
+    return [match.span() for match in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", sentence, re.IGNORECASE)]
 
 
 def _in_words(place, words):

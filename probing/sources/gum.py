@@ -1,16 +1,18 @@
 """GUM, the Georgetown University Multilayer corpus: parts of speech, dependencies, constituents, entities, coreference.
 
-A folder with dep/ (CoNLL-U, which has the words and sentences of all tasks), const/ (bracketed trees), coref/ontogum/conll/
-or ontogum/ (coreference in the manner of OntoNotes), and splits.md, which names the documents of each split; where there are
-lists of one's own, train.txt, dev.txt, test.txt, with a name a line, they count instead. The documents of reddit are
-published without their words and are left out until get_text.py, which comes with the corpus, has brought these.
+A folder with dep/ (CoNLL-U, which has the words and sentences of all tasks), const/ (bracketed trees),
+coref/ontogum/conll/ or ontogum/ (coreference in the manner of OntoNotes), and splits.md, which names the documents of
+each split; where there are lists of one's own, train.txt, dev.txt, test.txt, with a name a line, they count instead.
+The documents of reddit are published without their words and are left out until get_text.py, which comes with the
+corpus, has brought these.
 
 pos, dep: as in CoNLL-U.
 constituents: the inner nodes of the trees, as in OntoNotes; the outermost, ROOT here, is called TOP as there.
 entities: the mentions in column MISC of dep/, Entity=(id-type-…, or (type-id-… up to GUM's version 7, as the line
     "# global.Entity" says; nested ones too. The types are GUM's (person, place, organization, object, event, time,
     substance, animal, plant, abstract).
-coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those of
+coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those
+of
     dep/, word by word.
 """
 
@@ -35,15 +37,15 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
         path: the corpus' folder.
         task: one of TASKS.
         tags: "xpos" or "upos", the column that labels parts of speech.
-        dev_as_test: where the test documents are not at hand, test on those of dev.txt, and take every tenth document of
-            train.txt for dev.
+        dev_as_test: where the test documents are not at hand, test on those of dev.txt, and take every tenth document
+            of train.txt for dev.
 
     Returns:
         {split: Split} for each list of documents that is there; splits.md's test2, of other genres, is none.
 
     Raises:
-        UserError: there are no lists, or with `dev_as_test` not those two. While records are read also: a document is missing; Located: a line that cannot be
-            read, or layers that do not have the same words.
+        UserError: there are no lists, or with `dev_as_test` not those two. While records are read also: a document is
+            missing; Located: a line that cannot be read, or layers that do not have the same words.
     """
     check_task(task, TASKS, "GUM")
     folder = Path(path).expanduser()
@@ -53,18 +55,21 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
         there = {name: table for name in lists if any(_documents(table, name))}
     if not there:
         expected = "GUM's folder, with dep/ and splits.md or lists of documents, one name a line"
-        raise UserError("%s: found no splits.md, train.txt, dev.txt or test.txt, expected %s" % (folder, expected))
+        raise UserError(f"{folder}: found no splits.md, train.txt, dev.txt or test.txt, expected {expected}")
     if not dev_as_test:
         return {name: split_of(_records, folder, file, name, task, tags=tags) for name, file in there.items()}
     if sorted(there) != ["dev", "train"]:
-        raise UserError("%s: found lists for %s, expected train and dev alone for --dev_as_test" % (folder, " and ".join(there)))
+        raise UserError(
+            "{}: found lists for {}, expected train and dev alone for --dev_as_test".format(folder, " and ".join(there))
+        )
     parts = {
         "train": ("train", lambda number: number % 10 != 9),
         "dev": ("train", lambda number: number % 10 == 9),
         "test": ("dev", lambda number: True),
     }
     return {
-        name: split_of(_records, folder, there[of], of, task, tags=tags, keep=keep) for name, (of, keep) in parts.items()
+        name: split_of(_records, folder, there[of], of, task, tags=tags, keep=keep)
+        for name, (of, keep) in parts.items()
     }
 
 
@@ -87,7 +92,9 @@ def _records(folder, names, split, task, *, tags, notes, keep=lambda number: Tru
         dep = _layer(folder, names, number, name, ".conllu", "dep")
         sentences = list(conllu.sentences(dep))
         if not any(sentence.has_words for sentence in sentences):
-            notes["document without its words (all are _; get_text.py, which comes with GUM, brings them): left out"] += 1
+            notes[
+                "document without its words (all are _; get_text.py, which comes with GUM, brings them): left out"
+            ] += 1
             continue
         if task in ("pos", "dep"):
             found = (conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences)
@@ -105,10 +112,12 @@ def _records(folder, names, split, task, *, tags, notes, keep=lambda number: Tru
 
 def _layer(folder, names, number, name, ending, *places):
     for place in places:
-        if os.path.isfile(path := folder / place / (name + ending)):  # not pathlib's, which raises for a name that is too long
+        if os.path.isfile(
+            path := folder / place / (name + ending)
+        ):  # not pathlib's, which raises for a name that is too long
             return path
-    where = " or ".join("%s/%s%s" % (place, name, ending) for place in places)
-    raise Located(names, number, "the document %s and no file for it" % shorten(name), "%s in %s" % (where, folder))
+    where = " or ".join(f"{place}/{name}{ending}" for place in places)
+    raise Located(names, number, f"the document {shorten(name)} and no file for it", f"{where} in {folder}")
 
 
 def _entities(path, sentence, notes):
@@ -149,8 +158,8 @@ def _mention(path, word, label, fields):
     if not fields:  # the oldest releases do not say
         ids, types = ([0], [1]) if parts[0].isdecimal() else ([1], [0])
     if not ids or not types or len(parts) <= max(ids[0], types[0]) or not parts[ids[0]].isdecimal():
-        expected = "a number that is its cluster, and a type" + (", in the order %s" % shorten(fields) if fields else "")
-        raise Located(path, word.line, "the entity %s" % shorten(label), expected)
+        expected = "a number that is its cluster, and a type" + (f", in the order {shorten(fields)}" if fields else "")
+        raise Located(path, word.line, f"the entity {shorten(label)}", expected)
     return parts[ids[0]], parts[types[0]]
 
 
@@ -209,4 +218,6 @@ def _coreferences(path, sentences):
         try:
             yield coreferences(mentions([columns[-1] for _, columns in here]))
         except brackets.Unbalanced as error:
-            raise Located(path, here[0][0], error, "brackets that match in the %d lines from here" % len(here)) from None
+            raise Located(
+                path, here[0][0], error, "brackets that match in the %d lines from here" % len(here)
+            ) from None

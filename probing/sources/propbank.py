@@ -1,10 +1,11 @@
 """PropBank over the English Web Treebank: trees and predicates, in columns as `conll2012` reads them.
 
-One file a split, named train, dev and test; or the release (https://github.com/propbank/propbank-release): one document a
-file, *.xml.gold_conll or, without the words, *.xml.gold_skel, in data/google/ewt, with the lists docs/evaluation/ewt.*.txt,
-which say what is train, dev and test. The words of skeletons are those of UD English-EWT, en_ewt-ud-train.conllu and so on,
-which has to stand, or be linked, in the same folder: its documents and sentences have the same names and numbers. Sentences
-that it cuts into other words are left out, 29 of 16,579 with UD 2.16.
+One file a split, named train, dev and test; or the release (https://github.com/propbank/propbank-release): one document
+a file, *.xml.gold_conll or, without the words, *.xml.gold_skel, in data/google/ewt, with the lists
+docs/evaluation/ewt.*.txt, which say what is train, dev and test. The words of skeletons are those of UD English-EWT,
+en_ewt-ud-train.conllu and so on,
+which has to stand, or be linked, in the same folder: its documents and sentences have the same names and numbers.
+Sentences that it cuts into other words are left out, 29 of 16,579 with UD 2.16.
 """
 
 import fnmatch
@@ -33,7 +34,8 @@ def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") ->
         {split: sources.Split}.
 
     Raises:
-        UserError: no file is found, or skeletons and no words. While records are read also Located: a line of another form.
+        UserError: no file is found, or skeletons and no words. While records are read also Located: a line of another
+            form.
     """
     check_task(task, TASKS, "PropBank EWT")
     path = Path(path).expanduser()
@@ -48,7 +50,7 @@ def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") ->
         found = files_by_split(path, ("gold_conll",), split, files)
         return {name: split_of(all_records, files, task, ewt=True) for name, files in found.items()}
     treebank = [file for file in listed if re.fullmatch(r"en_ewt-ud-(train|dev|test)\.conllu(\.gz|\.xz)?", file.name)]
-    if not treebank and any(_DOCUMENT.fullmatch(file.name)[2] == "skel" for file in documents.values()):
+    if not treebank and any(".gold_skel" in file.name for file in documents.values()):
         expected = "UD English-EWT's en_ewt-ud-train.conllu, dev and test in the same folder, for the words"
         raise UserError(f"{path}: found skeletons without words (gold_skel), expected {expected}")
     words = _Words(treebank)
@@ -56,7 +58,9 @@ def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") ->
     if not lists and split:
         return {split: split_of(all_records, sorted(documents.values()), task, ewt=True, words=words)}
     if not lists or split and split not in lists:
-        expected = "the lists docs/evaluation/ewt.train.txt, dev and test, or --split, the one split that all of these are"
+        expected = (
+            "the lists docs/evaluation/ewt.train.txt, dev and test, or --split, the one split that all of these are"
+        )
         raise UserError(f"{path}: found {len(documents)} documents, expected {expected}")
     wanted = [split] if split else [name for name in ("train", "dev", "test") if name in lists]
     return {name: split_of(_listed, lists[name], documents, task, words=words) for name in wanted}
@@ -77,7 +81,7 @@ def _listed(names, documents, task, *, notes, words):
 
 
 class _Words:
-    """The words of UD English-EWT for a skeleton's sentence; None where it has other ones. Read when first asked for."""
+    """The words of UD English-EWT for a skeleton's sentence; None where it has others. Read when first asked for."""
 
     def __init__(self, files):
         self._files = files

@@ -1,7 +1,7 @@
 """SemEval 2010 task 8: relations between two nominals of a sentence.
 
-Blocks of a numbered sentence in quotation marks with <e1>…</e1> and <e2>…</e2> in it, the relation, a comment, and an empty
-line. Words are what white space parts, so that punctuation stays with them; span1 is e1, span2 is e2 (spec A.6,
+Blocks of a numbered sentence in quotation marks with <e1>…</e1> and <e2>…</e2> in it, the relation, a comment, and an
+empty line. Words are what white space parts, so that punctuation stays with them; span1 is e1, span2 is e2 (spec A.6,
 convert-semeval2010-task8.py).
 
 The release has no development data. The published cut of the training data is taken: random numbers from Python's
@@ -41,7 +41,7 @@ def splits(path, task, *, split=""):
     path = Path(path).expanduser()
     if path.is_file():
         if not split:
-            raise UserError("%s: one file, expected the split it is to be, --split=train, dev or test" % path)
+            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: split_of(_records, path)}
     files = {file.name.upper(): file for file in files_below(path)}
     found = {}
@@ -50,7 +50,7 @@ def splits(path, task, *, split=""):
     if test := files.get(FILES["test"]):
         found["test"] = split_of(_records, test)
     if not found:
-        raise UserError("%s: found no %s, expected SemEval 2010 task 8's" % (path, " and no ".join(FILES.values())))
+        raise UserError("{}: found no {}, expected SemEval 2010 task 8's".format(path, " and no ".join(FILES.values())))
     return found
 
 
@@ -66,7 +66,9 @@ def _record(path, sentence, *rest):
     number, line = sentence
     match = re.fullmatch(r'(\d{1,18})\s+"(.*)"', line)
     if not match:
-        raise Located(path, number, shorten(line), 'a numbered sentence: 1<tab>"The <e1>burst</e1> … <e2>pressure</e2>."')
+        raise Located(
+            path, number, shorten(line), 'a numbered sentence: 1<tab>"The <e1>burst</e1> … <e2>pressure</e2>."'
+        )
     if len(rest) != 2 or not re.match("Comment", rest[1][1]):
         found = "%d lines below the sentence" % len(rest)
         raise Located(path, number, found, "2, its relation and its comment, and an empty line below them")

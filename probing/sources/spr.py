@@ -1,14 +1,15 @@
 """Semantic proto-roles: what is true of an argument of a predicate, any number of twenty properties.
 
-spr2 (White et al. 2016, http://decomp.io): a table with one annotator's answer, from 1 to 5, about one property a row, over
-the sentences of UD English 1.2. span1 is the predicate's word, span2 the argument's, whose last word the table counts in.
-Rows that are not applicable are passed over; a property is true where the mean of its answers is 4 or more (spec A.6,
-convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all false has no label.
+spr2 (White et al. 2016, http://decomp.io): a table with one annotator's answer, from 1 to 5, about one property a row,
+over the sentences of UD English 1.2. span1 is the predicate's word, span2 the argument's, whose last word the table
+counts in. Rows that are not applicable are passed over; a property is true where the mean of its answers is 4 or more
+(spec A.6, convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all false has
+no label.
 
 spr1 (Teichert et al. 2017) is a JSON object a line, as Rachel Rudinger's, since its sentences are the Penn Treebank's:
-{"tokens": […], "spr1": [{"pred_idx": 8, "arg_idx": 11, "responses": [{"spr_property": "awareness", "response": 1.0}, …]},
-…], "split": "dev", "sent_id": "1940_1"}. Both spans are one word; a property is true where its answer is more than 3, and
-of several answers the last one counts, as published (spec A.6, convert-spr1-rudinger.py).
+{"tokens": […], "spr1": [{"pred_idx": 8, "arg_idx": 11, "responses": [{"spr_property": "awareness", "response": 1.0},
+…]}, …], "split": "dev", "sent_id": "1940_1"}. Both spans are one word; a property is true where its answer is more than
+3, and of several answers the last one counts, as published (spec A.6, convert-spr1-rudinger.py).
 """
 
 import contextlib
@@ -25,9 +26,18 @@ from probing.sources import check_task, conllu, files_below, files_by_split, one
 SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"
 
 _COLUMNS = (
-    "Is.Pilot", "Sentence.ID", "Pred.Token", "Pred.Lemma", "Arg.Phrase", "Arg.Tokens.Begin", "Arg.Tokens.End", "Property",
-    "Response", "Applicable", "Sent.Grammatical",
-)  # fmt: skip
+    "Is.Pilot",
+    "Sentence.ID",
+    "Pred.Token",
+    "Pred.Lemma",
+    "Arg.Phrase",
+    "Arg.Tokens.Begin",
+    "Arg.Tokens.End",
+    "Property",
+    "Response",
+    "Applicable",
+    "Sent.Grammatical",
+)
 
 
 def spr1_splits(path, task="spr1", *, split=""):
@@ -67,21 +77,21 @@ def spr2_splits(path, task="spr2"):
     check_task(task, ("spr2",), "SPR2")
     path = Path(path).expanduser()
     if path.is_file():
-        raise UserError("%s: one file, expected the folder that has the table and the sentences of UD English 1.2" % path)
+        raise UserError(f"{path}: one file, expected the folder that has the table and the sentences of UD English 1.2")
     files = files_below(path)
     table = next((file for file in files if file.name == SPR2_TABLE), None) or next(
         (file for file in files if re.fullmatch(r"protoroles_eng_ud.*\.tar\.gz", file.name)), None
     )
     if not table:
-        raise UserError("%s: found neither %s nor protoroles_eng_udewt.tar.gz, expected one of them" % (path, SPR2_TABLE))
+        raise UserError(f"{path}: found neither {SPR2_TABLE} nor protoroles_eng_udewt.tar.gz, expected one of them")
     texts = {}
     for file in files:
         if match := re.fullmatch(r"en-ud-(train|dev|test)(\.words\.txt|\.conllu(\.gz|\.xz)?)", file.name):
             texts.setdefault(match[1], file)
     missing = [name for name in ("train", "dev", "test") if name not in texts]
     if missing:
-        names = ", ".join("en-ud-%s.conllu" % name for name in missing)
-        raise UserError("%s: found no %s, expected the sentences of UD English 1.2, which the table counts" % (path, names))
+        names = ", ".join(f"en-ud-{name}.conllu" for name in missing)
+        raise UserError(f"{path}: found no {names}, expected the sentences of UD English 1.2, which the table counts")
     return {name: split_of(_spr2_records, table, name, file) for name, file in sorted(texts.items(), key=_order)}
 
 
@@ -91,7 +101,7 @@ def _order(item):
 
 def _spr2_records(table, split, text_file, *, notes):
     sentences = _sentences(text_file, notes)
-    wanted = "en-ud-%s.conllu " % split
+    wanted = f"en-ud-{split}.conllu "
     answers, first, grammatical = {}, {}, {}
     for number, row in _rows(table, wanted):
         if row["Applicable"] == "no":
@@ -118,16 +128,21 @@ def _spr2_records(table, split, text_file, *, notes):
         row = first[sentence, span1, span2]
         true = tuple(name for name, values in properties.items() if sum(values) / len(values) >= 4)
         info = {
-            "span2_txt": row["Arg.Phrase"], "span1_text": sentences[sentence - 1].split()[span1[0]],
-            "is_pilot": row["Is.Pilot"] == "True", "pred_lemma": row["Pred.Lemma"],
-        }  # fmt: skip
+            "span2_txt": row["Arg.Phrase"],
+            "span1_text": sentences[sentence - 1].split()[span1[0]],
+            "is_pilot": row["Is.Pilot"] == "True",
+            "pred_lemma": row["Pred.Lemma"],
+        }
         targets[sentence].append(Target(span1, span2, true, info))
     for sentence, found in targets.items():
         score = grammatical[sentence]
         info = {
-            "source": "SPR2", "sent-id": str(sentence), "split": split,
-            "grammatical": float(score) if re.fullmatch(r"\d+(\.\d+)?", score) else None, "sent_id": str(sentence),
-        }  # fmt: skip
+            "source": "SPR2",
+            "sent-id": str(sentence),
+            "split": split,
+            "grammatical": float(score) if re.fullmatch(r"\d+(\.\d+)?", score) else None,
+            "sent_id": str(sentence),
+        }
         yield Record(sentences[sentence - 1], tuple(found), info)
 
 
@@ -150,7 +165,7 @@ def _rows(path, wanted):
             if header is None:
                 header = values
                 if missing := [name for name in _COLUMNS if name not in header]:
-                    raise Located(path, number, "no column %s" % ", ".join(missing), "SPR2's header line")
+                    raise Located(path, number, "no column {}".format(", ".join(missing)), "SPR2's header line")
                 sentence_at = header.index("Sentence.ID")
             elif line:
                 if len(values) != len(header):
@@ -175,9 +190,10 @@ def _spr1_records(path, *, notes):
             try:
                 yield _spr1_record(parse_line(line), notes)
             except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
-                why = "no %s" % error if isinstance(error, KeyError) else error
-                expected = 'an object with "tokens" and "spr1": pred_idx, arg_idx and responses, each spr_property and response'
-                raise Located(path, number, "%s (%s)" % (shorten(line), why), expected) from None
+                why = f"no {error}" if isinstance(error, KeyError) else error
+                expected = 'an object with "tokens" and "spr1": pred_idx, arg_idx and responses, each spr_property and '
+                expected += "response"
+                raise Located(path, number, f"{shorten(line)} ({why})", expected) from None
 
 
 def _spr1_record(entry, notes):

@@ -1,7 +1,7 @@
 """One table of speeds and a baseline: python -m tests.benchmarks [--nsmc_dir=FOLDER] [--only=training,…]
 
-Speeds are ratios against something else run in the same minutes, in turn, since machines are shared and differ. Peers that
-are not installed (PyTorch, scikit-learn: pip install '.[bench]') leave their cells empty.
+Speeds are ratios against something else run in the same minutes, in turn, since machines are shared and differ. Peers
+that are not installed (PyTorch, scikit-learn: pip install '.[bench]') leave their cells empty.
 """
 
 import os
@@ -19,14 +19,32 @@ from probing import records
 from tests.benchmarks import gpu
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
-flags.DEFINE_list("only", ["start", "predict", "training", "baseline", "probing", "encoders"], "Which parts to run; gpu, alone, measures a GPU.")
+flags.DEFINE_list(
+    "only",
+    ["start", "predict", "training", "baseline", "probing", "encoders"],
+    "Which parts to run; gpu, alone, measures a GPU.",
+)
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
-flags.DEFINE_string("probing_data", "", "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and `encoders` are left out.")
+flags.DEFINE_string(
+    "probing_data",
+    "",
+    "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and "
+    "`encoders` are left out.",
+)
 flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
 flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
 flags.DEFINE_integer("probing_records", 128, "Records a batch, here and of the peer.")
-flags.DEFINE_integer("probing_steps", 20, "Steps of the peer that are timed for each representation; its whole time is computed from them.")
-flags.DEFINE_integer("encoder_sentences", 1024, "Sentences of --probing_data that an ELMo of the published size encodes; CoVe, which is faster, has twelve times as many.")
+flags.DEFINE_integer(
+    "probing_steps",
+    20,
+    "Steps of the peer that are timed for each representation; its whole time is computed from them.",
+)
+flags.DEFINE_integer(
+    "encoder_sentences",
+    1024,
+    "Sentences of --probing_data that an ELMo of the published size encodes; CoVe, which is faster, has twelve times "
+    "as many.",
+)
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
 FLAGS = flags.FLAGS
@@ -44,7 +62,7 @@ def main():
             rows += on_nsmc[part](*nsmc)
         else:
             rows += parts[part]()
-        commands.say("%s done" % part)
+        commands.say(f"{part} done")
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
     for name, here, peer, ratio in rows:
@@ -54,17 +72,21 @@ def main():
 def start():
     """Time and memory of one sentence from cold, beside `import tensorflow`."""
     folder = _small_model()
-    one = [sys.executable, "-m", "nsmc_bert.predict", "--model=%s" % folder, "--text", "이 영화 엄청 재미있네요"]
+    one = [sys.executable, "-m", "nsmc_bert.predict", f"--model={folder}", "--text", "이 영화 엄청 재미있네요"]
     bare = [sys.executable, "-c", "import tensorflow"]
     pairs = [(_spawn(one), _spawn(bare)) for _ in range(2 * FLAGS.rounds)]
     (seconds, memory), (bare_seconds, bare_memory) = (
         [statistics.median(values) for values in zip(*side)] for side in zip(*pairs)
     )
     return [
-        ("predict one sentence from cold, s (peer: import tensorflow)", "%.2f" % seconds, "%.2f" % bare_seconds,
-         "%.2f" % (seconds / bare_seconds)),
-        ("  peak memory, MB", "%.0f" % memory, "%.0f" % bare_memory, "%.2f" % (memory / bare_memory)),
-    ]  # fmt: skip
+        (
+            "predict one sentence from cold, s (peer: import tensorflow)",
+            f"{seconds:.2f}",
+            f"{bare_seconds:.2f}",
+            "%.2f" % (seconds / bare_seconds),
+        ),
+        ("  peak memory, MB", f"{memory:.0f}", f"{bare_memory:.0f}", "%.2f" % (memory / bare_memory)),
+    ]
 
 
 def predict(train, test):
@@ -77,7 +99,7 @@ def predict(train, test):
             speeds.append(_worker("predict", folder, test, 20000, precision))
         peer.append(_peer("predict", folder, test, 5000))
     return [
-        _rate("predict, reviews/s, %s (peer: transformers pipeline, PyTorch)" % precision, speeds, peer)
+        _rate(f"predict, reviews/s, {precision} (peer: transformers pipeline, PyTorch)", speeds, peer)
         for precision, speeds in here.items()
     ]
 
@@ -118,27 +140,50 @@ def probing():
     encoder = FLAGS.probing_encoder or str(recipe.ENCODER)
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "probing.run", "--task=pos", "--data=%s" % FLAGS.probing_data, "--encoder=%s" % encoder,
-            "--epochs=%d" % FLAGS.probing_epochs, "--run_dir=%s/run" % folder, "--store=%s/store" % folder,
+            sys.executable,
+            "-m",
+            "probing.run",
+            "--task=pos",
+            f"--data={FLAGS.probing_data}",
+            f"--encoder={encoder}",
+            "--epochs=%d" % FLAGS.probing_epochs,
+            f"--run_dir={folder}/run",
+            f"--store={folder}/store",
             "--batch_records=%d" % FLAGS.probing_records,
-        ]  # fmt: skip
+        ]
         seconds, memory = _spawn(command)
     rows = []
     for dtype in ("bfloat16", "float32"):
-        loop = [sys.executable, "-m", "tests.benchmarks.encode_every_step", encoder, FLAGS.probing_data, "pos",
-                str(FLAGS.probing_epochs), str(FLAGS.probing_records), str(FLAGS.probing_steps), dtype]  # fmt: skip
+        loop = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.encode_every_step",
+            encoder,
+            FLAGS.probing_data,
+            "pos",
+            str(FLAGS.probing_epochs),
+            str(FLAGS.probing_records),
+            str(FLAGS.probing_steps),
+            dtype,
+        ]
         # this project's commands keep transformers from importing PyTorch, which the peer needs
         result = subprocess.run(loop, capture_output=True, text=True, env={**os.environ, "USE_TORCH": "1"})
         peer = float(result.stdout.split()[-1]) if result.returncode == 0 else None
         rows.append(
-            ("probe pos, lex + cat + mix, s (peer: encoding at every step, PyTorch, %s)" % dtype, "%.0f" % seconds,
-             "%.0f" % peer if peer else "not installed", "%.1f" % (peer / seconds) if peer else "")
-        )  # fmt: skip
-    return [*rows, ("  peak memory, MB", "%.0f" % memory, "", "")]
+            (
+                f"probe pos, lex + cat + mix, s (peer: encoding at every step, PyTorch, {dtype})",
+                f"{seconds:.0f}",
+                f"{peer:.0f}" if peer else "not installed",
+                "%.1f" % (peer / seconds) if peer else "",
+            )
+        )
+    return [*rows, ("  peak memory, MB", f"{memory:.0f}", "", "")]
 
 
 def encoders():
-    """Sentences a second of ELMo and CoVe, of the published sizes with random weights, beside the same layers in PyTorch."""
+    """Sentences a second of ELMo and CoVe, of the published sizes with random weights, beside the same layers in
+    PyTorch.
+    """
     if not FLAGS.probing_data:
         return [("encoders: no --probing_data", "", "", "")]
     rows = []
@@ -182,13 +227,13 @@ def _spawn(command):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise RuntimeError("%s failed" % command)
+        raise RuntimeError(f"{command} failed")
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
 def _rate(name, here, peer):
     here, peer = statistics.median(here), None if None in peer else statistics.median(peer)
-    return (name, "%.0f" % here, "%.0f" % peer if peer else "not installed", "%.2f" % (here / peer) if peer else "")
+    return (name, f"{here:.0f}", f"{peer:.0f}" if peer else "not installed", "%.2f" % (here / peer) if peer else "")
 
 
 if __name__ == "__main__":

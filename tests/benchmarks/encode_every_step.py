@@ -1,9 +1,10 @@
-"""The usual way to probe, in PyTorch: each run encodes its sentences at every step. Prints the seconds that its runs would take.
+"""The usual way to probe, in PyTorch: each run encodes its sentences at every step. Prints the seconds that its runs
+would take.
 
     encode_every_step.py ENCODER_FOLDER DATA_FOLDER TASK EPOCHS RECORDS STEPS DTYPE
 
-For each of lex, cat and mix, STEPS steps of RECORDS sentences, of all lengths alike, are timed and multiplied to EPOCHS passes,
-without validation. Batches are of like length, the encoder runs without gradients and without dropout.
+For each of lex, cat and mix, STEPS steps of RECORDS sentences, of all lengths alike, are timed and multiplied to EPOCHS
+passes, without validation. Batches are of like length, the encoder runs without gradients and without dropout.
 """
 
 import sys
@@ -42,9 +43,12 @@ class Probe(torch.nn.Module):
         self.project = torch.nn.ModuleList(torch.nn.Linear(inputs, 256) for _ in range(spans))
         self.attend = torch.nn.ModuleList(torch.nn.Linear(256, 1) for _ in range(spans))
         self.classify = torch.nn.Sequential(
-            torch.nn.Linear(256 * spans, 256), torch.nn.Tanh(), torch.nn.LayerNorm(256), torch.nn.Dropout(0.3),
+            torch.nn.Linear(256 * spans, 256),
+            torch.nn.Tanh(),
+            torch.nn.LayerNorm(256),
+            torch.nn.Dropout(0.3),
             torch.nn.Linear(256, labels),
-        )  # fmt: skip
+        )
 
     def forward(self, hidden, mixed, members, targets):
         if mixed:
@@ -105,7 +109,11 @@ def step(bert, probe, optimizer, examples, batch, representation, autocast):
             else:
                 states = bert(ids, mask, output_hidden_states=True).hidden_states
                 lexical = bert.embeddings.LayerNorm(bert.embeddings.word_embeddings(ids))
-                hidden = torch.cat([states[-1], lexical], -1) if representation == "cat" else torch.stack([lexical, *states[1:]])
+                hidden = (
+                    torch.cat([states[-1], lexical], -1)
+                    if representation == "cat"
+                    else torch.stack([lexical, *states[1:]])
+                )
             hidden = hidden.flatten(-3, -2)
         logits = probe(hidden, representation == "mix", members, len(targets))
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), gold)

@@ -2,8 +2,9 @@
 
     make bench ARGS='--only=gpu --nsmc_dir=FOLDER --probing_data=FOLDER'
 
-Takes under eight minutes on one H100. Every measurement is a process of its own, so that none has another's memory. Without a GPU it
-runs too, slowly, which shows that it works; `--gpu_share=0.01` takes a hundredth of the reviews and steps.
+Takes under eight minutes on one H100. Every measurement is a process of its own, so that none has another's memory.
+Without a GPU it runs too, slowly, which shows that it works; `--gpu_share=0.01` takes a hundredth of the reviews and
+steps.
 """
 
 import os
@@ -18,11 +19,20 @@ from pathlib import Path
 import numpy as np
 
 Row = tuple[str, str, str, str]
-SMALL, LARGE, BASE = "4 256 4", "8 512 8", "12 768 12"  # layers, width and attention heads: what ships, its teachers, klue/bert-base
+SMALL, LARGE, BASE = (
+    "4 256 4",
+    "8 512 8",
+    "12 768 12",
+)  # layers, width and attention heads: what ships, its teachers, klue/bert-base
 
 
 def rows(
-    train: Path, test: Path, probing: tuple[str, str], share: float, worker: Callable[..., float], peer: Callable[..., float | None]
+    train: Path,
+    test: Path,
+    probing: tuple[str, str],
+    share: float,
+    worker: Callable[..., float],
+    peer: Callable[..., float | None],
 ) -> list[Row]:
     """The table.
 
@@ -30,8 +40,8 @@ def rows(
         train, test: NSMC's files.
         probing: the folder of records to probe on, or "", and what is to be encoded.
         share: of the reviews and steps that are measured.
-        worker, peer: run a function of workers.py or of peers.py in a process, and return the number it prints; a peer may lack its
-            packages, and gives None then.
+        worker, peer: run a function of workers.py or of peers.py in a process, and return the number it prints; a peer
+            may lack its packages, and gives None then.
     """
     count = lambda n: max(64, round(n * share))  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
@@ -41,10 +51,22 @@ def rows(
         out += _first_steps(train, test, folder)
         for name, shape, budget in (("4 x 256", SMALL, 32768), ("8 x 512", LARGE, 32768)):
             arguments = train, count(150_000), *shape.split(), budget
-            out.append(_row(f"pretrain {name}, tokens/s (peer: a packed loop)", worker("pretraining", *arguments), peer("pretraining", *arguments)))
+            out.append(
+                _row(
+                    f"pretrain {name}, tokens/s (peer: a packed loop)",
+                    worker("pretraining", *arguments),
+                    peer("pretraining", *arguments),
+                )
+            )
         for name, shape, reviews in (("4 x 256", SMALL, 150_000), ("klue/bert-base's shape", BASE, 20_000)):
             arguments = train, count(reviews), *shape.split()
-            out.append(_row(f"fine-tune {name}, reviews/s (peer: Trainer)", worker("training", *arguments, 16384), peer("training", *arguments)))
+            out.append(
+                _row(
+                    f"fine-tune {name}, reviews/s (peer: Trainer)",
+                    worker("training", *arguments, 16384),
+                    peer("training", *arguments),
+                )
+            )
         here = worker("predict", model, test, count(50_000), "mixed_bfloat16")
         peers = [peer("predict", model, test, count(50_000), batch) for batch in (64, 256, 1024)]
         best = max((speed for speed in peers if speed), default=None)
@@ -59,13 +81,26 @@ def _correct(model, train, test, folder, count, worker):
     logits = []
     for name, devices in (("cpu", "-1"), ("gpu", None)):
         path = f"{folder}/{name}.npy"
-        worker("logits", model, test, count(5000), path, env={} if devices is None else {"CUDA_VISIBLE_DEVICES": devices})
+        worker(
+            "logits", model, test, count(5000), path, env={} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
+        )
         logits.append(np.load(path))
-    out = [("float32 logits, largest difference from the CPU's (wanted: 0.0001)", "%.2g" % np.abs(logits[0] - logits[1]).max(), "", "")]
+    out = [
+        (
+            "float32 logits, largest difference from the CPU's (wanted: 0.0001)",
+            f"{np.abs(logits[0] - logits[1]).max():.2g}",
+            "",
+            "",
+        )
+    ]
     for precision in ("mixed_float16", "mixed_bfloat16", "float32"):
-        result = _command("train", "--sample", "--epochs=2", f"--precision={precision}", f"--run_dir={folder}/{precision}")
+        result = _command(
+            "train", "--sample", "--epochs=2", f"--precision={precision}", f"--run_dir={folder}/{precision}"
+        )
         accuracy = re.search(r"test: .*\n  accuracy ([\d.]+)", result.stdout)
-        out.append((f"train on the sample, {precision}: test accuracy, %", accuracy[1] if accuracy else "failed", "", ""))
+        out.append(
+            (f"train on the sample, {precision}: test accuracy, %", accuracy[1] if accuracy else "failed", "", "")
+        )
     both = [_start("predict", "--text=이 영화 엄청 재미있네요") for _ in range(2)]
     out.append(("processes that share the card, of 2", str(sum(process.wait() == 0 for process in both)), "", ""))
     return out
@@ -78,7 +113,13 @@ def _first_steps(train, test, folder):
     for name, wanted in (("first", 60), ("second", 25)):
         began, seconds = time.monotonic(), None
         process = _start(
-            "train", f"--train_file={train}", f"--test_file={test}", "--epochs=1", f"--run_dir={folder}/{name}", "--seeds=1", env=cache
+            "train",
+            f"--train_file={train}",
+            f"--test_file={test}",
+            "--epochs=1",
+            f"--run_dir={folder}/{name}",
+            "--seeds=1",
+            env=cache,
         )
         for line in process.stderr:
             if line.startswith("first step done"):
@@ -95,11 +136,28 @@ def _probing(data, encoder, share):
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         result = _command(
-            "probing.run", "--task=pos", f"--data={data}", f"--encoder={encoder}", f"--epochs={epochs}", f"--run_dir={folder}/run",
-            f"--store={folder}/store", "--least_steps=1",
-        )  # fmt: skip
+            "probing.run",
+            "--task=pos",
+            f"--data={data}",
+            f"--encoder={encoder}",
+            f"--epochs={epochs}",
+            f"--run_dir={folder}/run",
+            f"--store={folder}/store",
+            "--least_steps=1",
+        )
         seconds = time.monotonic() - began if result.returncode == 0 else None
-    loop = [sys.executable, "-m", "tests.benchmarks.encode_every_step", encoder, data, "pos", str(epochs), "128", "20", "bfloat16"]
+    loop = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.encode_every_step",
+        encoder,
+        data,
+        "pos",
+        str(epochs),
+        "128",
+        "20",
+        "bfloat16",
+    ]
     found = subprocess.run(loop, capture_output=True, text=True, env={**os.environ, "USE_TORCH": "1"})
     peer = float(found.stdout.split()[-1]) if found.returncode == 0 else None
     ratio = f"{peer / seconds:.1f}" if peer and seconds else ""
@@ -110,7 +168,9 @@ def _start(command, *arguments, env=None):
     name = command if "." in command else "nsmc_bert." + command
     program = [sys.executable, "-m", name, *arguments]
     environment = {**os.environ, **(env or {})}
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment)
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+    )
 
 
 def _command(command, *arguments):

@@ -1,4 +1,6 @@
-"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training | pretraining | elmo | cove …"""
+"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training | pretraining
+| elmo | cove …
+"""
 
 import os
 import sys
@@ -28,7 +30,9 @@ def predict(folder, path, count, batch_size=64):
 
     texts, _ = read(path, int(count))
     options = dict(torch_dtype=torch.bfloat16) if device() == "cuda" else {}
-    classify = pipeline("text-classification", model=folder, device=device(), top_k=None, truncation=True, max_length=128, **options)
+    classify = pipeline(
+        "text-classification", model=folder, device=device(), top_k=None, truncation=True, max_length=128, **options
+    )
     classify(texts[:64], batch_size=int(batch_size))
     start = time.perf_counter()
     classify(sorted(texts, key=len, reverse=True), batch_size=int(batch_size))
@@ -60,15 +64,29 @@ def training(path, count, layers=4, width=256, heads=4):
         }
 
     config = BertConfig(
-        vocab_size=8000, hidden_size=int(width), num_hidden_layers=int(layers), num_attention_heads=int(heads),
-        intermediate_size=4 * int(width), max_position_embeddings=128,
-    )  # fmt: skip
+        vocab_size=8000,
+        hidden_size=int(width),
+        num_hidden_layers=int(layers),
+        num_attention_heads=int(heads),
+        intermediate_size=4 * int(width),
+        max_position_embeddings=128,
+    )
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, per_device_train_batch_size=128, num_train_epochs=1, learning_rate=2e-4, save_strategy="no",
-            report_to=[], disable_tqdm=True, use_cpu=device() == "cpu", bf16=True, group_by_length=True, length_column_name="length",
-            remove_unused_columns=False, logging_strategy="no",
-        )  # fmt: skip
+            folder,
+            per_device_train_batch_size=128,
+            num_train_epochs=1,
+            learning_rate=2e-4,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=device() == "cpu",
+            bf16=True,
+            group_by_length=True,
+            length_column_name="length",
+            remove_unused_columns=False,
+            logging_strategy="no",
+        )
         trainer = Trainer(
             model=BertForSequenceClassification(config), args=arguments, train_dataset=data, data_collator=collate
         )
@@ -80,8 +98,8 @@ def training(path, count, layers=4, width=256, heads=4):
 
 
 def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
-    """Tokens a second of masked language modelling in a plain loop over rows of 128 packed with reviews, layers compiled, bfloat16;
-    padding not counted, after three warm-up steps."""
+    """Tokens a second of masked language modelling in a plain loop over rows of 128 packed with reviews, layers
+    compiled, bfloat16; padding not counted, after three warm-up steps."""
     import sentencepiece
     import torch
     from torch import nn
@@ -100,7 +118,9 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
         place, used = place + 1, used + len(text)
         ids[-1] += text
         segments[-1] += [place] * len(text)
-    ids, segments = (torch.tensor([row + [0] * (128 - len(row)) for row in each]).to(device()) for each in (ids, segments))
+    ids, segments = (
+        torch.tensor([row + [0] * (128 - len(row)) for row in each]).to(device()) for each in (ids, segments)
+    )
 
     class Layer(nn.Module):
         def __init__(self):
@@ -111,15 +131,25 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
 
         def forward(self, x, mask):
             q, k, v = self.qkv(x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-            x = self.norms[0](x + self.out(functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)))
+            x = self.norms[0](
+                x + self.out(functional.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))
+            )
             return self.norms[1](x + self.down(functional.gelu(self.up(x))))
 
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
-            self.words, self.places, self.norm = nn.Embedding(8000, width), nn.Embedding(128, width), nn.LayerNorm(width, eps=1e-12)
+            self.words, self.places, self.norm = (
+                nn.Embedding(8000, width),
+                nn.Embedding(128, width),
+                nn.LayerNorm(width, eps=1e-12),
+            )
             self.layers = nn.ModuleList(Layer() for _ in range(layers))
-            self.transform, self.last, self.bias = nn.Linear(width, width), nn.LayerNorm(width), nn.Parameter(torch.zeros(8000))
+            self.transform, self.last, self.bias = (
+                nn.Linear(width, width),
+                nn.LayerNorm(width),
+                nn.Parameter(torch.zeros(8000)),
+            )
 
         def forward(self, ids, segments, hidden):
             along = torch.arange(128, device=ids.device)
@@ -166,7 +196,9 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
 
 
 def cove(path, count):
-    """Sentences a second of PyTorch's LSTM over packed batches of 64, longest first, as CoVe's authors run it; float16 out."""
+    """Sentences a second of PyTorch's LSTM over packed batches of 64, longest first, as CoVe's authors run it; float16
+    out.
+    """
     import torch
 
     sentences = _sentences(path, int(count))
@@ -185,8 +217,10 @@ def cove(path, count):
 
 
 def elmo(path, count):
-    """Sentences a second of ELMo's layers in PyTorch, batches of 64, longest first: the CNN over every word of a batch, one
-    product over all steps for an LSTM's inputs, then one a step, as its clipping does not let PyTorch's own LSTM be used."""
+    """Sentences a second of ELMo's layers in PyTorch, batches of 64, longest first: the CNN over every word of a batch,
+    one product over all steps for an LSTM's inputs, then one a step, as its clipping does not let PyTorch's own LSTM be
+    used.
+    """
     import torch
     from torch import nn
 
@@ -211,7 +245,10 @@ def elmo(path, count):
 
     def encode(batch):
         longest = len(batch[0]) + 2
-        ids, lengths = torch.zeros(len(batch), longest, 50, dtype=torch.long), torch.tensor([len(words) + 2 for words in batch])
+        ids, lengths = (
+            torch.zeros(len(batch), longest, 50, dtype=torch.long),
+            torch.tensor([len(words) + 2 for words in batch]),
+        )
         for line, words in zip(ids, batch):
             for row, word in zip(line, ["S", *words, "E"]):
                 codes = list(word.encode()[:48])
@@ -224,12 +261,15 @@ def elmo(path, count):
             x = gate * torch.relu(made) + (1 - gate) * x
         x = project(x).reshape(len(batch), longest, 512)
         order = torch.arange(longest)[None]
-        order = torch.where(order < lengths[:, None], lengths[:, None] - 1 - order, order)[:, :, None].expand(-1, -1, 512)
+        order = torch.where(order < lengths[:, None], lengths[:, None] - 1 - order, order)[:, :, None].expand(
+            -1, -1, 512
+        )
         layers = [torch.cat([x, x], 2)]
         ahead, behind = x, x.gather(1, order)
         for layer in range(2):
             ahead, behind = (
-                run(side, lengths, direction, layer) + (side if layer else 0) for direction, side in enumerate((ahead, behind))
+                run(side, lengths, direction, layer) + (side if layer else 0)
+                for direction, side in enumerate((ahead, behind))
             )
             layers.append(torch.cat([ahead, behind.gather(1, order)], 2))
         layers = torch.stack(layers).half()

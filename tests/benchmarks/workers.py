@@ -1,4 +1,6 @@
-"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | logits | training | pretraining | encode …"""
+"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | logits | training
+| pretraining | encode …
+"""
 
 import json
 import sys
@@ -56,7 +58,9 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     from nsmc_bert import corpus
     from nsmc_bert.pretraining import MaskedLanguageModel
 
-    seconds, tokens = _epoch(MaskedLanguageModel, corpus.read(path).texts[: int(count)], None, layers, width, heads, budget)
+    seconds, tokens = _epoch(
+        MaskedLanguageModel, corpus.read(path).texts[: int(count)], None, layers, width, heads, budget
+    )
     print(tokens / seconds)
 
 
@@ -67,9 +71,19 @@ def _epoch(model, texts, labels, layers, width, heads, budget):
 
     devices = runtime.configure()
     source = recipe.Source(recipe.CONFIG, "")
-    shape = dict(num_hidden_layers=int(layers), hidden_size=int(width), num_attention_heads=int(heads), intermediate_size=4 * int(width))
+    shape = dict(
+        num_hidden_layers=int(layers),
+        hidden_size=int(width),
+        num_attention_heads=int(heads),
+        intermediate_size=4 * int(width),
+    )
     source.config.update(shape)
-    learner = model(checkpoints.build(source.config, 0), source.tokenizer, precision=devices.precision, fused=None if devices.fused else False)
+    learner = model(
+        checkpoints.build(source.config, 0),
+        source.tokenizer,
+        precision=devices.precision,
+        fused=None if devices.fused else False,
+    )
     encoded = source.tokenizer.encode(texts, 128)
     plan = learner.plan(encoded, token_budget=int(budget), seed=0)
     schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
@@ -100,7 +114,7 @@ def encode(family, path, count, precision):
             shapes |= {"bias_%s_l%d%s" % (kind, *each): (1200,) for each in sides for kind in ("ih", "hh")}
             zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
             save_file(zeros, Path(folder) / "mtlstm.safetensors")
-        encoder = encoders.load("%s:%s" % (family, folder), random_weights=0, precision=precision)
+        encoder = encoders.load(f"{family}:{folder}", random_weights=0, precision=precision)
         payloads = sorted((sentence.payload for sentence in encoder.read(sentences)), key=len, reverse=True)
         encoder.encode(payloads[-8:])
         ends = np.cumsum([len(payload) for payload in payloads]) * 2 * sum(encoder.widths) // activations.CHUNK
@@ -112,11 +126,23 @@ def encode(family, path, count, precision):
 
 
 ELMO = {  # the published one's shape
-    "lstm": {"use_skip_connections": True, "projection_dim": 512, "cell_clip": 3, "proj_clip": 3, "dim": 4096, "n_layers": 2},
-    "char_cnn": {"activation": "relu", "n_highway": 2, "embedding": {"dim": 16}, "n_characters": 262,
-                 "max_characters_per_token": 50,
-                 "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]},
-}  # fmt: skip
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 512,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "dim": 4096,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "n_highway": 2,
+        "embedding": {"dim": 16},
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+    },
+}
 
 if __name__ == "__main__":
     parts = (model, predict, logits, training, pretraining, encode)

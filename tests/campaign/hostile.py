@@ -1,12 +1,14 @@
 """Hostile input for every reader: damaged copies of good files, each of which is read right or refused in one line.
 
     python -m tests.campaign.hostile                        all readers, 10,000 inputs each
-    python -m tests.campaign.hostile records=500 h5=200     some readers; seed=2 asks other questions, KEEP=FOLDER keeps faults
+    python -m tests.campaign.hostile records=500 h5=200     some readers; seed=2 asks other questions, KEEP=FOLDER keeps
+    faults
 
-An input is a good file with one to four changes: bytes flipped, cut, repeated or replaced by what readers stumble over, or a value of
-its JSON put in place of another. Inputs that were refused in words not seen before become good files for the changes to come, so that
-the search goes deeper where there is something to find. A fault is an exception that is no UserError, an error of several lines, more
-than SECONDS, or more than ten times the input in memory beside what reading the good file took and SLACK.
+An input is a good file with one to four changes: bytes flipped, cut, repeated or replaced by what readers stumble over,
+or a value of its JSON put in place of another. Inputs that were refused in words not seen before become good files for
+the changes to come, so that the search goes deeper where there is something to find. A fault is an exception that is no
+UserError, an error of several lines, more than SECONDS, or more than ten times the input in memory beside what reading
+the good file took and SLACK.
 
 Seeds are fixed: the same version of a reader is asked the same questions.
 """
@@ -45,11 +47,59 @@ SECONDS = 10
 SLACK = 64 << 20  # bytes: buffers of a line, a block, a decompressor
 GUIDES = 60  # refused inputs that are kept to go on from
 ODD = (
-    b"\0", b"\n", b"\r", b"\t", b" ", b'"', b"'", b"\\", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\\ud800", "\u2028".encode(),
-    "\x85".encode(), b"\xa0", b"[", b"]", b"{", b"}", b"(", b")", b"<", b">", b"*", b"_", b"-", b"|", b":", b"=", b",", b"0", b"-1", b"1e999",
-    b"NaN", b"Infinity", b"9" * 400, b"null", b"true", b"[" * 2000, b"(" * 2000, b"(1|" * 200, b"#begin document (x); part 000\n", b"</e1>",
-    b"1-2\t", b"1.1\t", b"\n\n", b"--flagfile=a.flags\n", b"--", "가".encode(), "\U0001d400".encode(), b"%s%n", b"x" * 70_000,
-)  # fmt: skip
+    b"\0",
+    b"\n",
+    b"\r",
+    b"\t",
+    b" ",
+    b'"',
+    b"'",
+    b"\\",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\\ud800",
+    "\u2028".encode(),
+    "\x85".encode(),
+    b"\xa0",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"(",
+    b")",
+    b"<",
+    b">",
+    b"*",
+    b"_",
+    b"-",
+    b"|",
+    b":",
+    b"=",
+    b",",
+    b"0",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"Infinity",
+    b"9" * 400,
+    b"null",
+    b"true",
+    b"[" * 2000,
+    b"(" * 2000,
+    b"(1|" * 200,
+    b"#begin document (x); part 000\n",
+    b"</e1>",
+    b"1-2\t",
+    b"1.1\t",
+    b"\n\n",
+    b"--flagfile=a.flags\n",
+    b"--",
+    "가".encode(),
+    "\U0001d400".encode(),
+    b"%s%n",
+    b"x" * 70_000,
+)
 VALUES = (None, True, 0, -1, 1.5, 10**30, 1 << 63, "", "x", "\ud800", [], {}, [5], {"a": 5}, [[[]]], "9" * 50)
 
 
@@ -133,7 +183,11 @@ def read_zip(folder):
 
 
 def make_records(folder):
-    entry = {"text": "a b c", "info": {"source": "x", "n": 1.5}, "targets": [{"span1": [0, 2], "label": "NP", "info": {"height": 2}}]}
+    entry = {
+        "text": "a b c",
+        "info": {"source": "x", "n": 1.5},
+        "targets": [{"span1": [0, 2], "label": "NP", "info": {"height": 2}}],
+    }
     (folder / "a.jsonl").write_text("".join(json.dumps({**entry, "n": i}) + "\n" for i in range(3)))
 
 
@@ -164,7 +218,9 @@ def make_dpr(folder):
 
 def make_spr1(folder):
     pair = {"pred_idx": 1, "arg_idx": 0, "responses": [{"spr_property": "awareness", "response": 5}]}
-    (folder / "spr1.train.json").write_text(json.dumps({"tokens": ["It", "ran"], "spr1": [pair], "split": "train"}) + "\n")
+    (folder / "spr1.train.json").write_text(
+        json.dumps({"tokens": ["It", "ran"], "spr1": [pair], "split": "train"}) + "\n"
+    )
 
 
 def make_spr2(folder):
@@ -184,16 +240,33 @@ def make_lines(folder):
 
 
 def make_flags(folder):
-    (folder / "a.flags").write_text("# a comment\n--epochs=2\n--nosample\n\n--learning_rate=1e-4\n--seeds=1,2\n--encoder=x\n")
+    (folder / "a.flags").write_text(
+        "# a comment\n--epochs=2\n--nosample\n\n--learning_rate=1e-4\n--seeds=1,2\n--encoder=x\n"
+    )
 
 
 def make_config(folder):
-    (folder / "config.json").write_text(json.dumps({
-        "model_type": "bert", "vocab_size": 30, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 16, "max_position_embeddings": 32, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
-        "id2label": {"0": "negative", "1": "positive"}, "label2id": {"negative": 0, "positive": 1}, "pad_token_id": 0,
-        "architectures": ["BertForSequenceClassification"], "torch_dtype": "float32", "classifier_dropout": None,
-    }))  # fmt: skip
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "bert",
+                "vocab_size": 30,
+                "hidden_size": 8,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "intermediate_size": 16,
+                "max_position_embeddings": 32,
+                "hidden_act": "gelu",
+                "layer_norm_eps": 1e-12,
+                "id2label": {"0": "negative", "1": "positive"},
+                "label2id": {"negative": 0, "positive": 1},
+                "pad_token_id": 0,
+                "architectures": ["BertForSequenceClassification"],
+                "torch_dtype": "float32",
+                "classifier_dropout": None,
+            }
+        )
+    )
 
 
 WEIGHTS = {"bert.pooler.dense.weight": np.eye(4, dtype=np.float32), "bert.pooler.dense.bias": np.zeros(4, np.float16)}
@@ -233,7 +306,9 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "이", "영화", "정말
 
 def make_vocab(folder):
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
-    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "model_max_length": 512, "pad_token": "[PAD]"}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"do_lower_case": false, "model_max_length": 512, "pad_token": "[PAD]"}'
+    )
     (folder / "special_tokens_map.json").write_text('{"cls_token": {"content": "[CLS]", "lstrip": false}}')
 
 
@@ -248,17 +323,34 @@ def make_tokenizer_json(folder):
 def make_sentencepiece(folder):
     import sentencepiece
 
-    texts = ["이 영화 정말 재미있다", "최고의 영화 (다시 보고 싶다)", "별로 재미없는 이야기였다!", "배우들의 연기가 좋았다"] * 5
+    texts = [
+        "이 영화 정말 재미있다",
+        "최고의 영화 (다시 보고 싶다)",
+        "별로 재미없는 이야기였다!",
+        "배우들의 연기가 좋았다",
+    ] * 5
     with open(folder / "spiece.model", "wb") as file:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts), model_writer=file, vocab_size=60, model_type="unigram", pad_id=0, unk_id=1, bos_id=-1,
-            eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]", control_symbols=["[CLS]", "[SEP]", "[MASK]"], minloglevel=2,
+            sentence_iterator=iter(texts),
+            model_writer=file,
+            vocab_size=60,
+            model_type="unigram",
+            pad_id=0,
+            unk_id=1,
+            bos_id=-1,
+            eos_id=-1,
+            pad_piece="[PAD]",
+            unk_piece="[UNK]",
+            control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+            minloglevel=2,
             hard_vocab_limit=False,
-        )  # fmt: skip
+        )
 
 
 def make_merges(folder):
-    (folder / "a.json").write_text('{"model": {"type": "BPE", "vocab": {"t": 0, "h</w>": 1}, "merges": ["t h</w>", ["a", "b"]]}}')
+    (folder / "a.json").write_text(
+        '{"model": {"type": "BPE", "vocab": {"t": 0, "h</w>": 1}, "merges": ["t h</w>", ["a", "b"]]}}'
+    )
 
 
 def make_result(folder):
@@ -296,13 +388,19 @@ def read_tar(folder):
 READERS = {  # name: (make a good folder, read it)
     "records": (make_records, read_records),
     "conllu": (make_conllu, lambda folder: split_records(conllu.splits(folder, "dep"))),
-    "conll2012": (make_conll2012, lambda folder: [
-        split_records(conll2012.splits(folder / "x.gold_conll", task, split="dev"))
-        for task in ("pos", "constituents", "entities", "srl", "coref")
-    ]),
-    "gum": (make_gum, lambda folder: [
-        split_records(gum.splits(folder, task)) for task in ("pos", "constituents", "dep", "entities", "coref")
-    ]),
+    "conll2012": (
+        make_conll2012,
+        lambda folder: [
+            split_records(conll2012.splits(folder / "x.gold_conll", task, split="dev"))
+            for task in ("pos", "constituents", "entities", "srl", "coref")
+        ],
+    ),
+    "gum": (
+        make_gum,
+        lambda folder: [
+            split_records(gum.splits(folder, task)) for task in ("pos", "constituents", "dep", "entities", "coref")
+        ],
+    ),
     "semeval": (make_semeval, lambda folder: split_records(semeval.splits(folder / "x.txt", "rel", split="test"))),
     "dpr": (make_dpr, lambda folder: split_records(dpr.splits(folder / "x.txt", "dpr", split="test"))),
     "spr1": (make_spr1, lambda folder: split_records(spr.spr1_splits(folder / "spr1.train.json", split="train"))),
@@ -323,7 +421,7 @@ READERS = {  # name: (make a good folder, read it)
     "results": (make_result, read_result),
     "zip": (make_zip, read_zip),
     "tar": (make_tar, read_tar),
-}  # fmt: skip
+}
 
 
 def mutate(content, random, others):
@@ -458,15 +556,28 @@ def _read(read, folder, size):
             signal.alarm(0)
         outcome = "right"
     except UserError as error:
-        outcome = "refused: " + str(error) if len(str(error).splitlines()) == 1 else f"fault: several lines, {str(error)!r}"
+        outcome = (
+            "refused: " + str(error) if len(str(error).splitlines()) == 1 else f"fault: several lines, {str(error)!r}"
+        )
     except Hang:
         outcome = f"fault: more than {SECONDS} seconds"
     except BaseException as error:  # a panic in Rust is no Exception
         if isinstance(error, KeyboardInterrupt):
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        outcome = f"fault: {type(error).__name__} {str(error)[:200]!r} at {Path(frames[-1].filename).name}:{frames[-1].lineno}, called at " + (
-            next((f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames) if "nsmc_bert" in f.filename or "probing" in f.filename), "")
+        outcome = (
+            f"fault: {type(error).__name__} {str(error)[:200]!r} at "
+            f"{Path(frames[-1].filename).name}:{frames[-1].lineno}, called at "
+            + (
+                next(
+                    (
+                        f"{Path(f.filename).name}:{f.lineno}"
+                        for f in reversed(frames)
+                        if "nsmc_bert" in f.filename or "probing" in f.filename
+                    ),
+                    "",
+                )
+            )
         )
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
     if more > 10 * size + SLACK:
@@ -483,8 +594,12 @@ def main(arguments):
         start = time.monotonic()
         counts = attack(name, int(inputs or WHOLE), keep=os.environ.get("KEEP"), seed=seed)
         total += counts
-        print(f"{name}: {sum(counts.values()):,} inputs, {counts['right']:,} right, {counts['refused']:,} refused, {counts['fault']:,} faults "
-              f"({time.monotonic() - start:.0f} s)", flush=True)  # fmt: skip
+        print(
+            f"{name}: {sum(counts.values()):,} inputs, {counts['right']:,} right, {counts['refused']:,} refused, "
+            f"{counts['fault']:,} faults "
+            f"({time.monotonic() - start:.0f} s)",
+            flush=True,
+        )
     print(f"{sum(total.values()):,} inputs, {total['fault']:,} faults, {time.monotonic() - began:.0f} s")
     return int(bool(total["fault"]))
 

@@ -1,11 +1,13 @@
-"""Kills at random moments: what a killed command leaves, run again to its end, is what it would have been without the kill.
+"""Kills at random moments: what a killed command leaves, run again to its end, is what it would have been without the
+kill.
 
     python -m tests.campaign.kills                    100 kills of every target
     python -m tests.campaign.kills train=5 save=300   of some; seed=2 kills at other moments
 
-A target is a command, or a function that runs in a forked process. It runs once undisturbed; then, each time in a new folder, it is
-killed (SIGKILL, its children too) once or twice at moments drawn uniformly from the time that it took, run to its end, and compared: the
-same files with the same content, times of day and durations aside, and nothing beside them.
+A target is a command, or a function that runs in a forked process. It runs once undisturbed; then, each time in a new
+folder, it is killed (SIGKILL, its children too) once or twice at moments drawn uniformly from the time that it took,
+run to its end, and compared: the same files with the same content, times of day and durations aside, and nothing beside
+them.
 """
 
 import contextlib
@@ -27,7 +29,8 @@ from tests.conftest import ROOT
 
 WHOLE = 100
 CLOCKS = ("seconds", "reviews_per_second", "waited", "hardware")  # keys of JSON whose values no two runs share
-# The mean training loss that the history shows is of pieces that are cut by the clock, and moves in its fourth digit with the cuts.
+# The mean training loss that the history shows is of pieces that are cut by the clock, and moves in its fourth digit
+# with the cuts.
 LOSS = ("loss", "sums")
 NO_RESULT = ("tensorboard", "lock")  # names of what is a log, or nothing
 
@@ -37,11 +40,13 @@ class Target:
     """What is killed.
 
     Attributes:
-        run: a function from a folder to a command line, run in that folder, or None after it has worked itself, in a forked process.
+        run: a function from a folder to a command line, run in that folder, or None after it has worked itself, in a
+            forked process.
         prepare: a function from a folder, which puts there what `run` reads.
-        beside: a pattern of what may be left over. Whoever saves a folder does not clear away what another process may still be
-            writing; a run's folder has one writer, and nothing is left over there.
-        check: a function from a folder right after a kill, which raises AssertionError where something half is to be seen.
+        beside: a pattern of what may be left over. Whoever saves a folder does not clear away what another process may
+            still be writing; a run's folder has one writer, and nothing is left over there.
+        check: a function from a folder right after a kill, which raises AssertionError where something half is to be
+            seen.
     """
 
     run: Callable
@@ -74,7 +79,9 @@ def converted(folder):
     """Whether each file of records is the old one or the new one."""
     for path in (folder / "out").glob("*.jsonl"):
         text = path.read_text()
-        assert text == "old\n" or text.count("\n") == 400 and text.endswith("}\n"), f"{path.name} of {len(text)} characters"
+        assert text == "old\n" or text.count("\n") == 400 and text.endswith("}\n"), (
+            f"{path.name} of {len(text)} characters"
+        )
 
 
 PARTS = 12
@@ -123,10 +130,19 @@ def written(folder):
 
 def shape(folder):
     """A config.json of two layers of 16, and texts to pretrain on."""
-    (folder / "config.json").write_text(json.dumps({
-        "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-        "max_position_embeddings": 64, "initializer_range": 0.1,
-    }))  # fmt: skip
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "bert",
+                "hidden_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "intermediate_size": 32,
+                "max_position_embeddings": 64,
+                "initializer_range": 0.1,
+            }
+        )
+    )
     from nsmc_bert import corpus
 
     (folder / "texts.txt").write_text("\n".join(corpus.sample()[0].texts) + "\n", encoding="utf-8")
@@ -134,20 +150,49 @@ def shape(folder):
 
 def train(folder):
     """A classifier of the bundled sample."""
-    return ["nsmc_bert.train", "--sample", "--encoder=config.json", "--epochs=4", "--token_budget=512", "--learning_rate=0.01",
-            "--checkpoint_seconds=0.1", "--run_dir=run", "--precision=float32"]  # fmt: skip
+    return [
+        "nsmc_bert.train",
+        "--sample",
+        "--encoder=config.json",
+        "--epochs=4",
+        "--token_budget=512",
+        "--learning_rate=0.01",
+        "--checkpoint_seconds=0.1",
+        "--run_dir=run",
+        "--precision=float32",
+    ]
 
 
 def pretrain(folder):
     """An encoder."""
-    return ["nsmc_bert.pretrain", "--data=texts.txt", "--encoder=config.json", "--epochs=4", "--token_budget=512", "--validation=50",
-            "--checkpoint_seconds=0.1", "--run_dir=run", "--precision=float32"]  # fmt: skip
+    return [
+        "nsmc_bert.pretrain",
+        "--data=texts.txt",
+        "--encoder=config.json",
+        "--epochs=4",
+        "--token_budget=512",
+        "--validation=50",
+        "--checkpoint_seconds=0.1",
+        "--run_dir=run",
+        "--precision=float32",
+    ]
 
 
 def probe(folder):
     """Probes of the encoder that ships, with the store of its states."""
-    return ["probing.run", "--task=rel", "--representations=lex,mix", "--seeds=1,2", "--run_dir=run", "--store=store",
-            "--epochs=4", "--least_steps=1", "--checkpoint_seconds=0.1", "--bootstrap=100", "--precision=float32"]  # fmt: skip
+    return [
+        "probing.run",
+        "--task=rel",
+        "--representations=lex,mix",
+        "--seeds=1,2",
+        "--run_dir=run",
+        "--store=store",
+        "--epochs=4",
+        "--least_steps=1",
+        "--checkpoint_seconds=0.1",
+        "--bootstrap=100",
+        "--precision=float32",
+    ]
 
 
 TARGETS = {
@@ -175,10 +220,17 @@ def start(target, folder):
         with contextlib.suppress(OSError):  # whoever is first, child or parent
             os.setpgid(process, process)
         return process
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "NSMC_BERT_CACHE": str(folder.parent / "cache")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+        "NSMC_BERT_CACHE": str(folder.parent / "cache"),
+    }
     command = [sys.executable, "-m", *target.run(folder)]
     with open(folder.parent / "log", "ab") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True).pid
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        ).pid
 
 
 def wait(process, seconds=None):
@@ -243,7 +295,9 @@ def campaign(name, kills, log=print, seed=1):
         for _ in range(3 if name in QUICK else 1):
             fresh()
             began = time.monotonic()
-            assert wait(start(target, folder)) == 0, Path(place, "log").read_text()[-2000:] if Path(place, "log").exists() else name
+            assert wait(start(target, folder)) == 0, (
+                Path(place, "log").read_text()[-2000:] if Path(place, "log").exists() else name
+            )
             took = time.monotonic() - began
         whole = content(folder)
         while met < kills:
@@ -261,7 +315,7 @@ def campaign(name, kills, log=print, seed=1):
                 log(f"{name}: exit code {code} after kills at {moments}: {Path(place, 'log').read_text()[-500:]}")
                 continue
             found = {path: value for path, value in content(folder).items() if not re.fullmatch(target.beside, path)}
-            faults += _fault(name, moments, lambda: compare(found, whole), log)
+            faults += _fault(name, moments, lambda found=found: compare(found, whole), log)
     return met, faults
 
 

@@ -32,7 +32,9 @@ def test_the_folder(folder):
 
 
 def test_the_slide(model):
-    """As sure as such reviews of NSMC's test are right: 94.5 % of those that the model gives about the first one's odds."""
+    """As sure as such reviews of NSMC's test are right: 94.5 % of those that the model gives about the first one's
+    odds.
+    """
     np.testing.assert_allclose(model.predict("이 영화 엄청 재미있네요"), [[0.061, 0.939]], atol=0.001)
     np.testing.assert_allclose(model.predict("이 영화 엄청 재미없네요"), [[0.990, 0.010]], atol=0.001)
 
@@ -88,4 +90,4 @@ def test_no_model_need_be_named(command):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("[[0.0")
     assert "positive 긍정" in result.stdout
-    assert result.stderr == "model: %s\n" % recipe.CLASSIFIER
+    assert result.stderr == f"model: {recipe.CLASSIFIER}\n"

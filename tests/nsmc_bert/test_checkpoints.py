@@ -15,9 +15,14 @@ from nsmc_bert import checkpoints, tokenizers
 from nsmc_bert.errors import UserError
 
 SHAPE = dict(
-    vocab_size=24, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
-    max_position_embeddings=32, initializer_range=0.5,
-)  # fmt: skip
+    vocab_size=24,
+    hidden_size=8,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=32,
+    initializer_range=0.5,
+)
 KERNEL, BIAS = np.arange(16, dtype=np.float32).reshape(8, 2), np.array([0.5, -0.5], np.float32)
 
 
@@ -36,9 +41,16 @@ def folder(bert, tiny_tokenizer, tmp_path):
 
 def save(path, bert, tokenizer, **options):
     checkpoints.save_classifier(
-        path, bert=bert, kernel=KERNEL, bias=BIAS, tokenizer=tokenizer, training={"seed": 3}, card="# 카드\n",
-        max_length=16, **options,
-    )  # fmt: skip
+        path,
+        bert=bert,
+        kernel=KERNEL,
+        bias=BIAS,
+        tokenizer=tokenizer,
+        training={"seed": 3},
+        card="# 카드\n",
+        max_length=16,
+        **options,
+    )
 
 
 def values(bert):
@@ -56,14 +68,20 @@ def test_names_are_pytorchs(bert):
     names = list(checkpoints.parameters(bert))
     assert len(names) == 5 + 16 * 2 + 2
     expected = {
-        "embeddings.word_embeddings.weight", "embeddings.token_type_embeddings.weight", "embeddings.LayerNorm.bias",
-        "encoder.layer.1.attention.self.query.weight", "encoder.layer.0.attention.output.LayerNorm.weight",
-        "encoder.layer.1.intermediate.dense.bias", "encoder.layer.0.output.dense.weight", "pooler.dense.weight",
-    }  # fmt: skip
+        "embeddings.word_embeddings.weight",
+        "embeddings.token_type_embeddings.weight",
+        "embeddings.LayerNorm.bias",
+        "encoder.layer.1.attention.self.query.weight",
+        "encoder.layer.0.attention.output.LayerNorm.weight",
+        "encoder.layer.1.intermediate.dense.bias",
+        "encoder.layer.0.output.dense.weight",
+        "pooler.dense.weight",
+    }
     assert expected < set(names)
-    shapes = {name: value.T.shape if checkpoints._transposed(variable) else value.shape for (name, value), variable in zip(
-        values(bert).items(), checkpoints.parameters(bert).values()
-    )}  # fmt: skip
+    shapes = {
+        name: value.T.shape if checkpoints._transposed(variable) else value.shape
+        for (name, value), variable in zip(values(bert).items(), checkpoints.parameters(bert).values())
+    }
     assert checkpoints.shapes(bert.config) == shapes and list(checkpoints.shapes(bert.config)) == names
 
 
@@ -197,15 +215,24 @@ def break_config(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(vocab_size=25), r"found embeddings.word_embeddings.weight of shape \(24, 8\), expected \(25, 8\) by config.json"),
+        (
+            dict(vocab_size=25),
+            r"found embeddings.word_embeddings.weight of shape \(24, 8\), expected \(25, 8\) by config.json",
+        ),
         (dict(intermediate_size=12), r"intermediate.dense.bias of shape \(16,\), expected \(12,\)"),
         (dict(num_hidden_layers=3), "found weights for 39 of 55 tensors.*missing: encoder.layer.2"),
         (dict(num_hidden_layers=1), "found weights of 2 layers, expected num_hidden_layers of config.json, 1"),
         (dict(num_hidden_layers=10**6), "config.json: found num_hidden_layers 1000000, expected at most 1000"),
         (dict(num_hidden_layers=999), "found weights for 39 of 15991 tensors.*missing: encoder.layer.10.attention"),
-        (dict(hidden_size=10**9), r"embeddings.LayerNorm.bias of shape \(8,\), expected \(1000000000,\) by config.json"),
+        (
+            dict(hidden_size=10**9),
+            r"embeddings.LayerNorm.bias of shape \(8,\), expected \(1000000000,\) by config.json",
+        ),
         (dict(intermediate_size=10**9), r"intermediate.dense.bias of shape \(16,\), expected \(1000000000,\)"),
-        (dict(max_position_embeddings=10**9), r"position_embeddings.weight of shape \(32, 8\), expected \(1000000000, 8\)"),
+        (
+            dict(max_position_embeddings=10**9),
+            r"position_embeddings.weight of shape \(32, 8\), expected \(1000000000, 8\)",
+        ),
         (dict(type_vocab_size=10**9), r"token_type_embeddings.weight of shape \(2, 8\), expected \(1000000000, 8\)"),
         (dict(vocab_size=10**9), r"word_embeddings.weight of shape \(24, 8\), expected \(1000000000, 8\)"),
         (dict(model_type="electra"), "found model_type 'electra', expected bert"),
@@ -215,7 +242,10 @@ def break_config(folder, **changes):
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
         (dict(id2label="x"), "config.json: found id2label 'x', expected a JSON object or null"),
         (dict(label2id={"a": []}), r"config.json: found label2id.a \[\], expected a whole number"),
-        (dict(id2label={"a": "b"}), r"config.json: found values that make no BERT \(ValueError: invalid literal for int"),
+        (
+            dict(id2label={"a": "b"}),
+            r"config.json: found values that make no BERT \(ValueError: invalid literal for int",
+        ),
         (dict(layer_norm_eps="small"), "config.json: found layer_norm_eps 'small', expected a number"),
         (dict(initializer_range=10**200), r"config.json: found no valid JSON \(a number of 201 digits\)"),
     ],
@@ -256,7 +286,11 @@ def test_broken_files_are_named(folder, bert, tmp_path):
         (folder / "model.safetensors.index.json").write_text(text)
         with pytest.raises(UserError, match="index.json: found "):
             checkpoints.load_encoder(folder)
-    for text, message in (("{", "no valid JSON"), ("[]", "expected a JSON object"), ('{"a": Infinity}', "Infinity, which is no number")):
+    for text, message in (
+        ("{", "no valid JSON"),
+        ("[]", "expected a JSON object"),
+        ('{"a": Infinity}', "Infinity, which is no number"),
+    ):
         (folder / "config.json").write_text(text)
         with pytest.raises(UserError, match=message):
             checkpoints.load_encoder(folder)
@@ -341,4 +375,7 @@ def test_what_is_unusual_in_a_configuration():
     assert checkpoints.unusual(BertConfig()) == ""
     assert checkpoints.unusual(BertConfig(hidden_size=256, num_attention_heads=4)) == ""
     changed = BertConfig(num_attention_heads=8, hidden_act="relu", layer_norm_eps=1e-5, hidden_dropout_prob=0.0)
-    assert checkpoints.unusual(changed) == "-hidden_act=relu-num_attention_heads=8-layer_norm_eps=1e-05-hidden_dropout_prob=0.0"
+    assert (
+        checkpoints.unusual(changed)
+        == "-hidden_act=relu-num_attention_heads=8-layer_norm_eps=1e-05-hidden_dropout_prob=0.0"
+    )

@@ -122,10 +122,19 @@ def test_odd_text(model, text):
 
 @pytest.mark.parametrize(
     "wrong",
-    [["꿀잼", None], ["꿀잼", 3.5], pd.Series(["꿀잼", float("nan")], dtype=object), ["꿀잼", ["노잼"]], {"꿀잼": 1}.values(), None],
+    [
+        ["꿀잼", None],
+        ["꿀잼", 3.5],
+        pd.Series(["꿀잼", float("nan")], dtype=object),
+        ["꿀잼", ["노잼"]],
+        {"꿀잼": 1}.values(),
+        None,
+    ],
 )
 def test_what_is_no_text_is_named(model, wrong):
-    with pytest.raises(UserError, match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*fill or drop missing values"):
+    with pytest.raises(
+        UserError, match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*fill or drop missing values"
+    ):
         model.predict(wrong)
 
 
@@ -135,7 +144,9 @@ def test_bytes_that_are_no_utf8_are_refused_in_every_form(model, make_model, tmp
     dataset, row = tf.data.TextLineDataset(str(path)), "노잼".encode("cp949")
     forms = [dataset, dataset.batch(2), [b"good", row], np.array([b"good", row]), tf.constant([b"good", row])]
     for form in forms:
-        with pytest.raises(UserError, match=r"text 1: found bytes that are no UTF-8, b'.xb3.xeb.xc0.xeb', .*decode\('cp949'\)"):
+        with pytest.raises(
+            UserError, match=r"text 1: found bytes that are no UTF-8, b'.xb3.xeb.xc0.xeb', .*decode\('cp949'\)"
+        ):
             model.predict(form)
     learner = make_model()
     learner.compile()
@@ -212,7 +223,14 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     assert found == pytest.approx([(weights * loss).sum() / 9, (weights * right).sum() / weights.sum()], abs=1e-5)
     dataset = tf.data.Dataset.from_tensor_slices((texts, labels, weights)).batch(2)
     assert model.evaluate(dataset, batch_size=4, verbose=0) == pytest.approx(found, abs=1e-6)
-    metrics = ["acc", keras.F1Score(name="f1"), keras.AUC(num_thresholds=5000, name="auc"), "Precision", "binary_accuracy", "mse"]
+    metrics = [
+        "acc",
+        keras.F1Score(name="f1"),
+        keras.AUC(num_thresholds=5000, name="auc"),
+        "Precision",
+        "binary_accuracy",
+        "mse",
+    ]
     model.compile(metrics=metrics, weighted_metrics=["AUC", "Recall"])
     found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights, return_dict=True)
     said = p[:, 1] > 0.5
@@ -225,21 +243,29 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
 
 
 def test_classes_and_reviews_are_weighed_in_training(make_model):
-    """The first step of gradient descent on the head's bias: softmax less label, weighed, over the number of reviews."""
+    """The first step of gradient descent on the head's bias: softmax less label, weighed, over the reviews."""
     (texts, labels, weights), classes = MEASURED, {0: 0.5, 1: 3.0}
     model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model.compile(tf.keras.optimizers.SGD(1.0))
     each, start = model.predict(texts) - np.eye(2)[labels], model.get_weights()
     of_class = np.where(np.array(labels) == 1, 3.0, 0.5)
     for arguments, expected in (
-        ({}, np.ones(9)), ({"sample_weight": weights}, weights), ({"class_weight": classes}, of_class),
+        ({}, np.ones(9)),
+        ({"sample_weight": weights}, weights),
+        ({"class_weight": classes}, of_class),
         ({"class_weight": classes, "sample_weight": weights}, of_class * weights),
-    ):  # fmt: skip
+    ):
         model.set_weights(start)
         model.fit(texts, labels, verbose=0, **arguments)
-        np.testing.assert_allclose(model.classifier.bias, -(expected[:, None] * each).mean(0), atol=1e-5, err_msg=str(arguments))
-    history = model.fit(texts, labels, 3, verbose=0, validation_data=(texts, labels, weights), validation_batch_size=4).history
-    assert [history["val_loss"][0], history["val_accuracy"][0]] == model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights)
+        np.testing.assert_allclose(
+            model.classifier.bias, -(expected[:, None] * each).mean(0), atol=1e-5, err_msg=str(arguments)
+        )
+    history = model.fit(
+        texts, labels, 3, verbose=0, validation_data=(texts, labels, weights), validation_batch_size=4
+    ).history
+    assert [history["val_loss"][0], history["val_accuracy"][0]] == model.evaluate(
+        texts, labels, 4, verbose=0, sample_weight=weights
+    )
     for wrong in ({1: 2.0}, {"pos": 1}, 3):
         with pytest.raises(UserError, match="class_weight: found"):
             model.fit(texts, labels, class_weight=wrong)
@@ -258,7 +284,9 @@ def test_generators(make_model):
     model.fit(iter(texts), labels, verbose=0)
     encoded = model.encode(texts[:1])
     features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
-    np.testing.assert_allclose(model.predict(iter([features]), verbose=0), model.predict(texts[0]), atol=1e-6)  # Keras' own batches
+    np.testing.assert_allclose(
+        model.predict(iter([features]), verbose=0), model.predict(texts[0]), atol=1e-6
+    )  # Keras' own batches
 
 
 def test_one_text_from_several_threads(make_model):
@@ -289,7 +317,9 @@ def test_no_attribute_is_assigned_in_a_call(make_model, monkeypatch):
     """Keras deletes an attribute before it assigns it, and other threads may be reading."""
     model, assigned = make_model(), []
     assign = type(model).__setattr__
-    monkeypatch.setattr(type(model), "__setattr__", lambda self, name, value: (assigned.append(name), assign(self, name, value))[1])
+    monkeypatch.setattr(
+        type(model), "__setattr__", lambda self, name, value: (assigned.append(name), assign(self, name, value))[1]
+    )
     for form in (TEXTS[0], TEXTS[0], TEXTS, tuple(TEXTS), np.array(TEXTS), (text for text in TEXTS)):
         model.predict(form)
     assert assigned == []
@@ -420,7 +450,9 @@ def test_max_length_has_to_fit_the_encoder(make_model):
 
 @pytest.mark.parametrize("positions", [37, 300, 700])
 def test_an_encoder_may_know_any_number_of_positions(make_bert, tiny_tokenizer, tmp_path, positions):
-    """KcBERT's 300 among them: a text of the full length gets the answer of transformers' own model, alone and beside others."""
+    """KcBERT's 300 among them: a text of the full length gets the answer of transformers' own model, alone and beside
+    others.
+    """
     bert = make_bert(initializer_range=0.5, max_position_embeddings=positions)
     model = nsmc_bert.SentimentClassifier(bert, tiny_tokenizer, max_length=positions)
     texts = ["영화 " * (positions - 3) + "꿀잼", "노잼", "최고 " * (positions - 11)]
@@ -435,7 +467,9 @@ def test_an_encoder_may_know_any_number_of_positions(make_bert, tiny_tokenizer, 
     np.testing.assert_allclose(model.predict(texts[0]), expected[:1], atol=1e-5)
     model.save(tmp_path / "model")
     path = tmp_path / "model" / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": int(1e30)}))  # transformers' no limit
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "model_max_length": int(1e30)})
+    )  # transformers' no limit
     assert nsmc_bert.load(tmp_path / "model").max_length == positions
 
 

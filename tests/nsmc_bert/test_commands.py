@@ -66,21 +66,36 @@ def test_flags_and_flagfiles(command):
         (["--epochs=-1"], {}, "error: flag --epochs=-1: -1 is not a non-negative integer"),
         (["a.txt"], {}, "error: a.txt: found an argument without a flag, expected --flag=value; see --help"),
         (["--flagfile=no.flags"], {}, "error: --flagfile=no.flags: No such file or directory"),
-        (["--flagfile", "a.flags"], {"a": "--epochs=1\n--epoch=2"}, "error: a.flags:2: found --epoch=2, expected a flag of "
-         "this command, one a line, --name=value (did you mean --epochs?)"),
-        (["--flagfile=a.flags"], {"a": "--epochs=many"}, "error: a.flags:1: found --epochs=many, expected a value that fits: "
-         "invalid literal for int() with base 10: 'many'"),
-        (["--flagfile=a.flags"], {"a": "--epochs 4"}, "error: a.flags:1: found --epochs 4, expected a flag of this command, "
-         "one a line, --name=value (did you mean --epochs?)"),
-        (["--flagfile=a.flags"], {"a": "--epochs"}, "error: a.flags:1: found --epochs, expected --epochs=value, with an "
-         "equals sign"),
+        (
+            ["--flagfile", "a.flags"],
+            {"a": "--epochs=1\n--epoch=2"},
+            "error: a.flags:2: found --epoch=2, expected a flag of "
+            "this command, one a line, --name=value (did you mean --epochs?)",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs=many"},
+            "error: a.flags:1: found --epochs=many, expected a value that fits: "
+            "invalid literal for int() with base 10: 'many'",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs 4"},
+            "error: a.flags:1: found --epochs 4, expected a flag of this command, "
+            "one a line, --name=value (did you mean --epochs?)",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs"},
+            "error: a.flags:1: found --epochs, expected --epochs=value, with an equals sign",
+        ),
         (["--flagfile=a.flags"], {"a": "--flagfile=a.flags"}, "error: a.flags: includes itself"),
         (["--flagfile=a.flags"], {"a": b"\xff"}, "error: --flagfile=a.flags: not UTF-8 text"),
         (["--raises=user"], {}, "error: first line second"),
         (["--raises=located"], {}, "error: a.txt:7: found '2', expected 0 or 1"),
         (["--raises=disk"], {}, "error: x.bin: No space left on device"),
     ],
-)  # fmt: skip
+)
 def test_errors_are_one_line(command, arguments, files, message):
     result = command(*arguments, **files)
     assert (result.returncode, result.stderr, result.stdout) == (1, message + "\n", "")
@@ -100,7 +115,7 @@ def test_a_bug_keeps_its_traceback(command):
 
 def test_a_broken_pipe_ends_quietly(command, tmp_path):
     command()
-    script = "%s program.py --sample | head -1" % sys.executable
+    script = f"{sys.executable} program.py --sample | head -1"
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -118,6 +133,7 @@ def test_memory_that_is_full_names_the_flag_to_lower(command):
     result = command("--raises=memory")
     assert result.returncode == 1
     assert result.stderr == (
-        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); lower --token_budget, or --batch_records of"
+        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); lower --token_budget, "
+        "or --batch_records of"
         " probing, or leave the card to this process alone\n"
     )

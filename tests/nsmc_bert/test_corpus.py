@@ -52,8 +52,8 @@ def test_reads_tabs_without_quoting(tmp_path):
 
 @pytest.mark.parametrize("inside", ["\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\r", "\x00", "\ufeff"])
 def test_only_a_line_feed_ends_a_line(tmp_path, inside):
-    text = "앞%s뒤" % inside
-    assert corpus.read(write(tmp_path, HEADER + "1\t%s\t1\n" % text)).texts == [text]
+    text = f"앞{inside}뒤"
+    assert corpus.read(write(tmp_path, HEADER + f"1\t{text}\t1\n")).texts == [text]
 
 
 def test_windows_line_ends_a_byte_order_mark_and_empty_lines(tmp_path):
@@ -107,7 +107,7 @@ def test_any_text_that_the_csv_module_wrote(tmp_path_factory, rows, quoting, del
 def test_a_csv_column_may_be_long(tmp_path):
     text = "가" * 200_000
     limit = csv.field_size_limit()
-    assert corpus.read(write(tmp_path, 'document,label\n"%s",1\n' % text, "x.csv")).texts == [text]
+    assert corpus.read(write(tmp_path, f'document,label\n"{text}",1\n', "x.csv")).texts == [text]
     assert csv.field_size_limit() == limit
 
 
@@ -139,7 +139,8 @@ BAD_TABS = {
     "encoding of the header": (CP949 + b"\tdocument\tlabel\n1\ta\t1\n", ":1: found bytes that are no UTF-8"),
     "utf-16": (
         "document\tlabel\n1\ta\n".encode("utf-16"),
-        ":1: found bytes that are no UTF-8: b'\\xff\\xfed\\x00o\\x00c\\x00u\\x00m\\x00', expected UTF-8 text; this is UTF-16; ",
+        ":1: found bytes that are no UTF-8: b'\\xff\\xfed\\x00o\\x00c\\x00u\\x00m\\x00', expected UTF-8 text; this is "
+        "UTF-16; ",
     ),
     "empty file": (b"", ": found an empty file, expected a header line with the columns 'document' and 'label'"),
     "header only": (HEADER.encode(), ": found a header line and no rows, expected one row a line below it"),
@@ -204,7 +205,7 @@ def test_a_stray_quotation_mark_costs_its_own_line_alone(tmp_path, bad, skipped)
     data = corpus.read(path, skip_bad_rows=True)
     assert data.texts == ["first", *("good %d" % i for i in range(60)), "last", "two\nlines"]
     assert data.skipped == skipped
-    assert error_of(corpus.read, path).startswith("%s:3: found " % path)
+    assert error_of(corpus.read, path).startswith(f"{path}:3: found ")
 
 
 def test_bad_bytes_behind_a_stray_quotation_mark_are_bad_all_the_same(tmp_path):
@@ -215,22 +216,22 @@ def test_bad_bytes_behind_a_stray_quotation_mark_are_bad_all_the_same(tmp_path):
 def test_what_cannot_be_skipped(tmp_path):
     path = write(tmp_path, HEADER + "1\n2\n")
     message = error_of(corpus.read, path, skip_bad_rows=True)
-    assert message.startswith("%s:2: found 1 column, and no good row in 2, expected 3" % path)
+    assert message.startswith(f"{path}:2: found 1 column, and no good row in 2, expected 3")
     assert ":1: found bytes" in error_of(corpus.read, write(tmp_path, b"\xff\tlabel\n"), skip_bad_rows=True)
 
 
 def test_files_that_cannot_be_opened(tmp_path):
     path = tmp_path / "none.tsv"
-    assert error_of(corpus.read, path) == "%s: cannot be read (No such file or directory)" % path
+    assert error_of(corpus.read, path) == f"{path}: cannot be read (No such file or directory)"
     if os.name == "posix":
-        assert error_of(corpus.read, tmp_path) == "%s: cannot be read (Is a directory)" % tmp_path
+        assert error_of(corpus.read, tmp_path) == f"{tmp_path}: cannot be read (Is a directory)"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission(tmp_path):
     path = write(tmp_path, HEADER)
     path.chmod(0)
-    assert error_of(corpus.read, path) == "%s: cannot be read (Permission denied)" % path
+    assert error_of(corpus.read, path) == f"{path}: cannot be read (Permission denied)"
 
 
 def test_a_folder_below_home(tmp_path, monkeypatch):
@@ -287,7 +288,7 @@ def test_split_at_the_edges():
 
 def test_splits_that_cannot_be():
     for share in (0, 1, -0.5, 1.5, float("nan")):
-        assert "found %s as the share" % share in error_of(corpus.split, ["a", "b"], share, 0)
+        assert f"found {share} as the share" in error_of(corpus.split, ["a", "b"], share, 0)
     assert "found 1 reviews, expected at least 2" in error_of(corpus.split, ["a"], 0.5, 0)
     assert "found 0 reviews, expected at least 2" in error_of(corpus.split, [], 0.5, 0)
     assert "found the same text 3 times" in error_of(corpus.split, ["a"] * 3, 0.5, 0)
@@ -608,7 +609,7 @@ def half(name=TRAIN):
 def test_downloads_once(find, server):
     assert find() == (find.cache / TRAIN, find.cache / TEST)
     assert server.requests == [(TRAIN, None), (TEST, None)]
-    assert find.lines == ["downloading %s%s to %s" % (server.url, name, find.cache) for name in (TRAIN, TEST)]
+    assert find.lines == [f"downloading {server.url}{name} to {find.cache}" for name in (TRAIN, TEST)]
     check(find, TRAIN, TEST)
     assert find(download=False) == (find.cache / TRAIN, find.cache / TEST)
     assert len(server.requests) == 2
@@ -663,7 +664,7 @@ def test_a_server_that_answers_the_second_time(find, server, short_timeout, how)
 def test_a_server_that_never_gets_better(find, server, how, reason):
     server.answers = [how] * 99
     message = error_of(find, kind=corpus.NsmcUnavailable)
-    assert message.startswith("%s%s: the connection broke 4 times (the last time: %s" % (server.url, TRAIN, reason))
+    assert message.startswith(f"{server.url}{TRAIN}: the connection broke 4 times (the last time: {reason}")
     assert message.endswith("--nsmc_dir=FOLDER")
     assert len(server.requests) == corpus.CONNECTIONS
     check(find)
@@ -724,8 +725,7 @@ def test_a_wrong_file_in_the_cache_is_downloaded_again(find, server):
     size, checksum = FILES[TRAIN][0], hashlib.sha256(CONTENT[TEST][::-1]).hexdigest()
     assert find.lines[::2] == [
         "%s: not the official file (1 bytes instead of %d), downloaded again" % (find.cache / TRAIN, size),
-        "%s: not the official file (sha256 %s instead of %s), downloaded again"
-        % (find.cache / TEST, checksum, FILES[TEST][1]),
+        f"{find.cache / TEST}: not the official file (sha256 {checksum} instead of {FILES[TEST][1]}), downloaded again",
     ]
     check(find, TRAIN, TEST)
 
@@ -742,7 +742,7 @@ def test_without_downloads(find, server):
 def test_offline(find, server):
     server.close()
     message = error_of(find, kind=corpus.NsmcUnavailable)
-    assert message.startswith("%s%s: cannot be reached (Connection refused); " % (server.url, TRAIN))
+    assert message.startswith(f"{server.url}{TRAIN}: cannot be reached (Connection refused); ")
     assert message.endswith("--nsmc_dir=FOLDER")
     check(find)
 
@@ -758,7 +758,7 @@ def test_a_name_that_does_not_resolve(find, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     message = error_of(find, url="https://nsmc.invalid", kind=corpus.NsmcUnavailable)
-    assert message.startswith("https://nsmc.invalid/%s: cannot be reached (Name or service not known)" % TRAIN)
+    assert message.startswith(f"https://nsmc.invalid/{TRAIN}: cannot be reached (Name or service not known)")
     assert len(calls) == 1
 
 
@@ -784,9 +784,9 @@ def test_a_folder_of_the_user(find, server, tmp_path):
     assert (folder / TEST).read_bytes() == variant
     (folder / TEST).unlink()
     message = error_of(find, nsmc_dir=folder, kind=corpus.NsmcUnavailable)
-    assert message == "%s: found no %s, expected NSMC's %s and %s" % (folder, TEST, TRAIN, TEST)
+    assert message == f"{folder}: found no {TEST}, expected NSMC's {TRAIN} and {TEST}"
     message = error_of(find, nsmc_dir=tmp_path / "none", kind=corpus.NsmcUnavailable)
-    assert message.startswith("%s: found no %s and no %s, " % (tmp_path / "none", TRAIN, TEST))
+    assert message.startswith("{}: found no {} and no {}, ".format(tmp_path / "none", TRAIN, TEST))
     assert not server.requests
 
 
@@ -884,7 +884,11 @@ def test_documents_of_every_kind(tmp_path):
     [
         ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1 to 100"),
         ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 columns, expected 2 as in the header line"),
-        ("rating\ttext\n", "a.tsv", "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'"),
+        (
+            "rating\ttext\n",
+            "a.tsv",
+            "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'",
+        ),
         ("rating\tdocument\n", "a.tsv", "found no text, expected one text a line"),
         (b"rating\tdocument\n1\t\xff\n", "a.tsv", "a.tsv:2: found bytes that are no UTF-8"),
         ("rating", "a.xz", "a.xz: cannot be read (Input format not supported by decoder)"),

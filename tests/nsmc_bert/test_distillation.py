@@ -83,21 +83,29 @@ def test_a_teacher_that_is_none(make_bert, tmp_path):
 def test_the_command_learns_from_teachers_and_texts_without_labels(trained, command, tmp_path):
     teacher, arguments, _ = trained
     texts = tmp_path / "texts.txt"
-    texts.write_text("".join("정말 재미있는 영화 %d\n정말 지루한 영화 %d\n" % (i, i) for i in range(30)), encoding="utf-8")
+    texts.write_text(
+        "".join("정말 재미있는 영화 %d\n정말 지루한 영화 %d\n" % (i, i) for i in range(30)), encoding="utf-8"
+    )
     result = command(
-        "train", *[a for a in arguments if not a.startswith("--run_dir")], "--teachers=%s" % (teacher / "model"),
-        "--unlabelled=%s" % texts, "--run_dir=%s" % (tmp_path / "student"),
-    )  # fmt: skip
+        "train",
+        *[a for a in arguments if not a.startswith("--run_dir")],
+        "--teachers=%s" % (teacher / "model"),
+        f"--unlabelled={texts}",
+        "--run_dir=%s" % (tmp_path / "student"),
+    )
     assert result.returncode == 0, result.stderr
     assert "asking %s about 654 texts" % (teacher / "model") in result.stderr
     record = json.loads((tmp_path / "student" / "model" / "training.json").read_text(encoding="utf-8"))
     assert (record["data"]["train"], record["data"]["unlabelled"], record["data"]["teachers"]) == (594, 60, 1)
     assert "60 more texts" in (tmp_path / "student" / "model" / "README.md").read_text(encoding="utf-8")
     refused = command(  # another run is in that folder: nobody is asked
-        "train", *arguments, "--teachers=%s" % (teacher / "model"),
-    )  # fmt: skip
+        "train",
+        *arguments,
+        "--teachers=%s" % (teacher / "model"),
+    )
     assert refused.returncode == 1 and "holds another run" in refused.stderr and "asking" not in refused.stderr
-    alone = command("train", *arguments, "--unlabelled=%s" % texts)
+    alone = command("train", *arguments, f"--unlabelled={texts}")
     assert (alone.returncode, alone.stderr.rstrip("\n").split("\n")[-1]) == (
-        1, "error: --unlabelled=%s: found no --teachers beside it, expected both" % texts,
-    )  # fmt: skip
+        1,
+        f"error: --unlabelled={texts}: found no --teachers beside it, expected both",
+    )

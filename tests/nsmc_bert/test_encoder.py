@@ -67,10 +67,15 @@ def test_gradients_equal_those_of_tfbertmodel(bert):
 
 
 def packed(texts, length=32, slots=16, rows=None):
-    """Token ids of texts, side by side in rows by first fit: (ids, segments, positions, firsts), and each text's (row, place, slot)."""
+    """Token ids of texts, side by side in rows by first fit: (ids, segments, positions, firsts), and each text's (row,
+    place, slot).
+    """
     used, where = [], []
     for text in texts:
-        row = next((row for row, (places, count) in enumerate(used) if places + len(text) <= length and count < slots), len(used))
+        row = next(
+            (row for row, (places, count) in enumerate(used) if places + len(text) <= length and count < slots),
+            len(used),
+        )
         if row == len(used):
             used.append((0, 0))
         places, count = used[row]
@@ -126,7 +131,9 @@ def gradients_of(bert, texts_or_packed, **options):
         else:
             loss = 0.0
             for text in texts_or_packed:
-                hidden = encoder.encode(bert, text[None], np.ones_like(text)[None], read=tf.zeros([1, 1], tf.int32), **options)
+                hidden = encoder.encode(
+                    bert, text[None], np.ones_like(text)[None], read=tf.zeros([1, 1], tf.int32), **options
+                )
                 loss += tf.reduce_sum(encoder.pool(bert, hidden) ** 3)
     return {
         variable.name: tf.convert_to_tensor(gradient).numpy()
@@ -263,7 +270,7 @@ def test_traced_graphs_go_with_their_functions():
     assert len(ops.gradient_registry._registry) == registered + 2
     x = tf.Variable(3.0)
     with tf.GradientTape() as tape:  # the function is differentiated as a whole, by the names in its graph
-        y = tf.function(lambda: function(x))()
+        y = tf.function(lambda: function(x))()  # noqa: F821
     assert (float(y), float(tape.gradient(y, x))) == (12.0, 25.0)
     del function, y, tape
     gc.collect()

@@ -11,8 +11,15 @@ from nsmc_bert import corpus, metrics, perturbation
 
 def test_figures_and_errors(trained, command, tmp_path):
     folder = trained[0] / "model"
-    result = command("evaluate", "--sample", "--model=%s" % folder, "--json=out/figures.json", "--errors=3", "--perturb=spaces,typo",
-                     cwd=tmp_path)  # fmt: skip
+    result = command(
+        "evaluate",
+        "--sample",
+        f"--model={folder}",
+        "--json=out/figures.json",
+        "--errors=3",
+        "--perturb=spaces,typo",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
     import nsmc_bert
@@ -45,9 +52,13 @@ def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
         text = "document\tlabel\n" + "".join("%s\t%d\n" % row for row in part)
         (tmp_path / name).write_text(text, encoding="utf-8")
     result = command(
-        "evaluate", "--train_file=train.tsv", "--test_file=test.tsv", "--model=%s" % (trained[0] / "model"),
-        "--json=figures.json", cwd=tmp_path,
-    )  # fmt: skip
+        "evaluate",
+        "--train_file=train.tsv",
+        "--test_file=test.tsv",
+        "--model=%s" % (trained[0] / "model"),
+        "--json=figures.json",
+        cwd=tmp_path,
+    )
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert (figures["test"]["n"], figures["test_unseen"]["n"]) == (274, 224), result.stderr
     assert figures["data"] == "test.tsv"  # what was measured on, not what was learned from

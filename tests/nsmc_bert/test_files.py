@@ -117,7 +117,9 @@ with files.whole_folder(folder, {"weights", "old only"}) as part:
 """
 
 
-@pytest.mark.parametrize(("moment", "expected"), [("before", "old"), ("between", "old"), ("after", "new"), ("never", "new")])
+@pytest.mark.parametrize(
+    ("moment", "expected"), [("before", "old"), ("between", "old"), ("after", "new"), ("never", "new")]
+)
 def test_a_folder_is_the_old_or_the_new_one_whenever_its_replacement_is_killed(tmp_path, moment, expected):
     folder = tmp_path / "model"
     (folder / ".git" / "objects").mkdir(parents=True)
@@ -147,7 +149,9 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    script = "import pathlib, sys\nfrom nsmc_bert import files\nheld = files.lock(pathlib.Path(sys.argv[1]))\nprint('mine')"
+    script = (
+        "import pathlib, sys\nfrom nsmc_bert import files\nheld = files.lock(pathlib.Path(sys.argv[1]))\nprint('mine')"
+    )
 
     def other():
         return subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)

@@ -23,8 +23,8 @@ def test_flagfile(path):
     assert match and ROOT / "flags" / match[2] == path, "the first line is the command"
     # the command's own check, without running it
     program = (
-        "import sys; from absl import flags; from nsmc_bert import commands; import %s\n"
-        "commands._parse(['program', '--flagfile=' + sys.argv[1]])" % match[1]
+        f"import sys; from absl import flags; from nsmc_bert import commands; import {match[1]}\n"
+        "commands._parse(['program', '--flagfile=' + sys.argv[1]])"
     )
     result = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -33,7 +33,9 @@ def test_flagfile(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_what_a_flagfile_starts_from_is_there_or_made_by_another(path):
     text = path.read_text(encoding="utf-8")
-    made = {folder for file in FILES for folder in re.findall(r"^--run_dir=(.*)", file.read_text(encoding="utf-8"), re.M)}
+    made = {
+        folder for file in FILES for folder in re.findall(r"^--run_dir=(.*)", file.read_text(encoding="utf-8"), re.M)
+    }
     for name in re.findall(r"^--(?:encoder|teachers)=(.*)", text, re.M):
         for start in name.split(","):
             if start.startswith("runs/"):

@@ -68,9 +68,14 @@ def test_lines_show_the_figures():
 
 
 def test_accuracy_of_one_class_says_so():
-    one, none = metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1])), metrics.report(np.zeros((0, 2)), np.zeros(0, int))
+    one, none = (
+        metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1])),
+        metrics.report(np.zeros((0, 2)), np.zeros(0, int)),
+    )
     assert ", of positive reviews alone: whoever always says so has 100" in metrics.lines(one, "test")[1]
-    assert ", of negative reviews alone" in metrics.lines(metrics.report(np.array([[0.1, 0.9]]), np.array([0])), "test")[1]
+    assert (
+        ", of negative reviews alone" in metrics.lines(metrics.report(np.array([[0.1, 0.9]]), np.array([0])), "test")[1]
+    )
     assert "alone" not in "".join(metrics.lines(metrics.report(P, Y), "test") + metrics.lines(none, "test"))
 
 

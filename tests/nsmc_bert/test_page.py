@@ -29,7 +29,9 @@ def figures():
 def test_the_page_of_nsmc(figures, tmp_path):
     history = [{"epoch": i, "loss": 0.5 / i, "validation": {"log_loss": 0.4, "accuracy": 0.8}} for i in (1, 2)]
     record = {"best_epoch": 2, "history": history, "command": "python -m nsmc_bert.train --seeds=7"}
-    paths = page.write(tmp_path, figures, record, 5_300_000, "NSMC", "mine/model", "python -m nsmc_bert.evaluate --page=x")
+    paths = page.write(
+        tmp_path, figures, record, 5_300_000, "NSMC", "mine/model", "python -m nsmc_bert.evaluate --page=x"
+    )
     names = {path.name for path in paths}
     plots = ("beside_published_models", "calibration", "confusion", "accuracy_by_length", "training")
     assert names == {"classifier.html"} | {plot + ending for plot in plots for ending in (".svg", ".png")}
@@ -73,10 +75,16 @@ def test_published_figures():
     [
         ({"pretraining": {"ratings": True}, "data": {"name": "NSMC"}}, "star ratings read"),
         ({"pretraining": {"ratings": False}, "data": {"name": "NSMC"}}, "official labels"),
-        ({"pretraining": None, "data": {"name": "NSMC"}}, "not recorded"),  # from an encoder of whose texts nothing is known
-        ({"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}}, "official labels, and teachers, whose own is in their cards"),
+        (
+            {"pretraining": None, "data": {"name": "NSMC"}},
+            "not recorded",
+        ),  # from an encoder of whose texts nothing is known
+        (
+            {"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}},
+            "official labels, and teachers, whose own is in their cards",
+        ),
         ({}, "not recorded"),
     ],
-)  # fmt: skip
+)
 def test_supervision_is_never_mixed_up(record, expected):
     assert page.supervision(record) == expected

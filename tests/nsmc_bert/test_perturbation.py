@@ -60,7 +60,12 @@ def test_the_example_of_the_docstring():
 
 def test_augment_changes_a_share_in_equal_parts():
     rows, changed = perturbation.augment(["이 영화 정말 재미있다"] * 4000, 0.2, 1, 0)
-    assert len(rows) == len(changed) == len(set(rows)) and sorted(rows) == list(rows) and 0 <= rows.min() and rows.max() < 4000
+    assert (
+        len(rows) == len(changed) == len(set(rows))
+        and sorted(rows) == list(rows)
+        and rows.min() >= 0
+        and rows.max() < 4000
+    )
     assert abs(len(rows) - 800) < 120
     assert abs(sum(text == "이영화정말재미있다" for text in changed) - 400) < 90
     assert "이 영화 정말 재미있다" not in changed
@@ -68,7 +73,9 @@ def test_augment_changes_a_share_in_equal_parts():
 
 def test_augment_draws_anew_for_each_epoch_and_the_same_again():
     texts = ["이 영화 %d 재미있다" % i for i in range(200)]
-    draw = lambda *arguments: [part if isinstance(part, list) else part.tolist() for part in perturbation.augment(texts, *arguments)]  # noqa: E731
+    draw = lambda *arguments: [
+        part if isinstance(part, list) else part.tolist() for part in perturbation.augment(texts, *arguments)
+    ]  # noqa: E731
     first = draw(0.5, 1, 0)
     assert first == draw(0.5, 1, 0)
     assert first != draw(0.5, 1, 1)

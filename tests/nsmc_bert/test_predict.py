@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-REVIEWS = ["이 영화 엄청 재미있네요", "", "쓰레기\t같은 \"영화\"", "ㅋㅋㅋ 😂"]
+REVIEWS = ["이 영화 엄청 재미있네요", "", '쓰레기\t같은 "영화"', "ㅋㅋㅋ 😂"]
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,15 @@ def expected(model):
 
 
 def test_text_is_shown_as_on_the_slide(command, model, expected):
-    result = command("predict", "--model=%s" % model, "--text", REVIEWS[0], "--text=" + REVIEWS[3])
+    result = command("predict", f"--model={model}", "--text", REVIEWS[0], "--text=" + REVIEWS[3])
     assert (result.returncode, result.stderr) == (0, "")
     for line, row, text in zip(result.stdout.split("\n"), expected[[0, 3]], (REVIEWS[0], REVIEWS[3])):
         words = ["negative 부정", "positive 긍정"][row.argmax()]
-        assert line == "[[%.3f, %.3f]]  %s  %s" % (*row, words, text)
+        assert line == "[[{:.3f}, {:.3f}]]  {}  {}".format(*row, words, text)
 
 
 def test_json_lines_from_a_pipe(command, model, expected):
-    result = command("predict", "--model=%s" % model, "--output=jsonl", input="\n".join(REVIEWS) + "\n")
+    result = command("predict", f"--model={model}", "--output=jsonl", input="\n".join(REVIEWS) + "\n")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row["text"] for row in rows] == REVIEWS
     actual = [[row["probabilities"]["negative"], row["probabilities"]["positive"]] for row in rows]
@@ -45,7 +45,7 @@ def test_columns_from_two_files_chunk_by_chunk(command, model, expected, tmp_pat
     for name, reviews in (("in.txt", REVIEWS[:1]), ("more.txt", REVIEWS[1:])):
         (tmp_path / name).write_text("\r\n".join(reviews), encoding="utf-8")
     arguments = ("--input=in.txt", "--input=more.txt", "--output=tsv", "--chunk=3")
-    result = command("predict", "--model=%s" % model, *arguments, cwd=tmp_path)
+    result = command("predict", f"--model={model}", *arguments, cwd=tmp_path)
     header, *rows = [line.split("\t") for line in result.stdout.rstrip("\n").split("\n")]
     assert header == ["label", "negative", "positive", "text"]
     np.testing.assert_allclose([[float(row[1]), float(row[2])] for row in rows], expected, atol=2e-6)
@@ -53,10 +53,10 @@ def test_columns_from_two_files_chunk_by_chunk(command, model, expected, tmp_pat
 
 
 def test_a_long_review_is_cut_and_said_so(command, model):
-    result = command("predict", "--model=%s" % model, input="영화 " * 100_000 + "\n\ud800 짧다\n", errors="surrogatepass")
+    result = command("predict", f"--model={model}", input="영화 " * 100_000 + "\n\ud800 짧다\n", errors="surrogatepass")
     assert result.returncode == 1  # a lone surrogate is no UTF-8 in a file
     assert re.match(r"error: standard input:2: found bytes that are no UTF-8", result.stderr)
-    result = command("predict", "--model=%s" % model, input="영화 " * 100_000 + "\n짧다\n")
+    result = command("predict", f"--model={model}", input="영화 " * 100_000 + "\n짧다\n")
     assert result.returncode == 0
     assert result.stderr == "1 reviews longer than 62 pieces: only their beginnings were read\n"
     assert len(result.stdout.split("\n")) == 3
@@ -64,23 +64,26 @@ def test_a_long_review_is_cut_and_said_so(command, model):
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(model, tmp_path):
     (tmp_path / "in.txt").write_text("재미있다\n" * 20_000, encoding="utf-8")
-    script = "%s -m nsmc_bert.predict --model=%s --input=in.txt --chunk=64 | head -1" % (sys.executable, model)
+    script = f"{sys.executable} -m nsmc_bert.predict --model={model} --input=in.txt --chunk=64 | head -1"
     result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True,
+        ["bash", "-o", "pipefail", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )  # fmt: skip
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("\n") == 1
 
 
 def test_a_terminal_that_cannot_say_it(command, model):
-    result = command("predict", "--model=%s" % model, "--text=ㅋㅋ 😂", env={"PYTHONIOENCODING": "ascii"})
+    result = command("predict", f"--model={model}", "--text=ㅋㅋ 😂", env={"PYTHONIOENCODING": "ascii"})
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.endswith("\\u314b\\u314b \\U0001f602\n")
 
 
 def test_nothing_in_nothing_out(command, model):
-    result = command("predict", "--model=%s" % model, input="")
+    result = command("predict", f"--model={model}", input="")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
@@ -88,13 +91,18 @@ def test_nothing_in_nothing_out(command, model):
     ("arguments", "message"),
     [
         (["--text=a", "--input=b"], "error: found both --text and --input, expected one of them"),
-        (["--input=/dev/null", "--input=nowhere.txt"], "error: --input=nowhere.txt: cannot be read (No such file or directory)"),
-        (["--model=nowhere/at/all", "--text=a"], "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT "
-         "folder or hub name"),
+        (
+            ["--input=/dev/null", "--input=nowhere.txt"],
+            "error: --input=nowhere.txt: cannot be read (No such file or directory)",
+        ),
+        (
+            ["--model=nowhere/at/all", "--text=a"],
+            "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT folder or hub name",
+        ),
         (["--text=a", "--output=xml"], "error: flag --output=xml: value should be one of <text|tsv|jsonl>"),
         (["a"], "error: a: found an argument without a flag, expected --flag=value; see --help"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line(command, model, arguments, message):
     result = command("predict", *(argument.replace("MODEL", str(model)) for argument in arguments))
     assert (result.returncode, result.stderr, result.stdout) == (1, message + "\n", "")
@@ -106,6 +114,6 @@ def test_an_encoder_without_a_classifier_is_refused(command, model, tmp_path):
     weights = load_file(model / "model.safetensors")
     save_file({k: v for k, v in weights.items() if "classifier" not in k}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((model / "config.json").read_text())
-    result = command("predict", "--model=%s" % tmp_path, "--text=a")
+    result = command("predict", f"--model={tmp_path}", "--text=a")
     assert result.returncode == 1
     assert "found an encoder without a two-class classifier" in result.stderr

@@ -17,10 +17,14 @@ PAD, MASK = 0, 4
 
 
 def hidden(tokenizer, texts, seed=1, budget=4096, share=MASKED_SHARE):
-    """Every batch of some texts: (ids, segments, ids with pieces hidden, read, what was there, whether it is hidden), NumPy."""
+    """Every batch of some texts: (ids, segments, ids with pieces hidden, read, what was there, whether it is hidden),
+    NumPy.
+    """
     encoded = tokenizer.encode(texts, 64)
     hide = Hide(tokenizer, share)
-    for number, features in enumerate(packing.dataset(encoded, packing.plan(encoded.lengths, budget, seed=0), pad_id=PAD)):
+    for number, features in enumerate(
+        packing.dataset(encoded, packing.plan(encoded.lengths, budget, seed=0), pad_id=PAD)
+    ):
         ids, segments = features["input_ids"], features["segments"]
         yield [x.numpy() for x in (ids, segments, *hide(ids, segments, [seed, number]))]
 
@@ -74,7 +78,7 @@ def test_what_stands_beside_a_text_does_not_decide_what_it_hides():
 def test_the_share_that_is_hidden(share):
     tokenizer = tokenizers.bundled()
     taken = pieces = 0
-    for ids, segments, _, _, _, there in hidden(tokenizer, corpus.sample()[0].texts, share=share):
+    for _ids, segments, _, _, _, there in hidden(tokenizer, corpus.sample()[0].texts, share=share):
         taken, pieces = taken + there.sum(), pieces + ((segments > 0).sum() - 2 * segments.max(1).sum())
     assert share < taken / pieces < share + 0.07  # whole words: the last one goes beyond
 
@@ -88,13 +92,23 @@ def test_hiding_is_a_function_of_seed_and_step():
     for one, same in zip(all_of(1), all_of(1), strict=True):
         np.testing.assert_array_equal(one, same)
     assert any((one != other).any() for one, other in zip(all_of(1), all_of(2), strict=True))
-    features = next(iter(packing.dataset(encoded := tokenizers.bundled().encode(texts, 64), packing.plan(encoded.lengths, 1024), pad_id=0)))
-    draws = [Hide(tokenizers.bundled())(features["input_ids"], features["segments"], [1, step])[0].numpy() for step in (0, 1)]
+    features = next(
+        iter(
+            packing.dataset(
+                encoded := tokenizers.bundled().encode(texts, 64), packing.plan(encoded.lengths, 1024), pad_id=0
+            )
+        )
+    )
+    draws = [
+        Hide(tokenizers.bundled())(features["input_ids"], features["segments"], [1, step])[0].numpy() for step in (0, 1)
+    ]
     assert (draws[0] != draws[1]).any()
 
 
 def test_wordpiece_words(tiny_tokenizer):
-    begins = dict(zip("[PAD] [UNK] [CLS] [SEP] [MASK] 이 영화 엄청 재미 ##있 ##없".split(), tiny_tokenizer.word_beginnings()))
+    begins = dict(
+        zip("[PAD] [UNK] [CLS] [SEP] [MASK] 이 영화 엄청 재미 ##있 ##없".split(), tiny_tokenizer.word_beginnings())
+    )
     assert begins["재미"] and begins["영화"]
     assert not begins["##있"] and not begins["##없"]
 
@@ -129,7 +143,13 @@ def test_logits_are_those_of_transformers(make):
     ids = np.array([[2, 5, 6, 4, 8, 3]], np.int32)
     expected = theirs(input_ids=ids, attention_mask=np.ones_like(ids)).logits.numpy()
     read, positions = np.array([[3, 1]], np.int32), np.arange(6, dtype=np.int32)[None]
-    inputs = {"input_ids": ids, "segments": np.ones_like(ids), "positions": positions, "firsts": np.zeros((1, 1), np.int32), "read": read}
+    inputs = {
+        "input_ids": ids,
+        "segments": np.ones_like(ids),
+        "positions": positions,
+        "firsts": np.zeros((1, 1), np.int32),
+        "read": read,
+    }
     actual = model({**inputs, "places": np.array([0, 1], np.int32)})["pieces"].numpy()
     np.testing.assert_allclose(actual, expected[0, [3, 1]], atol=1e-4)
     actual = model({**inputs, "places": np.array([1], np.int32)})["pieces"].numpy()
@@ -184,10 +204,12 @@ def test_a_tokenizer_without_a_mask_is_refused(make_bert, tmp_path):
 def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_path):
     """Pretrain with a tokenizer of its own, go on from the encoder, fine-tune it."""
     train, _ = corpus.sample()
-    rows = "stars\ttext\n" + "".join("%d\t%s\n" % (1 + 9 * label, text) for text, label in zip(train.texts, train.labels))
+    rows = "stars\ttext\n" + "".join(
+        "%d\t%s\n" % (1 + 9 * label, text) for text, label in zip(train.texts, train.labels)
+    )
     (tmp_path / "texts.tsv").write_text(rows, encoding="utf-8")
     data = ["--data=texts.tsv", "--text_column=text", "--validation=50", "--token_budget=1024"]
-    first = [*data, "--encoder=%s" % tiny_config, "--vocab_size=1200", "--epochs=2", "--run_dir=first"]
+    first = [*data, f"--encoder={tiny_config}", "--vocab_size=1200", "--epochs=2", "--run_dir=first"]
     result = command("pretrain", *first, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert re.search(r"^validation perplexity \d+\.\d+$", result.stdout, re.M)
@@ -210,15 +232,20 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
     for name, value in load_file(tmp_path / "second" / "encoder" / "model.safetensors").items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
     # and so is the perplexity, though what is hidden in training is other than in the run before
-    before, after = (json.loads((tmp_path / run / "encoder" / "training.json").read_text()) for run in ("first", "second"))
+    before, after = (
+        json.loads((tmp_path / run / "encoder" / "training.json").read_text()) for run in ("first", "second")
+    )
     assert after["validation"]["perplexity"] == pytest.approx(before["validation"]["perplexity"], rel=1e-3)
     seeds = [json.loads((tmp_path / run / "run.json").read_text())["seed"] for run in ("first", "second")]
     assert seeds[0] == 1 != seeds[1]
     assert before["settings"]["seed"] == after["settings"]["seed"] == 1
     assert "star ratings" in (tmp_path / "second" / "encoder" / "README.md").read_text(encoding="utf-8")
 
-    for encoder, words in (("first", "610 texts, 2 passes, without any label or rating"), ("second", "more supervision than the labels")):
-        arguments = ["--sample", "--encoder=%s/encoder" % encoder, "--epochs=1", "--run_dir=tuned-%s" % encoder]
+    for encoder, words in (
+        ("first", "610 texts, 2 passes, without any label or rating"),
+        ("second", "more supervision than the labels"),
+    ):
+        arguments = ["--sample", f"--encoder={encoder}/encoder", "--epochs=1", f"--run_dir=tuned-{encoder}"]
         result = command("train", *arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         assert words in (tmp_path / ("tuned-" + encoder) / "model" / "README.md").read_text(encoding="utf-8")
@@ -230,12 +257,20 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
         ([], "error: found no --data, expected a file of texts, one a line"),
         (["--data=nowhere.txt"], "error: nowhere.txt: cannot be read (No such file or directory)"),
         (["--data=few.txt"], "error: --validation=5000: expected fewer than the 2 texts there are"),
-        (["--data=few.txt", "--rating_column=stars"], "error: --rating_column=stars: found no --text_column beside it, expected both"),
-        (["--data=few.txt", "--text_column=text"], "error: few.txt:1: found the columns ['하나'], expected a header line with one "
-         "column 'text'"),
-        (["--data=few.txt", "--validation=1", "--vocab_size=9000"], "error: a tokenizer of 9000 pieces cannot be learned"),
+        (
+            ["--data=few.txt", "--rating_column=stars"],
+            "error: --rating_column=stars: found no --text_column beside it, expected both",
+        ),
+        (
+            ["--data=few.txt", "--text_column=text"],
+            "error: few.txt:1: found the columns ['하나'], expected a header line with one column 'text'",
+        ),
+        (
+            ["--data=few.txt", "--validation=1", "--vocab_size=9000"],
+            "error: a tokenizer of 9000 pieces cannot be learned",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line(command, tmp_path, arguments, message):
     (tmp_path / "few.txt").write_text("하나\n둘\n하나\n\n", encoding="utf-8")
     result = command("pretrain", *arguments, cwd=tmp_path)

@@ -29,14 +29,20 @@ def test_lines_come_now_and_then(capsys):
 
 
 def test_a_run_that_stands_still_ends():
-    script = "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(0.1) as dog:\n    dog.alive()\n    time.sleep(600)"
+    script = (
+        "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(0.1) as dog:\n    dog.alive()\n"
+        "    time.sleep(600)"
+    )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert result.returncode == 1
     assert result.stderr.startswith("error: nothing has happened for 0 seconds; run the same command again")
 
 
 def test_a_run_that_ends_is_not_ended():
-    script = "from nsmc_bert.progress import Watchdog\nwith Watchdog(5) as dog:\n    dog.alive()\ndog._thread.join()\nprint('fine')"
+    script = (
+        "from nsmc_bert.progress import Watchdog\nwith Watchdog(5) as dog:\n    dog.alive()\n"
+        "dog._thread.join()\nprint('fine')"
+    )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stdout) == (0, "fine\n")
 
@@ -64,7 +70,9 @@ def test_a_process_that_was_stopped_has_not_hung():
         "import time\nfrom nsmc_bert.progress import Watchdog\nwith Watchdog(4) as dog:\n    dog.alive()\n"
         "    print('begun', flush=True)\n    input()\n    dog.alive()\n    print('fine')"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGSTOP)
         time.sleep(6)  # longer than the watchdog has patience

@@ -43,7 +43,7 @@ def test_auto_goes_by_the_gpu(machine, capabilities, precision, xla):
 @pytest.mark.parametrize(("flags", "precision"), [("fma avx512_bf16", "mixed_bfloat16"), ("fma avx2", "float32")])
 def test_auto_goes_by_the_processor(machine, monkeypatch, tmp_path, flags, precision):
     machine([])
-    (tmp_path / "cpuinfo").write_text("flags : %s\n" % flags)
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     monkeypatch.setattr(runtime, "Path", lambda _: tmp_path / "cpuinfo")
     chosen = runtime.configure()
     assert (chosen.precision, chosen.xla, chosen.replicas) == (precision, False, 1)
@@ -58,7 +58,9 @@ def test_what_is_asked_for_is_taken(machine):
 @pytest.mark.parametrize("strategy", ["mirrored", "multiworker"])
 def test_auto_never_asks_for_xla_under_a_strategy_that_cannot_have_it(machine, monkeypatch, strategy):
     machine([(9, 0)])
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}}))
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}})
+    )
     assert not runtime.configure(strategy=strategy).xla
 
 
@@ -100,14 +102,19 @@ def test_multiworker_needs_its_cluster(machine, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(UserError, match="no valid JSON"):
         runtime.configure()
-    for cluster, message in (([], "cluster \\[\\], expected a JSON object"), ({"worker": "host:1"}, "cluster.worker 'host:1', expected a list")):
+    for cluster, message in (
+        ([], "cluster \\[\\], expected a JSON object"),
+        ({"worker": "host:1"}, "cluster.worker 'host:1', expected a list"),
+    ):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
         with pytest.raises(UserError, match="TF_CONFIG: found " + message):
             runtime.configure()
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}}))
     with pytest.raises(UserError, match="found the task {}, expected the type and index"):
         runtime.configure()
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}}))
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "index": 0}})
+    )
     assert runtime.configure().replicas == 1
 
 
@@ -130,7 +137,7 @@ def flags(monkeypatch):
 def test_programs_are_kept_in_the_cache_folder(flags, tmp_path):
     runtime.keep_compiled(tmp_path / "cache")
     (folder,) = (tmp_path / "cache").iterdir()
-    assert flags("TF_XLA_FLAGS").startswith("--tf_xla_persistent_cache_directory=%s " % folder)
+    assert flags("TF_XLA_FLAGS").startswith(f"--tf_xla_persistent_cache_directory={folder} ")
     assert "triton_gemm=false" in flags("XLA_FLAGS")
     before = flags("TF_XLA_FLAGS")
     runtime.keep_compiled(tmp_path / "cache")

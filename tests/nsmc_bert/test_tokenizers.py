@@ -178,25 +178,40 @@ def test_how_text_is_changed_is_guessed_from_the_vocabulary(tmp_path, pieces, te
     assert rows(tokenizer.encode([text], 16)) == [[2, *ids, 3]]
 
 
-# Folders as other people publish them, and the classes of transformers whose ids they have to give. A list is a vocabulary.
+# Folders as other people publish them, and the classes of transformers whose ids they have to give. A list is a
+# vocabulary.
 CONFIG = "tokenizer_config.json"
 ENGLISH = [*SPECIAL, *"the cafe ##s ! a ##b ##c 中 國 中國 good <e1>".split()]
 KOREAN = [*SPECIAL, *"영화 재미 ##있 ##다 ㅋㅋ ㅋ Good good ! 中國 [USER]".split()]
 JAMO = [*SPECIAL, *"\u1100 ##\u1161 ##\u11a8 \u110b ##\u1167 ##\u11bc ##\u1112 ##\u116a a good".split()]
 BOTH, FAST, AUTO = ("BertTokenizer", "BertTokenizerFast"), ("BertTokenizerFast",), ("AutoTokenizer",)
 CASED = {"do_lower_case": False, "tokenizer_class": "BertTokenizer"}
-GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast", **{role + "_token": token for role, token in tokenizers.SPECIAL.items()}}
+GENERIC = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    **{role + "_token": token for role, token in tokenizers.SPECIAL.items()},
+}
 NEW = dict(content="ㅠㅠ", lstrip=False, rstrip=False, single_word=False, normalized=True, special=False)
 KNOWN = {i: {**NEW, "content": token, "normalized": False, "special": True} for i, token in enumerate(SPECIAL)}
 TEXTS = [
-    "", "영화 재미있다!", "Café cafés The GOOD good Good", "中國 abc", "영화ㅋㅋㅋ ㅋㅋ", "각 가각 영화", "[MASK] [USER] 영화[USER]영화",
-    "ㅠㅠ영화ㅠㅠ good", "<e1> the <e1>the", "e\u0301 a\u200bb \x00 good\tgood", "<ENT> 영화<ENT>", "İstanbul ẞ ß",
-]  # fmt: skip
+    "",
+    "영화 재미있다!",
+    "Café cafés The GOOD good Good",
+    "中國 abc",
+    "영화ㅋㅋㅋ ㅋㅋ",
+    "각 가각 영화",
+    "[MASK] [USER] 영화[USER]영화",
+    "ㅠㅠ영화ㅠㅠ good",
+    "<e1> the <e1>the",
+    "e\u0301 a\u200bb \x00 good\tgood",
+    "<ENT> 영화<ENT>",
+    "İstanbul ẞ ß",
+]
 FOLDERS = {
     "uncased vocabulary alone": ({"vocab.txt": ENGLISH}, BOTH),
     "sub-characters alone": ({"vocab.txt": JAMO}, BOTH),
     "class in config.json": (
-        {"vocab.txt": ENGLISH, "config.json": {"model_type": "bert", "tokenizer_class": "BertTokenizer"}}, AUTO
+        {"vocab.txt": ENGLISH, "config.json": {"model_type": "bert", "tokenizer_class": "BertTokenizer"}},
+        AUTO,
     ),
     "cased": ({"vocab.txt": KOREAN, CONFIG: CASED}, BOTH),
     "lower-cased": ({"vocab.txt": KOREAN, CONFIG: {"do_lower_case": True}}, BOTH),
@@ -204,34 +219,46 @@ FOLDERS = {
     "without accents": ({"vocab.txt": JAMO, CONFIG: {"do_lower_case": False, "strip_accents": True}}, BOTH),
     "Chinese words": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "tokenize_chinese_chars": False}}, BOTH),
     "ELECTRA's": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "tokenizer_class": "ElectraTokenizer"}}, AUTO),
-    "added_tokens.json": (
-        {"vocab.txt": KOREAN, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16, "<ENT>": 17}}, BOTH
-    ),
+    "added_tokens.json": ({"vocab.txt": KOREAN, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16, "<ENT>": 17}}, BOTH),
     "added_tokens_decoder": (
-        {"vocab.txt": KOREAN, CONFIG: {**CASED, "added_tokens_decoder": {**KNOWN, 16: NEW}}}, BOTH
+        {"vocab.txt": KOREAN, CONFIG: {**CASED, "added_tokens_decoder": {**KNOWN, 16: NEW}}},
+        BOTH,
     ),
     "nothing added": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "added_tokens_decoder": KNOWN}}, BOTH),
-    "more special tokens": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "additional_special_tokens": ["[USER]", "<ENT>"]}}, BOTH),
+    "more special tokens": (
+        {"vocab.txt": KOREAN, CONFIG: {**CASED, "additional_special_tokens": ["[USER]", "<ENT>"]}},
+        BOTH,
+    ),
     "more in the older file": (
-        {"vocab.txt": KOREAN, CONFIG: CASED, "special_tokens_map.json": {"additional_special_tokens": ["[USER]"]}}, BOTH
+        {"vocab.txt": KOREAN, CONFIG: CASED, "special_tokens_map.json": {"additional_special_tokens": ["[USER]"]}},
+        BOTH,
     ),
     "the older file wins": (
-        {"vocab.txt": ["<u>", *KOREAN], CONFIG: {**CASED, "unk_token": "[UNK]"},
-         "special_tokens_map.json": {"unk_token": "<u>"}}, BOTH
+        {
+            "vocab.txt": ["<u>", *KOREAN],
+            CONFIG: {**CASED, "unk_token": "[UNK]"},
+            "special_tokens_map.json": {"unk_token": "<u>"},
+        },
+        BOTH,
     ),
     "tokenizer.json": ({"tokenizer.json": False, CONFIG: CASED}, FAST),
     "tokenizer.json lower-cases": ({"tokenizer.json": True, CONFIG: CASED}, FAST),
     "tokenizer.json does not": ({"tokenizer.json": False, CONFIG: {"do_lower_case": True}}, FAST),
-    "ELECTRA's tokenizer.json": ({"tokenizer.json": True, CONFIG: {**CASED, "tokenizer_class": "ElectraTokenizer"}}, AUTO),
+    "ELECTRA's tokenizer.json": (
+        {"tokenizer.json": True, CONFIG: {**CASED, "tokenizer_class": "ElectraTokenizer"}},
+        AUTO,
+    ),
     "tokenizer.json and added_tokens.json": (
-        {"tokenizer.json": False, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16}}, FAST
+        {"tokenizer.json": False, CONFIG: CASED, "added_tokens.json": {"ㅠㅠ": 16}},
+        FAST,
     ),
     "tokenizer.json and added_tokens_decoder": (
-        {"tokenizer.json": False, CONFIG: {**CASED, "added_tokens_decoder": {16: NEW}}}, FAST
+        {"tokenizer.json": False, CONFIG: {**CASED, "added_tokens_decoder": {16: NEW}}},
+        FAST,
     ),
     "generic": ({"tokenizer.json": True, CONFIG: GENERIC}, AUTO),
     "generic and more": ({"tokenizer.json": False, CONFIG: {**GENERIC, "additional_special_tokens": ["[USER]"]}}, AUTO),
-}  # fmt: skip
+}
 
 
 def write_folder(folder, files):
@@ -286,17 +313,29 @@ def test_ids_of_such_folders_by_hand(tmp_path, name, text, ids):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "BertJapaneseTokenizer"}}, "found tokenizer_class BertJapanese"),
+        (
+            {"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "BertJapaneseTokenizer"}},
+            "found tokenizer_class BertJapanese",
+        ),
         ({"vocab.txt": KOREAN, "config.json": {"tokenizer_class": "BertJapaneseTokenizer"}}, "BertJapaneseTokenizer"),
-        ({"vocab.txt": KOREAN, CONFIG: {**CASED, "subword_tokenizer_type": "character"}}, "subword_tokenizer_type 'char"),
+        (
+            {"vocab.txt": KOREAN, CONFIG: {**CASED, "subword_tokenizer_type": "character"}},
+            "subword_tokenizer_type 'char",
+        ),
         ({"vocab.txt": KOREAN, CONFIG: {**CASED, "word_tokenizer_type": "mecab"}}, "word_tokenizer_type 'mecab'"),
         ({"vocab.txt": KOREAN, CONFIG: {**CASED, "do_basic_tokenize": False}}, "do_basic_tokenize False"),
-        ({"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "RobertaTokenizer"}}, "'RobertaTokenizer' and no tokenizer.json"),
+        (
+            {"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "RobertaTokenizer"}},
+            "'RobertaTokenizer' and no tokenizer.json",
+        ),
         ({"vocab.txt": KOREAN}, 'vocab.txt: found pieces .*: {"do_lower_case": false}'),
         ({"vocab.txt": [*SPECIAL, "영화", "good"]}, '{"do_lower_case": true, "strip_accents": false}'),
         ({"vocab.txt": [*JAMO, "A"]}, '{"do_lower_case": false, "strip_accents": true}'),
         ({"tokenizer.json": False}, "lowercase false in tokenizer.json and no do_lower_case in tokenizer_config.json"),
-        ({"tokenizer.json": False, CONFIG: {"tokenizer_class": "KoBERTTokenizer"}}, "transformers cannot read its tokenizer"),
+        (
+            {"tokenizer.json": False, CONFIG: {"tokenizer_class": "KoBERTTokenizer"}},
+            "transformers cannot read its tokenizer",
+        ),
         ({"tokenizer.json": False, CONFIG: {**GENERIC, "cls_token": "[X]"}}, r"lacks the special tokens \[X\]"),
         ({"vocab.txt": b"[PAD]\n\xbf\xb5\xc8\xad\n"}, "vocab.txt:2: found bytes that are no UTF-8"),
         ({"vocab.json": {"a": 0}}, "found no tokenizer"),
@@ -316,11 +355,30 @@ def test_what_stands_around_a_text_has_to_be_berts(tmp_path):
         tokenizers.load(tmp_path)
 
 
-CORPUS = ["영화가 정말 재미있다", "이 영화 최고 good", "노잼 bad movie 9,5 1,2", "the cafe is good", "zoe naive 500 won", "ha_ha haha 굿"] * 20
+CORPUS = [
+    "영화가 정말 재미있다",
+    "이 영화 최고 good",
+    "노잼 bad movie 9,5 1,2",
+    "the cafe is good",
+    "zoe naive 500 won",
+    "ha_ha haha 굿",
+] * 20
 PIECES = [
-    "", "  ", "영화가 정말 재미있다", "Café olé NAÏVE zoë", "movie 9,500 won 1, 2,", "``good'' said", " 영화  a   b ", "각 ㅈㅐ밌다", "❤️ ok",
-    "e\u0301te\u0301", "good영화good goodgood", "ha_ha haha_ha ha_haha_ha_ha_영화", "영화ha_굿 good가", "movie\u3000good",
-]  # fmt: skip
+    "",
+    "  ",
+    "영화가 정말 재미있다",
+    "Café olé NAÏVE zoë",
+    "movie 9,500 won 1, 2,",
+    "``good'' said",
+    " 영화  a   b ",
+    "각 ㅈㅐ밌다",
+    "❤️ ok",
+    "e\u0301te\u0301",
+    "good영화good goodgood",
+    "ha_ha haha_ha ha_haha_ha_ha_영화",
+    "영화ha_굿 good가",
+    "movie\u3000good",
+]
 ROLES = {role + "_token": token for role, token in tokenizers.SPECIAL.items()}
 
 
@@ -328,11 +386,23 @@ def write_sentencepiece(folder, **options):
     import sentencepiece
 
     settings = dict(
-        model_type="unigram", vocab_size=120, hard_vocab_limit=False, character_coverage=1.0, pad_id=0, unk_id=1, bos_id=-1,
-        eos_id=-1, pad_piece="[PAD]", unk_piece="[UNK]", control_symbols=["[CLS]", "[SEP]", "[MASK]"], minloglevel=2,
-    )  # fmt: skip
+        model_type="unigram",
+        vocab_size=120,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        pad_id=0,
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        pad_piece="[PAD]",
+        unk_piece="[UNK]",
+        control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        minloglevel=2,
+    )
     with open(folder / "spiece.model", "wb") as file:
-        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(CORPUS), model_writer=file, **{**settings, **options})
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(CORPUS), model_writer=file, **{**settings, **options}
+        )
     return sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
 
 
@@ -419,12 +489,27 @@ def test_lone_surrogates_are_replacement_characters():
         ({"tokenizer.json": '{"model": 1}'}, "tokenizer.json: found no valid tokenizer"),
         ({"spiece.model": "not a model"}, "spiece.model: found no SentencePiece unigram model"),
         ({"vocab.txt": "a\n", "tokenizer_config.json": "{"}, "tokenizer_config.json: found no valid JSON"),
-        ({"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": 5}'}, "tokenizer_config.json: found pad_token 5, expected a string or"),
-        ({"vocab.txt": "a\n", "tokenizer_config.json": '{"do_lower_case": 0}'}, "found do_lower_case 0, expected true or false or null"),
+        (
+            {"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": 5}'},
+            "tokenizer_config.json: found pad_token 5, expected a string or",
+        ),
+        (
+            {"vocab.txt": "a\n", "tokenizer_config.json": '{"do_lower_case": 0}'},
+            "found do_lower_case 0, expected true or false or null",
+        ),
         ({"vocab.txt": "a\n", "tokenizer_config.json": '{"pad_token": "\\ud800"}'}, "lacks the special tokens \ufffd"),
-        ({"vocab.txt": "a\n", "special_tokens_map.json": '{"cls_token": {}}'}, "found no cls_token.content, expected a string"),
-        ({"tokenizer.json": '{"model": {"type": "BPE", "vocab": {}, "merges": [5]}}'}, "tokenizer.json: found no valid tokenizer"),
-        ({"vocab.txt": "a\n", "tokenizer_config.json": "[1]"}, r"tokenizer_config.json: found \[1\], expected a JSON object"),
+        (
+            {"vocab.txt": "a\n", "special_tokens_map.json": '{"cls_token": {}}'},
+            "found no cls_token.content, expected a string",
+        ),
+        (
+            {"tokenizer.json": '{"model": {"type": "BPE", "vocab": {}, "merges": [5]}}'},
+            "tokenizer.json: found no valid tokenizer",
+        ),
+        (
+            {"vocab.txt": "a\n", "tokenizer_config.json": "[1]"},
+            r"tokenizer_config.json: found \[1\], expected a JSON object",
+        ),
     ],
 )
 def test_broken_folders_are_named(tmp_path, files, message):
@@ -438,10 +523,18 @@ def test_broken_folders_are_named(tmp_path, files, message):
     ("file", "change", "message"),
     [
         ("special_tokens_map.json", {"bos_token": 5}, "found the special token 5, expected a string"),
-        ("special_tokens_map.json", {"bos_token": {"lstrip": True}}, "found the special token {'lstrip': True}, expected a string"),
+        (
+            "special_tokens_map.json",
+            {"bos_token": {"lstrip": True}},
+            "found the special token {'lstrip': True}, expected a string",
+        ),
         (CONFIG, {"added_tokens_decoder": {"5": "x"}}, "found added_tokens_decoder.5 'x', expected a JSON object"),
         (CONFIG, {"tokenizer_class": 5}, "found tokenizer_class 5, expected a string or null"),
-        ("tokenizer.json", {"post_processor": {"special_tokens": {}}}, "parts do not fit together|cannot read its tokenizer|no valid tok"),
+        (
+            "tokenizer.json",
+            {"post_processor": {"special_tokens": {}}},
+            "parts do not fit together|cannot read its tokenizer|no valid tok",
+        ),
     ],
 )
 def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change, message):
@@ -449,7 +542,9 @@ def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change,
     (tmp_path / "special_tokens_map.json").write_text("{}", encoding="utf-8")
     values = json.loads((tmp_path / file).read_text(encoding="utf-8"))
     for key, value in change.items():
-        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) and isinstance(values.get(key), dict) else value
+        values[key] = (
+            {**values.get(key, {}), **value} if isinstance(value, dict) and isinstance(values.get(key), dict) else value
+        )
     (tmp_path / file).write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(UserError, match=message):
         tokenizers.load(tmp_path)

@@ -37,18 +37,27 @@ def test_says_what_it_does_and_what_to_do_next(trained, command):
     assert said[3] == "starting from random weights, 2 layers of 16"
     assert re.match(r"594 reviews to train on, 66 to validate on; \d+ tokens, \d+ computed \(1\.\d+ times\)", said[4])
     assert re.search(r"^seed 1, test: 224 reviews$", result.stdout, re.M)
-    assert re.search(r"^model: %s$" % re.escape(str(folder / "model")), result.stdout, re.M)
+    assert re.search(r"^model: {}$".format(re.escape(str(folder / "model"))), result.stdout, re.M)
     following = last_line(result)
     assert following.startswith("next: ")
     words = shlex.split(following.removeprefix("next: "))
     assert words[1:3] == ["-m", "nsmc_bert.predict"]
     answer = command("predict", *words[3:])
-    assert re.fullmatch(r"\[\[0\.\d{3}, 0\.\d{3}\]\]  (negative 부정|positive 긍정)  이 영화 엄청 재미있네요\n", answer.stdout)
+    assert re.fullmatch(
+        r"\[\[0\.\d{3}, 0\.\d{3}\]\]  (negative 부정|positive 긍정)  이 영화 엄청 재미있네요\n", answer.stdout
+    )
 
 
 def test_leaves_a_whole_model_folder(trained):
     folder, _, result = trained
-    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "spiece.model", "training.json"}
+    names = {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "spiece.model",
+        "training.json",
+    }
     assert set(os.listdir(folder / "model")) == names | {"README.md"}
     record = json.loads((folder / "model" / "training.json").read_text(encoding="utf-8"))
     assert (record["seed"], record["data"]["train"], record["data"]["validation"]) == (1, 594, 66)
@@ -91,17 +100,28 @@ def test_another_run_in_the_same_folder_is_refused(trained, command):
 def test_another_column_is_another_run(command, tiny_config, tmp_path):
     rows = "document\tother\tlabel\n" + "".join("%d 꿀잼\t%d 노잼\t%d\n" % (i, i, i % 2) for i in range(20))
     (tmp_path / "mine.tsv").write_text(rows, encoding="utf-8")
-    arguments = ["--train_file=mine.tsv", "--encoder=%s" % tiny_config, "--epochs=1", "--run_dir=run"]
+    arguments = ["--train_file=mine.tsv", f"--encoder={tiny_config}", "--epochs=1", "--run_dir=run"]
     assert command("train", *arguments, cwd=tmp_path).returncode == 0
-    assert "holds another run: found data=" in only_error(command("train", *arguments, "--text_column=other", cwd=tmp_path))
+    assert "holds another run: found data=" in only_error(
+        command("train", *arguments, "--text_column=other", cwd=tmp_path)
+    )
 
 
 def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
     """The wiring; tests of nsmc_bert.training kill at many moments."""
     folder, arguments, _ = trained
-    program = [sys.executable, "-m", "nsmc_bert.train", *arguments[:-1], "--run_dir=killed", "--checkpoint_seconds=0.01"]
+    program = [
+        sys.executable,
+        "-m",
+        "nsmc_bert.train",
+        *arguments[:-1],
+        "--run_dir=killed",
+        "--checkpoint_seconds=0.01",
+    ]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    process = subprocess.Popen(program, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        program, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.005)
@@ -116,28 +136,39 @@ def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
 
 def test_own_reviews_and_several_seeds(command, tiny_config, tmp_path):
     (tmp_path / "mine.csv").write_text(ROWS + "좋아요,5\n", encoding="utf-8")
-    arguments = ["--train_file=mine.csv", "--text_column=리뷰", "--label_column=별", "--encoder=%s" % tiny_config,
-                 "--seeds=1,2", "--epochs=1", "--run_dir=run"]  # fmt: skip
+    arguments = [
+        "--train_file=mine.csv",
+        "--text_column=리뷰",
+        "--label_column=별",
+        f"--encoder={tiny_config}",
+        "--seeds=1,2",
+        "--epochs=1",
+        "--run_dir=run",
+    ]
     line = only_error(command("train", *arguments, cwd=tmp_path))
     assert line == "error: mine.csv:42: found the label '5', expected 0 (negative) or 1 (positive)"
     assert os.listdir(tmp_path) == ["mine.csv"]
     result = command("train", *arguments, "--skip_bad_rows", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "1 bad rows skipped" in result.stderr
-    assert re.search(r"^validation accuracy over 2 seeds: mean \d+\.\d\d, standard deviation \d+\.\d\d", result.stdout, re.M)
+    assert re.search(
+        r"^validation accuracy over 2 seeds: mean \d+\.\d\d, standard deviation \d+\.\d\d", result.stdout, re.M
+    )
     one, two = (load_file(tmp_path / "run" / seed / "model" / "model.safetensors") for seed in ("seed-1", "seed-2"))
     assert (one["classifier.weight"] != two["classifier.weight"]).any()
 
 
 def test_a_trained_model_is_an_encoder_to_start_from(trained, command, tmp_path):
     folder, _, _ = trained
-    result = command("train", "--sample", "--encoder=%s" % (folder / "model"), "--epochs=1", "--run_dir=run", cwd=tmp_path)
+    result = command(
+        "train", "--sample", "--encoder=%s" % (folder / "model"), "--epochs=1", "--run_dir=run", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
     assert "starting from %s" % (folder / "model") in result.stderr
 
 
 def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_config, tmp_path):
-    result = command("train", "--nodownload", "--encoder=%s" % tiny_config, "--epochs=1", cwd=tmp_path)
+    result = command("train", "--nodownload", f"--encoder={tiny_config}", "--epochs=1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "NSMC cannot be had" in result.stderr
     assert "*** Training on the bundled SAMPLE" in result.stderr
@@ -152,7 +183,10 @@ def test_without_nsmc_it_trains_on_the_sample_and_says_so_loudly(command, tiny_c
         (["--train_file=one.tsv"], r"error: one.tsv: found 2 reviews, all labelled 1, expected some of either label"),
         (["--test_file=a.tsv"], r"error: --test_file=a.tsv: found no --train_file beside it"),
         (["--sample", "--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
-        (["--sample", "--encoder=klue/bert-base"], r"error: klue/bert-base: .* not in the local cache .* cannot be reached"),
+        (
+            ["--sample", "--encoder=klue/bert-base"],
+            r"error: klue/bert-base: .* not in the local cache .* cannot be reached",
+        ),
         (["--sample", "--encoder=config.json"], r"error: --encoder=config.json: found no such file"),
         (["--sample", "--seeds=1,x"], r"error: --seeds=1,x: expected distinct whole numbers"),
         (["--sample", "--seeds=-1"], r"error: --seeds=-1: expected distinct whole numbers from 0"),
@@ -175,8 +209,18 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(tiny_config, tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    program = [sys.executable, "-m", "nsmc_bert.train", "--sample", "--encoder=%s" % tiny_config, "--epochs=1", "--run_dir=run"]
+    program = [
+        sys.executable,
+        "-m",
+        "nsmc_bert.train",
+        "--sample",
+        f"--encoder={tiny_config}",
+        "--epochs=1",
+        "--run_dir=run",
+    ]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    result = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", preexec_fn=limit)
+    result = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", preexec_fn=limit
+    )
     assert re.search(r"error: run/\w+.safetensors: cannot be written \(.*large.*\)$", only_error(result))
     assert not list((tmp_path / "run").glob("*.safetensors*"))

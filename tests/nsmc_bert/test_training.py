@@ -90,7 +90,13 @@ def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
     model.__class__ = Spy
     other = encoded[np.arange(len(encoded))[::-1]]
     training.train(
-        model, (encoded, labels), held_out, settings, tmp_path / "run", identity={}, perturbed=lambda epoch: (encoded, other)[epoch]
+        model,
+        (encoded, labels),
+        held_out,
+        settings,
+        tmp_path / "run",
+        identity={},
+        perturbed=lambda epoch: (encoded, other)[epoch],
     )
     assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
 
@@ -162,14 +168,19 @@ def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
 
 
 def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
-    """The second is refused before it clears away what the first is about to write; the other workers of one run share its folder."""
+    """The second is refused before it clears away what the first is about to write; the other workers of one run share
+    its folder.
+    """
     script = (
         "import pathlib, sys, nsmc_bert\nfrom nsmc_bert import training\n"
-        "print(training.claim(pathlib.Path(sys.argv[1]), {}, False), flush=True)\ntraining.claim(pathlib.Path(sys.argv[1]), {})"
+        "print(training.claim(pathlib.Path(sys.argv[1]), {}, False), "
+        "flush=True)\ntraining.claim(pathlib.Path(sys.argv[1]), {})"
     )
     held = training.claim(tmp_path / "run", {})
     (tmp_path / "run" / "checkpoint.safetensors.part-1").write_text("half")
-    other = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], env=environment(), capture_output=True, text=True)
+    other = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")], env=environment(), capture_output=True, text=True
+    )
     assert other.stdout == "None\n"
     assert "run: another process is at work in it (process %d on" % os.getpid() in other.stderr
     assert (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
@@ -267,7 +278,9 @@ def test_mirrored_on_two_devices_equals_one(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(DISTRIBUTED)
     for strategy in ("one", "mirrored"):
-        subprocess.run([sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment())
+        subprocess.run(
+            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
+        )
     assert_same_run(tmp_path / "mirrored", tmp_path / "one")
 
 
@@ -300,7 +313,9 @@ def test_replicas_take_the_step_that_one_device_takes(tmp_path):
     program.write_text(DISTRIBUTED.partition("data = (")[0] + GRADIENT_DESCENT)
     for strategy in ("one", "mirrored"):
         (tmp_path / strategy).mkdir()
-        subprocess.run([sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment())
+        subprocess.run(
+            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
+        )
     one, other = (np.load(tmp_path / strategy / "moved.npy") for strategy in ("one", "mirrored"))
     assert np.abs(one).max() > 1e-3
     np.testing.assert_allclose(one, other, atol=1e-5)
@@ -341,7 +356,8 @@ config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_atten
 if strategy == "mirrored":
     def differ(*values):
         values = [tf.constant(value, tf.float64) for value in values]
-        each = devices.strategy.experimental_distribute_values_from_function(lambda context: values[context.replica_id_in_sync_group])
+        distribute = devices.strategy.experimental_distribute_values_from_function
+        each = distribute(lambda context: values[context.replica_id_in_sync_group])
         return training._differs_between_workers(devices.strategy, each)
 
     assert [differ(2.0**40 + 1, 2.0**40 + step) for step in (0, 1, 2, 201)] == [True, False, True, True]

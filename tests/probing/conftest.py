@@ -15,7 +15,14 @@ def encoder_folder(tmp_path_factory, make_bert, tiny_tokenizer):
     folder = tmp_path_factory.mktemp("encoder") / "bert"
     bert = make_bert(7, hidden_size=16, num_hidden_layers=3, initializer_range=0.3)
     checkpoints.save(
-        folder, architecture="BertModel", bert=bert, heads={}, tokenizer=tiny_tokenizer, training={}, card="", max_length=32
+        folder,
+        architecture="BertModel",
+        bert=bert,
+        heads={},
+        tokenizer=tiny_tokenizer,
+        training={},
+        card="",
+        max_length=32,
     )
     return folder
 

@@ -25,14 +25,19 @@ class Counting(encoders.Encoder):
 
     def read(self, sentences):
         return [
-            alignment.Sentence(np.array([len(word) for word in words], np.int32), np.arange(len(words) + 1, dtype=np.int32))
+            alignment.Sentence(
+                np.array([len(word) for word in words], np.int32), np.arange(len(words) + 1, dtype=np.int32)
+            )
             for words in sentences
         ]
 
     def encode(self, payloads):
         self.encoded += [payload.tolist() for payload in payloads]
         return [
-            [(payload[:, None] * (layer + 1) + np.arange(width)).astype(np.float16) for layer, width in enumerate(self.widths)]
+            [
+                (payload[:, None] * (layer + 1) + np.arange(width)).astype(np.float16)
+                for layer, width in enumerate(self.widths)
+            ]
             for payload in payloads
         ]
 
@@ -94,8 +99,10 @@ def test_every_sentence_is_encoded_once(examples, make_records, tmp_path):
     store.ensure([examples, examples])
     assert len(encoder.encoded) == len(examples.keys) == len({tuple(ids) for ids in encoder.encoded})
     bytes_written = sum(len(payload) for payload in examples.payloads) * (2 + 3) * 2
-    assert said[-1].startswith("activations: %d sentences, 0 of them in the store already; %s to write" % (
-        len(examples.keys), activations.size(bytes_written)))  # fmt: skip
+    assert said[-1].startswith(
+        "activations: %d sentences, 0 of them in the store already; %s to write"
+        % (len(examples.keys), activations.size(bytes_written))
+    )
     other = activations.Store(tmp_path, encoder, said.append)
     more = alignment.align(make_records(25), encoder, TASKS["pos"], ["A", "B", "C"])
     before = len(encoder.encoded)
@@ -125,7 +132,12 @@ def damage(path, kind):
 
 @pytest.mark.parametrize(
     ("kind", "again"),
-    [("half a line", 0), ("states without a line", 0), ("a line without states", True), ("states that are not as written", True)],
+    [
+        ("half a line", 0),
+        ("states without a line", 0),
+        ("a line without states", True),
+        ("states that are not as written", True),
+    ],
 )
 def test_what_a_crash_left_behind(examples, tmp_path, kind, again):
     activations.Store(tmp_path, Counting(), lambda line: None).ensure([examples])
@@ -154,7 +166,8 @@ def test_a_flipped_bit_in_the_settled_part_is_mended(examples, tmp_path):
     store.ensure([examples])
     assert len(encoder.encoded) == 1
     assert said[0] == (
-        "activations: compared %d sentences in the store with their checksums; 1 are not as they were written, and are encoded anew "
+        "activations: compared %d sentences in the store with their checksums; 1 are not as they were written, and "
+        "are encoded anew "
         "where they are needed" % len(examples.keys)
     )
     check(store, examples)
@@ -175,7 +188,10 @@ def test_of_a_large_store_a_part_is_compared_and_all_of_it_on_demand(examples, t
     assert not encoder.encoded and len(said) == 1  # it was not among them
     store = activations.Store(tmp_path, encoder, said.append, verify=True)
     store.ensure([])
-    assert "compared %d sentences in the store with their checksums; 1 are not" % len(examples.keys) in said[-2] and not encoder.encoded
+    assert (
+        "compared %d sentences in the store with their checksums; 1 are not" % len(examples.keys) in said[-2]
+        and not encoder.encoded
+    )
     store.ensure([examples])  # what was damaged is not forgotten, and nothing is compared twice
     assert len(encoder.encoded) == 1 and not store.verify
     check(store, examples)
@@ -192,9 +208,8 @@ def test_what_killed_processes_were_writing_is_removed(examples, tmp_path):
 
 def test_a_folder_is_one_process_own(tmp_path):
     waited = []
-    with activations.locked(tmp_path, waited.append) as mine:
-        with activations.locked(tmp_path, None) as theirs:
-            assert (mine, theirs, waited) == (True, False, [])
+    with activations.locked(tmp_path, waited.append) as mine, activations.locked(tmp_path, None) as theirs:
+        assert (mine, theirs, waited) == (True, False, [])
     with activations.locked(tmp_path, None) as mine:
         assert mine
     with pytest.raises(UserError, match="nowhere: cannot be written"), activations.locked(tmp_path / "nowhere", None):
@@ -210,9 +225,13 @@ def test_another_encoders_folder_is_refused(examples, tmp_path):
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_written(examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 100})())
+    monkeypatch.setattr(
+        activations.shutil, "disk_usage", lambda path: os.terminal_size((0, 0)) and type("U", (), {"free": 100})()
+    )
     encoder = Counting()
-    with pytest.raises(UserError, match=r"100 bytes are free, expected \d.* --activations=recompute, which needs no disk"):
+    with pytest.raises(
+        UserError, match=r"100 bytes are free, expected \d.* --activations=recompute, which needs no disk"
+    ):
         activations.Store(tmp_path, encoder, lambda line: None).ensure([examples])
     assert not encoder.encoded
 
@@ -270,4 +289,10 @@ def test_killed_again_and_again_it_ends_whole(tmp_path):
 
 
 def test_sizes_in_words():
-    assert [activations.size(n) for n in (0, 999, 1000, 1_234_567, 5.2e13)] == ["0 bytes", "999 bytes", "1.0 kB", "1.2 MB", "52.0 TB"]
+    assert [activations.size(n) for n in (0, 999, 1000, 1_234_567, 5.2e13)] == [
+        "0 bytes",
+        "999 bytes",
+        "1.0 kB",
+        "1.2 MB",
+        "52.0 TB",
+    ]

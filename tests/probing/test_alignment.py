@@ -20,7 +20,9 @@ def test_words_and_pieces_by_hand(tiny_tokenizer):
 
 
 def read(tokenizer, words):
-    return alignment.pieces(tokenizer.pieces, words, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id, unk_id=tokenizer.unk_id, cache={})
+    return alignment.pieces(
+        tokenizer.pieces, words, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id, unk_id=tokenizer.unk_id, cache={}
+    )
 
 
 def test_punctuation_inside_a_word_stays_in_its_span(tiny_tokenizer):
@@ -35,7 +37,9 @@ def test_a_word_that_leaves_nothing_is_unknown(tiny_tokenizer):
 
 
 def test_without_special_tokens():
-    sentence = alignment.pieces(lambda words: [[len(word)] for word in words], ["a", "bbb"], cls_id=None, sep_id=None, unk_id=0, cache={})
+    sentence = alignment.pieces(
+        lambda words: [[len(word)] for word in words], ["a", "bbb"], cls_id=None, sep_id=None, unk_id=0, cache={}
+    )
     assert (sentence.payload.tolist(), sentence.starts.tolist()) == ([1, 3], [0, 1, 2])
 
 
@@ -48,7 +52,9 @@ def test_any_text_has_spans(words):
     assert (sentence.starts[0], sentence.starts[-1]) == (1, len(sentence.payload) - 1)
 
 
-@pytest.mark.parametrize("text", ["이 영화 정말 재미있네요", "올해 본 영화 중 최고였다 ㅋㅋ", "배우들의 연기가 좋았어요 !"])
+@pytest.mark.parametrize(
+    "text", ["이 영화 정말 재미있네요", "올해 본 영화 중 최고였다 ㅋㅋ", "배우들의 연기가 좋았어요 !"]
+)
 def test_sentencepiece_words_are_those_of_the_whole_text(text):
     tokenizer = tokenizers.bundled()
     whole = tokenizer.encode([text], 128).ids
@@ -68,7 +74,9 @@ class Spaces:
 
     def read(self, sentences):
         return [
-            alignment.pieces(lambda words: [[ord(c) for c in word] for word in words], words, cls_id=1, sep_id=2, unk_id=0, cache={})
+            alignment.pieces(
+                lambda words: [[ord(c) for c in word] for word in words], words, cls_id=1, sep_id=2, unk_id=0, cache={}
+            )
             for words in sentences
         ]
 
@@ -94,7 +102,10 @@ def test_examples_by_hand():
     assert examples.gold(np.array([3, 1])).tolist() == [[False, True], [True, True]]
     assert len(examples.keys) == len(set(examples.keys)) == 2
     assert examples.types[1] != examples.types[0] != examples.types[2]
-    assert examples.dropped == {"records without targets": 1, "sentences beyond the encoder's length, encoded in windows": 1}
+    assert examples.dropped == {
+        "records without targets": 1,
+        "sentences beyond the encoder's length, encoded in windows": 1,
+    }
     assert examples.named == ["'defg hijkl mn'"]
 
 
@@ -108,7 +119,9 @@ def test_the_share_of_unknown_words(tiny_tokenizer):
             return [read(tiny_tokenizer, words) for words in sentences]
 
     texts = ["이 영화 سينما", "이 영화!ق", "이 영화 سينما", "مرحبا"]
-    examples = alignment.align([Record(text, (Target((0, 1), None, ("x",)),)) for text in texts], Tiny(), TASKS["pos"], ["x"])
+    examples = alignment.align(
+        [Record(text, (Target((0, 1), None, ("x",)),)) for text in texts], Tiny(), TASKS["pos"], ["x"]
+    )
     assert (examples.words, examples.unk) == (6, 3)
     assert alignment.unknown_words(3, 6)[0] == "50.0 % of 6 words have [UNK]"
     assert [len(alignment.unknown_words(unk, 1000)) for unk in (0, 99, 100)] == [1, 1, 3]

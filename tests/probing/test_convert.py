@@ -39,7 +39,7 @@ def command(tmp_path):
 def treebank(folder, **texts):
     folder.mkdir(exist_ok=True)
     for name in ("train", "dev", "test"):
-        (folder / ("x-ud-%s.conllu" % name)).write_text(texts.get(name, FUN), encoding="utf-8")
+        (folder / (f"x-ud-{name}.conllu")).write_text(texts.get(name, FUN), encoding="utf-8")
     return folder
 
 
@@ -52,15 +52,19 @@ def test_a_treebank(command, tmp_path):
         "dep.dev.jsonl: 2 records, 5 targets, 5 labels",
         "  word with white space inside, or empty: written with _ (1)",
         "dep.test.jsonl: 1 records, 4 targets, 4 labels",
-        "labels: 5 in all, 4 of the 49 published; others: nope; missing: acl, acl:relcl, advcl, amod, appos, aux, aux:pass, "
+        "labels: 5 in all, 4 of the 49 published; others: nope; missing: acl, acl:relcl, advcl, amod, appos, aux, "
+        "aux:pass, "
         "case, cc, cc:preconj and 35 more",
         "wrote data/new/dep.train.jsonl, data/new/dep.dev.jsonl, data/new/dep.test.jsonl",
         "",
     ]
     folder = tmp_path / "data" / "new"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "dep.conversion.json", "dep.dev.jsonl", "dep.test.jsonl", "dep.train.jsonl"
-    ]  # fmt: skip
+        "dep.conversion.json",
+        "dep.dev.jsonl",
+        "dep.test.jsonl",
+        "dep.train.jsonl",
+    ]
     found = list(records.read(folder / "dep.train.jsonl", 2, TASKS["dep"].labels))
     assert found[0].targets[0].labels == ("nsubj",)
     assert list(records.read(folder / "dep.dev.jsonl", 2))[1].words == ["Hà_Nội"]
@@ -70,7 +74,9 @@ def test_the_published_counts_stand_beside(command, tmp_path):
     treebank(tmp_path / "UD", train=FUN + "\n" + FUN)
     arguments = ["--source=conllu", "--task=dep", "--input=UD", "--output=."]
     result = command(*arguments, "--as_published", "--split=train")
-    assert result.stdout.startswith("dep.train.jsonl: 1 records, 4 targets, 4 labels\n  last sentence of the file: left out")
+    assert result.stdout.startswith(
+        "dep.train.jsonl: 1 records, 4 targets, 4 labels\n  last sentence of the file: left out"
+    )
     treebank(tmp_path / "UD", train=FUN + "\n" + FUN, dev=FUN + "\n" + FUN, test=FUN + "\n" + FUN)
     lines = command(*arguments, "--as_published").stdout.split("\n")
     assert lines[0] == "dep.train.jsonl: 1 records, 4 targets, 4 labels; published: 12,522 records, 203,919 targets"
@@ -78,15 +84,36 @@ def test_the_published_counts_stand_beside(command, tmp_path):
 
 BAD = {
     "none": ([], "error: found no --source, --input, --output, expected --source=FORMAT --task=TASK --input=CORPUS"),
-    "no task": (["--source=conllu", "--input=UD", "--output=o"], "error: found no --task, expected one that --source=conllu has"),
-    "task": (["--source=dpr", "--task=srl", "--input=UD", "--output=o"], "error: found --task='srl', expected one that --source"),
+    "no task": (
+        ["--source=conllu", "--input=UD", "--output=o"],
+        "error: found no --task, expected one that --source=conllu has",
+    ),
+    "task": (
+        ["--source=dpr", "--task=srl", "--input=UD", "--output=o"],
+        "error: found --task='srl', expected one that --source",
+    ),
     "source": (["--source=ptb"], "error: flag --source=ptb: value should be one of <conllu|conll2012|"),
-    "option": (["--source=dpr", "--tags=upos", "--input=UD", "--output=o"], "error: found --tags with --source=dpr, expected it"),
-    "nowhere": (["--source=conllu", "--task=dep", "--input=no", "--output=o"], "error: no: found no such file or folder, expect"),
-    "line": (["--source=conllu", "--task=dep", "--input=UD", "--output=o"], "error: UD/x-ud-test.conllu:7: found 2 columns: '5"),
-    "empty": (["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=n"], "error: found no sent"),
-    "output": (["--source=conllu", "--task=dep", "--input=UD", "--output=file"], "error: file: cannot be made (File exists)"),
-}  # fmt: skip
+    "option": (
+        ["--source=dpr", "--tags=upos", "--input=UD", "--output=o"],
+        "error: found --tags with --source=dpr, expected it",
+    ),
+    "nowhere": (
+        ["--source=conllu", "--task=dep", "--input=no", "--output=o"],
+        "error: no: found no such file or folder, expect",
+    ),
+    "line": (
+        ["--source=conllu", "--task=dep", "--input=UD", "--output=o"],
+        "error: UD/x-ud-test.conllu:7: found 2 columns: '5",
+    ),
+    "empty": (
+        ["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=n"],
+        "error: found no sent",
+    ),
+    "output": (
+        ["--source=conllu", "--task=dep", "--input=UD", "--output=file"],
+        "error: file: cannot be made (File exists)",
+    ),
+}
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
@@ -186,7 +213,10 @@ def test_all_files_or_none(tmp_path):
 
 
 def splits_of(**texts):
-    return {name: Split(iter([records.Record(text, (records.Target((0, 1), None, ("X",)),))]), {}) for name, text in texts.items()}
+    return {
+        name: Split(iter([records.Record(text, (records.Target((0, 1), None, ("X",)),))]), {})
+        for name, text in texts.items()
+    }
 
 
 def test_a_folder_is_of_one_conversion(tmp_path):
@@ -199,7 +229,10 @@ def test_a_folder_is_of_one_conversion(tmp_path):
     make({"source": "gum", "dev_as_test": True}, train="a", dev="b", test="c")
     assert sorted(find().paths) == ["dev", "test", "train"]
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(UserError, match=r"pos.test.jsonl: found the records of another conversion, which has no place beside train, dev of"):
+    with pytest.raises(
+        UserError,
+        match=r"pos.test.jsonl: found the records of another conversion, which has no place beside train, dev of",
+    ):
         make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     (tmp_path / "pos.test.jsonl").unlink()
@@ -209,7 +242,9 @@ def test_a_folder_is_of_one_conversion(tmp_path):
         make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
     make({"source": "gum", "dev_as_test": True}, train="d", dev="e", test="f")
     (tmp_path / "pos.test.jsonl").write_bytes(before[tmp_path / "pos.test.jsonl"])
-    with pytest.raises(UserError, match="pos.test.jsonl: found other records than those of the conversion that pos.conversion.json"):
+    with pytest.raises(
+        UserError, match="pos.test.jsonl: found other records than those of the conversion that pos.conversion.json"
+    ):
         find()
     (tmp_path / "pos.conversion.json").write_text("[]")
     with pytest.raises(UserError, match=r"pos.conversion.json: found \[\], expected a JSON object"):
@@ -241,7 +276,11 @@ def test_a_conversion_that_was_killed_leaves_nothing_for_good(tmp_path):
     fcntl.flock(lock, fcntl.LOCK_EX)
     convert.convert(splits_of(dev="a"), TASKS["pos"], tmp_path)
     os.close(lock)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".convert-alive", "pos.conversion.json", "pos.dev.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".convert-alive",
+        "pos.conversion.json",
+        "pos.dev.jsonl",
+    ]
     # killed between two files, a folder is of no conversion
     convert.convert(splits_of(train="a", dev="b"), TASKS["pos"], tmp_path)
     real = os.replace
@@ -264,7 +303,9 @@ def test_what_is_said_of_labels_of_another_kind(tmp_path):
 
 
 def test_the_published_files_have_as_many_bytes(data_dir, tmp_path):
-    """The published SPR2 and SemEval development files hold 244,313 and 297,383 bytes; keys stand in another order there."""
+    """The published SPR2 and SemEval development files hold 244,313 and 297,383 bytes; keys stand in another order
+    there.
+    """
     for name, task, folder, size in (("spr2", "spr2", "SPR2", 244313), ("semeval", "rel", "SemEval2010_task8", 297383)):
         splits = convert.SOURCES[name].splits(data_dir / "probing" / folder, task)
         done = convert.convert({"dev": splits["dev"]}, TASKS[task], tmp_path)

@@ -169,7 +169,8 @@ def plateau(scores, **changes):
 
 def test_the_rate_is_halved_at_the_sixth_validation_without_a_rise():
     scales, done = plateau([0.5] + [0.4] * 13)
-    # as torch.optim.lr_scheduler.ReduceLROnPlateau(mode="max", factor=0.5, patience=5, threshold=1e-4, threshold_mode="abs")
+    # as torch.optim.lr_scheduler.ReduceLROnPlateau(mode="max", factor=0.5, patience=5, threshold=1e-4,
+    # threshold_mode="abs")
     assert scales == [1.0] * 6 + [0.5] * 6 + [0.25] * 2
     assert done is None
 
@@ -213,7 +214,9 @@ def test_control_labels_go_by_the_words_and_are_as_frequent(encoder, make_record
 
 def test_a_loss_that_is_not_finite_is_named(corpus, encoder, tmp_path):
     schedule = dataclasses.replace(SCHEDULE, learning_rate=float("inf"))
-    with pytest.raises(UserError, match=r"the loss of lex-seed1 is nan before step \d+, expected a finite one; lower --learning_rate"):
+    with pytest.raises(
+        UserError, match=r"the loss of lex-seed1 is nan before step \d+, expected a finite one; lower --learning_rate"
+    ):
         run(corpus, encoder, [Cell("lex", 1)], tmp_path / "state", schedule)
 
 
@@ -246,11 +249,15 @@ print(json.dumps([results[cell]["history"] for cell in cells]))
 
 def test_killed_and_started_again_it_ends_with_the_same_weights(encoder_folder, tmp_path):
     def script(name):
-        text = RESUMED.format(path=sys.path, folder=str(encoder_folder), state=str(tmp_path / name), out=str(tmp_path / name))
+        text = RESUMED.format(
+            path=sys.path, folder=str(encoder_folder), state=str(tmp_path / name), out=str(tmp_path / name)
+        )
         return [sys.executable, "-c", text]
 
     whole = subprocess.run(script("whole"), capture_output=True, text=True, check=True, cwd=os.getcwd())
-    process = subprocess.Popen(script("killed"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=os.getcwd())
+    process = subprocess.Popen(
+        script("killed"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=os.getcwd()
+    )
     while not (tmp_path / "killed").exists():
         assert process.poll() is None
         time.sleep(0.005)
@@ -303,7 +310,10 @@ def test_xla_takes_the_same_step(corpus, encoder):
 def test_few_records_are_passed_over_more_often_and_validated_no_more():
     schedule = Schedule(epochs=20, batch_records=32, least_steps=400)
     assert (schedule.total(60), schedule.validate_every(60)) == (400, 20)  # 2 steps a pass, 200 passes
-    assert (schedule.total(70), schedule.validate_every(70)) == (402, 21)  # 3 steps a pass, 134 passes, every seventh validated
+    assert (schedule.total(70), schedule.validate_every(70)) == (
+        402,
+        21,
+    )  # 3 steps a pass, 134 passes, every seventh validated
     assert (schedule.total(32 * 100), schedule.validate_every(32 * 100)) == (2000, 100)
 
 
@@ -320,7 +330,9 @@ def test_static_batches_have_one_shape_wherever_a_run_goes_on(corpus):
     static, plain = all_of(True), all_of(False)
     shapes = [{key: tuple(value.shape) for key, value in batch.items() if key != "states"} for batch in static]
     assert all(shape == shapes[0] for shape in shapes)
-    assert {batch["states"][0].shape for batch in all_of(True, start=4)} == {batch["states"][0].shape for batch in static}
+    assert {batch["states"][0].shape for batch in all_of(True, start=4)} == {
+        batch["states"][0].shape for batch in static
+    }
     for one, other in zip(static, plain, strict=True):
         n = int(other["weights"].numpy().sum())
         assert int(one["weights"].numpy().sum()) == n

@@ -27,7 +27,8 @@ def test_bits_by_hand():
     assert math.isnan(layers.bits_from_uniform([0, -1]))
 
 
-# Tenney et al. (ACL 2019), figures 1 and 2, BERT-large: expected layer, its divergence, centre of gravity, its divergence, gamma
+# Tenney et al. (ACL 2019), figures 1 and 2, BERT-large: expected layer, its divergence, centre of gravity, its
+# divergence, gamma
 LARGE = {
     "pos": (3.39, 1.60, 11.68, 0.19, 0.82),
     "constituents": (3.79, 1.57, 13.06, 0.83, 1.98),

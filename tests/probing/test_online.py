@@ -1,4 +1,6 @@
-"""probing.online: prices by hand, where blocks end, a kill between two blocks, and that order in the data shortens the code."""
+"""probing.online: prices by hand, where blocks end, a kill between two blocks, and that order in the data shortens the
+code.
+"""
 
 import json
 import math
@@ -52,7 +54,9 @@ def few_blocks(monkeypatch):
 def parts(encoder_folder, make_records):
     encoder = encoders.load(encoder_folder)
     task = TASKS["pos"]
-    train, dev = (alignment.align(make_records(n, 1, seed), encoder, task, ["A", "B", "C"]) for seed, n in ((0, 120), (1, 20)))
+    train, dev = (
+        alignment.align(make_records(n, 1, seed), encoder, task, ["A", "B", "C"]) for seed, n in ((0, 120), (1, 20))
+    )
     return task, encoder, activations.Recompute(encoder, lambda line: None), train, dev
 
 
@@ -60,9 +64,20 @@ def measure(parts, folder, *, cells, log=lambda line: None, labels=None):
     task, encoder, states, train, dev = parts
     folder.mkdir(exist_ok=True)
     return online.code(
-        cells, task, encoder, states, train, dev, Schedule(epochs=8, batch_records=8, learning_rate=5e-3, least_steps=30), RUNTIME,
-        folder, control=labels, identity={"a": 1}, checkpoint_seconds=60.0, log=log,
-    )  # fmt: skip
+        cells,
+        task,
+        encoder,
+        states,
+        train,
+        dev,
+        Schedule(epochs=8, batch_records=8, learning_rate=5e-3, least_steps=30),
+        RUNTIME,
+        folder,
+        control=labels,
+        identity={"a": 1},
+        checkpoint_seconds=60.0,
+        log=log,
+    )
 
 
 def test_labels_that_can_be_learned_are_shorter_than_random_ones(few_blocks, parts, tmp_path):
@@ -96,7 +111,9 @@ def test_it_goes_on_after_the_last_whole_block(few_blocks, parts, tmp_path):
     again = measure(parts, tmp_path / "b", cells=cells, log=said.append)
     for one, other in zip(again[cells[0]]["blocks"], whole[cells[0]]["blocks"]):
         assert one["records"] == other["records"]
-        assert one["bits"] == pytest.approx(other["bits"], rel=1e-3)  # steps that were compiled for other shapes round otherwise
+        assert one["bits"] == pytest.approx(
+            other["bits"], rel=1e-3
+        )  # steps that were compiled for other shapes round otherwise
     assert [line.rpartition("from ")[2] for line in said] == ["30 records to 60", "60 records to 120"]
     state = json.loads((tmp_path / "b" / online.STATE).read_text())
     assert state["identity"] == {"a": 1} and state["blocks"].keys() == {"30", "60", "120"}
@@ -104,7 +121,9 @@ def test_it_goes_on_after_the_last_whole_block(few_blocks, parts, tmp_path):
     # what was written with the list of its probes is read, and another run's is refused
     (tmp_path / "b" / online.STATE).write_text(json.dumps({**state, "identity": {"a": 1, "cells": ["lex-seed1"]}}))
     assert online._read(tmp_path / "b" / online.STATE, {"a": 1}) == state["blocks"]
-    with pytest.raises(UserError, match="online.state: holds a probe with another a, 1; expected 2; choose another --run_dir"):
+    with pytest.raises(
+        UserError, match="online.state: holds a probe with another a, 1; expected 2; choose another --run_dir"
+    ):
         online._read(tmp_path / "b" / online.STATE, {"a": 2})
     (tmp_path / "b" / online.STATE).write_text("[]")
     with pytest.raises(UserError, match="online.state: found \\[\\], expected a JSON object"):

@@ -64,18 +64,29 @@ def test_the_page_is_whole_and_needs_no_network(written):
     assert not checker.open
     assert all(address.startswith("data:image/svg+xml;base64,") for address in checker.addresses)
     assert len(checker.addresses) == 2 * 5  # light and dark: bars, curves, heat map, mixing weights, before and after
-    assert checker.rows == sum(1 + n for n in (len(report.ROWS), 1, len(of_layers), len(cells)))  # the table, gains, layers, figures
+    assert checker.rows == sum(
+        1 + n for n in (len(report.ROWS), 1, len(of_layers), len(cells))
+    )  # the table, gains, layers, figures
     assert "not run: bert-large; bert-large-uncased" in text
     assert "--encoder=&#x27;&lt;b&gt;&#x27;" in text and "<b>" not in text
     for cell in cells:
-        assert "%.1f to %.1f" % tuple(100 * edge for edge in cell.interval) in text
+        assert "{:.1f} to {:.1f}".format(*tuple(100 * edge for edge in cell.interval)) in text
 
 
 def test_plots_and_tables_are_files_too(written):
     folder, _, _ = written
     names = {path.name for path in folder.iterdir()}
-    assert {"report.html", "table.txt", "table.md", "table.tex", "table.csv", "tasks_and_representations.svg",
-            "tasks_and_representations.png", "tasks_by_layers.svg", "from_layer_to_layer.png"} <= names  # fmt: skip
+    assert {
+        "report.html",
+        "table.txt",
+        "table.md",
+        "table.tex",
+        "table.csv",
+        "tasks_and_representations.svg",
+        "tasks_and_representations.png",
+        "tasks_by_layers.svg",
+        "from_layer_to_layer.png",
+    } <= names
     assert (folder / "tasks_by_layers.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "tasks_by_layers.svg").read_text(encoding="utf-8")[:600]
 
@@ -101,11 +112,15 @@ def test_a_browser_sorts_the_table(written, tmp_path):
     )
     (tmp_path / "clicked.html").write_text(text.replace("</body>", click), encoding="utf-8")
     dumped = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "file://%s/clicked.html" % tmp_path],
-        capture_output=True, text=True, timeout=60,
-    ).stdout  # fmt: skip
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{tmp_path}/clicked.html"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
     body = dumped[dumped.rindex("<tbody>") :]
-    figures = [float(x) for x in re.findall(r"</td><td class=\"text\">\w+</td><td title=\"[^\"]*\">([\d.]+)</td>", body)]
+    figures = [
+        float(x) for x in re.findall(r"</td><td class=\"text\">\w+</td><td title=\"[^\"]*\">([\d.]+)</td>", body)
+    ]
     assert len(figures) == 12 and figures == sorted(figures)
     assert 'aria-sort="ascending"' in dumped
     # the table: cells by their first number, and what is empty at the end

@@ -1,4 +1,6 @@
-"""probing.probe against NumPy: every layer's forward pass, and gradients against differences of the NumPy model in float64."""
+"""probing.probe against NumPy: every layer's forward pass, and gradients against differences of the NumPy model in
+float64.
+"""
 
 import math
 
@@ -24,8 +26,14 @@ def inputs(layers, seed=0):
     states = [random.normal(size=(layers, POSITIONS, WIDTH)).astype(np.float32)]
     rows1, segments1 = members(SPANS1)
     rows2, segments2 = members(SPANS2)
-    return {"states": states, "rows1": rows1, "segments1": segments1, "rows2": rows2, "segments2": segments2,
-            "targets": tf.constant(len(SPANS1))}  # fmt: skip
+    return {
+        "states": states,
+        "rows1": rows1,
+        "segments1": segments1,
+        "rows2": rows2,
+        "segments2": segments2,
+        "targets": tf.constant(len(SPANS1)),
+    }
 
 
 # The same model in NumPy
@@ -78,7 +86,9 @@ REPRESENTATIONS = [
 ]
 
 
-@pytest.fixture(params=[(r, spans) for r in REPRESENTATIONS for spans in (1, 2)], ids=lambda p: "%s-%d" % (p[0].name, p[1]))
+@pytest.fixture(
+    params=[(r, spans) for r in REPRESENTATIONS for spans in (1, 2)], ids=lambda p: "%s-%d" % (p[0].name, p[1])
+)
 def model(request):
     representation, spans = request.param
     made = probe.EdgeProbe(representation, (WIDTH,) * 4, spans, LABELS, seed=3)
@@ -95,13 +105,21 @@ def ordered(model):
     out = [] if model.mix is None else [model.mix.w, model.mix.gamma]
     for pooled in model.pool:
         out += [pooled.projection.kernel, pooled.projection.bias, pooled.attention.kernel, pooled.attention.bias]
-    return out + [model.hidden.kernel, model.hidden.bias, model.norm.gamma, model.norm.beta, model.output_layer.kernel,
-                  model.output_layer.bias]  # fmt: skip
+    return out + [
+        model.hidden.kernel,
+        model.hidden.bias,
+        model.norm.gamma,
+        model.norm.beta,
+        model.output_layer.kernel,
+        model.output_layer.bias,
+    ]
 
 
 def test_forward(model):
     batch = inputs(len(model.representation.layers))
-    expected = logits(batch["states"][0], [v.numpy().astype(np.float64) for v in ordered(model)], model.mix is not None, model.spans)
+    expected = logits(
+        batch["states"][0], [v.numpy().astype(np.float64) for v in ordered(model)], model.mix is not None, model.spans
+    )
     np.testing.assert_allclose(model(batch).numpy(), expected, atol=2e-5)
     assert len(ordered(model)) == len(model.trainable_variables)
 
@@ -115,7 +133,9 @@ def test_gradients(model):
     gradients = tape.gradient(value, variables)
     values = [np.array(v.numpy(), np.float64) for v in variables]
     mixed = model.mix is not None
-    assert float(value) == pytest.approx(cross_entropy(logits(batch["states"][0], values, mixed, model.spans), gold), abs=1e-6)
+    assert float(value) == pytest.approx(
+        cross_entropy(logits(batch["states"][0], values, mixed, model.spans), gold), abs=1e-6
+    )
     random = np.random.default_rng(4)
     for place, gradient in enumerate(gradients):
         for _ in range(6):
@@ -126,7 +146,10 @@ def test_gradients(model):
                 moved[place][at] += step
                 ends.append(cross_entropy(logits(batch["states"][0], moved, mixed, model.spans), gold))
             expected = (ends[0] - ends[1]) / 2e-5
-            assert float(gradient.numpy()[at]) == pytest.approx(expected, abs=2e-6, rel=2e-3), (variables[place].name, at)
+            assert float(gradient.numpy()[at]) == pytest.approx(expected, abs=2e-6, rel=2e-3), (
+                variables[place].name,
+                at,
+            )
 
 
 def test_first_weights_are_pytorchs_and_the_seeds():

@@ -30,7 +30,9 @@ EXAMPLES = [
 
 def save(folder, *entries, name="x.jsonl"):
     path = folder / name
-    text = "".join((entry if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False)) + "\n" for entry in entries)
+    text = "".join(
+        (entry if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False)) + "\n" for entry in entries
+    )
     path.write_bytes(text.encode())
     return path
 
@@ -52,7 +54,9 @@ def one(text="a b c", **target):
 # Reading
 
 
-@pytest.mark.parametrize(("task", "text", "span1", "span2", "label"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
+@pytest.mark.parametrize(
+    ("task", "text", "span1", "span2", "label"), EXAMPLES, ids=[example[0] for example in EXAMPLES]
+)
 def test_the_published_examples(tmp_path, task, text, span1, span2, label):
     from probing.tasks import TASKS
 
@@ -69,7 +73,9 @@ def test_every_key_is_kept(tmp_path):
     entry = {
         "text": "Johnny Cage won because he could",
         "info": {"split": "dev", "source": "recast-dpr", "n": [1, {"a": None}]},
-        "targets": [{"span1": [4, 5], "span2": [0, 2], "label": "entailed", "span1_text": "he", "preds": {"proba": [0.5]}}],
+        "targets": [
+            {"span1": [4, 5], "span2": [0, 2], "label": "entailed", "span1_text": "he", "preds": {"proba": [0.5]}}
+        ],
         "preds": {},
     }
     [record] = read(tmp_path, entry, spans=2)
@@ -101,9 +107,8 @@ def test_labels_are_a_string_or_a_list(tmp_path):
 
 def test_marks_line_ends_empty_lines_and_nulls(tmp_path):
     lines = b'\xef\xbb\xbf{"text": "\xea\xb0\x80", "targets": []}\r\n\n  \n'
-    lines += (
-        b'{"text": "a\xe2\x80\xa8b", "targets": [{"span1": [1, 2], "span2": null, "label": "x", "info": null}], "info": null}'
-    )
+    lines += b'{"text": "a\xe2\x80\xa8b", "targets": [{"span1": [1, 2], "span2": null, "label": "x", "info": null}], '
+    lines += b'"info": null}'
     (tmp_path / "x.jsonl").write_bytes(lines)
     first, second = records.read(tmp_path / "x.jsonl", 1)
     assert first == Record("가", ())
@@ -131,7 +136,9 @@ def test_reading_is_lazy(tmp_path):
 
 
 def test_labels_in_several_files(tmp_path):
-    first = save(tmp_path, one(span1=[0, 1], label="b"), one(span1=[0, 1], span2=[1, 2], label=["c", "a"]), name="1.jsonl")
+    first = save(
+        tmp_path, one(span1=[0, 1], label="b"), one(span1=[0, 1], span2=[1, 2], label=["c", "a"]), name="1.jsonl"
+    )
     second = save(tmp_path, one(span1=[0, 1], label=[]), one(span1=[0, 1], label="B"), name="2.jsonl")
     assert records.labels_in([first, second]) == ("B", "a", "b", "c")
 
@@ -141,45 +148,106 @@ def test_labels_in_several_files(tmp_path):
 
 SPAN = {"span1": [0, 1], "label": "x"}
 WRONG = {
-    "no JSON": ('{"text": "a"', 1, "x.jsonl:2: found no JSON (Expecting ',' delimiter: line 1 column 13 (char 12)): '{\"text\":"),
+    "no JSON": (
+        '{"text": "a"',
+        1,
+        "x.jsonl:2: found no JSON (Expecting ',' delimiter: line 1 column 13 (char 12)): '{\"text\":",
+    ),
     "deep": ("[" * 200_000, 1, "x.jsonl:2: found no JSON (maximum recursion depth"),
     "deep info": (
-        '{"text": "a", "targets": [], "info": {"a": %s}}' % ("[" * 70 + "]" * 70), 1,
+        '{"text": "a", "targets": [], "info": {"a": %s}}' % ("[" * 70 + "]" * 70),
+        1,
         "x.jsonl:2: found the info of the sentence, nested deeper than 64, expected an object",
     ),
     "infinite": ('{"text": Infinity}', 1, "x.jsonl:2: found no JSON (Infinity, which is no number in JSON): '{"),
-    "digits": (one(span1=[0, 10**4000], label="x"), 1, "x.jsonl:2: found span1 [0, 1000000000000000000000000000000000000000"),
+    "digits": (
+        one(span1=[0, 10**4000], label="x"),
+        1,
+        "x.jsonl:2: found span1 [0, 1000000000000000000000000000000000000000",
+    ),
     "no object": ("[1]", 1, 'x.jsonl:2: found [1], expected one JSON object a line, such as {"text": '),
     "no text": ({"targets": []}, 1, 'x.jsonl:2: found no text, expected a sentence as "text"'),
     "text": ({"text": ["a"], "targets": []}, 1, "x.jsonl:2: found the text ['a'], expected a sentence"),
-    "no targets": ({"text": "a"}, 1, 'x.jsonl:2: found no targets, expected a list as "targets", [] where the sentence has none'),
-    "BERT's pieces": ({"text": "em ##bed", "targets": []}, 1, "x.jsonl:2: found the word piece '##bed', expected words: this"),
-    "GPT's pieces": ({"text": "it</w> works</w>", "targets": []}, 1, "x.jsonl:2: found the word piece 'works</w>', expected"),
+    "no targets": (
+        {"text": "a"},
+        1,
+        'x.jsonl:2: found no targets, expected a list as "targets", [] where the sentence has none',
+    ),
+    "BERT's pieces": (
+        {"text": "em ##bed", "targets": []},
+        1,
+        "x.jsonl:2: found the word piece '##bed', expected words: this",
+    ),
+    "GPT's pieces": (
+        {"text": "it</w> works</w>", "targets": []},
+        1,
+        "x.jsonl:2: found the word piece 'works</w>', expected",
+    ),
     "XLNet's pieces": ({"text": "▁It ▁works", "targets": []}, 1, "x.jsonl:2: found the word piece '▁works', expected"),
     "targets": ({"text": "a", "targets": {}}, 1, "x.jsonl:2: found the targets {}, expected a list"),
     "target": ({"text": "a", "targets": [SPAN, 3]}, 1, "x.jsonl:2: found target 2: 3, expected an object"),
-    "info": ({"text": "a", "targets": [], "info": 3}, 1, "x.jsonl:2: found the info 3 of the sentence, expected an object"),
+    "info": (
+        {"text": "a", "targets": [], "info": 3},
+        1,
+        "x.jsonl:2: found the info 3 of the sentence, expected an object",
+    ),
     "target's info": (one(info=[], **SPAN), 1, "x.jsonl:2: found the info [] of target 1, expected an object"),
     "no span": (one(label="x"), 1, "x.jsonl:2: found no span1 in target 1, expected two whole numbers, [first word, "),
     "one number": (one(span1=[1], label="x"), 1, "x.jsonl:2: found span1 [1] in target 1, expected two whole numbers"),
-    "a fraction": (one(span1=[0, 1.0], label="x"), 1, "x.jsonl:2: found span1 [0, 1.0] in target 1, expected two whole"),
-    "a truth": (one(span1=[False, True], label="x"), 1, "x.jsonl:2: found span1 [False, True] in target 1, expected two"),
+    "a fraction": (
+        one(span1=[0, 1.0], label="x"),
+        1,
+        "x.jsonl:2: found span1 [0, 1.0] in target 1, expected two whole",
+    ),
+    "a truth": (
+        one(span1=[False, True], label="x"),
+        1,
+        "x.jsonl:2: found span1 [False, True] in target 1, expected two",
+    ),
     "outside": (
         one(span1=[2, 4], label="x"),
         1,
         "x.jsonl:2: found span1 [2, 4] in target 1, expected a span of the sentence's 3 words, from 0 to 3",
     ),
     "before": (one(span1=[-1, 1], label="x"), 1, "x.jsonl:2: found span1 [-1, 1] in target 1, expected a span of"),
-    "empty": (one(span1=[2, 2], label="x"), 1, "x.jsonl:2: found the empty span1 [2, 2] in target 1, expected a start below"),
-    "reversed": (one(span1=[0, 1], span2=[2, 1], label="x"), 2, "x.jsonl:2: found the reversed span2 [2, 1] in target 1"),
-    "no second span": (one(**SPAN), 2, "x.jsonl:2: found no span2 in target 1, expected span1 and span2: the task has two"),
+    "empty": (
+        one(span1=[2, 2], label="x"),
+        1,
+        "x.jsonl:2: found the empty span1 [2, 2] in target 1, expected a start below",
+    ),
+    "reversed": (
+        one(span1=[0, 1], span2=[2, 1], label="x"),
+        2,
+        "x.jsonl:2: found the reversed span2 [2, 1] in target 1",
+    ),
+    "no second span": (
+        one(**SPAN),
+        2,
+        "x.jsonl:2: found no span2 in target 1, expected span1 and span2: the task has two",
+    ),
     "null": (one(span2=None, **SPAN), 2, "x.jsonl:2: found no span2 in target 1"),
-    "a second span": (one(span2=[0, 1], **SPAN), 1, "x.jsonl:2: found a span2 in target 1, expected span1 alone: the task has"),
-    "no label": (one(span1=[0, 1]), 1, "x.jsonl:2: found no label in target 1, expected a string, or a list of strings"),
+    "a second span": (
+        one(span2=[0, 1], **SPAN),
+        1,
+        "x.jsonl:2: found a span2 in target 1, expected span1 alone: the task has",
+    ),
+    "no label": (
+        one(span1=[0, 1]),
+        1,
+        "x.jsonl:2: found no label in target 1, expected a string, or a list of strings",
+    ),
     "label": (one(span1=[0, 1], label=1), 1, "x.jsonl:2: found the label 1 in target 1, expected a string"),
-    "labels": (one(span1=[0, 1], label=["x", None]), 1, "x.jsonl:2: found the label ['x', None] in target 1, expected a"),
-    "unknown": (one(span1=[0, 1], label="NNX"), 1, "x.jsonl:2: found the label 'NNX' in target 1, expected one of the 2 labels "),
-}  # fmt: skip
+    "labels": (
+        one(span1=[0, 1], label=["x", None]),
+        1,
+        "x.jsonl:2: found the label ['x', None] in target 1, expected a",
+    ),
+    "unknown": (
+        one(span1=[0, 1], label="NNX"),
+        1,
+        "x.jsonl:2: found the label 'NNX' in target 1, expected one of the 2 labels ",
+    ),
+}
 
 
 @pytest.mark.parametrize(("entry", "spans", "message"), WRONG.values(), ids=WRONG)
@@ -197,7 +265,9 @@ def test_words_that_look_like_pieces_and_are_none(tmp_path):
 
 def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b'{"text": "a", "targets": []}\n"\xb0\xa1"\n')
-    with pytest.raises(Located, match=r"x\.jsonl:2: found bytes that are no UTF-8: b'\\xb0\\xa1\"', expected UTF-8 text"):
+    with pytest.raises(
+        Located, match=r"x\.jsonl:2: found bytes that are no UTF-8: b'\\xb0\\xa1\"', expected UTF-8 text"
+    ):
         list(records.read(tmp_path / "x.jsonl", 1))
 
 

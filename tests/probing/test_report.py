@@ -12,14 +12,27 @@ from nsmc_bert.errors import UserError
 from probing import report, scoring, study
 from probing.tasks import TASKS
 
-
-BASE = "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"  # SHA-256 of bert-base-uncased's model.safetensors
+# SHA-256 of bert-base-uncased's model.safetensors
+BASE = "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"
 
 
 def write(
-    folder, task, encoder, representation, share, *, seed=1, control="", counts=None, records=50, corpus="one", layer0="lexical",
-    split="test", identity=(), weights=None,
-):  # fmt: skip
+    folder,
+    task,
+    encoder,
+    representation,
+    share,
+    *,
+    seed=1,
+    control="",
+    counts=None,
+    records=50,
+    corpus="one",
+    layer0="lexical",
+    split="test",
+    identity=(),
+    weights=None,
+):
     """A result as the run command leaves it, of records that are right to a share."""
     labels = sorted(TASKS[task].labels)
     random = np.random.default_rng(seed)
@@ -31,11 +44,18 @@ def write(
     splits = counts or {split: {"targets": targets} for split, (_, targets) in TASKS[task].counts.items()}
     figures = {row: {"f1": scoring.total(by_row[:, i]).f1} for i, row in enumerate(rows)}
     result = {
-        "task": task, "representation": representation, "seed": seed, "control": control, "encoder": encoder,
-        "data": {"name": "corpus of %s" % task, "splits": splits}, "figures": {split: {**figures, "labels": {}}},
-        "identity": {"corpus": corpus, **dict(identity)}, "layer0": layer0 + ": in words", "weights": weights,
+        "task": task,
+        "representation": representation,
+        "seed": seed,
+        "control": control,
+        "encoder": encoder,
+        "data": {"name": f"corpus of {task}", "splits": splits},
+        "figures": {split: {**figures, "labels": {}}},
+        "identity": {"corpus": corpus, **dict(identity)},
+        "layer0": layer0 + ": in words",
+        "weights": weights,
         "mix": {"layers": [0, 1], "shares": [0.25, 0.75], "gamma": 1.5} if representation.startswith("mix") else None,
-    }  # fmt: skip
+    }
     path = folder / task / encoder.replace("/", "-")
     path.mkdir(parents=True, exist_ok=True)
     (path / (name + ".json")).write_text(json.dumps(result), encoding="utf-8")
@@ -53,7 +73,7 @@ def test_layers_by_hand(tmp_path):
         name = "mix_%d" % k if k < 3 else "mix"
         write(tmp_path, "dep", "bert-base-uncased", name, share, layer0="positions")
         write(tmp_path, "dep", "bert-base-uncased", "top_%d" % k, share, layer0="positions")
-        for path in tmp_path.glob("dep/*/%s-seed1.json" % name):
+        for path in tmp_path.glob(f"dep/*/{name}-seed1.json"):
             result = json.loads(path.read_text(encoding="utf-8"))
             result["figures"]["dev"] = {"Dependencies": {"f1": share}}
             result["mix"] = {"layers": list(range(k + 1)), "shares": [1 / (k + 1)] * (k + 1), "gamma": 2.0}
@@ -69,7 +89,7 @@ def test_layers_by_hand(tmp_path):
     np.testing.assert_allclose(one.shares, [0.25] * 4)
     header, line = report.layer_table([one])
     # rises of .2, 0 and .2; published for BERT-base: 2.52 and 1.18
-    assert line[2:4] == ["2.00 [2.52]", "%.2f [1.18]" % np.log2(3 / 2)]
+    assert line[2:4] == ["2.00 [2.52]", f"{np.log2(3 / 2):.2f} [1.18]"]
     assert line[4:] == ["1.50", "0.00", "2.00"]
     assert report.notes([], [one]) == []
     # the published study of layers began with the embeddings' whole output
@@ -85,7 +105,7 @@ def test_layers_by_hand(tmp_path):
 def test_single_layers_begin_with_lex_and_may_have_gaps(tmp_path):
     for name, share in (("lex", 0.2), ("top_2", 0.6), ("top_3", 0.4)):
         write(tmp_path, "dep", "mine", name, share)
-        (path,) = tmp_path.glob("dep/*/%s-seed1.json" % name)
+        (path,) = tmp_path.glob(f"dep/*/{name}-seed1.json")
         result = json.loads(path.read_text(encoding="utf-8"))
         result["figures"]["dev"] = {"Dependencies": {"f1": share}}
         path.write_text(json.dumps(result), encoding="utf-8")
@@ -107,9 +127,12 @@ def test_what_elmo_mixes_is_full(tmp_path):
 def test_layers_that_are_missing_are_not_made_up(tmp_path):
     for name in ("mix_0", "mix_2"):
         write(tmp_path, "dep", "mine", name, 0.5)
-        for path in tmp_path.glob("dep/*/%s-seed1.json" % name):
+        for path in tmp_path.glob(f"dep/*/{name}-seed1.json"):
             result = json.loads(path.read_text(encoding="utf-8"))
-            result["figures"]["dev"], result["mix"] = {"Dependencies": {"f1": 0.5}}, {"layers": [0], "shares": [1.0], "gamma": 1.0}
+            result["figures"]["dev"], result["mix"] = (
+                {"Dependencies": {"f1": 0.5}},
+                {"layers": [0], "shares": [1.0], "gamma": 1.0},
+            )
             path.write_text(json.dumps(result), encoding="utf-8")
     assert report.by_layer(report.load([tmp_path])) == []
 
@@ -129,7 +152,9 @@ def test_gains_are_paired(tmp_path):
     assert lines[0] == ["after - before", "split", "lex", "mix"]
     assert lines[1][:2] == ["Dependencies", "test"] and all(text.endswith("§") for text in lines[1][2:])
     assert report.legend(lines) == ["§ the interval leaves 0 out"]
-    with pytest.raises(UserError, match="nothing: found 0 encoders of that name, expected one of runs/after/model, runs/before"):
+    with pytest.raises(
+        UserError, match="nothing: found 0 encoders of that name, expected one of runs/after/model, runs/before"
+    ):
         report.gains(results, "nothing", "before")
     write(tmp_path, "pos", "elsewhere", "mix", 0.5)
     with pytest.raises(UserError, match="found no probe of both runs/before and elsewhere"):
@@ -139,7 +164,10 @@ def test_gains_are_paired(tmp_path):
 def test_gains_on_other_records_are_refused(tmp_path):
     write(tmp_path, "dep", "a", "mix", 0.5)
     write(tmp_path, "dep", "b", "mix", 0.5, corpus="other")
-    with pytest.raises(UserError, match="^dep, mix: found probes of a and b that differ in corpus too, expected the same but for the enc"):
+    with pytest.raises(
+        UserError,
+        match="^dep, mix: found probes of a and b that differ in corpus too, expected the same but for the enc",
+    ):
         report.gains(report.load([tmp_path]), "a", "b")
 
 
@@ -159,7 +187,7 @@ def test_what_is_not_measured_alike_is_not_compared(tmp_path, change, said):
     write(tmp_path, "dep", "a", "mix", 0.5, **one)
     write(tmp_path, "dep", "b", "mix", 0.9, **{**one, **change})
     results = report.load([tmp_path])
-    with pytest.raises(UserError, match="^dep, mix: found probes of a and b that differ in %s too" % re.escape(said)):
+    with pytest.raises(UserError, match=f"^dep, mix: found probes of a and b that differ in {re.escape(said)} too"):
         report.gains(results, "a", "b")
     if "another" in said:  # of other families layer 0 has other words
         return
@@ -170,12 +198,14 @@ def test_what_is_not_measured_alike_is_not_compared(tmp_path, change, said):
     assert line[1] == ("test, dev" if "split" in said else "test")
     assert line[2].endswith(")") and line[3].endswith(")‡")
     turned = re.sub(r"(\w+) and (\w+)$", r"\2 and \1", said)  # that of b first
-    assert notes == ["‡ Dependencies, b mix: unlike a mix in %s" % turned]
-    assert report.as_csv(cells).split("\n")[2].endswith("no published encoder; unlike a mix in %s" % turned)
+    assert notes == [f"‡ Dependencies, b mix: unlike a mix in {turned}"]
+    assert report.as_csv(cells).split("\n")[2].endswith(f"no published encoder; unlike a mix in {turned}")
     # nor may they stand in one column, or in one expected layer
     if change.keys() == {"identity"}:
         write(tmp_path, "dep", "a", "mix_1", 0.5, **change)
-        with pytest.raises(UserError, match="found probes of dep, mix-seed1 and mix_1-seed1, that differ in %s, expected" % said):
+        with pytest.raises(
+            UserError, match=f"found probes of dep, mix-seed1 and mix_1-seed1, that differ in {said}, expected"
+        ):
             report.load([tmp_path])
 
 
@@ -184,14 +214,19 @@ def test_what_one_does_not_say_is_marked_beside_what_does(tmp_path):
         write(tmp_path, "dep", encoder, "mix", 0.5, identity=identity)
     results = report.load([tmp_path])
     (cell,) = [cell for cell in report.cells(results, 100) if cell.unlike]
-    assert (cell.encoder, cell.unlike) == ("a", "unlike b mix in precision and schedule, which one of them does not say")
+    assert (cell.encoder, cell.unlike) == (
+        "a",
+        "unlike b mix in precision and schedule, which one of them does not say",
+    )
     (gain,) = gains = report.gains(results, "a", "b", 100)
     assert report.gain_table(gains)[1][2].endswith("‡") and gain.unlike
     assert not report.gains(results, "b", "c", 100)[0].unlike
 
 
 def test_what_was_made_before_the_configuration_was_told_apart(tmp_path):
-    """Runs of before may be of another configuration: they give way to newer ones of the same probe, and are marked beside others."""
+    """Runs of before may be of another configuration: they give way to newer ones of the same probe, and are marked
+    beside others.
+    """
     earlier = dict(encoder="weights-tokenizer-lexical-float32")
     now = dict(encoder="weights-tokenizer-lexical-float32-gelu-4-1e-12")
     for k in range(3):
@@ -231,7 +266,9 @@ def test_a_row_on_two_corpora_is_marked(tmp_path):
 
 
 def found(folder, **options):
-    return {(c.row, c.encoder, c.representation): c for c in report.cells(report.load([folder]), samples=100, **options)}
+    return {
+        (c.row, c.encoder, c.representation): c for c in report.cells(report.load([folder]), samples=100, **options)
+    }
 
 
 def test_a_figure_beside_the_published_one(tmp_path):
@@ -261,7 +298,10 @@ def test_other_data_is_never_compared(tmp_path):
     assert cell.why_not == "other data: 7 targets in train, published 203919"
     assert report.wide([cell])[1][2].endswith(")†")
     (note,) = report.notes([cell])
-    assert note == "† Dependencies, bert-base, on corpus of dep: other data: 7 targets in train, published 203919; not compared"
+    assert (
+        note
+        == "† Dependencies, bert-base, on corpus of dep: other data: 7 targets in train, published 203919; not compared"
+    )
 
 
 def test_another_layer_0_is_never_compared(tmp_path):
@@ -300,7 +340,10 @@ def test_copies_count_once_and_what_differs_is_refused(tmp_path):
         write(tmp_path / "runs", "pos", "mine", "mix", 0.9, seed=seed)
     assert len(report.load([tmp_path / "runs", tmp_path / "runs"])) == 2
     write(tmp_path / "other", "pos", "mine", "mix", 0.9, seed=3, corpus="two", records=70)
-    with pytest.raises(UserError, match="runs/pos/mine and .*other/pos/mine: found probes of pos, mix-seed1 and mix-seed3, that differ in"):
+    with pytest.raises(
+        UserError,
+        match="runs/pos/mine and .*other/pos/mine: found probes of pos, mix-seed1 and mix-seed3, that differ in",
+    ):
         report.load([tmp_path / "runs", tmp_path / "other"])
     write(tmp_path / "another", "pos", "mine", "lex", 0.9, corpus="two")
     with pytest.raises(UserError, match="mix-seed1 and lex-seed1, that differ in corpus, expected the same"):
@@ -311,7 +354,10 @@ def test_an_encoder_tuned_in_a_folder_of_a_published_name_has_a_column_of_its_ow
     write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, weights={"hub": True, "sha256": BASE})
     write(tmp_path, "pos", "runs/bert-base-uncased", "mix", 0.9, weights={"hub": False, "sha256": "0"})
     cells = report.cells(report.load([tmp_path]), 100)
-    assert [(cell.encoder, cell.published is not None) for cell in cells] == [("bert-base", True), ("runs/bert-base-uncased", False)]
+    assert [(cell.encoder, cell.published is not None) for cell in cells] == [
+        ("bert-base", True),
+        ("runs/bert-base-uncased", False),
+    ]
     assert report.wide(cells)[1][3].endswith(")†")
     (note,) = report.notes(cells)
     assert "runs/bert-base-uncased, on corpus of pos: other weights than bert-base's, or not known to be these" in note
@@ -341,7 +387,9 @@ def test_published_differences(tmp_path):
     write(tmp_path, "pos", "bert-large-uncased", "mix", 0.95)
     cells = found(tmp_path)
     difference = cells[("Part-of-Speech", "bert-large", "delta_base")]
-    assert difference.value == pytest.approx(cells[("Part-of-Speech", "bert-large", "mix")].value - cells[("Part-of-Speech", "bert-base", "mix")].value)
+    assert difference.value == pytest.approx(
+        cells[("Part-of-Speech", "bert-large", "mix")].value - cells[("Part-of-Speech", "bert-base", "mix")].value
+    )
     assert difference.published == pytest.approx(report.published()[("Part-of-Speech", "bert-large", "delta_base")])
     assert ("Part-of-Speech", "bert-large", "delta_elmo") not in cells
 
@@ -366,7 +414,7 @@ def test_every_form_has_every_figure(tmp_path):
     assert [line[:2] for line in wide[1:]] == [["Part-of-Speech", "test"], ["Dependencies", "dev"]]
     assert wide[1][3] == wide[2][2] == ""
     published = 100 * report.published()[("Part-of-Speech", "bert-base", "mix")]
-    assert " [%.1f]" % published in wide[1][2]
+    assert f" [{published:.1f}]" in wide[1][2]
     text, markdown, latex = (form(wide) for form in (report.as_text, report.as_markdown, report.as_latex))
     for out in (text, markdown, latex):
         assert wide[1][2] in out and "dev" in out
@@ -375,7 +423,7 @@ def test_every_form_has_every_figure(tmp_path):
     rows = list(csv.DictReader(io.StringIO(report.as_csv(cells))))
     assert len(rows) == len(cells) == 2
     assert float(rows[0]["f1"]) == pytest.approx(100 * cells[0].value, abs=0.005)
-    assert (rows[0]["published"], rows[1]["published"]) == ("%.2f" % published, "")
+    assert (rows[0]["published"], rows[1]["published"]) == (f"{published:.2f}", "")
     assert rows[1]["note"] == "no published encoder"
 
 
@@ -394,7 +442,10 @@ def test_the_whole_published_table_says_what_is_wanting(tmp_path):
     assert "not run: gpt; openai-gpt: flags/probe_gpt.flags" in said
     assert not any(line.startswith(("not run: bert-base", "Part-of-Speech")) for line in said)
     (rel,) = [line for line in said if line.startswith("Rel.")]
-    assert rel == "Rel. (SemEval): run on corpus of rel alone; the published data is SemEval 2010 task 8: probing.convert --source=semeval"
+    assert (
+        rel == "Rel. (SemEval): run on corpus of rel alone; the published data is SemEval 2010 task 8: probing.convert "
+        "--source=semeval"
+    )
     assert any(line.startswith("Entities: not run; the published data is OntoNotes 5.0") for line in said)
 
 
@@ -402,7 +453,7 @@ def test_controls_and_description_length_stand_beside(tmp_path):
     for control, right, bits in (("", 90, 2000.0), ("random_labels", 60, 8000.0)):
         for representation in ("lex", "mix"):
             write(tmp_path, "pos", "mine", representation, 0.9, control=control)
-            (path,) = tmp_path.glob("pos/*/%s-seed1%s.json" % (representation, "-" + control if control else ""))
+            (path,) = tmp_path.glob("pos/*/{}-seed1{}.json".format(representation, "-" + control if control else ""))
             result = json.loads(path.read_text(encoding="utf-8"))
             result["figures"]["test"]["labels"] = {"NN": [right, 100 - right, 100 - right]}
             if representation == "mix":
@@ -425,7 +476,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
     store = tmp_path / "above" / "activations" / "weights-tokenizer" / "store.json"
     store.parent.mkdir(parents=True)
     store.write_text('{"settled": 3}', encoding="utf-8")
-    with pytest.raises(UserError, match="above: found no results, expected a run folder of probing.run, such as .*/above/probing$"):
+    with pytest.raises(
+        UserError, match="above: found no results, expected a run folder of probing.run, such as .*/above/probing$"
+    ):
         report.load([tmp_path / "above"])
     write(tmp_path, "pos", "mine", "mix", 0.9)
     (tmp_path / "pos" / "mine" / "mix-seed1.npz").unlink()
@@ -467,4 +520,7 @@ def test_the_command(command, tmp_path):
     assert result.stdout.startswith("|  | split | mine mix |\n|---|---|---|\n| Part-of-Speech | test | ")
     assert "| Part-of-Speech | mine |  |  | 0.75 | 0.19 | 1.50 |" in result.stdout
     result = command("probing.report", "nowhere", cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (1, "error: nowhere: found no results, expected a run folder of probing.run\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "error: nowhere: found no results, expected a run folder of probing.run\n",
+    )

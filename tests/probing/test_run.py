@@ -17,15 +17,25 @@ def data(tmp_path_factory, make_records):
     folder = tmp_path_factory.mktemp("data")
     for seed, (split, count) in enumerate((("train", 40), ("dev", 15), ("test", 15))):
         for task, spans in (("pos", 1), ("dep", 2)):
-            records.write(folder / ("%s.%s.jsonl" % (task, split)), make_records(count, spans, seed))
+            records.write(folder / (f"{task}.{split}.jsonl"), make_records(count, spans, seed))
     return folder
 
 
 @pytest.fixture(scope="module")
 def arguments(data, encoder_folder):
-    return ["--task=pos,dep", "--data=%s" % data, "--encoder=%s" % encoder_folder, "--epochs=20", "--learning_rate=5e-3",
-            "--batch_records=8", "--representations=lex,mix", "--seeds=1,2", "--bootstrap=100", "--precision=float32",
-            "--least_steps=1"]  # fmt: skip
+    return [
+        "--task=pos,dep",
+        f"--data={data}",
+        f"--encoder={encoder_folder}",
+        "--epochs=20",
+        "--learning_rate=5e-3",
+        "--batch_records=8",
+        "--representations=lex,mix",
+        "--seeds=1,2",
+        "--bootstrap=100",
+        "--precision=float32",
+        "--least_steps=1",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +61,15 @@ def test_the_table(finished):
     number = r"\d+\.\d \(\d+\.\d to \d+\.\d\)"
     for title in ("Part-of-Speech", "Dependencies"):
         (line,) = [line for line in lines if line.startswith(title)]
-        assert re.fullmatch(r"%s +test, 2 seeds +%s +%s +[+-]\d+\.\d \(-?\d+\.\d to -?\d+\.\d\)" % (title, number, number), line)
+        assert re.fullmatch(
+            rf"{title} +test, 2 seeds +{number} +{number} +[+-]\d+\.\d \(-?\d+\.\d to -?\d+\.\d\)", line
+        )
     assert [line.split("  ")[1] for line in lines if line.startswith("  ")][1:5] == [
-        "control task", "selectivity", "random encoder", "gain over it"
-    ]  # fmt: skip
+        "control task",
+        "selectivity",
+        "random encoder",
+        "gain over it",
+    ]
     assert lines[-1] == "results: runs/probing"
 
 
@@ -63,7 +78,11 @@ def test_what_it_says(finished):
     assert re.search(r"^encoder: .*bert, 3 layers of 16; layer 0 is lexical: LayerNorm\(word embedding\)$", said, re.M)
     assert re.search(r"^pos, train: 40 records, \d+ targets, \d+ different sentences$", said, re.M)
     assert re.search(r"^  \d+\.\d % of \d+ words have \[UNK\]$", said, re.M)
-    assert re.search(r"^activations: \d+ sentences, 0 of them in the store already; [\d.]+ [kM]B to write to runs/activations/", said, re.M)
+    assert re.search(
+        r"^activations: \d+ sentences, 0 of them in the store already; [\d.]+ [kM]B to write to runs/activations/",
+        said,
+        re.M,
+    )
     # both tasks have other sentences here; a second task of the same ones would find them all
     assert re.search(r"^pos: 8 probes of \d+/\d+ parameters, 100 steps of 8 records$", said, re.M)
 
@@ -73,7 +92,12 @@ def test_what_it_leaves(finished):
     found = cells(folder)
     assert len(found) == 2 * 3 * 2 * 2
     record = json.loads(found[("dep", "mix-seed2", "")].read_text(encoding="utf-8"))
-    assert (record["task"], record["representation"], record["seed"], record["labels"]) == ("dep", "mix", 2, ["A", "B", "C"])
+    assert (record["task"], record["representation"], record["seed"], record["labels"]) == (
+        "dep",
+        "mix",
+        2,
+        ["A", "B", "C"],
+    )
     assert sum(record["mix"]["shares"]) == pytest.approx(1, abs=1e-5)
     assert record["mix"]["layers"] == [0, 1, 2, 3]
     assert len(record["history"]) == 20
@@ -88,7 +112,11 @@ def test_what_it_leaves(finished):
 def test_probabilities_give_the_figures(finished, data):
     path = cells(finished[0])[("pos", "lex-seed1", "")]
     record = json.loads(path.read_text(encoding="utf-8"))
-    gold = [[label in target.labels for label in record["labels"]] for part in records.read(data / "pos.test.jsonl", 1) for target in part.targets]
+    gold = [
+        [label in target.labels for label in record["labels"]]
+        for part in records.read(data / "pos.test.jsonl", 1)
+        for target in part.targets
+    ]
     with np.load(path.with_suffix(".npz")) as arrays:
         said = arrays["test_probabilities"] >= 0.5
     gold = np.array(gold)
@@ -146,7 +174,9 @@ def test_one_sentence_through_the_layers(finished, command, data):
     assert [line[0] for line in lines] == ["꿀잼", "영화"]
     assert all(re.fullmatch(r"[ABC] [01]\.\d\d", cell) for line in lines for cell in line[1:])
     # what was saved of the test's first record is what the saved weights say of it
-    result = command("probing.report", "--sentence_task=dep", "--records=%s" % (data / "dep.test.jsonl"), "--format=csv", cwd=folder)
+    result = command(
+        "probing.report", "--sentence_task=dep", "--records=%s" % (data / "dep.test.jsonl"), "--format=csv", cwd=folder
+    )
     assert result.returncode == 0, result.stderr
     said = [line.split(",")[3] for line in result.stdout.split("\n")[1:-1]]
     path = cells(folder)[("dep", "lex-seed1", "")]
@@ -165,10 +195,22 @@ def test_one_sentence_through_the_layers(finished, command, data):
     [
         (["--sentence_task=dep", "--text=꿀잼 영화"], r"error: dep: found no --spans, expected them as JSON"),
         (["--text=꿀잼 영화"], r"error: found probes of dep and pos, expected one task: choose with --sentence_task"),
-        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"], r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2"),
-        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=0,1"], r"error: --spans='0,1': expected JSON, a list of \[first, last\]"),
-        (["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0.0,1.0]]"], r"error: --spans=.*: expected JSON, a list of \[first, last\]"),
-        (["--sentence_task=dep", "--text=꿀잼 영화", "--spans=[[[0,1],null]]"], r"error: --spans=.*: expected JSON, a list of \[\[first, last\]"),
+        (
+            ["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0,3]]"],
+            r"error: --spans=\[\[0,3\]\]: expected some from 0 to 2",
+        ),
+        (
+            ["--sentence_task=pos", "--text=꿀잼 영화", "--spans=0,1"],
+            r"error: --spans='0,1': expected JSON, a list of \[first, last\]",
+        ),
+        (
+            ["--sentence_task=pos", "--text=꿀잼 영화", "--spans=[[0.0,1.0]]"],
+            r"error: --spans=.*: expected JSON, a list of \[first, last\]",
+        ),
+        (
+            ["--sentence_task=dep", "--text=꿀잼 영화", "--spans=[[[0,1],null]]"],
+            r"error: --spans=.*: expected JSON, a list of \[\[first, last\]",
+        ),
         (["--sentence_task=pos", "--spans=[[0,1]]"], r"error: --spans=.*: found no --text"),
         (["--sentence_task=pos", "--text= "], r"error: --text=.*: found no word, expected a sentence"),
     ],
@@ -184,7 +226,9 @@ def test_another_setting_is_another_run(finished, command, arguments):
     folder, _ = finished
     result = command("probing.run", *arguments, "--epochs=21", cwd=folder)
     assert result.returncode == 1
-    assert re.search(r"^error: runs/probing/pos/\w+/lex-seed1.json: holds a probe with another schedule", result.stderr, re.M)
+    assert re.search(
+        r"^error: runs/probing/pos/\w+/lex-seed1.json: holds a probe with another schedule", result.stderr, re.M
+    )
     assert "Traceback" not in result.stderr
 
 
@@ -194,26 +238,46 @@ def test_recompute_gives_the_same_and_stores_nothing(finished, command, argument
     assert result.returncode == 0, result.stderr
     assert sorted(os.listdir(tmp_path / "runs")) == ["probing"]
     (path,) = cells(tmp_path).values()
-    there, here = (json.loads(p.read_text(encoding="utf-8")) for p in (cells(finished[0])[("dep", "mix-seed1", "")], path))
-    assert here["figures"]["test"]["Dependencies"]["f1"] == pytest.approx(there["figures"]["test"]["Dependencies"]["f1"], abs=0.02)
+    there, here = (
+        json.loads(p.read_text(encoding="utf-8")) for p in (cells(finished[0])[("dep", "mix-seed1", "")], path)
+    )
+    assert here["figures"]["test"]["Dependencies"]["f1"] == pytest.approx(
+        there["figures"]["test"]["Dependencies"]["f1"], abs=0.02
+    )
 
 
 def test_files_named_one_by_one_and_no_test(command, data, encoder_folder, tmp_path):
     (tmp_path / "train.json").write_bytes((data / "pos.train.jsonl").read_bytes())
     (tmp_path / "val.json").write_bytes((data / "pos.dev.jsonl").read_bytes())
     result = command(
-        "probing.run", "--task=pos", "--train_file=train.json", "--dev_file=val.json", "--encoder=%s" % encoder_folder, "--epochs=1",
-        "--least_steps=1", "--representations=lex", "--bootstrap=100", cwd=tmp_path,
-    )  # fmt: skip
+        "probing.run",
+        "--task=pos",
+        "--train_file=train.json",
+        "--dev_file=val.json",
+        f"--encoder={encoder_folder}",
+        "--epochs=1",
+        "--least_steps=1",
+        "--representations=lex",
+        "--bootstrap=100",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     assert re.search(r"^Part-of-Speech +dev, 1 seed +\d", result.stdout, re.M)
 
 
 def test_the_published_schedule(command, data, encoder_folder, tmp_path):
     result = command(
-        "probing.run", "--task=pos", "--data=%s" % data, "--encoder=%s" % encoder_folder, "--schedule=plateau", "--steps=6",
-        "--interval=3", "--representations=lex", "--bootstrap=100", cwd=tmp_path,
-    )  # fmt: skip
+        "probing.run",
+        "--task=pos",
+        f"--data={data}",
+        f"--encoder={encoder_folder}",
+        "--schedule=plateau",
+        "--steps=6",
+        "--interval=3",
+        "--representations=lex",
+        "--bootstrap=100",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     (path,) = cells(tmp_path).values()
     record = json.loads(path.read_text(encoding="utf-8"))
@@ -239,13 +303,22 @@ def test_the_sample_has_every_task(task):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--task=pos,parsing"], r"error: --task=pos,parsing: expected different ones of pos, constituents, .*, rel, all"),
+        (
+            ["--task=pos,parsing"],
+            r"error: --task=pos,parsing: expected different ones of pos, constituents, .*, rel, all",
+        ),
         (["--task=pos,pos"], r"error: --task=pos,pos: expected different ones"),
         (["--control=shuffle"], r"error: --control=shuffle: expected different ones of random_labels, random_encoder"),
-        (["--representations=lex,full"], r"error: --representations=full: expected some of lex, cat, mix, top_0 to top_3"),
+        (
+            ["--representations=lex,full"],
+            r"error: --representations=full: expected some of lex, cat, mix, top_0 to top_3",
+        ),
         (["--representations=lex,lex"], r"error: --representations=lex,lex: expected different names"),
         (["--seeds=1,1"], r"error: --seeds=1,1: expected distinct whole numbers"),
-        (["--data=nowhere"], r"error: nowhere: found no pos.train.jsonl, expected one; make it with python -m probing.convert"),
+        (
+            ["--data=nowhere"],
+            r"error: nowhere: found no pos.train.jsonl, expected one; make it with python -m probing.convert",
+        ),
         (["--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
         (["--train_file=a.jsonl"], r"error: --task=pos,dep: found several tasks and --train_file, expected one task"),
         (["--task=pos", "--train_file=a.jsonl"], r"error: --dev_file: found no pos.dev.jsonl, expected one"),
@@ -266,7 +339,9 @@ def test_a_broken_record_is_named_with_its_line(command, arguments, data, tmp_pa
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with open(tmp_path / "pos.dev.jsonl", "a", encoding="utf-8") as file:
         file.write('{"text": "꿀잼", "targets": [{"span1": [0, 2], "label": "A"}]}\n')
-    result = command("probing.run", *arguments, "--task=pos", "--data=%s" % tmp_path, cwd=tmp_path)
+    result = command("probing.run", *arguments, "--task=pos", f"--data={tmp_path}", cwd=tmp_path)
     assert result.returncode == 1
     line = result.stderr.rstrip("\n").split("\n")[-1]
-    assert re.match(r"error: .*pos.dev.jsonl:16: found span1 \[0, 2\] in target 1, expected a span of the sentence's 1 words", line)
+    assert re.match(
+        r"error: .*pos.dev.jsonl:16: found span1 \[0, 2\] in target 1, expected a span of the sentence's 1 words", line
+    )

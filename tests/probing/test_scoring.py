@@ -52,7 +52,10 @@ def test_counts_add_up(targets, labels, seed):
 
 
 def chosen(task, labels):
-    return {row: [label for label, there in zip(labels, mask) if there] for row, mask in scoring.columns(TASKS[task], labels).items()}
+    return {
+        row: [label for label, there in zip(labels, mask) if there]
+        for row, mask in scoring.columns(TASKS[task], labels).items()
+    }
 
 
 def test_roles():

@@ -28,15 +28,17 @@ class Light(Counting):
 
 @pytest.fixture
 def probe(tmp_path, make_records, monkeypatch):
-    """Makes a study of pos: probe(seeds) -> (results, lines); probe.steps counts the steps of each probe by its name."""
+    """Makes a study of pos: probe(seeds) -> (results, lines); probe.steps counts each probe's steps by its name."""
     for seed, (split, count) in enumerate((("train", 24), ("dev", 8))):
         made = [
             records.Record(
-                record.text, tuple(records.Target(t.span1, None, (t.labels[0] + LONE,)) for t in record.targets), record.info
+                record.text,
+                tuple(records.Target(t.span1, None, (t.labels[0] + LONE,)) for t in record.targets),
+                record.info,
             )
             for record in make_records(count, 1, seed)
         ]
-        records.write(tmp_path / "data" / ("pos.%s.jsonl" % split), made)
+        records.write(tmp_path / "data" / (f"pos.{split}.jsonl"), made)
     monkeypatch.setattr(encoders, "load", lambda *_, **__: Light())
     monkeypatch.setattr(fit, "PIECE", 1)
     step, steps = fit.Probes.train_step, {}
@@ -52,11 +54,21 @@ def probe(tmp_path, make_records, monkeypatch):
         said = []
         steps.clear()
         results = study.study(
-            [study.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(study.SPLITS, ""))], encoder="", layer0="lexical",
-            representations=["lex"], seeds=seeds, controls=[], schedule=lambda task: schedule, run_dir=tmp_path / run_dir,
-            store=tmp_path / "store", recompute=True, runtime=RUNTIME, checkpoint_seconds=0.0, log=said.append,
+            [study.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(study.SPLITS, ""))],
+            encoder="",
+            layer0="lexical",
+            representations=["lex"],
+            seeds=seeds,
+            controls=[],
+            schedule=lambda task: schedule,
+            run_dir=tmp_path / run_dir,
+            store=tmp_path / "store",
+            recompute=True,
+            runtime=RUNTIME,
+            checkpoint_seconds=0.0,
+            log=said.append,
             **{"description_length": False, **options},
-        )  # fmt: skip
+        )
         return {result["seed"]: result for result in results}, said
 
     run.steps = steps
@@ -82,7 +94,9 @@ def files(tmp_path, run_dir="runs"):
 
 
 def finished(*seeds):
-    return sorted(["lock", *("lex-seed%d.%s" % (seed, ending) for seed in seeds for ending in ("json", "npz", "safetensors"))])
+    return sorted(
+        ["lock", *("lex-seed%d.%s" % (seed, ending) for seed in seeds for ending in ("json", "npz", "safetensors"))]
+    )
 
 
 def same(one, other):
@@ -100,8 +114,8 @@ def test_what_is_finished_or_half_finished_is_kept(probe, tmp_path, monkeypatch)
     (folder,) = (tmp_path / "runs" / "pos").iterdir()
     (folder / "lex-seed2.npz.part-7").write_text("{")
     found, said = probe([1, 2])
-    assert not probe.steps and "pos: 1 probes finished already, in %s" % folder in said
-    assert "pos: going on with the state of 1 probes in %s/state.safetensors" % folder in said
+    assert not probe.steps and f"pos: 1 probes finished already, in {folder}" in said
+    assert f"pos: going on with the state of 1 probes in {folder}/state.safetensors" in said
     for seed in (1, 2):
         assert [point["step"] for point in found[seed]["history"]] == [3, 6, 9, 12, 15, 18]
     assert files(tmp_path) == finished(1, 2)
@@ -134,7 +148,9 @@ def test_another_settings_state_is_refused_and_kept(probe, tmp_path, monkeypatch
         probe([1])
     revive()
     before = files(tmp_path)
-    with pytest.raises(UserError, match=r"state.safetensors: holds a probe with another schedule, .*; choose another --run_dir, or del"):
+    with pytest.raises(
+        UserError, match=r"state.safetensors: holds a probe with another schedule, .*; choose another --run_dir, or del"
+    ):
         probe([1], Schedule(epochs=7, batch_records=8, learning_rate=5e-3, least_steps=1))
     assert files(tmp_path) == before and "state.safetensors" in before
 
@@ -144,7 +160,9 @@ def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):
     assert found[1]["labels"] == ["A" + LONE, "B" + LONE, "C" + LONE]
     (path,) = (tmp_path / "caf\udce9").glob("*/*/*.json")
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["labels"] == found[1]["labels"] and content["figures"]["dev"]["labels"].keys() == set(content["labels"])
+    assert content["labels"] == found[1]["labels"] and content["figures"]["dev"]["labels"].keys() == set(
+        content["labels"]
+    )
     again, _ = probe([1], run_dir="caf\udce9")
     assert not probe.steps and again[1]["figures"] == content["figures"]
 
@@ -181,5 +199,7 @@ def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
     assert probe.steps == {"lex-seed2": 18 + 6 + 12}
     assert files(tmp_path) == finished(1, 2)
     for seed in (1, 2):
-        for one, other in zip(found[seed]["description_length"]["blocks"], whole[seed]["description_length"]["blocks"], strict=True):
+        for one, other in zip(
+            found[seed]["description_length"]["blocks"], whole[seed]["description_length"]["blocks"], strict=True
+        ):
             assert (one["records"], one["bits"]) == (other["records"], pytest.approx(other["bits"], rel=1e-3))

@@ -34,7 +34,9 @@ def test_what_holds_for_each(task):
     assert task.metric in ("micro", "srl", "positive", "clean")
     assert task.multi_label == (task.name in ("spr1", "spr2"))
     assert task.seeds == (5 if task.name == "dpr" else 1)
-    assert (task.steps, task.interval) == ((10_000, 100) if task.name in ("spr1", "spr2", "dpr", "rel") else (250_000, 1000))
+    assert (task.steps, task.interval) == (
+        (10_000, 100) if task.name in ("spr1", "spr2", "dpr", "rel") else (250_000, 1000)
+    )
 
 
 def test_they_cannot_be_changed():
@@ -52,9 +54,16 @@ def test_the_parts_of_the_srl_inventory():
 
 def test_the_labels_of_the_published_examples():
     examples = {
-        "pos": ["NN", "``", "''"], "constituents": ["VP", "TOP"], "dep": ["nsubj"], "entities": ["ORG"], "srl": ["ARG1"],
-        "coref": ["1"], "spr2": ["awareness", "existed_after"], "dpr": ["entailed"], "rel": ["Cause-Effect(e2,e1)", "Other"],
-    }  # fmt: skip
+        "pos": ["NN", "``", "''"],
+        "constituents": ["VP", "TOP"],
+        "dep": ["nsubj"],
+        "entities": ["ORG"],
+        "srl": ["ARG1"],
+        "coref": ["1"],
+        "spr2": ["awareness", "existed_after"],
+        "dpr": ["entailed"],
+        "rel": ["Cause-Effect(e2,e1)", "Other"],
+    }
     for name, labels in examples.items():
         assert set(labels) <= set(TASKS[name].labels)
 

@@ -43,7 +43,9 @@ def encrypted(tmp_path):
 
 
 def link(tmp_path):
-    return make_zip(tmp_path / "x.zip", b"/etc/passwd", change=lambda e: setattr(e, "external_attr", (stat.S_IFLNK | 0o777) << 16))
+    return make_zip(
+        tmp_path / "x.zip", b"/etc/passwd", change=lambda e: setattr(e, "external_attr", (stat.S_IFLNK | 0o777) << 16)
+    )
 
 
 def damaged(tmp_path):
@@ -99,7 +101,10 @@ def make_tar(path, *entries):
 
 def test_tar(tmp_path):
     path = make_tar(
-        tmp_path / "x.tar.gz", ("f/other", tarfile.REGTYPE, b"no"), ("f/x.tsv", tarfile.REGTYPE, b"yes"), ("f/z", tarfile.REGTYPE, b"")
+        tmp_path / "x.tar.gz",
+        ("f/other", tarfile.REGTYPE, b"no"),
+        ("f/x.tsv", tarfile.REGTYPE, b"yes"),
+        ("f/z", tarfile.REGTYPE, b""),
     )
     assert read_tar(path) == b"yes"
     with pytest.raises(UserError, match="x.tar.gz: found no y.tsv in it"):
@@ -108,7 +113,12 @@ def test_tar(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "target"),
-    [(tarfile.SYMTYPE, b"x.tsv"), (tarfile.SYMTYPE, b"/etc/passwd"), (tarfile.LNKTYPE, b"nowhere"), (tarfile.DIRTYPE, b"")],
+    [
+        (tarfile.SYMTYPE, b"x.tsv"),
+        (tarfile.SYMTYPE, b"/etc/passwd"),
+        (tarfile.LNKTYPE, b"nowhere"),
+        (tarfile.DIRTYPE, b""),
+    ],
 )
 def test_links_in_a_tar_are_not_followed(tmp_path, kind, target):
     with pytest.raises(UserError, match="x.tar.gz: found that x.tsv is a link or no file"):
@@ -118,7 +128,14 @@ def test_links_in_a_tar_are_not_followed(tmp_path, kind, target):
 def test_tar_files_that_are_damaged(tmp_path):
     path = make_tar(tmp_path / "x.tar.gz", ("x.tsv", tarfile.REGTYPE, b"content" * 1000))
     whole, plain = path.read_bytes(), gzip.decompress(path.read_bytes())
-    for content in (b"", b"plain", whole[:60], gzip.compress(plain[:100]), gzip.compress(b"x" * 1024), gzip.compress(plain[:600])):
+    for content in (
+        b"",
+        b"plain",
+        whole[:60],
+        gzip.compress(plain[:100]),
+        gzip.compress(b"x" * 1024),
+        gzip.compress(plain[:600]),
+    ):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"x.tar.gz: (cannot be read|found no x.tsv)"):
             read_tar(path)
@@ -139,6 +156,10 @@ def test_a_header_that_declares_gigabytes_is_passed_over(tmp_path):
 
 def test_lines_have_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MAX_LINE", 9)
-    assert list(archives.numbered_lines(io.BytesIO(b"12345678\n\nx"), "f")) == [(1, b"12345678\n"), (2, b"\n"), (3, b"x")]
+    assert list(archives.numbered_lines(io.BytesIO(b"12345678\n\nx"), "f")) == [
+        (1, b"12345678\n"),
+        (2, b"\n"),
+        (3, b"x"),
+    ]
     with pytest.raises(Located, match="f:2: found more than 9 bytes without an end of line, expected text in lines"):
         list(archives.numbered_lines(io.BytesIO(b"x\n" + b"0" * 100), "f"))

@@ -27,7 +27,10 @@ def test_what_is_right_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "x.json: found no valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))"),
+        (
+            "{",
+            "x.json: found no valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))",
+        ),
         ("", "x.json: found no valid JSON (Expecting value: line 1 column 1 (char 0))"),
         (b"\xb0\xa1", "x.json: found no valid JSON (bytes that are no UTF-8)"),
         ('{"a": NaN}', "x.json: found no valid JSON (NaN, which is no number in JSON)"),
@@ -80,7 +83,10 @@ SHAPE = {"weight_map": {str: str}, "size?": (int, None), "parts?": [{"name": str
         ({"weight_map": {}, "size": 1.0}, ("size", "1.0", "a whole number or null")),
         ({"weight_map": {}, "parts": {}}, ("parts", "{}", "a list")),
         ({"weight_map": {}, "parts": [{"name": "x", "share": "1"}]}, ("parts[0].share", "'1'", "a number")),
-        ({"weight_map": {}, "parts": [{"name": "x", "share": 0.5}, {"name": "x"}]}, ("", "no parts[1].share", "a number")),
+        (
+            {"weight_map": {}, "parts": [{"name": "x", "share": 0.5}, {"name": "x"}]},
+            ("", "no parts[1].share", "a number"),
+        ),
     ],
 )
 def test_shapes(value, expected):

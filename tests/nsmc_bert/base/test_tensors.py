@@ -34,10 +34,17 @@ def test_safetensors_that_are_none(tmp_path):
     header = json.dumps({"a": {"dtype": "F8_E5M2", "shape": [2], "data_offsets": [0, 2]}}).encode()
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header + bytes(2))
     found = tensors.Safetensors(tmp_path / "x")
-    with pytest.raises(UserError, match=r"x: found no whole safetensors file \(a is of dtype F8_E5M2, which is not read"):
+    with pytest.raises(
+        UserError, match=r"x: found no whole safetensors file \(a is of dtype F8_E5M2, which is not read"
+    ):
         found["a"]
     huge = header.replace(b"[2]", b"[1000000000000]")
-    for content in (b"", b"<html>", struct.pack("<Q", len(huge)) + huge + bytes(4), struct.pack("<Q", 1 << 60) + header):
+    for content in (
+        b"",
+        b"<html>",
+        struct.pack("<Q", len(huge)) + huge + bytes(4),
+        struct.pack("<Q", 1 << 60) + header,
+    ):
         (tmp_path / "x").write_bytes(content)
         with pytest.raises(UserError, match=r"x: found no whole state \(.*\), expected one; delete it"):
             tensors.Safetensors(tmp_path / "x", "state", "delete it")
@@ -96,7 +103,9 @@ def nothing(file):
 def test_what_an_h5_declares_is_not_believed(tmp_path, write, message):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         write(file)
-    with pytest.raises(UserError, match=r"x.h5: found no whole HDF5 file \(/%s.*\), expected one; fetch it again" % message):
+    with pytest.raises(
+        UserError, match=rf"x.h5: found no whole HDF5 file \(/{message}.*\), expected one; fetch it again"
+    ):
         tensors.Hdf5(tmp_path / "x.h5")["a"]
 
 
@@ -135,7 +144,7 @@ def npy(shape, descr="<f4", content=b"\0" * 24):
 )
 def test_arrays_that_are_none(tmp_path, content, message):
     (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(UserError, match=r"x.npy: found no whole array \(.*(%s)" % message):
+    with pytest.raises(UserError, match=rf"x.npy: found no whole array \(.*({message})"):
         tensors.read_array(tmp_path / "x.npy")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("a.npy", content)

@@ -9,7 +9,9 @@ from nsmc_bert.learning import calibration
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0.3, 2.5, 50_000)
-LABELS = (RANDOM.uniform(size=len(LOGITS)) < 1 / (1 + np.exp(-LOGITS))).astype(int)  # honest: a label is drawn by its logit
+LABELS = (RANDOM.uniform(size=len(LOGITS)) < 1 / (1 + np.exp(-LOGITS))).astype(
+    int
+)  # honest: a label is drawn by its logit
 
 
 def said(logits):
@@ -76,7 +78,9 @@ def test_on_not_many_reviews_it_only_gets_less_sure(count):
 
 
 def test_on_one_kind_of_reviews_nothing_is_fitted():
-    assert calibration.fit(said(LOGITS[:1000]), np.ones(1000, int)).skipped.startswith("1000 reviews, 1000 of them positive")
+    assert calibration.fit(said(LOGITS[:1000]), np.ones(1000, int)).skipped.startswith(
+        "1000 reviews, 1000 of them positive"
+    )
 
 
 def test_both_have_bounds():
@@ -92,9 +96,12 @@ def test_both_have_bounds():
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.integers(0, 2**32 - 1), st.floats(0.05, 20), st.floats(-4, 4), st.integers(calibration.FEWEST, 1000),
+    st.integers(0, 2**32 - 1),
+    st.floats(0.05, 20),
+    st.floats(-4, 4),
+    st.integers(calibration.FEWEST, 1000),
     st.sampled_from([0, 0.1, 0.5, 1]),
-)  # fmt: skip
+)
 def test_it_never_makes_the_log_loss_worse(seed, sharpness, shift, count, noise):
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, count)

@@ -1,4 +1,6 @@
-"""A model that is there is calibrated on other reviews; what it has learned from, and what it is tested on, is kept out of that."""
+"""A model that is there is calibrated on other reviews; what it has learned from, and what it is tested on, is kept out
+of that.
+"""
 
 import json
 
@@ -10,7 +12,9 @@ from nsmc_bert import corpus, recipe
 from nsmc_bert.errors import UserError
 from nsmc_bert.learning import calibration, recalibration
 
-REVIEWS = "document\tlabel\n" + "".join("%s %d\t%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2 if i % 5 else i % 2) for i in range(400))
+REVIEWS = "document\tlabel\n" + "".join(
+    "%s %d\t%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2 if i % 5 else i % 2) for i in range(400)
+)
 
 
 def reviews(texts, labels):
@@ -21,16 +25,16 @@ def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
     (tmp_path / "mine.tsv").write_text(REVIEWS + "보통이 아니다\t1\n", encoding="utf-8")
     _, test = corpus.sample()
     with open(tmp_path / "mine.tsv", "a", encoding="utf-8") as file:
-        file.write("%s\t1\n" % test.texts[0])
+        file.write(f"{test.texts[0]}\t1\n")
     before, after = trained[0] / "model", tmp_path / "better"
-    arguments = ["evaluate", "--sample", "--model=%s" % before, "--calibrate_on=mine.tsv", "--calibrated=better"]
+    arguments = ["evaluate", "--sample", f"--model={before}", "--calibrate_on=mine.tsv", "--calibrated=better"]
     result = command(*arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "1 of the 402 reviews to calibrate on stand in the test: left out" in result.stderr
     record, old = (json.loads((folder / "training.json").read_text(encoding="utf-8")) for folder in (after, before))
     found = record["calibration"]
     assert (found["reviews"], found["name"], found["skipped"]) == (401, "mine.tsv", "")
-    assert result.stdout.startswith("calibrated on 401 reviews: temperature %.3f" % found["temperature"])
+    assert result.stdout.startswith("calibrated on 401 reviews: temperature {:.3f}".format(found["temperature"]))
     # the model in the folder is the one before with another logit, and the figures are its own
     texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
     logits = [calibration.logit(nsmc_bert.load(folder).predict(texts)) for folder in (before, after)]
@@ -43,7 +47,10 @@ def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
     assert "On 401 reviews of mine.tsv its confidence was calibrated" in card
     assert "--calibrate_on=mine.tsv" in card
     again = command(*arguments, cwd=tmp_path)
-    assert (again.returncode, again.stderr) == (1, "error: better: found a model, expected a new folder; nothing was overwritten\n")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "error: better: found a model, expected a new folder; nothing was overwritten\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,8 +58,14 @@ def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
     [
         (["--calibrate_on=mine.tsv"], "--calibrate_on and --calibrated: found one of them, expected both"),
         (["--calibrated=new"], "--calibrate_on and --calibrated: found one of them, expected both"),
-        (["--calibrate_on=few.tsv", "--calibrated=new"], "few.tsv: found 2 reviews to calibrate on, expected 300 or more"),
-        (["--calibrate_on=validation", "--calibrated=new"], "bundled sample: found 66 reviews to calibrate on, expected 300 or more"),
+        (
+            ["--calibrate_on=few.tsv", "--calibrated=new"],
+            "few.tsv: found 2 reviews to calibrate on, expected 300 or more",
+        ),
+        (
+            ["--calibrate_on=validation", "--calibrated=new"],
+            "bundled sample: found 66 reviews to calibrate on, expected 300 or more",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(trained, command, tmp_path, arguments, message):

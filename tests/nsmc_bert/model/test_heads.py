@@ -44,7 +44,9 @@ def test_label2id_alone_is_read():
     "names", [("ham", "spam"), ("positive", "positive"), ("neutral", "positive"), ("not_entailment", "entailment")]
 )
 def test_unknown_names_are_refused_until_somebody_says_which_is_positive(names):
-    with pytest.raises(UserError, match=f"found a head with the labels {names[0]} and {names[1]}, .*--positive_label=NAME"):
+    with pytest.raises(
+        UserError, match=f"found a head with the labels {names[0]} and {names[1]}, .*--positive_label=NAME"
+    ):
         heads.order(config(names), "folder")
 
 
@@ -53,7 +55,9 @@ def test_what_the_user_says_goes_before_the_names():
     assert heads.order(config(("꿀잼", "노잼")), "folder", ["LIKE", "노잼"]) == [0, 1]
     assert heads.order(config(), "folder", "label_0") == [1, 0]
     for wrong in ("LABEL_2", ["LABEL_0", "LABEL_1"]):
-        with pytest.raises(UserError, match="labels LABEL_0 and LABEL_1, expected one of them to be the positive_label"):
+        with pytest.raises(
+            UserError, match="labels LABEL_0 and LABEL_1, expected one of them to be the positive_label"
+        ):
             heads.order(config(), "folder", wrong)
 
 
@@ -76,7 +80,11 @@ def test_heads_of_other_tasks_are_refused(values, found):
 
 @pytest.mark.parametrize(
     "values",
-    [dict(finetuning_task="nsmc"), dict(architectures=["BertForSequenceClassification"]), dict(architectures=["BertModel"])],
+    [
+        dict(finetuning_task="nsmc"),
+        dict(architectures=["BertForSequenceClassification"]),
+        dict(architectures=["BertModel"]),
+    ],
 )
 def test_heads_of_this_task_are_not(values):
     assert heads.order(config(**values), "folder") == [0, 1]

@@ -1,4 +1,6 @@
-"""nsmc_bert.model.packing: every text once, whole, beside others in rows of one shape, in an order that the seed decides."""
+"""nsmc_bert.model.packing: every text once, whole, beside others in rows of one shape, in an order that the seed
+decides.
+"""
 
 import dataclasses
 
@@ -25,7 +27,8 @@ class Encoded:
 
 def encoded(*texts):
     return Encoded(
-        np.array([token for text in texts for token in text], np.int32), np.cumsum([0] + [len(text) for text in texts]).astype(np.int64)
+        np.array([token for text in texts for token in text], np.int32),
+        np.cumsum([0] + [len(text) for text in texts]).astype(np.int64),
     )
 
 
@@ -60,7 +63,11 @@ def test_rows_are_as_long_as_the_longest_text_needs(longest, length):
 def test_from_many_batches_on_the_shape_is_the_budgets():
     plans = [packing.plan([100] * count, 512) for count in (28, 29, 60, 61)]
     assert [(plan.rows, len(plan)) for plan in plans] == [(4, 7), (4, 8), (4, 15), (4, 16)]
-    assert [(plan.rows, len(plan)) for plan in (packing.plan([100] * count, 1024) for count in (9, 3, 1))] == [(5, 2), (3, 1), (1, 1)]
+    assert [(plan.rows, len(plan)) for plan in (packing.plan([100] * count, 1024) for count in (9, 3, 1))] == [
+        (5, 2),
+        (3, 1),
+        (1, 1),
+    ]
 
 
 def test_no_text_makes_no_batch():
@@ -75,9 +82,12 @@ def test_what_cannot_be_a_text_is_refused(lengths):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.integers(1, 512), max_size=80), st.integers(8, 4000), st.one_of(st.none(), st.integers(1, 20)),
-    st.one_of(st.none(), st.integers(0, 9)), st.integers(1, 3),
-)  # fmt: skip
+    st.lists(st.integers(1, 512), max_size=80),
+    st.integers(8, 4000),
+    st.one_of(st.none(), st.integers(1, 20)),
+    st.one_of(st.none(), st.integers(0, 9)),
+    st.integers(1, 3),
+)
 def test_every_text_once_and_whole(lengths, budget, batch_size, seed, multiple):
     plan = packing.plan(lengths, budget, batch_size=batch_size, seed=seed, multiple=multiple)
     assert sorted(plan.texts.tolist()) == list(range(len(lengths)))
@@ -116,7 +126,10 @@ def test_order_is_the_seeds_and_the_epochs():
         np.testing.assert_array_equal(getattr(first, field), getattr(again, field))
     for other in (packing.plan(lengths, 256, seed=2), packing.plan(lengths, 256, seed=1, epoch=1)):
         assert (len(other), other.rows) == (len(first), first.rows)
-        neighbours = [{frozenset((a[0], b[0])) for batch in batches(plan) for a, b in zip(batch, batch[1:])} for plan in (first, other)]
+        neighbours = [
+            {frozenset((a[0], b[0])) for batch in batches(plan) for a, b in zip(batch, batch[1:])}
+            for plan in (first, other)
+        ]
         assert len(neighbours[0] & neighbours[1]) < 0.2 * len(neighbours[0])
 
 
@@ -133,9 +146,14 @@ def test_plans_add_up():
 def test_dataset_by_hand():
     data = encoded([2, 9, 3], [2, 3], [2, 8, 8, 8, 3])
     plan = packing.Plan(
-        texts=np.array([2, 1, 0]), places=np.array([0, 5, 8]), slots=np.array([0, 1, 2]), splits=np.array([0, 2, 3]), rows=2, length=8,
+        texts=np.array([2, 1, 0]),
+        places=np.array([0, 5, 8]),
+        slots=np.array([0, 1, 2]),
+        splits=np.array([0, 2, 3]),
+        rows=2,
+        length=8,
         slots_per_row=2,
-    )  # fmt: skip
+    )
     (features, labels, weights), second = packing.dataset(data, plan, pad_id=1, labels=[0, 1, 1])
     np.testing.assert_array_equal(features["input_ids"], [[2, 8, 8, 8, 3, 2, 3, 1], [1] * 8])
     np.testing.assert_array_equal(features["segments"], [[1, 1, 1, 1, 1, 2, 2, 0], [0] * 8])
@@ -147,9 +165,12 @@ def test_dataset_by_hand():
     np.testing.assert_array_equal(second[0]["input_ids"], [[1] * 8, [2, 9, 3, 1, 1, 1, 1, 1]])
     np.testing.assert_allclose(second[2], [[0, 0], [4, 0]])
     assert {value.dtype for value in features.values()} == {tf.int32}
-    # measured, eight slots in two batches, three of them taken: the mean over all is the mean over the three, times their weights
+    # measured, eight slots in two batches, three of them taken: the mean over all is the mean over the three, times
+    # their weights
     measured = packing.dataset(data, plan, pad_id=1, labels=[0, 1, 1], weights=[3, 0.5, 1], of_all=True)
-    np.testing.assert_allclose([weights for _, _, weights in measured], np.array([[[1, 0.5], [0, 0]], [[0, 0], [3, 0]]]) * 8 / 3, rtol=1e-6)
+    np.testing.assert_allclose(
+        [weights for _, _, weights in measured], np.array([[[1, 0.5], [0, 0]], [[0, 0], [3, 0]]]) * 8 / 3, rtol=1e-6
+    )
 
 
 def test_dataset_can_start_anywhere_and_be_shared():
@@ -162,7 +183,9 @@ def test_dataset_can_start_anywhere_and_be_shared():
     for expected, actual in zip(whole[2:5], part, strict=True):
         for name, value in expected[0].items():
             np.testing.assert_array_equal(value, actual[0][name])
-    halves = [list(packing.dataset(data, plan, pad_id=0, labels=labels, replicas=2, shares=[share])) for share in (0, 1)]
+    halves = [
+        list(packing.dataset(data, plan, pad_id=0, labels=labels, replicas=2, shares=[share])) for share in (0, 1)
+    ]
     both = list(packing.dataset(data, plan, pad_id=0, labels=labels, replicas=2, shares=[0, 1]))
     for i, expected in enumerate(whole):
         for k in range(2):

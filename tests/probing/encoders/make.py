@@ -1,4 +1,6 @@
-"""Tiny encoders of every family, in the layouts of their authors, with weights that a seed decides in every version of NumPy."""
+"""Tiny encoders of every family, in the layouts of their authors, with weights that a seed decides in every version of
+NumPy.
+"""
 
 import json
 import math
@@ -12,10 +14,23 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz'.,!-0123456789"
 MERGES = "t h|th e</w>|a n|an d</w>|i n|in g</w>|n 't</w>|' t</w>|n o|no t</w>|s h|sh e</w>".split("|")
 GPT = {"model_type": "openai-gpt", "n_embd": 8, "n_head": 2, "n_layer": 3, "n_positions": 24, "afn": "gelu"}
 ELMO = {
-    "lstm": {"use_skip_connections": True, "projection_dim": 4, "cell_clip": 0.6, "proj_clip": 0.35, "dim": 6, "n_layers": 2},
-    "char_cnn": {"activation": "relu", "filters": [[1, 3], [2, 4], [4, 2]], "n_highway": 1, "embedding": {"dim": 3},
-                 "n_characters": 262, "max_characters_per_token": 12},
-}  # fmt: skip
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 4,
+        "cell_clip": 0.6,
+        "proj_clip": 0.35,
+        "dim": 6,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 3], [2, 4], [4, 2]],
+        "n_highway": 1,
+        "embedding": {"dim": 3},
+        "n_characters": 262,
+        "max_characters_per_token": 12,
+    },
+}
 GLOVE, UNITS = 5, 4  # widths of word vectors and of one direction of the MT-LSTM
 
 
@@ -38,12 +53,19 @@ def gpt_vocabulary():
 def gpt_shapes(config=GPT):
     """The tensors of transformers' OpenAIGPTModel: {name: shape}."""
     width = config["n_embd"]
-    out = {"positions_embed.weight": (config["n_positions"], width), "tokens_embed.weight": (len(gpt_vocabulary()[0]), width)}
+    out = {
+        "positions_embed.weight": (config["n_positions"], width),
+        "tokens_embed.weight": (len(gpt_vocabulary()[0]), width),
+    }
     for block in range(config["n_layer"]):
         for name, shape in (
-            ("attn.c_attn", (width, 3 * width)), ("attn.c_proj", (width, width)), ("ln_1", (width,)),
-            ("mlp.c_fc", (width, 4 * width)), ("mlp.c_proj", (4 * width, width)), ("ln_2", (width,)),
-        ):  # fmt: skip
+            ("attn.c_attn", (width, 3 * width)),
+            ("attn.c_proj", (width, width)),
+            ("ln_1", (width,)),
+            ("mlp.c_fc", (width, 4 * width)),
+            ("mlp.c_proj", (4 * width, width)),
+            ("ln_2", (width,)),
+        ):
             out["h.%d.%s.weight" % (block, name)] = shape
             out["h.%d.%s.bias" % (block, name)] = shape[-1:]
     return out
@@ -58,7 +80,9 @@ def gpt(folder, *, prefix="", **changes):
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
     weights = uniform(3, gpt_shapes())
-    save_file({prefix + name: value for name, value in weights.items()}, str(folder / "model.safetensors"), {"format": "pt"})
+    save_file(
+        {prefix + name: value for name, value in weights.items()}, str(folder / "model.safetensors"), {"format": "pt"}
+    )
     return folder
 
 
@@ -105,14 +129,18 @@ def cove_shapes():
 
 def vectors(words):
     """The word vectors that `cove` writes: {word: float32 [GLOVE]}."""
-    return uniform(6, {word: (GLOVE,) for word in words}, 2.0)
+    return uniform(6, dict.fromkeys(words, (GLOVE,)), 2.0)
 
 
 def cove(folder, words, *, zipped=False, prefix="rnn."):
     """Writes the folder of a CoVe that knows some words."""
     folder.mkdir()
-    save_file({prefix + name: value for name, value in uniform(5, cove_shapes()).items()}, str(folder / "mtlstm.safetensors"))
-    text = "".join("%s %s\n" % (word, " ".join("%.9g" % value for value in row)) for word, row in vectors(words).items())
+    save_file(
+        {prefix + name: value for name, value in uniform(5, cove_shapes()).items()}, str(folder / "mtlstm.safetensors")
+    )
+    text = "".join(
+        "{} {}\n".format(word, " ".join(f"{value:.9g}" for value in row)) for word, row in vectors(words).items()
+    )
     if zipped:
         with zipfile.ZipFile(folder / "glove.tiny.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("glove.tiny.txt", text)

@@ -1,9 +1,9 @@
 """Records what the authors' own tools say: python -m tests.probing.encoders.record
 
-Writes recorded/cove.npz and recorded/gpt.npz with PyTorch's LSTM and transformers' PyTorch OpenAIGPTModel over the weights of
-make.py (recorded with torch 2.13.0, transformers 4.57.6), and recorded/gpt_pieces.txt with ftfy 6.3.1 and spaCy 3.8.18: a
-checksum of the ids that GPT's own procedure gives for each of the first 1,000 sentences of UD English EWT's dev split, text and
-vocabulary from the folder of corpora. What a machine lacks the packages for is left as it is.
+Writes recorded/cove.npz and recorded/gpt.npz with PyTorch's LSTM and transformers' PyTorch OpenAIGPTModel over the
+weights of make.py (recorded with torch 2.13.0, transformers 4.57.6), and recorded/gpt_pieces.txt with ftfy 6.3.1 and
+spaCy 3.8.18: a checksum of the ids that GPT's own procedure gives for each of the first 1,000 sentences of UD English
+EWT's dev split, text and vocabulary from the folder of corpora. What a machine lacks the packages for is left as it is.
 """
 
 import json
@@ -69,7 +69,7 @@ def sentences(data, count=1000):
 
 
 def checksum(ids):
-    return "%08x" % zlib.crc32(np.array(ids, np.int32).tobytes())
+    return f"{zlib.crc32(np.array(ids, np.int32).tobytes()):08x}"
 
 
 def gpt_pieces(data):
@@ -114,12 +114,12 @@ def main():
         try:
             np.savez(FOLDER / (name + ".npz"), **make_it())
         except ImportError as error:
-            print("%s: left as it is, %s" % (name, error), file=sys.stderr)
+            print(f"{name}: left as it is, {error}", file=sys.stderr)
     data = Path(os.environ.get("NLP_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
     try:
         (FOLDER / "gpt_pieces.txt").write_text("\n".join(gpt_pieces(data)) + "\n")
     except ImportError as error:
-        print("gpt_pieces: left as it is, %s" % error, file=sys.stderr)
+        print(f"gpt_pieces: left as it is, {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

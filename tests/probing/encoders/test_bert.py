@@ -84,7 +84,9 @@ def test_a_sentence_beyond_the_encoders_length(encoder_folder, monkeypatch):
     (states,) = encoder.encode([ids])
     assert {layer.shape for layer in states} == {(82, 16)}
     # the lexical layer knows no window
-    np.testing.assert_array_equal(states[0], np.concatenate([encoder.encode([part])[0][0] for part in (ids[:32], ids[32:64], ids[64:])]))
+    np.testing.assert_array_equal(
+        states[0], np.concatenate([encoder.encode([part])[0][0] for part in (ids[:32], ids[32:64], ids[64:])])
+    )
     # the first window gives [CLS] and all of its 30 pieces but the margin; the last one [SEP]
     first = encoder.encode([np.concatenate([ids[:31], ids[-1:]])])[0]
     last = encoder.encode([np.concatenate([ids[:1], ids[-31:]])])[0]
@@ -104,7 +106,9 @@ def test_random_weights_are_the_seeds(encoder_folder, encoder):
 def test_a_tokenizer_with_more_pieces_than_the_encoder_is_refused(encoder_folder, tmp_path):
     folder = shutil.copytree(encoder_folder, tmp_path / "more")
     (folder / "added_tokens.json").write_text(json.dumps({"<%d>" % i: i for i in range(24, 31)}))
-    with pytest.raises(UserError, match="found a tokenizer of 31 pieces, expected at most vocab_size of config.json, 30"):
+    with pytest.raises(
+        UserError, match="found a tokenizer of 31 pieces, expected at most vocab_size of config.json, 30"
+    ):
         encoders.load(folder)
 
 
@@ -154,14 +158,20 @@ def test_bfloat16_is_near(encoder_folder, encoder):
 
 @pytest.mark.parametrize(
     ("name", "layers", "mixed"),
-    [("lex", (0,), False), ("cat", (3, 0), False), ("mix", (0, 1, 2, 3), True), ("top_2", (2,), False), ("mix_0", (0,), True),
-     ("mix_2", (0, 1, 2), True)],
-)  # fmt: skip
+    [
+        ("lex", (0,), False),
+        ("cat", (3, 0), False),
+        ("mix", (0, 1, 2, 3), True),
+        ("top_2", (2,), False),
+        ("mix_0", (0,), True),
+        ("mix_2", (0, 1, 2), True),
+    ],
+)
 def test_representations(encoder, name, layers, mixed):
     assert encoder.representation(name) == encoders.Representation(name, layers, mixed)
 
 
 @pytest.mark.parametrize("name", ["full", "top_4", "mix_4", "mix_", "top_-1", ""])
 def test_representations_that_are_not_there(encoder, name):
-    with pytest.raises(UserError, match="--representations=%s: expected some of lex, cat, mix, top_0 to top_3" % name):
+    with pytest.raises(UserError, match=f"--representations={name}: expected some of lex, cat, mix, top_0 to top_3"):
         encoder.representation(name)

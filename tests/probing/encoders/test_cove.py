@@ -15,7 +15,12 @@ from probing.encoders import lstm
 from tests.probing.encoders import make, record
 
 WORDS = ["the", "cat", "The", "sat", "재미있네요", "n't", "-LRB-", ".", "U.S."]
-SENTENCES = [["The", "cat", "sat", "."], ["재미있네요", "unheard-of", "."], ["."], ["the", "cat", "is", "n't", "-LRB-", "the", "U.S."]]
+SENTENCES = [
+    ["The", "cat", "sat", "."],
+    ["재미있네요", "unheard-of", "."],
+    ["."],
+    ["the", "cat", "is", "n't", "-LRB-", "the", "U.S."],
+]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def encoder(folder):
-    return encoders.load("cove:%s" % folder)
+    return encoders.load(f"cove:{folder}")
 
 
 @pytest.fixture
@@ -75,7 +80,7 @@ def test_words_are_looked_up_as_they_are_written(encoder):
 
 def test_glove_is_read_once_for_all_that_was_read(folder, readings):
     said = []
-    encoder = encoders.load("cove:%s" % folder, log=said.append)
+    encoder = encoders.load(f"cove:{folder}", log=said.append)
     train, dev = payloads(encoder, SENTENCES[:2]), payloads(encoder, SENTENCES[2:])
     assert not readings  # nothing is to be encoded yet: the store may hold it all
     for payload in (*train, *dev, *train):
@@ -148,20 +153,23 @@ def test_representations(encoder):
     assert encoder.representation("lex") == encoders.Representation("lex", (0,))
     assert encoder.representation("full") == encoders.Representation("full", (0, 1))
     for name in ("mix", "top_1", "cat"):
-        with pytest.raises(UserError, match="--representations=%s: expected some of lex, full$" % name):
+        with pytest.raises(UserError, match=f"--representations={name}: expected some of lex, full$"):
             encoder.representation(name)
 
 
 def test_layer0_has_no_positions(folder):
     message = "--layer0=positions: found an encoder whose layer 0 knows no positions, cove:.*; expected lexical"
     with pytest.raises(UserError, match=message):
-        encoders.load("cove:%s" % folder, layer0="positions")
+        encoders.load(f"cove:{folder}", layer0="positions")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("the 1 2 3 4", r"glove.tiny.txt:3: found 4 numbers behind 'the', expected a word and 5 numbers, as the LSTM's"),
+        (
+            "the 1 2 3 4",
+            r"glove.tiny.txt:3: found 4 numbers behind 'the', expected a word and 5 numbers, as the LSTM's",
+        ),
         ("the 1 2 3 4 5 6", r"glove.tiny.txt:3: found 6 numbers behind 'the', expected a word and 5 numbers"),
         ("new 1 nan 3 4 5", r"glove.tiny.txt:3: found 'new 1 nan 3 4 5', expected a word and 5 numbers"),
         ("other 1", r"glove.tiny.txt:3: found 1 numbers behind 'other', expected"),
@@ -183,7 +191,9 @@ def test_vectors_of_another_width(tmp_path, line):
     folder = make.cove(tmp_path / "cove", [])
     (folder / "glove.tiny.txt").write_text(line + "\n")
     encoder = encoders.load(str(folder))
-    with pytest.raises(UserError, match=r"glove.tiny.txt:1: found \d numbers behind 'the', expected a word and 5 numbers"):
+    with pytest.raises(
+        UserError, match=r"glove.tiny.txt:1: found \d numbers behind 'the', expected a word and 5 numbers"
+    ):
         encoder.encode(payloads(encoder, [["the"]]))
 
 
@@ -194,10 +204,14 @@ def test_glove_files_that_are_broken(tmp_path):
     # a byte of the packed text
     path.write_bytes(whole[:60] + bytes([whole[60] ^ 255]) + whole[61:])
     encoder = encoders.load(str(folder))
-    with pytest.raises(UserError, match=r"glove.tiny.zip: found (no whole|a damaged) zip file|glove.tiny.zip:\d+: found"):
+    with pytest.raises(
+        UserError, match=r"glove.tiny.zip: found (no whole|a damaged) zip file|glove.tiny.zip:\d+: found"
+    ):
         encoder.encode(payloads(encoder))
     path.write_bytes(whole[:-30])
-    with pytest.raises(UserError, match=r"glove.tiny.zip: found no whole zip file \(.*\), expected one; fetch it again"):
+    with pytest.raises(
+        UserError, match=r"glove.tiny.zip: found no whole zip file \(.*\), expected one; fetch it again"
+    ):
         encoders.load(str(folder))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.md", "")
@@ -205,7 +219,7 @@ def test_glove_files_that_are_broken(tmp_path):
         encoders.load(str(folder))
     path.unlink()
     with pytest.raises(UserError, match=r"found no glove\*.txt or glove\*.zip, expected one of them, such as"):
-        encoders.load("cove:%s" % folder)
+        encoders.load(f"cove:{folder}")
 
 
 def without(name):
@@ -216,12 +230,17 @@ def without(name):
     ("change", "message"),
     [
         (without("bias_hh_l1_reverse"), r"mtlstm.safetensors: found no tensor bias_hh_l1_reverse, expected it, \[16\]"),
-        (without("weight_hh_l0"), r"mtlstm.safetensors: found no matrix weight_hh_l0, expected the tensors of a bidirectional"),
-        (lambda weights: {**weights, "rnn.weight_ih_l1": np.zeros((16, 4), np.float32)},
-         r"mtlstm.safetensors: found weight_ih_l1 of shape \[16, 4\], expected \[16, 8\]"),
+        (
+            without("weight_hh_l0"),
+            r"mtlstm.safetensors: found no matrix weight_hh_l0, expected the tensors of a bidirectional",
+        ),
+        (
+            lambda weights: {**weights, "rnn.weight_ih_l1": np.zeros((16, 4), np.float32)},
+            r"mtlstm.safetensors: found weight_ih_l1 of shape \[16, 4\], expected \[16, 8\]",
+        ),
         (lambda weights: {"other": np.zeros(1)}, r"found no matrix weight_ih_l0"),
     ],
-)  # fmt: skip
+)
 def test_weights_that_do_not_fit(tmp_path, change, message):
     folder = make.cove(tmp_path / "cove", WORDS)
     save_file(change(load_file(folder / "mtlstm.safetensors")), folder / "mtlstm.safetensors")

@@ -1,4 +1,6 @@
-"""probing.encoders.elmo: the states of the authors' fixtures, every layer in NumPy, sentences independent of each other."""
+"""probing.encoders.elmo: the states of the authors' fixtures, every layer in NumPy, sentences independent of each
+other.
+"""
 
 import json
 import shutil
@@ -24,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder):
-    return encoders.load("elmo:%s" % folder)
+    return encoders.load(f"elmo:{folder}")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,9 @@ def sigmoid(x):
 
 
 def by_hand(sentences, state=None, options=make.ELMO):
-    """Every layer of sentences by Peters et al.'s formulas, one word and one step at a time; the state is each sentence's own."""
+    """Every layer of sentences by Peters et al.'s formulas, one word and one step at a time; the state is each
+    sentence's own.
+    """
     weights = {name: value.astype(np.float64) for name, value in make.uniform(4, make.elmo_shapes(options)).items()}
     cnn, rnn, longest = options["char_cnn"], options["lstm"], options["char_cnn"]["max_characters_per_token"]
 
@@ -49,7 +53,7 @@ def by_hand(sentences, state=None, options=make.ELMO):
         row = np.full(longest, 260)
         row[: len(codes) + 2] = [258, *codes, 259]
         x, parts = weights["char_embed"][row], []
-        for i, (width, number) in enumerate(cnn["filters"]):
+        for i, (width, _number) in enumerate(cnn["filters"]):
             w, b = weights["CNN/W_cnn_%d" % i][0], weights["CNN/b_cnn_%d" % i]
             seen = [np.einsum("we,wen->n", x[at : at + width], w) + b for at in range(longest - width + 1)]
             parts.append(np.maximum(np.max(seen, 0), 0))
@@ -57,7 +61,10 @@ def by_hand(sentences, state=None, options=make.ELMO):
         for i in range(cnn["n_highway"]):
             place = "CNN_high_%d/" % i
             gate = sigmoid(h @ weights[place + "W_carry"] + weights[place + "b_carry"])
-            h = gate * np.maximum(h @ weights[place + "W_transform"] + weights[place + "b_transform"], 0) + (1 - gate) * h
+            h = (
+                gate * np.maximum(h @ weights[place + "W_transform"] + weights[place + "b_transform"], 0)
+                + (1 - gate) * h
+            )
         return h @ weights["CNN_proj/W_proj"] + weights["CNN_proj/b_proj"]
 
     out, after = [], []
@@ -71,12 +78,18 @@ def by_hand(sentences, state=None, options=make.ELMO):
             ends.append([])
             for layer in range(rnn["n_layers"]):
                 place = "RNN_%d/RNN/MultiRNNCell/Cell%d/LSTMCell/" % (direction, layer)
-                c, m = state[number][direction][layer] if state else (np.zeros(rnn["dim"]), np.zeros(rnn["projection_dim"]))
+                c, m = (
+                    state[number][direction][layer]
+                    if state
+                    else (np.zeros(rnn["dim"]), np.zeros(rnn["projection_dim"]))
+                )
                 steps = []
                 for x in hidden:
                     i, j, f, o = np.split(np.concatenate([x, m]) @ weights[place + "W_0"] + weights[place + "B"], 4)
                     c = np.clip(sigmoid(f + 1) * c + sigmoid(i) * np.tanh(j), -rnn["cell_clip"], rnn["cell_clip"])
-                    m = np.clip((sigmoid(o) * np.tanh(c)) @ weights[place + "W_P_0"], -rnn["proj_clip"], rnn["proj_clip"])
+                    m = np.clip(
+                        (sigmoid(o) * np.tanh(c)) @ weights[place + "W_P_0"], -rnn["proj_clip"], rnn["proj_clip"]
+                    )
                     steps.append(m + x if layer and rnn["use_skip_connections"] else m)
                 ends[-1].append((c, m))
                 hidden = np.stack(steps)
@@ -180,7 +193,9 @@ def test_representations(encoder):
     assert encoder.representation("full") == encoders.Representation("full", (0, 1, 2), True)
     assert encoder.representation("top_1") == encoders.Representation("top_1", (1,))
     assert encoder.representation("mix_1") == encoders.Representation("mix_1", (0, 1), True)
-    with pytest.raises(UserError, match="--representations=cat: expected some of lex, full, top_0 to top_2, mix_0 to mix_2"):
+    with pytest.raises(
+        UserError, match="--representations=cat: expected some of lex, full, top_0 to top_2, mix_0 to mix_2"
+    ):
         encoder.representation("cat")
 
 
@@ -201,14 +216,15 @@ def test_full_mixes_the_character_layer_beside_itself(encoder):
 def test_a_fingerprint_says_what_decides_the_states(folder, encoder, tmp_path):
     prints = {encoder.fingerprint, encoders.load(str(folder), precision="mixed_bfloat16").fingerprint}
     prints |= {encoders.load(str(folder), random_weights=seed).fingerprint for seed in (1, 2)}
-    for number, (part, name, value) in enumerate((("lstm", "cell_clip", 3), ("lstm", "use_skip_connections", False),
-                                                  ("char_cnn", "activation", "tanh"))):  # fmt: skip
+    for number, (part, name, value) in enumerate(
+        (("lstm", "cell_clip", 3), ("lstm", "use_skip_connections", False), ("char_cnn", "activation", "tanh"))
+    ):
         options = json.loads(json.dumps(make.ELMO))
         options[part][name] = value
         prints.add(encoders.load(str(make.elmo(tmp_path / str(number), options))).fingerprint)
     assert len(prints) == 7
-    assert encoders.load("elmo:%s" % folder).fingerprint == encoder.fingerprint
-    assert encoders.load(str(folder)).name == encoder.name == "elmo:%s" % folder
+    assert encoders.load(f"elmo:{folder}").fingerprint == encoder.fingerprint
+    assert encoders.load(str(folder)).name == encoder.name == f"elmo:{folder}"
 
 
 def test_random_weights_are_the_seeds(folder, encoder):
@@ -237,12 +253,18 @@ def options(**changes):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (options(dim=8), r"tiny_weights.hdf5: found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 32\] by tiny_options.json"),
+        (
+            options(dim=8),
+            r"tiny_weights.hdf5: found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 32\] by tiny_options.json",
+        ),
         (options(n_layers=3), r"found no weights RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0, expected \[8, 24\]"),
         (options(n_layers=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
         (options(n_highway=10**9), r"tiny_options.json: found values that make no ELMo, expected lstm"),
         (options(dim=10**9), r"found RNN_0/.*/W_0 of shape \[8, 24\], expected \[8, 4000000000\] by tiny_options.json"),
-        (options(n_layers=1), r"found weights RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/.*, expected none by tiny_options.json"),
+        (
+            options(n_layers=1),
+            r"found weights RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/.*, expected none by tiny_options.json",
+        ),
         (options(n_highway=0), r"found weights CNN_high_0/.*, expected none"),
         (options(filters=[[1, 3], [2, 4]]), r"found CNN_high_0/W_carry of shape \[9, 9\], expected \[7, 7\]"),
         (options(activation="gelu"), r"tiny_options.json: found no 'gelu', expected lstm \(dim, projection_dim"),
@@ -260,7 +282,9 @@ def test_options_that_do_not_fit(tmp_path, changed, message):
         encoders.load(str(folder))
 
 
-@pytest.mark.parametrize("changed", [options(dim=10**9), options(filters=[[10**9, 10**3]]), options(embedding={"dim": 10**12})])
+@pytest.mark.parametrize(
+    "changed", [options(dim=10**9), options(filters=[[10**9, 10**3]]), options(embedding={"dim": 10**12})]
+)
 def test_random_weights_that_no_memory_holds(tmp_path, changed):
     changed["char_cnn"]["max_characters_per_token"] = 10**9
     folder = make.elmo(tmp_path / "elmo", changed)
@@ -270,18 +294,24 @@ def test_random_weights_that_no_memory_holds(tmp_path, changed):
 
 def test_files_that_are_broken(tmp_path, folder):
     broken = make.elmo(tmp_path / "a", drop=["CNN_proj/W_proj"])
-    with pytest.raises(UserError, match=r"tiny_weights.hdf5: found no weights CNN_proj/W_proj, expected \[9, 4\] by tiny"):
+    with pytest.raises(
+        UserError, match=r"tiny_weights.hdf5: found no weights CNN_proj/W_proj, expected \[9, 4\] by tiny"
+    ):
         encoders.load(str(broken))
     (broken / "tiny_weights.hdf5").write_bytes((folder / "tiny_weights.hdf5").read_bytes()[:2000])
-    with pytest.raises(UserError, match=r"tiny_weights.hdf5: found no whole HDF5 file \(.*\), expected one; fetch it again"):
+    with pytest.raises(
+        UserError, match=r"tiny_weights.hdf5: found no whole HDF5 file \(.*\), expected one; fetch it again"
+    ):
         encoders.load(str(broken))
     shutil.copy(folder / "tiny_weights.hdf5", broken / "other_weights.hdf5")
-    with pytest.raises(UserError, match=r"found other_weights.hdf5 and tiny_weights.hdf5, expected one file \*weights.hdf5"):
+    with pytest.raises(
+        UserError, match=r"found other_weights.hdf5 and tiny_weights.hdf5, expected one file \*weights.hdf5"
+    ):
         encoders.load(str(broken))
     for path in broken.glob("*.hdf5"):
         path.unlink()
     with pytest.raises(UserError, match=r"found no file \*weights.hdf5, expected ELMo"):
-        encoders.load("elmo:%s" % broken)
+        encoders.load(f"elmo:{broken}")
     (broken / "tiny_options.json").write_text("{")
     with pytest.raises(UserError, match="tiny_options.json: found no valid JSON"):
         encoders.load(str(broken))

@@ -35,12 +35,16 @@ def config(tmp_path):
 
 
 def test_a_folder_says_its_family(config, tmp_path):
-    for name, values in (("bert", {"model_type": "bert"}), ("bert", {"hidden_size": 8}), ("gpt", {"model_type": "openai-gpt"})):
+    for name, values in (
+        ("bert", {"model_type": "bert"}),
+        ("bert", {"hidden_size": 8}),
+        ("gpt", {"model_type": "openai-gpt"}),
+    ):
         folder = config("%s%d" % (name, len(values["model_type"]) if "model_type" in values else 0), **values)
         assert encoders.find(str(folder)) == (name, folder)
     elmo, cove = make.elmo(tmp_path / "e"), make.cove(tmp_path / "c", ["a"])
-    assert encoders.find(elmo) == encoders.find("elmo:%s" % elmo) == ("elmo", elmo)
-    assert encoders.find(cove) == encoders.find("cove:%s" % cove) == ("cove", cove)
+    assert encoders.find(elmo) == encoders.find(f"elmo:{elmo}") == ("elmo", elmo)
+    assert encoders.find(cove) == encoders.find(f"cove:{cove}") == ("cove", cove)
     authors = tmp_path / "authors"
     authors.mkdir()
     (authors / "params_shapes.json").write_text("[]")
@@ -48,18 +52,24 @@ def test_a_folder_says_its_family(config, tmp_path):
 
 
 def test_a_folder_of_no_family_is_one_line(config, tmp_path):
-    with pytest.raises(UserError, match="config.json: found an encoder of model_type 'gpt2', expected bert or openai-gpt"):
+    with pytest.raises(
+        UserError, match="config.json: found an encoder of model_type 'gpt2', expected bert or openai-gpt"
+    ):
         encoders.load(str(config("other", model_type="gpt2")))
     folder = config("broken")
     (folder / "config.json").write_text("[]")
     with pytest.raises(UserError, match=r"config.json: found \[\], expected a JSON object"):
         encoders.load(str(folder))
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="broken: found no encoder, expected the files of BERT .*, or of GPT .*, or of ELMo"):
+    with pytest.raises(
+        UserError, match="broken: found no encoder, expected the files of BERT .*, or of GPT .*, or of ELMo"
+    ):
         encoders.load(str(folder))
     for family in ("elmo", "cove"):
-        with pytest.raises(UserError, match="--encoder=%s:nowhere: found no folder nowhere, expected one with the" % family):
-            encoders.load("%s:nowhere" % family)
+        with pytest.raises(
+            UserError, match=f"--encoder={family}:nowhere: found no folder nowhere, expected one with the"
+        ):
+            encoders.load(f"{family}:nowhere")
     with pytest.raises(UserError, match="no/such/folder: found no such folder"):
         encoders.load("no/such/folder")
 
@@ -90,7 +100,9 @@ def test_a_hub_model_of_another_family_is_not_fetched(config, monkeypatch):
     folder = config("hub", model_type="llama")
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file: str(folder / file))
     monkeypatch.setattr(checkpoints, "resolve", lambda name: pytest.fail("its weights were asked for"))
-    with pytest.raises(UserError, match="^me/llama: found an encoder of model_type 'llama', expected bert or openai-gpt"):
+    with pytest.raises(
+        UserError, match="^me/llama: found an encoder of model_type 'llama', expected bert or openai-gpt"
+    ):
         encoders.load("me/llama")
 
 
@@ -99,7 +111,7 @@ def test_a_hub_that_cannot_be_reached_is_explained_by_what_resolves_names(monkey
         raise OSError("no network")
 
     def resolve(name):
-        raise UserError("%s: found no such folder, and the hub cannot be reached" % name)
+        raise UserError(f"{name}: found no such folder, and the hub cannot be reached")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
     monkeypatch.setattr(checkpoints, "resolve", resolve)
@@ -112,13 +124,13 @@ def treebank(data_dir, tmp_path_factory):
     """dep and its words: the first sentences of UD English EWT, through the converter's own reader."""
     folder, words = tmp_path_factory.mktemp("ewt"), set()
     for split, count in (("train", 40), ("dev", 15), ("test", 15)):
-        text = (data_dir / "probing" / "UD_English-EWT" / ("en_ewt-ud-%s.conllu" % split)).read_text(encoding="utf-8")
-        path = folder / ("en_ewt-ud-%s.conllu" % split)
+        text = (data_dir / "probing" / "UD_English-EWT" / (f"en_ewt-ud-{split}.conllu")).read_text(encoding="utf-8")
+        path = folder / (f"en_ewt-ud-{split}.conllu")
         path.write_text("\n\n".join(text.split("\n\n")[:count]) + "\n\n", encoding="utf-8")
         (converted,) = conllu.splits(path, "dep", split=split).values()
         found = list(converted.records)
         words.update(word for record in found for word in record.words)
-        records.write(folder / ("dep.%s.jsonl" % split), found)
+        records.write(folder / (f"dep.{split}.jsonl"), found)
     return folder, sorted(words)
 
 
@@ -134,16 +146,27 @@ def test_every_family_runs_from_words_to_the_table(family, treebank, command, da
         encoder = "elmo:%s" % (data_dir / "probing" / "elmo_fixture" / "allennlp")
     else:
         folder = name(tmp_path / family, *known)
-        encoder = str(folder) if family == "gpt" else "cove:%s" % folder
+        encoder = str(folder) if family == "gpt" else f"cove:{folder}"
     result = command(
-        "probing.run", "--task=dep", "--data=%s" % data, "--encoder=%s" % encoder, "--epochs=2", "--least_steps=1",
-        "--bootstrap=100", "--control=random_encoder", "--precision=float32", cwd=tmp_path,
-    )  # fmt: skip
+        "probing.run",
+        "--task=dep",
+        f"--data={data}",
+        f"--encoder={encoder}",
+        "--epochs=2",
+        "--least_steps=1",
+        "--bootstrap=100",
+        "--control=random_encoder",
+        "--precision=float32",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
-    assert "encoder: %s, %s" % (encoder, layers) in result.stderr
-    assert "encoder: %s, random weights (seed 0), " % encoder in result.stderr
+    assert f"encoder: {encoder}, {layers}" in result.stderr
+    assert f"encoder: {encoder}, random weights (seed 0), " in result.stderr
     if family == "cove":
-        assert "GloVe: found %d of %d new words; the others are zero vectors" % (len(words[::2]), len(words)) in result.stderr
+        assert (
+            "GloVe: found %d of %d new words; the others are zero vectors" % (len(words[::2]), len(words))
+            in result.stderr
+        )
     header, row = result.stdout.split("\n")[:2]
     assert re.split("  +", header.strip())[: len(columns)] == columns
     assert row.startswith("Dependencies") and "random encoder" in result.stdout
@@ -152,7 +175,9 @@ def test_every_family_runs_from_words_to_the_table(family, treebank, command, da
 # The battery: what every family has to pass
 
 FAMILIES = ("bert", "gpt", "elmo", "cove")
-SENTENCES = [["%s%d" % (word, i) for word in WORDS[i % 5 : i % 5 + 1 + i % 7]] for i in range(40)]  # of many different words
+SENTENCES = [
+    ["%s%d" % (word, i) for word in WORDS[i % 5 : i % 5 + 1 + i % 7]] for i in range(40)
+]  # of many different words
 NEAR = dict(atol=4e-3, rtol=2e-3)  # float16, in batches of other shapes
 
 
@@ -160,8 +185,12 @@ NEAR = dict(atol=4e-3, rtol=2e-3)  # float16, in batches of other shapes
 def folders(tmp_path_factory, encoder_folder):
     place = tmp_path_factory.mktemp("battery")
     known = [*WORDS[::2], *(word for sentence in SENTENCES for word in sentence[::2])]
-    return {"bert": encoder_folder, "gpt": make.gpt(place / "gpt"), "elmo": make.elmo(place / "elmo"),
-            "cove": make.cove(place / "cove", known)}  # fmt: skip
+    return {
+        "bert": encoder_folder,
+        "gpt": make.gpt(place / "gpt"),
+        "elmo": make.elmo(place / "elmo"),
+        "cove": make.cove(place / "cove", known),
+    }
 
 
 def payloads(encoder, sentences=SENTENCES):
@@ -209,7 +238,9 @@ def test_a_long_sentence_loses_no_position(loaded, family, monkeypatch):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_threads_do_not_disturb_each_other(folders, loaded, family, monkeypatch):
     look_up = cove.Glove.read
-    monkeypatch.setattr(cove.Glove, "read", lambda *arguments: (time.sleep(0.1), look_up(*arguments))[1])  # as a large file takes
+    monkeypatch.setattr(
+        cove.Glove, "read", lambda *arguments: (time.sleep(0.1), look_up(*arguments))[1]
+    )  # as a large file takes
     monkeypatch.setattr(elmo, "CACHE", 40)  # forgets while others look up
     encoder, expected = encoders.load(str(folders[family])), loaded[family][1]
     read, interval = payloads(encoder), sys.getswitchinterval()
@@ -217,7 +248,11 @@ def test_threads_do_not_disturb_each_other(folders, loaded, family, monkeypatch)
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(4) as pool:
-            found = [states for part in pool.map(encoder.encode, [read[i : i + 2] for i in range(0, 40, 2)]) for states in part]
+            found = [
+                states
+                for part in pool.map(encoder.encode, [read[i : i + 2] for i in range(0, 40, 2)])
+                for states in part
+            ]
     finally:
         sys.setswitchinterval(interval)
     check_states(found, expected, **NEAR)
@@ -229,7 +264,9 @@ def test_encoded_at_every_step_or_once_batches_are_the_same(loaded, family, make
     part = alignment.align(make_records(40, 2), encoder, TASKS["dep"], ["A", "B", "C"])
     for kind in ("store", "recompute"):
         silent = lambda line: None  # noqa: E731
-        states = activations.Store(tmp_path, encoder, silent) if kind == "store" else activations.Recompute(encoder, silent)
+        states = (
+            activations.Store(tmp_path, encoder, silent) if kind == "store" else activations.Recompute(encoder, silent)
+        )
         states.ensure([part])
         layers = list(range(len(encoder.widths)))
         data = fit.Batches(states, part, layers).dataset(lambda number: np.arange(5 * number, 5 * number + 5), 0, 8)
@@ -294,9 +331,17 @@ def test_weights_that_changed_while_they_were_released_are_refused(folders, make
     encoder.release()
     shutil.rmtree(folder)
     checkpoints.save(
-        folder, architecture="BertModel", bert=make_bert(8, hidden_size=16, num_hidden_layers=3), heads={}, tokenizer=tiny_tokenizer,
-        training={}, card="", max_length=32,
-    )  # fmt: skip
+        folder,
+        architecture="BertModel",
+        bert=make_bert(8, hidden_size=16, num_hidden_layers=3),
+        heads={},
+        tokenizer=tiny_tokenizer,
+        training={},
+        card="",
+        max_length=32,
+    )
     for _ in range(2):
-        with pytest.raises(UserError, match="bert: found another encoder than when the run began; run the command again"):
+        with pytest.raises(
+            UserError, match="bert: found another encoder than when the run began; run the command again"
+        ):
             encoder.encode(read)

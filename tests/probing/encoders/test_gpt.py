@@ -142,12 +142,16 @@ def test_pieces_of_the_recorded_gpt(published, data_dir):
 
 
 def test_merges_are_those_of_another_implementation(published, data_dir):
-    """The tokenizers library over the authors' vocabulary, on words of every letter that it knows and some that it does not."""
+    """The tokenizers library over the authors' vocabulary, on words of every letter that it knows and some that it does
+    not.
+    """
     from tokenizers import models
 
     folder = data_dir / "probing" / "gpt1_bpe"
     vocabulary = json.loads((folder / "encoder_bpe_40000.json").read_text(encoding="utf-8"))
-    merges = [tuple(line.split()) for line in (folder / "vocab_40000.bpe").read_text(encoding="utf-8").split("\n")[1:-1]]
+    merges = [
+        tuple(line.split()) for line in (folder / "vocab_40000.bpe").read_text(encoding="utf-8").split("\n")[1:-1]
+    ]
     other = models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", end_of_word_suffix="</w>")
     draw, letters = random.Random(0), [piece for piece in vocabulary if len(piece) == 1] + list("한é漢\U0001f600")
     common = [piece.removesuffix("</w>") for piece in vocabulary]
@@ -215,11 +219,13 @@ def test_every_layout_of_files_gives_the_same(folder, encoder, tmp_path):
                 name = name.replace("weight", "gamma").replace("bias", "beta")
             name = name.replace("positions_embed.weight", "positions_embed.embeddings").replace(".", "/")
             name = name.replace("h/", "h_._") if name.startswith("h/") else name
-            file["transformer/tf_open_aigptlm_head_model/transformer/%s:0" % name] = value
+            file[f"transformer/tf_open_aigptlm_head_model/transformer/{name}:0"] = value
     # the authors' own
     authors = tmp_path / "authors"
     authors.mkdir()
-    shapes = [[1, *value.shape] if ".c_" in name and value.ndim == 2 else list(value.shape) for name, value in weights.items()]
+    shapes = [
+        [1, *value.shape] if ".c_" in name and value.ndim == 2 else list(value.shape) for name, value in weights.items()
+    ]
     names = list(make.gpt_shapes())
     shapes = dict(zip(weights, shapes))
     (authors / "params_shapes.json").write_text(json.dumps([shapes[name] for name in names]))
@@ -294,10 +300,16 @@ def test_representations(encoder):
         ({"n_layer": 2}, "found weights of more layers, expected n_layer of config.json, 2"),
         ({"n_layer": 4}, r"found no weights h.3.attn.c_attn.weight, expected \[8, 24\] by config.json"),
         ({"n_layer": 10**9}, "config.json: found n_layer 1000000000, expected at most 1000"),
-        ({"n_embd": 10**9}, r"found positions_embed.weight of shape \[24, 8\], expected \[24, 1000000000\] by config.json"),
+        (
+            {"n_embd": 10**9},
+            r"found positions_embed.weight of shape \[24, 8\], expected \[24, 1000000000\] by config.json",
+        ),
         ({"n_embd": 16}, r"found positions_embed.weight of shape \[24, 8\], expected \[24, 16\] by config.json"),
         ({"vocab_size": 500}, r"found tokens_embed.weight of shape \[\d+, 8\], expected \[500, 8\] by config.json"),
-        ({"layer_norm_epsilon": "small"}, "config.json: found layer_norm_epsilon 'small', expected a number from 0 to 1"),
+        (
+            {"layer_norm_epsilon": "small"},
+            "config.json: found layer_norm_epsilon 'small', expected a number from 0 to 1",
+        ),
         ({"afn": "tanh"}, "config.json: found afn 'tanh', expected one of gelu, relu, silu, swish"),
     ],
 )
@@ -310,7 +322,9 @@ def test_a_config_that_does_not_fit(tmp_path, changes, message):
 @pytest.mark.parametrize("changes", [{"n_embd": 10**9}, {"n_positions": 10**12}, {"vocab_size": 10**12}])
 def test_random_weights_that_no_memory_holds(tmp_path, changes):
     folder = make.gpt(tmp_path / "gpt", **changes)
-    with pytest.raises(UserError, match="gpt, its configuration: found sizes of .* parameters, .* GB; expected what fits"):
+    with pytest.raises(
+        UserError, match="gpt, its configuration: found sizes of .* parameters, .* GB; expected what fits"
+    ):
         encoders.load(str(folder), random_weights=1)
 
 
@@ -332,13 +346,22 @@ def test_files_that_are_broken(tmp_path):
     (folder / "merges.txt").write_text("#version: 0.2\nt h\nthe\n")
     refused("merges.txt:3: found 'the', expected two pieces with a space between them")
     (folder / "merges.txt").unlink()
-    refused("found no byte pairs, expected vocab.json with merges.txt, or encoder_bpe_40000.json with .*, or tokenizer.json")
+    refused(
+        "found no byte pairs, expected vocab.json with merges.txt, or encoder_bpe_40000.json with .*, or tokenizer.json"
+    )
     (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
     refused("tokenizer.json: found no byte pairs, expected a model of type BPE with its merges")
-    for wrong, message in (([5], r"found model.merges\[0\] 5, expected a string or a list"), (["t"], r"found the merge \['t'\], expected two")):
-        (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": wrong}}))
+    for wrong, message in (
+        ([5], r"found model.merges\[0\] 5, expected a string or a list"),
+        (["t"], r"found the merge \['t'\], expected two"),
+    ):
+        (folder / "tokenizer.json").write_text(
+            json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": wrong}})
+        )
         refused("tokenizer.json: " + message)
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}}))
+    (folder / "tokenizer.json").write_text(
+        json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}})
+    )
     (folder / "model.safetensors").write_bytes(b"\0" * 20)
     refused("model.safetensors: found no whole safetensors file")
     (folder / "model.safetensors").unlink()
@@ -350,7 +373,9 @@ def test_the_authors_files_broken(tmp_path):
     folder = make.gpt(tmp_path / "gpt")
     (folder / "params_shapes.json").write_text("[]")
     np.save(folder / "params_0.npy", np.zeros(7, np.float32))
-    with pytest.raises(UserError, match=r"found 7 weights in 1 files params_\*.npy, expected \d+ by params_shapes.json"):
+    with pytest.raises(
+        UserError, match=r"found 7 weights in 1 files params_\*.npy, expected \d+ by params_shapes.json"
+    ):
         encoders.load(str(folder))
     (folder / "params_0.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(UserError, match="params_0.npy: found no whole array"):

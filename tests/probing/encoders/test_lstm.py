@@ -61,7 +61,12 @@ def test_a_layer_is_numpys(backward, kind, carried):
 
     projected = kind != "plain"
     outputs, limits = (2, (0.5, 0.4)) if projected else (CELLS, ())
-    weights = [draw(INPUTS, 4 * CELLS), draw(outputs, 4 * CELLS), draw(4 * CELLS), draw(CELLS, outputs) if projected else None]
+    weights = [
+        draw(INPUTS, 4 * CELLS),
+        draw(outputs, 4 * CELLS),
+        draw(4 * CELLS),
+        draw(CELLS, outputs) if projected else None,
+    ]
     more = dict(zip(("cell_clip", "projection_clip"), limits))
     layer = lstm.Layer(*weights[:3], projection=weights[3], **more)
     lengths = [2, 5, 1, 5, 3]

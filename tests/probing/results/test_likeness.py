@@ -24,10 +24,14 @@ def result(*, test=True, layer0="lexical: in words", **identity):
         ({"schedule": {**LINEAR, "epochs": 2}}, ["epochs 20 and 2"], []),
         ({"schedule": {**LINEAR, "steps": 9, "patience": 1}}, [], []),  # which a linear schedule does not read
         ({"schedule": {**LINEAR, "new": 1}}, [], ["new"]),  # of before there was such a setting
-        ({"schedule": {**LINEAR, "kind": "plateau", "learning_rate": 1e-4}}, ["schedule linear and plateau", "learning_rate 0.004 and 0.0001"], []),
+        (
+            {"schedule": {**LINEAR, "kind": "plateau", "learning_rate": 1e-4}},
+            ["schedule linear and plateau", "learning_rate 0.004 and 0.0001"],
+            [],
+        ),
         ({"schedule": None}, [], ["schedule"]),
     ],
-)  # fmt: skip
+)
 def test_differences(changes, different, unknown):
     assert likeness.differences(result(), result(**changes)) == (different, unknown)
     assert [len(names) for names in likeness.differences(result(**changes), result())] == [len(different), len(unknown)]

@@ -12,8 +12,12 @@ from probing.sources.brackets import Span
 def test_a_column_by_hand():
     cells = ["(TOP(S(NP*", "*)", "(VP*", "(NP*)))", "*)"]
     assert brackets.spans(cells) == [
-        Span("TOP", 0, 5, 4), Span("S", 0, 4, 3), Span("NP", 0, 2, 1), Span("VP", 2, 4, 2), Span("NP", 3, 4, 1),
-    ]  # fmt: skip
+        Span("TOP", 0, 5, 4),
+        Span("S", 0, 4, 3),
+        Span("NP", 0, 2, 1),
+        Span("VP", 2, 4, 2),
+        Span("NP", 3, 4, 1),
+    ]
 
 
 def test_cells_without_a_star_and_columns_without_a_span():
@@ -47,10 +51,21 @@ def test_brackets_without_a_word():
 @pytest.mark.parametrize(
     ("tag", "category"),
     [
-        ("NP", "NP"), ("NP-SBJ-1", "NP"), ("ADVP|PRT", "ADVP"), ("NP=2", "NP"), ("WHNP-TPC=3|X", "WHNP"), ("PRP-S", "PRP-S"),
-        ("PRP$", "PRP$"), ("-LRB-", "-LRB-"), ("-RCB-", "-RCB-"), ("``", "``"), (":", ":"), ("-", "-"), ("=", "="),
+        ("NP", "NP"),
+        ("NP-SBJ-1", "NP"),
+        ("ADVP|PRT", "ADVP"),
+        ("NP=2", "NP"),
+        ("WHNP-TPC=3|X", "WHNP"),
+        ("PRP-S", "PRP-S"),
+        ("PRP$", "PRP$"),
+        ("-LRB-", "-LRB-"),
+        ("-RCB-", "-RCB-"),
+        ("``", "``"),
+        (":", ":"),
+        ("-", "-"),
+        ("=", "="),
     ],
-)  # fmt: skip
+)
 def test_categories(tag, category):
     assert brackets.category(tag) == category
 
@@ -62,7 +77,9 @@ def test_the_target_of_a_constituent():
     assert target.info == {"height": 5, "grammatical_rule": ["PRD"], "adverbials": ["DIR", "LOC"]}
 
 
-trees = st.recursive(st.just("*"), lambda below: st.tuples(st.sampled_from("ABC"), st.lists(below, min_size=1, max_size=4)))
+trees = st.recursive(
+    st.just("*"), lambda below: st.tuples(st.sampled_from("ABC"), st.lists(below, min_size=1, max_size=4))
+)
 
 
 def count(tree, start=0):

@@ -49,14 +49,16 @@ def spans(record):
     return [(*target.span1, *(target.span2 or ()), *target.labels) for target in record.targets]
 
 
-FILE = "#begin document (bc/x/00/x_0000); part 000\n%s \n\n#end document\n" % conll(BRAND)
+FILE = f"#begin document (bc/x/00/x_0000); part 000\n{conll(BRAND)} \n\n#end document\n"
 
 
 def test_parts_of_speech(tmp_path):
     [record], notes = read(tmp_path, FILE, "pos")
     assert record.text == TEXT
     assert record.info == {"document_id": "bc/x/00/x_0000", "sentence_id": 0}
-    assert spans(record) == [(i, i + 1, tag) for i, tag in enumerate("DT JJ NN IN NNP VBZ IN PRP VBZ DT JJ NN .".split())]
+    assert spans(record) == [
+        (i, i + 1, tag) for i, tag in enumerate("DT JJ NN IN NNP VBZ IN PRP VBZ DT JJ NN .".split())
+    ]
     assert (11, 12, "NN") in spans(record) and record.words[11] == "brand"
     assert not notes
 
@@ -64,9 +66,19 @@ def test_parts_of_speech(tmp_path):
 def test_constituents(tmp_path):
     [record], _ = read(tmp_path, FILE, "constituents")
     assert [(*span, target.info["height"]) for span, target in zip(spans(record), record.targets)] == [
-        (0, 13, "TOP", 8), (0, 13, "S", 7), (0, 5, "NP", 4), (0, 3, "NP", 2), (3, 5, "PP", 3), (4, 5, "NP", 2),
-        (5, 12, "VP", 6), (6, 12, "SBAR", 5), (7, 12, "S", 4), (7, 8, "NP", 2), (8, 12, "VP", 3), (9, 12, "NP", 2),
-    ]  # fmt: skip
+        (0, 13, "TOP", 8),
+        (0, 13, "S", 7),
+        (0, 5, "NP", 4),
+        (0, 3, "NP", 2),
+        (3, 5, "PP", 3),
+        (4, 5, "NP", 2),
+        (5, 12, "VP", 6),
+        (6, 12, "SBAR", 5),
+        (7, 12, "S", 4),
+        (7, 8, "NP", 2),
+        (8, 12, "VP", 3),
+        (9, 12, "NP", 2),
+    ]
     assert " ".join(record.words[8:12]) == "is a global brand"
 
 
@@ -91,12 +103,18 @@ def test_sentences_without_targets_are_records(tmp_path):
     text = conll("Yes UH (TOP(INTJ*)) * -") + "\n" + conll("No UH (TOP(INTJ*)) * * -", part=3)
     for task in ("entities", "coref"):
         found, _ = read(tmp_path, text, task)
-        assert [(record.text, record.targets, record.info["sentence_id"]) for record in found] == [("Yes", (), 0), ("No", (), 3)]
+        assert [(record.text, record.targets, record.info["sentence_id"]) for record in found] == [
+            ("Yes", (), 0),
+            ("No", (), 3),
+        ]
     assert read(tmp_path, text, "srl") == ([], {})
 
 
 def test_a_frame_without_a_predicate(tmp_path):
-    assert read(tmp_path, conll("Yes UH (TOP*) * (ARG0*) -"), "srl") == ([], {"frame without a predicate (V): left out": 1})
+    assert read(tmp_path, conll("Yes UH (TOP*) * (ARG0*) -"), "srl") == (
+        [],
+        {"frame without a predicate (V): left out": 1},
+    )
 
 
 def test_sentences_without_a_tree(tmp_path):
@@ -149,22 +167,49 @@ def test_mentions_that_do_not_match(cells):
     ("task", "text", "message"),
     [
         ("pos", "bc 0 0 The\n", ":1: found 4 columns: 'bc 0 0 The', expected 12 or more, as in CoNLL-2012"),
-        ("pos", conll("a X * * -") + conll("b X * * * -"), ":2: found 13 columns after lines of 12, expected as many in every"),
-        ("constituents", "\n" + conll("a X (TOP(S* * -\nb X *) * -"), ":2: found 1 brackets that are never closed, expected "
-         "brackets that match in the 2 lines from here"),
+        (
+            "pos",
+            conll("a X * * -") + conll("b X * * * -"),
+            ":2: found 13 columns after lines of 12, expected as many in every",
+        ),
+        (
+            "constituents",
+            "\n" + conll("a X (TOP(S* * -\nb X *) * -"),
+            ":2: found 1 brackets that are never closed, expected brackets that match in the 2 lines from here",
+        ),
         ("srl", conll("a X * * (V* -"), ":1: found 1 brackets that are never closed"),
-        ("pos", conll("a X * * -\nb X * * -", "bc x/00"), ":2: found the word index 0 after 0, expected a greater one, or"),
-        ("pos", conll("a X * * -", "bc a x"), ":1: found the word index 'x', expected a number in the third column; is"),
+        (
+            "pos",
+            conll("a X * * -\nb X * * -", "bc x/00"),
+            ":2: found the word index 0 after 0, expected a greater one, or",
+        ),
+        (
+            "pos",
+            conll("a X * * -", "bc a x"),
+            ":1: found the word index 'x', expected a number in the third column; is",
+        ),
         ("pos", conll("a X * * -\nb X * * -") * 2, ":3: found the word index 0 after 1, expected a greater one, or"),
-        ("pos", conll("a X * * -\nb X * * -").split("\n", 1)[1], ":1: found the word index 1 in a sentence's first line"),
-        ("pos", conll("[WORD] X * * -"), ":1: found [WORD], expected words: fill the skeletons with the licensed text's"),
-        ("coref", conll("a X * * (3\nb X * * 4)"), ":1: found a mention of chain 4 that is closed at word 2 and not opened"),
+        (
+            "pos",
+            conll("a X * * -\nb X * * -").split("\n", 1)[1],
+            ":1: found the word index 1 in a sentence's first line",
+        ),
+        (
+            "pos",
+            conll("[WORD] X * * -"),
+            ":1: found [WORD], expected words: fill the skeletons with the licensed text's",
+        ),
+        (
+            "coref",
+            conll("a X * * (3\nb X * * 4)"),
+            ":1: found a mention of chain 4 that is closed at word 2 and not opened",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong(tmp_path, task, text, message):
     with pytest.raises(Located) as caught:
         read(tmp_path, text, task)
-    assert str(caught.value).startswith("%s%s" % (tmp_path / "x.gold_conll", message))
+    assert str(caught.value).startswith("{}{}".format(tmp_path / "x.gold_conll", message))
 
 
 # Which files
@@ -181,7 +226,7 @@ def test_the_folders_of_the_release(tmp_path):
         "data/test/data/english/annotations/bc/x/00/x_0000.gold_conll",
         "data/conll-2012-test/data/english/annotations/bc/x/00/x_0000.gold_conll",
     ):
-        save(tmp_path / place, conll("%s X (TOP*) * -" % place))
+        save(tmp_path / place, conll(f"{place} X (TOP*) * -"))
     splits = conll2012.splits(tmp_path, "pos")
     found = {name: [record.text for record in split.records] for name, split in splits.items()}
     # a document is read once, in its newest version
@@ -190,7 +235,10 @@ def test_the_folders_of_the_release(tmp_path):
     }
     assert list(found) == ["train", "dev", "test"]
     assert [text[36:] for text in found["train"]] == ["bc/x/00/x_0000.v4_gold_conll", "bc/x/01/x_0001.gold_conll"]
-    assert [text[:24] for text in found["dev"] + found["test"]] == ["data/development/data/en", "data/test/data/english/a"]
+    assert [text[:24] for text in found["dev"] + found["test"]] == [
+        "data/development/data/en",
+        "data/test/data/english/a",
+    ]
     [split] = conll2012.splits(tmp_path / "data", "pos", language="chinese").values()
     assert "chinese" in next(split.records).text
 
@@ -199,10 +247,14 @@ def test_files_that_are_not_there(tmp_path):
     with pytest.raises(UserError, match="found no such file or folder"):
         conll2012.splits(tmp_path / "none", "pos")
     save(tmp_path / "train" / "x.gold_skel", "")
-    with pytest.raises(UserError, match=r"found skeletons without words \(gold_skel\), expected CoNLL-2012 files with their"):
+    with pytest.raises(
+        UserError, match=r"found skeletons without words \(gold_skel\), expected CoNLL-2012 files with their"
+    ):
         conll2012.splits(tmp_path, "pos")
     path = save(tmp_path / "other" / "x.gold_conll", "")
-    with pytest.raises(UserError, match="found 1 files .gold_conll, expected folders train, development and test, or --split"):
+    with pytest.raises(
+        UserError, match="found 1 files .gold_conll, expected folders train, development and test, or --split"
+    ):
         conll2012.splits(tmp_path, "pos")
     with pytest.raises(UserError, match="one file, expected the split it is to be"):
         conll2012.splits(path, "pos")
@@ -220,9 +272,17 @@ def test_the_samples(data_dir):
         [split] = conll2012.splits(folder, task, split="train").values()
         found = list(split.records)
         counts[task] = len(found), sum(len(record.targets) for record in found)
-        assert {label for record in found for target in record.targets for label in target.labels} <= set(TASKS[task].labels)
+        assert {label for record in found for target in record.targets for label in target.labels} <= set(
+            TASKS[task].labels
+        )
         assert not split.notes
-    assert counts == {"pos": (58, 757), "constituents": (58, 742), "entities": (58, 27), "srl": (126, 320), "coref": (58, 110)}
+    assert counts == {
+        "pos": (58, 757),
+        "constituents": (58, 742),
+        "entities": (58, 27),
+        "srl": (126, 320),
+        "coref": (58, 110),
+    }
 
 
 def test_a_sample_by_hand(data_dir):
@@ -237,5 +297,8 @@ def test_a_sample_by_hand(data_dir):
     assert spans(found["srl"][1]) == [(8, 9, 4, 8, "ARG1"), (8, 9, 9, 10, "ARG2")]
     # words may be numbered with gaps: a span counts the words that are there
     assert spans(found["constituents"][2]) == [
-        (0, 5, "TOP"), (0, 5, "FRAG"), (0, 2, "NP"), (2, 4, "NP"),
-    ]  # fmt: skip
+        (0, 5, "TOP"),
+        (0, 5, "FRAG"),
+        (0, 2, "NP"),
+        (2, 4, "NP"),
+    ]

@@ -80,7 +80,12 @@ def test_what_the_published_data_leaves_out(tmp_path):
 
 
 def test_white_space_inside_words_keeps_the_indices(tmp_path):
-    text = row("1", "Hà Nội", "2", "nsubj") + row("2", "\u3000") + row("3", "10\u00a0000", "2", "obj") + row("4", "", "2", "dep")
+    text = (
+        row("1", "Hà Nội", "2", "nsubj")
+        + row("2", "\u3000")
+        + row("3", "10\u00a0000", "2", "obj")
+        + row("4", "", "2", "dep")
+    )
     [record], notes = read(tmp_path, text)
     assert record.words == ["Hà_Nội", "_", "10_000", "_"]
     assert record.targets[2] == Target((2, 3), (1, 2), ("obj",))
@@ -102,7 +107,9 @@ def test_sentences_without_their_words_are_left_out_and_files_of_them_refused(tm
     found, notes = read(tmp_path, masked + "\n" + FUN + "\n" + row("1", "so") + row("2", "_", "1", "dep"))
     assert [record.text for record in found] == ["Atmosphere is always fun", "so _"]
     assert notes == {"sentence without its words (all are _): left out": 1}
-    with pytest.raises(Located, match="train.conllu: found no words: _ stands for each, .* expected the treebank with its"):
+    with pytest.raises(
+        Located, match="train.conllu: found no words: _ stands for each, .* expected the treebank with its"
+    ):
         read(tmp_path, masked + "\n" + masked)
 
 
@@ -115,7 +122,12 @@ def test_a_split_in_several_files(tmp_path):
     reason = "files that are the split together: read one after the other"
     assert (splits["train"].notes[reason], splits["dev"].notes[reason]) == (3, 0)
     # rivals are no parts: the whole beside a part, a compressed copy, another folder
-    for rival in ("cs_pdt-ud-train.conllu", "cs_pdt-ud-train-c.conllu.gz", "x/cs_pdt-ud-train-v.conllu", "x-train.conllu"):
+    for rival in (
+        "cs_pdt-ud-train.conllu",
+        "cs_pdt-ud-train-c.conllu.gz",
+        "x/cs_pdt-ud-train-v.conllu",
+        "x-train.conllu",
+    ):
         (tmp_path / rival).parent.mkdir(exist_ok=True)
         (tmp_path / rival).touch()
         with pytest.raises(UserError, match="choose with --files"):
@@ -132,8 +144,9 @@ def test_symbolic_links_are_followed(tmp_path):
     (tmp_path / "elsewhere" / "back").symlink_to(corpus)  # a circle
     found = {name: list(split.records) for name, split in conllu.splits(corpus, "pos").items()}
     assert {name: [record.info["source"] for record in records] for name, records in found.items()} == {
-        "train": ["UD_English"], "dev": ["more"],
-    }  # fmt: skip
+        "train": ["UD_English"],
+        "dev": ["more"],
+    }
 
 
 def test_line_ends_marks_and_odd_line_breaks(tmp_path):
@@ -148,7 +161,10 @@ def test_line_ends_marks_and_odd_line_breaks(tmp_path):
     [
         (FUN + "5\tx\n", ":7: found 2 columns: '5\\tx', expected 10 with tabs between them, as in CoNLL-U"),
         (FUN + row("6", "x"), ":7: found the id '6', expected 5, a range such as 3-4, or an empty node such as 8.1"),
-        (FUN + row("5", "x", "9", "dep"), ":7: found the head '9', expected 0 or the id of one of the sentence's 5 words"),
+        (
+            FUN + row("5", "x", "9", "dep"),
+            ":7: found the head '9', expected 0 or the id of one of the sentence's 5 words",
+        ),
         (FUN + row("5", "x", "-1", "dep"), ":7: found the head '-1', expected 0"),
         (FUN + row("5", "x", "one", "dep"), ":7: found the head 'one', expected 0"),
     ],
@@ -156,20 +172,28 @@ def test_line_ends_marks_and_odd_line_breaks(tmp_path):
 def test_what_is_wrong(tmp_path, text, message):
     with pytest.raises(Located) as caught:
         read(tmp_path, text)
-    assert str(caught.value).startswith("%s%s" % (tmp_path / "x-ud-train.conllu", message))
+    assert str(caught.value).startswith("{}{}".format(tmp_path / "x-ud-train.conllu", message))
 
 
 # Which files
 
 
 def test_the_files_of_a_folder(tmp_path):
-    for name in ("xx_yy-ud-train.conllu", "xx_yy-ud-dev.conllu", "xx_yy-ud-test.conllu", "README.md", "xx-other.conllu"):
+    for name in (
+        "xx_yy-ud-train.conllu",
+        "xx_yy-ud-dev.conllu",
+        "xx_yy-ud-test.conllu",
+        "README.md",
+        "xx-other.conllu",
+    ):
         save(tmp_path, FUN, name)
     assert list(conllu.splits(tmp_path, "dep")) == ["train", "dev", "test"]
     assert list(conllu.splits(tmp_path, "dep", split="dev")) == ["dev"]
     assert list(conllu.splits(tmp_path, "dep", files="*-test*")) == ["test"]
     (tmp_path / "xx_yy-ud-test.conllu.gz").write_bytes(gzip.compress(FUN.encode()))
-    with pytest.raises(UserError, match=r"xx_yy-ud-test\.conllu and xx_yy-ud-test\.conllu\.gz as test, expected one; choose"):
+    with pytest.raises(
+        UserError, match=r"xx_yy-ud-test\.conllu and xx_yy-ud-test\.conllu\.gz as test, expected one; choose"
+    ):
         conllu.splits(tmp_path, "dep")
     [split] = conllu.splits(tmp_path, "dep", files="*.gz").values()
     assert len(list(split.records)) == 1
@@ -226,8 +250,14 @@ def test_the_first_published_record_and_the_paper_s_example(data_dir):
     found = list(conllu.splits(data_dir / "probing" / "UD_English-EWT-r2.2", "dep", split="dev")["dev"].records)
     assert found[0].text == "From the AP comes this story :"
     assert [(target.span1[0], target.span2[0], target.labels[0]) for target in found[0].targets] == [
-        (0, 2, "case"), (1, 2, "det"), (2, 3, "obl"), (3, 3, "root"), (4, 5, "det"), (5, 3, "nsubj"), (6, 3, "punct"),
-    ]  # fmt: skip
+        (0, 2, "case"),
+        (1, 2, "det"),
+        (2, 3, "obl"),
+        (3, 3, "root"),
+        (4, 5, "det"),
+        (5, 3, "nsubj"),
+        (6, 3, "punct"),
+    ]
     [record] = [record for record in found if record.text.startswith("Atmosphere is always fun")]
     assert record.targets[0] == Target((0, 1), (3, 4), ("nsubj",))
 

@@ -58,12 +58,18 @@ def test_mentions_are_found_in_any_case_and_as_whole_words(tmp_path):
     text = "The ant's antics hit ants because it hit the anteater.\nit\nthe ant,the anteater\nThe anteater\n"
     [record], notes = read(tmp_path, text)
     assert record.text == "The ant 's antics hit ants because it hit the anteater ."
-    assert [(target.span2, target.labels) for target in record.targets] == [((0, 2), ("not-entailed",)), ((9, 11), ("entailed",))]
+    assert [(target.span2, target.labels) for target in record.targets] == [
+        ((0, 2), ("not-entailed",)),
+        ((9, 11), ("entailed",)),
+    ]
     assert not notes
 
 
 def test_what_is_left_out_is_counted(tmp_path):
-    text = HAPPY + "They said they go.\nthey\nA,B\nA\n\nWe go.\nthey\nA,B\nA\n\nAnn-B met C because she ran.\nshe\nAnn,C\nC\n"
+    text = (
+        HAPPY
+        + "They said they go.\nthey\nA,B\nA\n\nWe go.\nthey\nA,B\nA\n\nAnn-B met C because she ran.\nshe\nAnn,C\nC\n"
+    )
     found, notes = read(tmp_path, text)
     assert [len(record.targets) for record in found] == [2, 2, 1]
     assert notes == {
@@ -76,8 +82,14 @@ def test_what_is_left_out_is_counted(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\nb\nc\n", ":11: found 3 lines together, expected 4, a sentence, a pronoun, two candidates and the right one"),
-        ("It is.\nit\nA\nA\n", ":13: found the candidates ['A'] with the answer 'A', expected two with a comma between them"),
+        (
+            "a\nb\nc\n",
+            ":11: found 3 lines together, expected 4, a sentence, a pronoun, two candidates and the right one",
+        ),
+        (
+            "It is.\nit\nA\nA\n",
+            ":13: found the candidates ['A'] with the answer 'A', expected two with a comma between them",
+        ),
         ("It is.\nit\nA,B\nC\n", ":13: found the candidates ['A', 'B'] with the answer 'C'"),
         ("It is.\nit\nA,a\na\n", ":13: found the candidates ['A', 'a'] with the answer 'a'"),
     ],
@@ -85,7 +97,7 @@ def test_what_is_left_out_is_counted(tmp_path):
 def test_what_is_wrong(tmp_path, text, message):
     with pytest.raises(Located) as caught:
         read(tmp_path, HAPPY + text)
-    assert str(caught.value).startswith("%s%s" % (tmp_path / "x.txt", message))
+    assert str(caught.value).startswith("{}{}".format(tmp_path / "x.txt", message))
 
 
 def test_files_that_are_not_there(tmp_path):
@@ -121,8 +133,11 @@ def test_twins_stay_together(data_dir):
 def test_what_the_published_data_has_too(data_dir):
     """A record of the published development data (recast), whose twin has the answers the other way round."""
     splits = dpr.splits(data_dir / "probing" / "DPR", "dpr")
-    text = "Chase Freedom provides quarterly bonuses as incentives for accounts , since they want them to use their card ."
+    text = (
+        "Chase Freedom provides quarterly bonuses as incentives for accounts , since they want them to use their card ."
+    )
     [record] = [record for split in splits.values() for record in split.records if record.text == text]
     assert [(target.span1, target.span2, target.labels[0]) for target in record.targets] == [
-        ((11, 12), (0, 2), "entailed"), ((11, 12), (8, 9), "not-entailed"),
-    ]  # fmt: skip
+        ((11, 12), (0, 2), "entailed"),
+        ((11, 12), (8, 9), "not-entailed"),
+    ]

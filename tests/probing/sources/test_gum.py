@@ -74,11 +74,19 @@ def test_words_tags_and_dependencies(corpus):
 def test_constituents(corpus):
     (first, second), _ = read(corpus, "constituents")
     assert spans(first) == [
-        (0, 5, "TOP"), (0, 5, "S"), (0, 4, "NP"), (0, 2, "NP"), (2, 4, "PP"), (3, 4, "NP"), (4, 5, "VP"),
-    ]  # fmt: skip
+        (0, 5, "TOP"),
+        (0, 5, "S"),
+        (0, 4, "NP"),
+        (0, 2, "NP"),
+        (2, 4, "PP"),
+        (3, 4, "NP"),
+        (4, 5, "VP"),
+    ]
     assert [target.info for target in first.targets[2:5]] == [
-        {"height": 4, "grammatical_rule": ["SBJ"]}, {"height": 2}, {"height": 3, "adverbials": ["LOC"]},
-    ]  # fmt: skip
+        {"height": 4, "grammatical_rule": ["SBJ"]},
+        {"height": 2},
+        {"height": 3, "adverbials": ["LOC"]},
+    ]
     assert spans(second) == [(0, 3, "TOP"), (0, 3, "S"), (0, 1, "NP"), (1, 3, "VP"), (2, 3, "ADJP")]
 
 
@@ -109,8 +117,9 @@ def test_mentions_across_sentences_are_counted(corpus):
     found, notes = read(corpus, "entities")
     assert [len(record.targets) for record in found] == [2, 0]
     assert notes == {
-        "mention that begins in another sentence: left out": 1, "mention that ends in another sentence: left out": 1,
-    }  # fmt: skip
+        "mention that begins in another sentence: left out": 1,
+        "mention that ends in another sentence: left out": 1,
+    }
 
 
 def test_the_corpus_own_list_of_documents(corpus):
@@ -154,12 +163,14 @@ def test_older_releases_write_the_type_first(corpus, header):
 @pytest.mark.parametrize("order", ["etype-identity", "entity-GRP-infstat"])
 def test_mentions_in_another_order_than_the_document_says(corpus, order):
     (corpus / "dep" / "GUM_x.conllu").write_text(f"# global.Entity = {order}\n" + dep(DEP))
-    with pytest.raises(Located, match="GUM_x.conllu:3: found the entity '1-abstract-new-.*, in the order '%s'" % order):
+    with pytest.raises(Located, match=f"GUM_x.conllu:3: found the entity '1-abstract-new-.*, in the order '{order}'"):
         read(corpus, "entities")
 
 
 def test_a_malformed_mention_takes_no_time(corpus):
-    (corpus / "dep" / "GUM_x.conllu").write_text(dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)" + "(1-x)" * 2000 + "("))
+    (corpus / "dep" / "GUM_x.conllu").write_text(
+        dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)" + "(1-x)" * 2000 + "(")
+    )
     with pytest.raises(Located, match=r"expected \(id-type-"):
         read(corpus, "entities")
 
@@ -167,20 +178,65 @@ def test_a_malformed_mention_takes_no_time(corpus):
 @pytest.mark.parametrize(
     ("task", "path", "text", "message"),
     [
-        ("pos", "train.txt", "GUM_x\nGUM_y\n", "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_y."),
-        ("coref", "train.txt", "GUM_x\nGUM_y\n", "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_"),
-        ("entities", "dep/GUM_x.conllu", dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)("), "GUM_x.conllu:10: found 'Entity=(2"),
-        ("constituents", "const/GUM_x.ptb", CONST + CONST, "GUM_x.ptb: found 4 trees, expected 2, one for each sentence in dep/"),
-        ("constituents", "const/GUM_x.ptb", CONST.replace("(VBZ 's)", ""), "GUM_x.ptb:9: found a tree of 2 words, expected the "),
+        (
+            "pos",
+            "train.txt",
+            "GUM_x\nGUM_y\n",
+            "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_y.",
+        ),
+        (
+            "coref",
+            "train.txt",
+            "GUM_x\nGUM_y\n",
+            "train.txt:2: found the document 'GUM_y' and no file for it, expected dep/GUM_",
+        ),
+        (
+            "entities",
+            "dep/GUM_x.conllu",
+            dep(DEP).replace("cf1-1-coref)", "cf1-1-coref)("),
+            "GUM_x.conllu:10: found 'Entity=(2",
+        ),
+        (
+            "constituents",
+            "const/GUM_x.ptb",
+            CONST + CONST,
+            "GUM_x.ptb: found 4 trees, expected 2, one for each sentence in dep/",
+        ),
+        (
+            "constituents",
+            "const/GUM_x.ptb",
+            CONST.replace("(VBZ 's)", ""),
+            "GUM_x.ptb:9: found a tree of 2 words, expected the ",
+        ),
         ("constituents", "const/GUM_x.ptb", CONST + "(ROOT (S", "GUM_x.ptb:10: found a tree that is never closed"),
         ("constituents", "const/GUM_x.ptb", CONST + ")", "GUM_x.ptb:10: found ')', expected a tree, such as (ROOT"),
         ("constituents", "const/GUM_x.ptb", CONST + "word", "GUM_x.ptb:10: found 'word', expected a tree"),
-        ("constituents", "const/GUM_x.ptb", CONST.replace("(JJ fun)", "(JJ fun fun)"), "GUM_x.ptb:9: found 'fun', expected a tr"),
-        ("constituents", "const/GUM_x.ptb", CONST.replace("(JJ fun)", "(JJ fun) (JJ)"), "GUM_x.ptb:9: found brackets without"),
-        ("coref", "ontogum/GUM_x.conll", COREF.replace("7\tfun\t(2)3)\n", ""), "GUM_x.conll: found 7 words, expected the 8 that"),
-        ("coref", "ontogum/GUM_x.conll", COREF.replace("(2)3)", "3)3)"), "GUM_x.conll:7: found a mention of chain 3 that is clo"),
+        (
+            "constituents",
+            "const/GUM_x.ptb",
+            CONST.replace("(JJ fun)", "(JJ fun fun)"),
+            "GUM_x.ptb:9: found 'fun', expected a tr",
+        ),
+        (
+            "constituents",
+            "const/GUM_x.ptb",
+            CONST.replace("(JJ fun)", "(JJ fun) (JJ)"),
+            "GUM_x.ptb:9: found brackets without",
+        ),
+        (
+            "coref",
+            "ontogum/GUM_x.conll",
+            COREF.replace("7\tfun\t(2)3)\n", ""),
+            "GUM_x.conll: found 7 words, expected the 8 that",
+        ),
+        (
+            "coref",
+            "ontogum/GUM_x.conll",
+            COREF.replace("(2)3)", "3)3)"),
+            "GUM_x.conll:7: found a mention of chain 3 that is clo",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong(corpus, task, path, text, message):
     (corpus / path).write_text(text)
     with pytest.raises(Located) as caught:
@@ -198,10 +254,13 @@ def test_a_folder_without_lists(tmp_path):
 @pytest.mark.parametrize(
     ("task", "train", "dev"),
     [
-        ("pos", 177410, 28119), ("dep", 177410, 28119), ("constituents", 157159, 25340), ("entities", 49649, 7897),
+        ("pos", 177410, 28119),
+        ("dep", 177410, 28119),
+        ("constituents", 157159, 25340),
+        ("entities", 49649, 7897),
         ("coref", 37346, 6899),
     ],
-)  # fmt: skip
+)
 def test_the_counts_of_the_corpus(data_dir, task, train, dev):
     folder = data_dir / "probing" / "GUM"
     assert [len((folder / name).read_text().split()) for name in ("train.txt", "dev.txt")] == [177, 30]
@@ -219,7 +278,10 @@ def test_the_counts_of_the_corpus(data_dir, task, train, dev):
 def test_every_mention_of_the_corpus_is_an_entity(data_dir):
     folder = data_dir / "probing" / "GUM"
     labels = {
-        label for record in gum.splits(folder, "entities")["dev"].records for target in record.targets for label in target.labels
+        label
+        for record in gum.splits(folder, "entities")["dev"].records
+        for target in record.targets
+        for label in target.labels
     }
     assert labels == set("person place organization object event time substance animal plant abstract".split())
     labels = {

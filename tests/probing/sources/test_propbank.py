@@ -22,14 +22,20 @@ def tabs(rows):
 
 def test_propbank_ewt_by_hand(tmp_path):
     text = tabs(
-        "He PRP (TOP(S(NP*) (ARG0*) *\nwill MD (VP* (ARGM-MOD*) *\nmake VB (VP* (V*) *\nit PRP (NP*)))) * (V*)\n. XX *) * *"
+        "He PRP (TOP(S(NP*) (ARG0*) *\nwill MD (VP* (ARGM-MOD*) *\nmake VB (VP* (V*) *\nit PRP (NP*)))) * (V*)\n. XX "
+        "*) * *"
     )
     path = save(tmp_path / "en_ewt-pb-dev.gold_conll", text)
     found = {task: list(propbank.splits(tmp_path, task)["dev"].records) for task in propbank.TASKS}
     assert [spans(record) for record in found["srl"]] == [[(2, 3, 0, 1, "ARG0"), (2, 3, 1, 2, "ARGM-MOD")], []]
     assert spans(found["constituents"][0]) == [
-        (0, 5, "TOP"), (0, 4, "S"), (0, 1, "NP"), (1, 4, "VP"), (2, 4, "VP"), (3, 4, "NP"),
-    ]  # fmt: skip
+        (0, 5, "TOP"),
+        (0, 4, "S"),
+        (0, 1, "NP"),
+        (1, 4, "VP"),
+        (2, 4, "VP"),
+        (3, 4, "NP"),
+    ]
     assert [target.labels[0] for target in found["pos"][0].targets] == ["PRP", "MD", "VB", "PRP", "XX"]
     assert found["pos"][0].info == {"document_id": "google/ewt/a.xml", "sentence_id": 4}
     save(path, text.replace("make", "make up"))
@@ -40,10 +46,16 @@ def test_propbank_ewt_by_hand(tmp_path):
 def test_what_is_wrong_with_propbank_ewt(tmp_path):
     path = tmp_path / "en_ewt-pb-dev.gold_conll"
     for text, message in (
-        (conll(BRAND), "dev.gold_conll:1: found 6 columns behind the eighth and 0 rolesets in it, expected one column for each"),
+        (
+            conll(BRAND),
+            "dev.gold_conll:1: found 6 columns behind the eighth and 0 rolesets in it, expected one column for each",
+        ),
         ("a\tb\tc\n", "dev.gold_conll:1: found 3 columns: 'a\\tb\\tc', expected 8 or more, as in PropBank EWT"),
         (tabs("a X *\nb X * *"), "dev.gold_conll:2: found 9 columns after lines of 8, expected as many in every line"),
-        (tabs("a X * (V*)\nb X * *)"), "dev.gold_conll:1: found a closing bracket too many after word 2, expected brackets"),
+        (
+            tabs("a X * (V*)\nb X * *)"),
+            "dev.gold_conll:1: found a closing bracket too many after word 2, expected brackets",
+        ),
     ):
         save(path, text)
         with pytest.raises(Located) as caught:
@@ -57,7 +69,10 @@ HERE = "weblog/00/b-x_ENG.xml"
 
 def treebank(folder, words, tags="PRP MD VB PRP"):
     """UD English-EWT with the one sentence."""
-    rows = [f"{i}\t{word}\t_\tX\t{tag}\t_\t0\troot\t_\t_\n" for i, (word, tag) in enumerate(zip(words.split(), tags.split()), 1)]
+    rows = [
+        f"{i}\t{word}\t_\tX\t{tag}\t_\t0\troot\t_\t_\n"
+        for i, (word, tag) in enumerate(zip(words.split(), tags.split()), 1)
+    ]
     save(folder / "en_ewt-ud-dev.conllu", "# sent_id = weblog-b-x_ENG-0005\n" + "".join(rows))
 
 
@@ -67,17 +82,23 @@ def test_skeletons_take_the_words_of_the_treebank(tmp_path):
     save(folder / "data" / "google" / "ewt" / (HERE + ".gold_skel"), skeleton)
     save(folder / "docs" / "evaluation" / "ewt.dev.txt", HERE + ".conllu\nweblog/00/none.xml.conllu\n")
     treebank(tmp_path / "UD", "He will make it")
-    with pytest.raises(UserError, match="found skeletons without words .* expected UD English-EWT's en_ewt-ud-train.conllu"):
+    with pytest.raises(
+        UserError, match="found skeletons without words .* expected UD English-EWT's en_ewt-ud-train.conllu"
+    ):
         propbank.splits(folder, "srl")
     (folder / "UD").symlink_to(tmp_path / "UD")
     [(name, split)] = propbank.splits(folder, "srl").items()
     [record] = split.records
     assert (name, record.text, spans(record)) == (
-        "dev", "He will make it", [(2, 3, 0, 1, "ARG0"), (2, 3, 1, 2, "ARGM-MOD"), (2, 3, 3, 4, "ARG1")],
-    )  # fmt: skip
+        "dev",
+        "He will make it",
+        [(2, 3, 0, 1, "ARG0"), (2, 3, 1, 2, "ARGM-MOD"), (2, 3, 3, 4, "ARG1")],
+    )
     assert record.info == {"document_id": "google/ewt/weblog/00/b-x_ENG.xml", "sentence_id": 4}
     assert split.notes == {"document of the list without a file: left out": 1}
-    with pytest.raises(UserError, match="found 1 documents, expected the lists docs/evaluation/ewt.train.txt, dev and test"):
+    with pytest.raises(
+        UserError, match="found 1 documents, expected the lists docs/evaluation/ewt.train.txt, dev and test"
+    ):
         propbank.splits(folder, "srl", split="test")
     # other words, or hardly a tag in common: another sentence
     for words, tags in (("He will make", "PRP MD VB"), ("He will make it", "X X X PRP")):
@@ -95,7 +116,9 @@ def test_real_words_fill_the_skeletons_again(data_dir, tmp_path):
     (tmp_path / "docs").mkdir()
     name = "en_ewt-ud-dev.conllu"
     (tmp_path / "docs" / name).symlink_to(data_dir / "probing" / "UD_English-EWT" / name)
-    with gzip.open(data_dir / "probing" / "PropBank_EWT" / "en_ewt-pb-dev.gold_conll.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(
+        data_dir / "probing" / "PropBank_EWT" / "en_ewt-pb-dev.gold_conll.gz", "rt", encoding="utf-8"
+    ) as file:
         sentences = file.read().rstrip("\n").split("\n\n")[:400]
     documents = {}
     for sentence in sentences:

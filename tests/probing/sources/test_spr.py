@@ -20,7 +20,15 @@ TEXTS = {"train": "One .\nIt endorsed the White House strategy .\n", "dev": "The
 
 
 def row(
-    property, response, applicable="yes", sentence="train.conllu 2", predicate=1, begin=0, end=0, grammatical="5", pilot="False"
+    property,
+    response,
+    applicable="yes",
+    sentence="train.conllu 2",
+    predicate=1,
+    begin=0,
+    end=0,
+    grammatical="5",
+    pilot="False",
 ):
     values = ["x", pilot, "True", "spr2", "train", "1", "en-ud-" + sentence, str(predicate), "endorse", "nsubj", "it"]
     return "\t".join([*values, str(begin), str(end), property, str(response), applicable, grammatical])
@@ -41,7 +49,7 @@ def save(folder, *rows, archive=False, ending=".words.txt"):
             for line in text.splitlines():
                 lines += ["%d\t%s%s" % (i, word, "\t_" * 8) for i, word in enumerate(line.split(), 1)] + [""]
             text = "\n".join(lines) + "\n"
-        (folder / ("en-ud-%s%s" % (name, ending))).write_text(text)
+        (folder / (f"en-ud-{name}{ending}")).write_text(text)
     return folder
 
 
@@ -51,11 +59,18 @@ def read(folder, name="train"):
 
 
 ENDORSED = (
-    row("awareness", 5), row("existed_after", 3), row("awareness", 3, pilot="True"), row("existed_after", 5),
-    row("volition", 4), row("volition", 3), row("was_used", "nan"), row("created", 5, "no"),
+    row("awareness", 5),
+    row("existed_after", 3),
+    row("awareness", 3, pilot="True"),
+    row("existed_after", 5),
+    row("volition", 4),
+    row("volition", 3),
+    row("was_used", "nan"),
+    row("created", 5, "no"),
     row("sentient", 4, sentence="dev.conllu 1"),
-    row("change_of_state", 1, begin=2, end=5), row("sentient", 5, sentence="train.conllu 1", predicate=0, grammatical="nan"),
-)  # fmt: skip
+    row("change_of_state", 1, begin=2, end=5),
+    row("sentient", 5, sentence="train.conllu 1", predicate=0, grammatical="nan"),
+)
 
 
 @pytest.mark.parametrize("archive", [False, True])
@@ -82,10 +97,16 @@ def test_the_paper_s_example(tmp_path, archive, ending):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (row("a", "five"), ":3: found ['x', 'False', 'True', 'spr2', 'train', '1', 'en-ud-train.conllu 2', '1', 'endorse'"),
+        (
+            row("a", "five"),
+            ":3: found ['x', 'False', 'True', 'spr2', 'train', '1', 'en-ud-train.conllu 2', '1', 'endorse'",
+        ),
         (row("a", 5, end=7), ":3: found sentence 2, predicate 1, argument 0 to 7, expected words of"),
         (row("a", 5, begin=2, end=1), ":3: found sentence 2, predicate 1, argument 2 to 1, expected words of"),
-        (row("a", 5, sentence="train.conllu 3"), ":3: found sentence 3, predicate 1, argument 0 to 0, expected words of"),
+        (
+            row("a", 5, sentence="train.conllu 3"),
+            ":3: found sentence 3, predicate 1, argument 0 to 0, expected words of",
+        ),
         (row("a", 5, sentence="train.conllu 0"), ":3: found sentence 0"),
         ("a\tb", ":3: found 2 columns, expected 17 as in the header line"),
     ],
@@ -93,11 +114,13 @@ def test_the_paper_s_example(tmp_path, archive, ending):
 def test_what_is_wrong_with_the_table(tmp_path, wrong, message):
     with pytest.raises(Located) as caught:
         read(save(tmp_path, ENDORSED[0], wrong))
-    assert str(caught.value).startswith("%s%s" % (tmp_path / spr.SPR2_TABLE, message))
+    assert str(caught.value).startswith(f"{tmp_path / spr.SPR2_TABLE}{message}")
 
 
 def test_files_that_cannot_be_used(tmp_path):
-    with pytest.raises(UserError, match="found neither protoroles_eng_ud1.2_11082016.tsv nor protoroles_eng_udewt.tar.gz"):
+    with pytest.raises(
+        UserError, match="found neither protoroles_eng_ud1.2_11082016.tsv nor protoroles_eng_udewt.tar.gz"
+    ):
         spr.spr2_splits(tmp_path)
     path = save(tmp_path, *ENDORSED) / spr.SPR2_TABLE
     with pytest.raises(UserError, match="one file, expected the folder that has the table and the sentences"):
@@ -113,7 +136,9 @@ def test_files_that_cannot_be_used(tmp_path):
 def test_sentences_without_their_words(tmp_path):
     path = save(tmp_path, *ENDORSED, ending=".conllu") / "en-ud-train.conllu"
     path.write_text(re.sub(r"(?m)^(\d+\t)[^\t\n]+", r"\1_", path.read_text()))
-    with pytest.raises(Located, match="en-ud-train.conllu: found no words: _ stands for each.* expected the sentences of UD"):
+    with pytest.raises(
+        Located, match="en-ud-train.conllu: found no words: _ stands for each.* expected the sentences of UD"
+    ):
         read(tmp_path)
 
 
@@ -131,9 +156,9 @@ def test_archives_that_cannot_be_used(tmp_path, content):
 
 def test_the_published_counts_of_spr2(data_dir):
     found = {name: list(split.records) for name, split in spr.spr2_splits(data_dir / "probing" / "SPR2").items()}
-    assert {name: (len(records), sum(len(record.targets) for record in records)) for name, records in found.items()} == (
-        TASKS["spr2"].counts
-    )
+    assert {
+        name: (len(records), sum(len(record.targets) for record in records)) for name, records in found.items()
+    } == (TASKS["spr2"].counts)
     labels = [target.labels for records in found.values() for record in records for target in record.targets]
     assert {label for several in labels for label in several} == set(TASKS["spr2"].labels)
     empty = [sum(not target.labels for record in records for target in record.targets) for records in found.values()]
@@ -146,14 +171,21 @@ def test_the_published_counts_of_spr2(data_dir):
                 (1, 2),
                 (0, 1),
                 (
-                    "awareness", "change_of_state_continuous", "existed_after", "existed_before", "existed_during", "sentient",
-                    "volition", "was_for_benefit", "was_used",
+                    "awareness",
+                    "change_of_state_continuous",
+                    "existed_after",
+                    "existed_before",
+                    "existed_during",
+                    "sentient",
+                    "volition",
+                    "was_for_benefit",
+                    "was_used",
                 ),
                 {"span2_txt": "i", "span1_text": "feel", "is_pilot": False, "pred_lemma": "feel"},
             ),
         ),
         {"source": "SPR2", "sent-id": "893", "split": "dev", "grammatical": 5.0, "sent_id": "893"},
-    )  # fmt: skip
+    )
 
 
 # SPR1
@@ -175,7 +207,7 @@ def spr1_line(**changes):
 
 def test_spr1_by_hand(tmp_path):
     for name in ("train", "dev", "test"):
-        (tmp_path / ("spr1.%s.json" % name)).write_text(spr1_line() + "\n" + spr1_line(spr1=[]))
+        (tmp_path / (f"spr1.{name}.json")).write_text(spr1_line() + "\n" + spr1_line(spr1=[]))
     splits = spr.spr1_splits(tmp_path)
     assert list(splits) == ["train", "dev", "test"]
     assert list(splits["dev"].records) == [
