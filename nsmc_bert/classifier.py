@@ -93,9 +93,8 @@ class SentimentClassifier(keras.Model):
         self._forward_one = tf.function(
             self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
         )
-        self._began = (
-            threading.Event()
-        )  # to assign an attribute is to delete it first, and other threads may be reading
+        # to assign an attribute is to delete it first, and other threads may be reading
+        self._began = threading.Event()
 
     def call(self, inputs, training=False):
         return self._probabilities(inputs, training)

@@ -47,8 +47,7 @@ def encode(
         segments: [batch, positions], any numeric dtype: an attention mask, 1 on tokens and 0 on padding; or, with
             `positions`, the number of the text in its row that a token belongs to, from 1, and 0 on padding.
         positions: None where a row is one text; or int32 [batch, positions], each token's place in its text, where rows
-            are packed with
-            several: attention then stays inside each.
+            are packed with several: attention then stays inside each.
         read: None for all positions, or int32 [batch, read]: the positions whose last hidden state is wanted.
         compute_dtype: dtype of the matrix products: float32, bfloat16 or float16.
         dropout: a Dropout for training, or None for inference.
@@ -65,10 +64,11 @@ def encode(
     if fused is None:
         fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
     if positions is None:
+        # padding sees what the text sees
         segments, queries = (
             tf.cast(segments > 0, tf.int32),
             tf.ones([1, 1], tf.int32),
-        )  # padding sees what the text sees
+        )
     else:
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)

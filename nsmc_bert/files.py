@@ -9,8 +9,12 @@ import shutil
 import weakref
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from nsmc_bert.errors import Located, UserError, shorten
+
+if TYPE_CHECKING:
+    import hashlib
 
 _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and what to do
     rb"\x1f\x8b": "gzip; unpack it with gunzip",
@@ -75,6 +79,12 @@ def why_not_written(error):
         return error.strerror or str(error)
     quoted = re.search(r"([^:(]+) \(os error \d+\)", str(error))
     return quoted and quoted[1].strip()
+
+
+def feed(digest: "hashlib._Hash", file: BinaryIO) -> None:
+    """Adds what is left of an open file to a checksum, a piece at a time."""
+    while piece := file.read(1 << 20):
+        digest.update(piece)
 
 
 def settle(path):

@@ -19,8 +19,7 @@ def report(probabilities, labels, *, bins=15):
     Returns:
         A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their
             mean,
-        macro_f1; confusion
-        [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
+        macro_f1; confusion [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     said = probabilities.argmax(1)

@@ -5,6 +5,7 @@ import numpy as np
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
 FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+# rows of the Korean keyboard, either hand
 KEYS = (
     "ㅂㅈㄷㄱㅅ",
     "ㅁㄴㅇㄹㅎ",
@@ -12,7 +13,7 @@ KEYS = (
     "ㅛㅕㅑㅐㅔ",
     "ㅗㅓㅏㅣ",
     "ㅠㅜㅡ",
-)  # rows of the Korean keyboard, either hand
+)
 SHIFTED = dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "ㅂㅈㄷㄱㅅㅐㅔ"))
 FIRST, LAST = 0xAC00, 0xD7A3  # the Hangul syllables of Unicode
 

@@ -23,11 +23,8 @@ BUNDLED = Path(__file__).parent / "bundled"
 ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
 CONFIG = ENCODER / "config.json"  # its shape alone, for random weights
 
-TOKEN_BUDGETS = {
-    "CPU": packing.TOKEN_BUDGET,
-    "GPU": 16384,
-    "TPU": 16384,
-}  # of fine-tuning; a GPU's steps would be too short with less
+# of fine-tuning; a GPU's steps would be too short with less
+TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}
 PRETRAINING_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
 # one (Devlin et al. 2019)
@@ -266,9 +263,8 @@ def fine_tune(
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
-        held.append(
-            training.claim(folder, identity, devices.chief)
-        )  # until the model is saved, not only until it is trained
+        # until the model is saved, not only until it is trained
+        held.append(training.claim(folder, identity, devices.chief))
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
             probabilities = devices.chief_first(
                 lambda: distillation.targets(

@@ -458,9 +458,8 @@ class _Follow(keras.callbacks.Callback):
                 "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new "
                 "--run_dir" % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
             )
-        steps = (
-            stop - self._progress["step"]
-        )  # Keras' means are over batches, whose texts count so that each batch counts the same
+        # Keras' means are over batches, whose texts count so that each batch counts the same
+        steps = stop - self._progress["step"]
         sums = self._progress["sums"]
         if (
             "steps" not in sums

@@ -11,7 +11,7 @@ from typing import Any
 
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError
-from nsmc_bert.files import decompressed, readable
+from nsmc_bert.files import decompressed, feed, readable
 
 SUFFIXES = ("", ".gz", ".xz")
 
@@ -31,8 +31,7 @@ def checksum(path: Path) -> str:
     """SHA-1 of a file's content, the same whether it is compressed or not."""
     digest = hashlib.sha1()
     with readable(path), decompressed(path) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        feed(digest, file)
     return digest.hexdigest()
 
 

@@ -24,7 +24,7 @@ from nsmc_bert import runtime as installed
 from nsmc_bert.base import tensors
 from nsmc_bert.base.json_files import mismatch, read_json
 from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import write_atomically, write_text
+from nsmc_bert.files import feed, write_atomically, write_text
 from probing import alignment, conversion, records, scoring
 from probing.results.likeness import split_of
 from probing.tasks import TASKS
@@ -134,8 +134,7 @@ class Aligned:
             if split in self.corpus.paths:
                 digest.update(split.encode())
                 with open(self.corpus.paths[split], "rb") as file:
-                    while piece := file.read(1 << 20):
-                        digest.update(piece)
+                    feed(digest, file)
         return digest.hexdigest()
 
     @property

@@ -22,12 +22,13 @@ from nsmc_bert.errors import Located, UserError
 
 MAX_LINE = 1 << 24
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+# of the next entry
 _EXTENSIONS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
-)  # of the next entry
+)
 
 
 def numbered_lines(file: BinaryIO, path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:

@@ -185,6 +185,5 @@ def _null(name: str) -> None:
 
 
 _WHOLE = json.JSONDecoder(parse_int=_whole_number, parse_float=_number, parse_constant=_no_number)
-_LINE = json.JSONDecoder(
-    parse_float=_number, parse_constant=_null
-)  # a call for each whole number would take half as long again
+# a call for each whole number would take half as long again
+_LINE = json.JSONDecoder(parse_float=_number, parse_constant=_null)

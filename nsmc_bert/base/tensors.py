@@ -18,23 +18,28 @@ import numpy as np
 from nsmc_bert.errors import UserError
 
 INFLATION = 1100  # zlib makes at most 1,032 bytes of one
-_DTYPES = (
-    "F64",
-    "F32",
-    "F16",
-    "I64",
-    "I32",
-    "I16",
-    "I8",
-    "U64",
-    "U32",
-    "U16",
-    "U8",
-    "BOOL",
-)  # of safetensors, which NumPy has
+# of safetensors, which NumPy has
+_DTYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
-class Safetensors(collections.abc.Mapping):
+class _Tensors(collections.abc.Mapping):
+    """A file whose names and declared shapes are known, and whose arrays are read when they are asked for."""
+
+    _path: str | os.PathLike
+    _shapes: dict[str, tuple[int, ...]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape that the file declares for an array, without reading it."""
+        return self._shapes[name]
+
+
+class Safetensors(_Tensors):
     """The tensors of a safetensors file.
 
     Args:
@@ -62,16 +67,6 @@ class Safetensors(collections.abc.Mapping):
         self._shapes[name]
         return self._ask(lambda file: _supported(file, name).get_tensor(name))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._shapes)
-
-    def __len__(self) -> int:
-        return len(self._shapes)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's shape, without reading it."""
-        return self._shapes[name]
-
     def _ask(self, question: Any) -> Any:
         from safetensors import SafetensorError, safe_open
 
@@ -95,7 +90,7 @@ def _supported(file: Any, name: str) -> Any:
     return file
 
 
-class Hdf5(collections.abc.Mapping):
+class Hdf5(_Tensors):
     """The datasets of an HDF5 file by their full names, without a slash before them.
 
     What a dataset declares is not believed: its bytes have to be in the file. Links to other files and data kept in
@@ -124,16 +119,6 @@ class Hdf5(collections.abc.Mapping):
     def __getitem__(self, name: str) -> np.ndarray:
         self._shapes[name]
         return self._ask(lambda file: _believable(file[name], os.path.getsize(self._path))[()])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._shapes)
-
-    def __len__(self) -> int:
-        return len(self._shapes)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """A dataset's declared shape, without reading it."""
-        return self._shapes[name]
 
     def _ask(self, question: Any) -> Any:
         import h5py

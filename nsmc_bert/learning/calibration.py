@@ -3,8 +3,7 @@ from.
 
 A model that was trained well may still be too sure of what it says, or lean to one side. Its logit, the log odds of
 positive, becomes `logit / temperature + bias` (Platt 1999; Guo et al. 2017, section 4.2, is the same without the bias).
-Both numbers go into
-the weights of the head, and so into the folder that it is saved in: whoever opens it has them.
+Both numbers go into the weights of the head, and so into the folder that it is saved in: whoever opens it has them.
 """
 
 import dataclasses
@@ -51,13 +50,12 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
     """The temperature and the bias of least log loss.
 
     They are kept where they lower the log loss of all reviews together by more than what fitted numbers gain by chance.
-    What is fitted
-    on few reviews can do harm on all others. Of 15,000 reviews of NSMC, 400 draws each: fitted on 300, a model that
-    needs both numbers (temperature 1.37, bias -0.23) has a lower log loss on the others in 92 % of the draws and a
-    higher one in 0.5 %, by 0.006 nats at most; on 100, in 14 %, by up to 0.35; on 50, in 22 %, by up to 1.6. So below
-    FEWEST there is no bias, and a temperature alone that
-    makes the model less sure, never surer: fitted on 50 reviews it harms a model that needs none in 5 % of the draws,
-    by 0.04 nats at most, and helps one that is 2.5 times too sure in 85 %, by 0.11. Below FEWER nothing is fitted.
+    What is fitted on few reviews can do harm on all others. Of 15,000 reviews of NSMC, 400 draws each: fitted on 300, a
+    model that needs both numbers (temperature 1.37, bias -0.23) has a lower log loss on the others in 92 % of the draws
+    and a higher one in 0.5 %, by 0.006 nats at most; on 100, in 14 %, by up to 0.35; on 50, in 22 %, by up to 1.6. So
+    below FEWEST there is no bias, and a temperature alone that makes the model less sure, never surer: fitted on 50
+    reviews it harms a model that needs none in 5 % of the draws, by 0.04 nats at most, and helps one that is 2.5 times
+    too sure in 85 %, by 0.11. Below FEWER nothing is fitted.
 
     Args:
         probabilities: float [n, 2], of negative and positive, of reviews that the model has not learned from.

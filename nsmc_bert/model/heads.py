@@ -40,11 +40,12 @@ OTHER_TASKS = {
     "kluenli",
     "kluests",
 }
+# the latter two of encoders that somebody put a head on
 HEADS = (
     "ForSequenceClassification",
     "ForMaskedLM",
     "ForPreTraining",
-)  # the latter two of encoders that somebody put a head on
+)
 SAY = "say which of them means positive: --positive_label=NAME, or positive_label of nsmc_bert.load"
 
 
@@ -56,8 +57,7 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
             read.
         where: the folder, for messages.
         positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without
-            any,
-            names in NEGATIVE and POSITIVE count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1
+            any, names in NEGATIVE and POSITIVE count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1
                 positive.
 
     Returns:

@@ -271,9 +271,8 @@ def _pack(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.
         int64 [n] rows, int64 [n] offsets in them, int64 [n] numbers in them, and how many rows there are.
     """
     counts = np.bincount(lengths, minlength=1)
-    kinds: list[dict[tuple[int, ...], int]] = [
-        {} for _ in range(length + 1)
-    ]  # by the room that is left: {lengths in the row: rows}
+    # by the room that is left: {lengths in the row: rows}
+    kinds: list[dict[tuple[int, ...], int]] = [{} for _ in range(length + 1)]
     for size in range(len(counts) - 1, 0, -1):
         todo = int(counts[size])
         for room in range(size, length + 1):

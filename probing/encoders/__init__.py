@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.files import feed
 
 LAYER0 = ("lexical", "positions")
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
@@ -165,8 +166,7 @@ def source(name, folder):
         return {"hub": hub, "sha256": None}
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        feed(digest, file)
     return {"hub": hub, "sha256": digest.hexdigest()}
 
 

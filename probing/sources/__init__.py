@@ -16,9 +16,8 @@ from nsmc_bert.errors import UserError
 from nsmc_bert.files import readable
 from probing.records import lines
 
-_PART = re.compile(
-    r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu"
-)  # of a large treebank: cs_pdt-ud-train-l.conllu
+# of a large treebank: cs_pdt-ud-train-l.conllu
+_PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")
 _SPLITS = {"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"}
 
 

@@ -8,8 +8,7 @@ space: 0 document, 1 sentence, 2 index, 3 word, 4 tag, 5 tree, 6 frame file, 7 r
 The rules are the published ones (spec A.6, extract_ontonotes_all.py):
 
 pos, constituents: the leaves and the inner nodes of the trees, tags cut to their category (`brackets.category`). TOP is
-a
-    constituent, and of several constituents over the same words each is a target. The words are the trees': "(" is
+a constituent, and of several constituents over the same words each is a target. The words are the trees': "(" is
     written -LRB-. An OntoNotes sentence with a word or tag XX has no tree, and no targets.
 entities: every span of column 10.
 srl: one record per predicate; span1 is the predicate's span V, span2 every other span of its column.

@@ -12,8 +12,7 @@ entities: the mentions in column MISC of dep/, Entity=(id-type-…, or (type-id-
     "# global.Entity" says; nested ones too. The types are GUM's (person, place, organization, object, event, time,
     substance, animal, plant, abstract).
 coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those
-of
-    dep/, word by word.
+of dep/, word by word.
 """
 
 import os

@@ -29,8 +29,8 @@ from tests.conftest import ROOT
 
 WHOLE = 100
 CLOCKS = ("seconds", "reviews_per_second", "waited", "hardware")  # keys of JSON whose values no two runs share
-# The mean training loss in the history is summed over pieces that the clock cuts, so its last digits move with the cuts;
-# that it does not move by more is a test of the loop's.
+# The mean training loss in the history is summed over pieces that the clock cuts, so its last digits move with the
+# cuts; that it does not move by more is a test of the loop's.
 LOSS = ("loss", "sums")
 NO_RESULT = ("tensorboard", "lock")  # names of what is a log, or nothing
 
