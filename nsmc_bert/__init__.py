@@ -23,7 +23,7 @@ __all__ = ["load", "SentimentClassifier"]
 def __getattr__(name):
     """Imports TensorFlow when a public name is first used, so that `import nsmc_bert` stays instant."""
     if name in __all__:
-        from nsmc_bert import classifier
+        from nsmc_bert.model import classifier
 
         return getattr(classifier, name)
     raise AttributeError(f"module 'nsmc_bert' has no attribute {name!r}")

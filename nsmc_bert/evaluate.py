@@ -7,14 +7,17 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import checkpoints, commands, metrics, page, pages, recipe
-from nsmc_bert.commands import say
-from nsmc_bert.errors import UserError
-from nsmc_bert.files import write_text
+from nsmc_bert import bundled, options, recipe
+from nsmc_bert.base import cli, html_pages
+from nsmc_bert.base.cli import say
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import write_text
+from nsmc_bert.learning import page
+from nsmc_bert.model import checkpoints, metrics
 
-commands.define_data_flags()
+options.define_data_flags()
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
-commands.define_positive_label_flag()
+options.define_positive_label_flag()
 flags.DEFINE_string("json", "", "File to write all figures to, as JSON.")
 flags.DEFINE_string(
     "page",
@@ -22,7 +25,7 @@ flags.DEFINE_string(
     "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.",
 )
 flags.DEFINE_integer("errors", 10, "How many of the most confident errors are shown.", lower_bound=0)
-commands.define_perturb_flag()
+options.define_perturb_flag()
 flags.DEFINE_string(
     "calibrate_on",
     "",
@@ -38,7 +41,7 @@ FLAGS = flags.FLAGS
 
 
 def main():
-    perturb = commands.perturbations()
+    perturb = options.perturbations()
     if bool(FLAGS.calibrate_on) != bool(FLAGS.calibrated):
         raise UserError(
             "--calibrate_on and --calibrated: found one of them, expected both: the reviews, and where to write the "
@@ -47,12 +50,12 @@ def main():
     if FLAGS.calibrated:
         checkpoints.check_vacant(Path(FLAGS.calibrated).expanduser())
     if FLAGS.page:
-        pages.check()
-    folder = FLAGS.model or recipe.CLASSIFIER
-    data = recipe.find_data(**commands.data_flags(), log=say, to_train=False)
+        html_pages.check()
+    folder = FLAGS.model or bundled.CLASSIFIER
+    data = recipe.find_data(**options.data_flags(), log=say, to_train=False)
     say(f"model: {folder}")
-    commands.import_tensorflow()
-    from nsmc_bert.classifier import load
+    cli.import_tensorflow()
+    from nsmc_bert.model.classifier import load
 
     model, command = (
         load(folder, FLAGS.precision, FLAGS.positive_label),
@@ -62,7 +65,7 @@ def main():
     if FLAGS.calibrated:
         from nsmc_bert.learning import recalibration
 
-        reviews = recalibration.find(FLAGS.calibrate_on, data, record, commands.data_flags()["columns"], say)
+        reviews = recalibration.find(FLAGS.calibrate_on, data, record, options.data_flags()["columns"], say)
         found, changed = recalibration.calibrate(model, reviews, record)
         print(found)
     figures = recipe.evaluate(model, data, errors=FLAGS.errors, perturb=perturb)
@@ -88,10 +91,10 @@ def main():
             say(f"wrote {path}")
 
 
-def cli():
+def command():
     """The console script nsmc-bert-evaluate."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

@@ -7,12 +7,14 @@ import sys
 
 from absl import flags
 
-from nsmc_bert import commands, corpus, recipe
-from nsmc_bert.commands import say
-from nsmc_bert.errors import UserError
+from nsmc_bert import bundled, options
+from nsmc_bert.base import cli
+from nsmc_bert.base.cli import say
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import texts
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
-commands.define_positive_label_flag()
+options.define_positive_label_flag()
 flags.DEFINE_multi_string("text", [], "A review to classify; may be given several times.")
 flags.DEFINE_multi_string(
     "input",
@@ -49,14 +51,14 @@ WORDS = {"negative": "부정", "positive": "긍정"}
 
 def main():
     chunks = _chunks(_reviews())
-    folder = FLAGS.model or recipe.CLASSIFIER
+    folder = FLAGS.model or bundled.CLASSIFIER
     first = next(chunks, None)
     if FLAGS.output != "text":
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     if not FLAGS.model:
         say(f"model: {folder}")
-    commands.import_tensorflow()
-    from nsmc_bert.classifier import load
+    cli.import_tensorflow()
+    from nsmc_bert.model.classifier import load
 
     model = load(folder, FLAGS.precision, FLAGS.positive_label)
     if FLAGS.output == "tsv":
@@ -99,12 +101,12 @@ def _reviews():
 
 def _file(path):
     if path in ("", "-"):
-        return corpus.lines(sys.stdin.buffer, "standard input")
+        return texts.lines(sys.stdin.buffer, "standard input")
     try:
         stream = open(os.path.expanduser(path), "rb")
     except OSError as error:
         raise UserError(f"--input={path}: cannot be read ({error.strerror})") from None
-    return _closed_behind(corpus.lines(stream, path), stream)
+    return _closed_behind(texts.lines(stream, path), stream)
 
 
 def _closed_behind(reviews, stream):
@@ -125,10 +127,10 @@ def _line(review, probabilities):
     return "[[{:.3f}, {:.3f}]]  {} {}  {}".format(*probabilities, label, WORDS[label], review)
 
 
-def cli():
+def command():
     """The console script nsmc-bert-predict."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

@@ -2,8 +2,9 @@
 
 from absl import flags
 
-from nsmc_bert import commands, recipe
-from nsmc_bert.commands import say
+from nsmc_bert import options, recipe
+from nsmc_bert.base import cli
+from nsmc_bert.base.cli import say
 from nsmc_bert.model import packing
 
 flags.DEFINE_multi_string(
@@ -62,7 +63,7 @@ flags.DEFINE_integer(
     "Tokens a batch, padding included, over all devices. 0: 4,096, on GPUs and TPUs 32,768.",
     lower_bound=0,
 )
-commands.define_optimizer_flags(
+options.define_optimizer_flags(
     "1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a "
     "pretrained base wants 5e-5",
     warmup=0.05,
@@ -82,14 +83,14 @@ flags.DEFINE_integer(
     "seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0
 )
 flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
-commands.define_weights_flag()
-commands.define_runtime_flags()
+options.define_weights_flag()
+options.define_runtime_flags()
 FLAGS = flags.FLAGS
 
 
 def main():
     texts, ratings = recipe.find_texts(FLAGS.data, FLAGS.text_column, FLAGS.rating_column, FLAGS.nsmc_dir, log=say)
-    commands.import_tensorflow()
+    cli.import_tensorflow()
     result = recipe.pretrain(
         texts,
         ratings,
@@ -105,11 +106,11 @@ def main():
         settings=dict(
             epochs=FLAGS.epochs,
             token_budget=FLAGS.token_budget,
-            **commands.optimizer_flags(),
+            **options.optimizer_flags(),
             seed=FLAGS.seed,
         ),
         dtype=FLAGS.weights,
-        runtime=commands.runtime_flags(),
+        runtime=options.runtime_flags(),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,
     )
@@ -119,10 +120,10 @@ def main():
     print("next: {} -m nsmc_bert.train --encoder={}".format(recipe.interpreter(), result["folder"]))
 
 
-def cli():
+def command():
     """The console script nsmc-bert-pretrain."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

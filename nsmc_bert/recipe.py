@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import checkpoints, corpus, distillation, metrics, perturbation, runtime, tokenizers
+from nsmc_bert import bundled
+from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.card import encoder_card, model_card
-from nsmc_bert.errors import UserError
-from nsmc_bert.learning import calibration
-from nsmc_bert.model import packing
-
-BUNDLED = Path(__file__).parent / "bundled"
-ENCODER, CLASSIFIER = BUNDLED / "encoder", BUNDLED / "classifier"  # what ships
-CONFIG = ENCODER / "config.json"  # its shape alone, for random weights
+from nsmc_bert.data import nsmc, perturbation, reviews
+from nsmc_bert.data.texts import documents
+from nsmc_bert.learning import distillation
+from nsmc_bert.learning.card import encoder_card, model_card
+from nsmc_bert.model import calibration, checkpoints, metrics, packing, tokenizers
 
 # of fine-tuning; a GPU's steps would be too short with less
 TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}
@@ -79,8 +78,8 @@ class Data:
 
     name: str
     folder: str
-    train: corpus.Corpus
-    test: corpus.Corpus
+    train: reviews.Corpus
+    test: reviews.Corpus
 
     @property
     def measured(self) -> str:
@@ -108,7 +107,7 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
     if test_file and not train_file and to_train:
         raise UserError(f"--test_file={test_file}: found no --train_file beside it, expected both")
     if train_file or test_file:
-        train, test = (corpus.read(path, **columns) if path else None for path in (train_file, test_file))
+        train, test = (reviews.read(path, **columns) if path else None for path in (train_file, test_file))
         data = Data(Path(train_file or test_file).name, "reviews", train, test)
         if to_train and len(set(train.labels.tolist())) < 2:
             raise UserError(
@@ -116,14 +115,14 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
                 % (train.path, len(train), train.labels[0])
             )
     elif sample:
-        data = Data("bundled sample", "sample", *corpus.sample())
+        data = Data("bundled sample", "sample", *reviews.sample())
     else:
         try:
-            paths = corpus.find_nsmc(
-                nsmc_dir or None, cache_dir or None, url=url or corpus.NSMC_URL, download=download, log=log
+            paths = nsmc.find_nsmc(
+                nsmc_dir or None, cache_dir or None, url=url or nsmc.NSMC_URL, download=download, log=log
             )
-            data = Data("NSMC", "nsmc", *(corpus.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
-        except corpus.NsmcUnavailable as error:
+            data = Data("NSMC", "nsmc", *(reviews.read(path, skip_bad_rows=columns["skip_bad_rows"]) for path in paths))
+        except nsmc.NsmcUnavailable as error:
             if nsmc_dir or not to_train:
                 raise
             log(f"NSMC cannot be had: {error}")
@@ -132,7 +131,7 @@ def find_data(*, sample, train_file, test_file, nsmc_dir, cache_dir, url, downlo
                 "works, and"
             )
             log("*** makes a poor classifier. With NSMC at hand: --nsmc_dir=FOLDER (make train NSMC_DIR=FOLDER).")
-            data = Data("bundled sample", "sample", *corpus.sample())
+            data = Data("bundled sample", "sample", *reviews.sample())
     for name, part in (("train", data.train), ("test", data.test)):
         if part is not None:
             log("%s, %s: %s (%d reviews)" % (data.name, name, part.path, len(part)))
@@ -193,15 +192,15 @@ def fine_tune(
     Returns:
         A list of dicts, one a seed: what went into training.json, and `folder`, the model's.
     """
-    source = Source(encoder or ENCODER, tokenizer)
+    source = Source(encoder or bundled.ENCODER, tokenizer)
     devices = _configure(**runtime)
-    from nsmc_bert import training
-    from nsmc_bert.classifier import SentimentClassifier
+    from nsmc_bert.learning import loop
+    from nsmc_bert.model.classifier import SentimentClassifier
 
     log(f"computing on {devices.description}")
     log(f"starting from {source.name}")
     max_length = min(max_length, source.config.max_position_embeddings)
-    train_rows, validation_rows = corpus.split(data.train.texts, validation, split_seed)
+    train_rows, validation_rows = reviews.split(data.train.texts, validation, split_seed)
     texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
     validation_set = (
         source.tokenizer.encode([data.train.texts[row] for row in validation_rows], max_length),
@@ -210,7 +209,7 @@ def fine_tune(
     run_dir = Path(run_dir).expanduser() if run_dir else RUNS / data.folder
     taught = {}
     if teachers:
-        new = corpus.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
+        new = reviews.unseen(unlabelled, data.train.texts + (data.test.texts if data.test else []))
         unlabelled = [text for text, wanted in zip(unlabelled, new) if wanted]
         texts += unlabelled
         taught["teachers"] = [distillation.fingerprint(teacher, positive_label) for teacher in teachers]
@@ -241,7 +240,7 @@ def fine_tune(
     results, held = [], []
     for seed in seeds:
         folder = run_dir / ("seed-%d" % seed if len(seeds) > 1 else "")
-        chosen = training.Settings(epochs=epochs, seed=seed, **settings)
+        chosen = loop.Settings(epochs=epochs, seed=seed, **settings)
         identity = _identity(
             devices,
             source,
@@ -257,14 +256,14 @@ def fine_tune(
         )
         finished = folder / "model" / "training.json"
         if finished.exists():
-            training.claim(folder, identity, devices.chief)
+            loop.claim(folder, identity, devices.chief)
             log("seed %d: finished already, in %s" % (seed, folder / "model"))
             results.append({**read_json(finished, FINISHED), "folder": str(folder / "model")})
             continue
         if len(seeds) > 1:
             log("seed %d" % seed)
         # until the model is saved, not only until it is trained
-        held.append(training.claim(folder, identity, devices.chief))
+        held.append(loop.claim(folder, identity, devices.chief))
         if teachers and labels.ndim == 1:  # they are asked when it is known that there is something to learn, and once
             probabilities = devices.chief_first(
                 lambda: distillation.targets(
@@ -289,7 +288,7 @@ def fine_tune(
             rows, changed = perturbation.augment(texts, augment, seed, epoch)
             return encoded.replaced(rows, source.tokenizer.encode(changed, max_length))
 
-        record = training.train(
+        record = loop.train(
             model,
             (encoded, labels),
             validation_set,
@@ -398,12 +397,12 @@ def find_texts(paths, text_column, rating_column, nsmc_dir, *, log):
         raise UserError("found no --data, expected a file of texts, one a line")
     if rating_column and not text_column:
         raise UserError(f"--rating_column={rating_column}: found no --text_column beside it, expected both")
-    texts, ratings = corpus.documents(paths, text_column=text_column, rating_column=rating_column)
+    texts, ratings = documents(paths, text_column=text_column, rating_column=rating_column)
     log("%s: %d different texts" % (", ".join(paths), len(texts)))
     if nsmc_dir:
-        train, test = (corpus.read(path) for path in corpus.find_nsmc(nsmc_dir, log=log))
-        _, held_out = corpus.split(train.texts, VALIDATION, SPLIT_SEED)
-        keep = corpus.unseen(texts, test.texts + [train.texts[i] for i in held_out])
+        train, test = (reviews.read(path) for path in nsmc.find_nsmc(nsmc_dir, log=log))
+        _, held_out = reviews.split(train.texts, VALIDATION, SPLIT_SEED)
+        keep = reviews.unseen(texts, test.texts + [train.texts[i] for i in held_out])
         log("  %d of them are NSMC's to test or to validate on: left out" % (len(texts) - keep.sum()))
         texts = [text for text, wanted in zip(texts, keep) if wanted]
         ratings = None if ratings is None else ratings[keep]
@@ -466,9 +465,9 @@ def pretrain(
                 tokenizers.learn(texts, vocab_size, tokenizer, max_length)
 
         devices.chief_first(learn)
-    source = Source(encoder or CONFIG, str(tokenizer))
-    from nsmc_bert import training
-    from nsmc_bert.pretraining import MaskedLanguageModel
+    source = Source(encoder or bundled.CONFIG, str(tokenizer))
+    from nsmc_bert.learning import loop
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
     log(f"computing on {devices.description}")
     log(f"starting from {source.name}")
@@ -487,7 +486,7 @@ def pretrain(
     if rate is None:
         rate = 1.5e-3 if budget >= 32768 else 1e-3
     settings = {**settings, "token_budget": budget, "learning_rate": rate, "seed": onward}
-    chosen = training.Settings(patience=settings["epochs"], **settings)
+    chosen = loop.Settings(patience=settings["epochs"], **settings)
     log(
         "%d texts to learn from, %d to validate on; %d tokens a pass"
         % (len(train_set[0]), validation, train_set[0].lengths.sum())
@@ -506,10 +505,10 @@ def pretrain(
     )
     finished = run_dir / "encoder" / "training.json"
     if finished.exists():
-        training.claim(run_dir, identity, devices.chief)
+        loop.claim(run_dir, identity, devices.chief)
         log(f"finished already, in {finished.parent}")
         return {**read_json(finished, {**TRAINING, "validation": {str: float}}), "folder": str(finished.parent)}
-    held = training.claim(run_dir, identity, devices.chief)  # noqa: F841  until the encoder is saved
+    held = loop.claim(run_dir, identity, devices.chief)  # noqa: F841  until the encoder is saved
     with devices.strategy.scope():
         bert, predictions = source.build_with_predictions(seed, dropout)
         model = MaskedLanguageModel(
@@ -524,7 +523,7 @@ def pretrain(
             predictions=predictions,
             fused=None if devices.fused else False,
         )
-    record = training.train(
+    record = loop.train(
         model,
         train_set,
         validation_set,
@@ -640,7 +639,7 @@ class Source:
         if self.has_weights:
             self.folder = checkpoints.resolve(encoder)
             self.config = checkpoints.read_config(self.folder)
-            self.name = "the encoder that ships" if path == ENCODER else str(encoder)
+            self.name = "the encoder that ships" if path == bundled.ENCODER else str(encoder)
         else:
             if not path.is_file():
                 raise UserError(f"--encoder={encoder}: found no such file, expected a BERT's config.json")
@@ -722,7 +721,7 @@ def evaluate(model, data, errors=0, perturb=()):
     if data.test is None:
         raise UserError(f"found no test reviews beside {data.train.path}, expected --test_file=FILE")
     probabilities = model.predict_encoded(model.encode(data.test.texts))
-    unseen = np.zeros(len(data.test), bool) if data.train is None else corpus.unseen(data.test.texts, data.train.texts)
+    unseen = np.zeros(len(data.test), bool) if data.train is None else reviews.unseen(data.test.texts, data.train.texts)
     wrong = metrics.confident_errors(probabilities, data.test.labels, errors)
     return {
         "test": metrics.report(probabilities, data.test.labels),

@@ -2,12 +2,14 @@
 
 from absl import flags
 
-from nsmc_bert import commands, corpus, recipe
-from nsmc_bert.commands import say
-from nsmc_bert.errors import UserError
+from nsmc_bert import options, recipe
+from nsmc_bert.base import cli
+from nsmc_bert.base.cli import say
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import texts
 from nsmc_bert.model import packing
 
-commands.define_data_flags()
+options.define_data_flags()
 flags.DEFINE_string(
     "run_dir",
     "",
@@ -50,7 +52,7 @@ flags.DEFINE_integer(
     "down to 256, to make 40 steps an epoch.",
     lower_bound=0,
 )
-commands.define_optimizer_flags(
+options.define_optimizer_flags(
     "by the width of the encoder, 3e-4 for 256 or less, as the one that ships has, 5e-5 from 768 on; with random "
     "weights 5e-4 and 1e-4",
     warmup=0.1,
@@ -76,7 +78,7 @@ flags.DEFINE_list(
     "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the "
     "label where there is one.",
 )
-commands.define_positive_label_flag("the teachers'")
+options.define_positive_label_flag("the teachers'")
 flags.DEFINE_multi_string(
     "unlabelled",
     [],
@@ -96,19 +98,19 @@ flags.DEFINE_list(
     "seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported."
 )
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
-commands.define_perturb_flag()
-commands.define_weights_flag()
-commands.define_runtime_flags()
+options.define_perturb_flag()
+options.define_weights_flag()
+options.define_runtime_flags()
 FLAGS = flags.FLAGS
 
 
 def main():
-    seeds, perturb = commands.integers("seeds", FLAGS.seeds), commands.perturbations()
+    seeds, perturb = cli.integers("seeds", FLAGS.seeds), options.perturbations()
     if FLAGS.unlabelled and not FLAGS.teachers:
         raise UserError(f"--unlabelled={FLAGS.unlabelled[0]}: found no --teachers beside it, expected both")
-    data = recipe.find_data(**commands.data_flags(), log=say)
-    unlabelled = corpus.documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
-    commands.import_tensorflow()
+    data = recipe.find_data(**options.data_flags(), log=say)
+    unlabelled = texts.documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
+    cli.import_tensorflow()
     results = recipe.fine_tune(
         data,
         run_dir=FLAGS.run_dir,
@@ -126,12 +128,12 @@ def main():
         epochs=FLAGS.epochs,
         settings=dict(
             token_budget=FLAGS.token_budget,
-            **commands.optimizer_flags(),
+            **options.optimizer_flags(),
             patience=FLAGS.patience,
         ),
         dtype=FLAGS.weights,
         perturb=perturb,
-        runtime=commands.runtime_flags(),
+        runtime=options.runtime_flags(),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         log=say,
     )
@@ -139,10 +141,10 @@ def main():
         print(line)
 
 
-def cli():
+def command():
     """The console script nsmc-bert-train."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

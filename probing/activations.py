@@ -14,7 +14,6 @@ counts.
 """
 
 import contextlib
-import fcntl
 import itertools
 import json
 import math
@@ -28,15 +27,16 @@ from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert.base import system
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.errors import UserError
-from nsmc_bert.files import write_text
-from nsmc_bert.progress import Progress
+from nsmc_bert.base.progress import Progress
 
 LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
 ALIGNMENT = 64  # bytes
 CHUNK = 32_000_000  # bytes of states, about, that are encoded before they are written
-LEFT_OVER = re.compile(r".+\.part-\d+|\.tmp\w{6}")  # nsmc_bert.files' and safetensors' temporary files
+LEFT_OVER = re.compile(r".+\.part-\d+|\.tmp\w{6}")  # nsmc_bert.base.files' and safetensors' temporary files
 SETTLE = 4096  # sentences between two flushes to the disk
 CHECKED = 64_000_000  # bytes of states, about, that are compared with their checksums whenever a store is opened
 
@@ -125,7 +125,7 @@ class Store:
                 view, at = memoryview(states.reshape(-1).view(np.uint8)), 0
                 for first, count in places:
                     length = count * width * 2
-                    if os.preadv(self._files[layer], [view[at : at + length]], first * width * 2) != length:
+                    if system.read_at(self._files[layer], view[at : at + length], first * width * 2) != length:
                         raise UserError(f"{self._path(layer)}: ends too early; delete the folder to encode anew")
                     at += length
                 states[total:] = 0
@@ -220,7 +220,9 @@ class Store:
     def _checksum(self, first, count):
         checksum = 0
         for file, width in zip(self._files, self.encoder.widths):
-            checksum = zlib.crc32(os.pread(file, count * 2 * width, first * 2 * width), checksum)
+            states = bytearray(count * 2 * width)
+            read = system.read_at(file, memoryview(states), first * 2 * width)
+            checksum = zlib.crc32(memoryview(states)[:read], checksum)
         return checksum
 
     def _settle(self, sentences):
@@ -248,8 +250,10 @@ class Store:
                     joined = np.concatenate(rows)
                     _check_numbers(self.encoder, layer, joined)
                     checksums = [zlib.crc32(row, checksum) for row, checksum in zip(rows, checksums)]
-                    _write_all(
-                        file, joined.reshape(-1).view(np.uint8), self._positions * 2 * self.encoder.widths[layer]
+                    system.write_at(
+                        file,
+                        memoryview(joined.reshape(-1).view(np.uint8)),
+                        self._positions * 2 * self.encoder.widths[layer],
                     )
                 first = self._positions
                 for key, sentence, checksum in zip(keys, states, checksums):
@@ -316,12 +320,10 @@ def locked(folder, waits):
     with contextlib.ExitStack() as held:
         try:
             file = held.enter_context(open(folder / "lock", "w"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not system.lock(file.fileno()):
                 if waits:
                     waits()
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                    system.lock(file.fileno(), wait=True)
                 file = waits and file
             for path in folder.iterdir() if file else []:
                 if LEFT_OVER.fullmatch(path.name):
@@ -349,13 +351,6 @@ def _aligned(shape):
     memory = np.empty(size + ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % ALIGNMENT
     return memory[first : first + size].view(np.float16).reshape(shape)
-
-
-def _write_all(file, data, offset):
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
 
 
 def size(count):

@@ -12,7 +12,7 @@ from array import array
 
 import numpy as np
 
-from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError, shorten
 
 EMPTY = "records without targets"
 LONG = "sentences beyond the encoder's length, encoded in windows"

@@ -9,9 +9,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import feed
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.errors import UserError
-from nsmc_bert.files import decompressed, feed, readable
+from nsmc_bert.base.text_files import decompressed, readable
 
 SUFFIXES = ("", ".gz", ".xz")
 

@@ -13,7 +13,6 @@ listed.
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
@@ -24,9 +23,9 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import commands
-from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import write_text
+from nsmc_bert.base import cli, system
+from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.files import write_text
 from probing import conversion, records
 from probing.sources import conll2012, conllu, dpr, gum, propbank, semeval, spr
 from probing.tasks import TASKS
@@ -210,11 +209,10 @@ def _lock(folder):
     """A descriptor that locks a folder as long as it is open; None if another process has it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if system.lock(descriptor):
             return descriptor
-        except OSError:
-            os.close(descriptor)
+        os.close(descriptor)
+    return None
 
 
 def describe(done, task, published):
@@ -279,10 +277,10 @@ def main():
     print("wrote {}".format(", ".join(str(summary.path) for summary in done.values())))
 
 
-def cli():
+def command():
     """The console script nsmc-bert-convert."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

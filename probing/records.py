@@ -18,12 +18,11 @@ import os
 import re
 from pathlib import Path
 
-from nsmc_bert.base.archives import numbered_lines
+from nsmc_bert.base import text_files
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.files import write_atomically
 from nsmc_bert.base.json_files import MAX_DEPTH, parse_line, too_deep
-from nsmc_bert.errors import Located, UserError, shorten
-from nsmc_bert.files import check_text, decompressed, readable, utf8_expected, write_atomically
 
-_BOM = b"\xef\xbb\xbf"
 _PIECE = re.compile(r"##\w|▁\w|\S+</w>$")  # of BERT's vocabularies, SentencePiece's and GPT's, inside a sentence
 _EXAMPLE = (
     'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
@@ -148,34 +147,6 @@ def labels_in(paths):
     return tuple(sorted(found))
 
 
-def lines(path):
-    r"""The lines of a text file, plain or compressed (.gz, .xz), UTF-8 with or without a byte order mark.
-
-    Yields:
-        (number from 1, str without the line's end); only "\n" or "\r\n" ends a line.
-
-    Raises:
-        Located: a line is not UTF-8.
-        UserError: the file cannot be read.
-    """
-    with readable(path), decompressed(path) as file:
-        yield from decode(file, path)
-
-
-def decode(file, path):
-    """The lines of an open binary file, which errors call `path`; Yields, Raises: as `lines`."""
-    for number, line in numbered_lines(file, path):
-        if number == 1:
-            check_text(path, line)
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        try:
-            yield number, (line.removeprefix(_BOM) if number == 1 else line).decode()
-        except UnicodeDecodeError as error:
-            found = f"bytes that are no UTF-8: {shorten(line[error.start : error.start + 12])}"
-            expected = utf8_expected(line, "convert with iconv -t utf-8 -f and the encoding it has")
-            raise Located(path, number, found, expected) from None
-
-
 @contextlib.contextmanager
 def _compressed(path, suffix):
     with open(path, "wb") as file:
@@ -202,7 +173,7 @@ class _Bad(Exception):
 
 def _entries(path):
     """(line number, parsed JSON) of each line that is not empty."""
-    for number, line in lines(path):
+    for number, line in text_files.lines(path):
         if not line.strip():
             continue
         try:

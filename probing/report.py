@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from nsmc_bert import commands, pages
-from nsmc_bert.errors import UserError
-from probing import layers, page, scoring, sentence, study
-from probing.results import likeness
+from nsmc_bert.base import cli, html_pages
+from nsmc_bert.base.errors import UserError
+from probing import scoring, sentence, study
+from probing.results import layers, likeness, page
 from probing.tasks import TASKS
 
 flags.DEFINE_enum(
@@ -362,7 +362,7 @@ def _odd(groups):
         for key in keys:
             seeds = next(filter(None, (_unlike(groups[key][0], result, True) for result in groups[key])), "")
             if apart[key, most] or seeds:
-                where = f"unlike {pages.short(most[1])} {most[2]} in {apart[key, most]}"
+                where = f"unlike {html_pages.short(most[1])} {most[2]} in {apart[key, most]}"
                 out[key] = where if apart[key, most] else f"its seeds differ in {seeds}"
     return out
 
@@ -598,7 +598,7 @@ def layer_table(found):
         lines.append(
             [
                 TASKS[one.task].title,
-                pages.short(one.encoder) + UNLIKE * bool(one.unlike),
+                html_pages.short(one.encoder) + UNLIKE * bool(one.unlike),
                 _figure(one.cumulative, layers.expected_layer, beside),
                 _figure(one.cumulative, lambda values: layers.bits_from_uniform(np.diff(values)), beside),
                 _figure(one.shares, layers.centre_of_gravity, mix and mix["shares"]),
@@ -636,7 +636,7 @@ def wide(found, whole=False):
     ]
     encoders = list(dict.fromkeys(encoder for encoder, _ in columns))
     columns.sort(key=lambda column: (encoders.index(column[0]), _place(column[1])))
-    lines = [["", "split", *(f"{pages.short(encoder)} {name}" for encoder, name in columns)]]
+    lines = [["", "split", *(f"{html_pages.short(encoder)} {name}" for encoder, name in columns)]]
     for row in ROWS:
         if whole or any(cell.row == row for cell in found):
             keys = [(row, *column) for column in columns]
@@ -741,7 +741,7 @@ def beside(results):
         lines.append(
             [
                 TASKS[task].title,
-                pages.short(encoder),
+                html_pages.short(encoder),
                 representation,
                 study.split_of(real[0]),
                 "%.1f" % (100 * f1[0]),
@@ -882,12 +882,12 @@ def write(folder, found, of_layers, results, said=(), gained=(), whole=False):
     files["table.csv"] = (as_csv(found, whole) + "\n").encode()
     if gained:
         files["gains.csv"] = (as_gains(gained) + "\n").encode()
-    return pages.write(folder, files, pictures)
+    return html_pages.write(folder, files, pictures)
 
 
 def main(folders):
     if FLAGS.page:
-        pages.check()
+        html_pages.check()
     if FLAGS.compare and len(FLAGS.compare) != 2:
         raise UserError("--compare={}: expected two encoders, before and after".format(",".join(FLAGS.compare)))
     if FLAGS.text and FLAGS.records:
@@ -901,7 +901,7 @@ def main(folders):
     found, of_layers = cells(results, FLAGS.bootstrap), by_layer(results)
     if FLAGS.page:
         for path in write(Path(FLAGS.page).expanduser(), found, of_layers, results, said, gained, FLAGS.published):
-            commands.say(f"wrote {path}")
+            cli.say(f"wrote {path}")
     if said:
         print(form(said))
     elif gained and FLAGS.format == "csv":
@@ -916,7 +916,7 @@ def main(folders):
         tables = [lines for lines in tables if lines]
         print("\n\n".join([*map(form, tables), *_below(legend(*tables) + notes(found, of_layers))]))
         for line in wanting(found) if FLAGS.published else []:
-            commands.say(line)
+            cli.say(line)
 
 
 def _below(lines):
@@ -933,14 +933,14 @@ def _sentence(results):
     one = sentence.record(
         TASKS[found[0]["task"]], text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line
     )
-    commands.import_tensorflow()
+    cli.import_tensorflow()
     return sentence.table(found, one, sentence.through(found, one))
 
 
-def cli():
+def command():
     """The console script nsmc-bert-report."""
-    commands.run(main, takes="RUNS")
+    cli.run(main, takes="RUNS")
 
 
 if __name__ == "__main__":
-    cli()
+    command()

@@ -2,9 +2,10 @@
 
 from absl import flags
 
-from nsmc_bert import commands, recipe, runtime
-from nsmc_bert.commands import say
-from nsmc_bert.errors import UserError
+from nsmc_bert import bundled
+from nsmc_bert.base import cli, runtime
+from nsmc_bert.base.cli import say
+from nsmc_bert.base.errors import UserError
 from probing import study
 from probing.encoders import LAYER0
 from probing.tasks import TASKS
@@ -125,7 +126,7 @@ FLAGS = flags.FLAGS
 def main():
     tasks = _choice("task", FLAGS.task, TASKS, everything="all")
     controls = _choice("control", FLAGS.control, study.CONTROLS)
-    seeds = commands.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
+    seeds = cli.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
     if len(set(FLAGS.representations)) < len(FLAGS.representations):
         raise UserError("--representations={}: expected different names".format(",".join(FLAGS.representations)))
     files = {split: FLAGS[f"{split}_file"].value for split in study.SPLITS}
@@ -139,12 +140,12 @@ def main():
             "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
             "--data=FOLDER"
         )
-    commands.import_tensorflow()
+    cli.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
     say(f"computing on {devices.description}")
     results = study.study(
         corpora,
-        encoder=FLAGS.encoder or recipe.ENCODER,
+        encoder=FLAGS.encoder or bundled.ENCODER,
         layer0=FLAGS.layer0,
         representations=FLAGS.representations,
         seeds=seeds,
@@ -165,7 +166,7 @@ def main():
 
 
 def _schedule(task):
-    from probing.fit import Schedule
+    from probing.learning.fit import Schedule
 
     return Schedule(
         kind=FLAGS.schedule,
@@ -191,10 +192,10 @@ def _choice(flag, names, known, everything=None):
     return list(names)
 
 
-def cli():
+def command():
     """The console script nsmc-bert-probe."""
-    commands.run(main)
+    cli.run(main)
 
 
 if __name__ == "__main__":
-    cli()
+    command()

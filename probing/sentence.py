@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.json_files import parse_json
-from nsmc_bert.errors import Located, UserError, shorten
 from probing import records
 from probing.tasks import TASKS
 
@@ -117,7 +117,8 @@ def through(found, one):
     Raises:
         UserError: the encoder is not there any more or another, or a probe's weights are missing.
     """
-    from probing import activations, alignment, encoders, fit
+    from probing import activations, alignment, encoders
+    from probing.learning import fit
 
     task, identity, names = TASKS[found[0]["task"]], found[0]["identity"], found[0]["labels"]
     layer0 = found[0]["layer0"].partition(":")[0]

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import runtime as installed
+from nsmc_bert.base import runtime as installed
 from nsmc_bert.base import tensors
+from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.files import feed, write_atomically, write_text
 from nsmc_bert.base.json_files import mismatch, read_json
-from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import feed, write_atomically, write_text
 from probing import alignment, conversion, records, scoring
 from probing.results.likeness import split_of
 from probing.tasks import TASKS
@@ -192,7 +192,7 @@ def study(
         run_dir: the run's folder.
         store: the folder of the stores.
         recompute: encode at every step instead.
-        runtime: a nsmc_bert.runtime.Runtime.
+        runtime: a nsmc_bert.base.runtime.Runtime.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
         verify_store: compare all that the store has with its checksums first.
@@ -273,7 +273,8 @@ def _task(
     checkpoint_seconds,
     log,
 ):
-    from probing import activations, fit, online
+    from probing import activations
+    from probing.learning import fit, online
 
     task = corpus.task
     cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
@@ -391,7 +392,7 @@ def _train(
     log,
 ):
     """Trains probes of one task together; yields (cell, its result), whose other files are saved, in turn."""
-    from probing import fit
+    from probing.learning import fit
 
     task, examples = corpus.task, aligned.examples
     versions = installed.versions()  # before anything is trained, which a failure would lose
@@ -466,7 +467,7 @@ def _train(
 
 def _score(task, cell, aligned, said, frequencies):
     """(arrays to save, {split: {row: counts and figures}}) of one probe; `said` is {split: fit.Logits}."""
-    from probing import fit
+    from probing.learning import fit
 
     arrays, figures = {}, {}
     rows = {task.title: np.ones(len(aligned.names), bool)} if cell.control else scoring.columns(task, aligned.names)
@@ -523,7 +524,7 @@ def _make(folder):
 
 def _finished(path, identity):
     """The result in a file; None where there is none."""
-    from probing import fit
+    from probing.learning import fit
 
     if not path.exists():
         return None

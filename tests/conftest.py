@@ -27,7 +27,7 @@ def make_bert():
     """Makes tiny TFBertModels: two layers of eight unless told otherwise."""
     from transformers.models.bert.configuration_bert import BertConfig
 
-    from nsmc_bert import checkpoints
+    from nsmc_bert.model import checkpoints
 
     def make(seed=0, **changes):
         shape = dict(
@@ -52,7 +52,7 @@ VOCABULARY = (
 @pytest.fixture(scope="session")
 def tiny_tokenizer(tmp_path_factory):
     """A WordPiece tokenizer of two dozen Korean pieces."""
-    from nsmc_bert import tokenizers
+    from nsmc_bert.model import tokenizers
 
     path = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
     path.write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import nsmc_bert
-from nsmc_bert import corpus, runtime
-from nsmc_bert.learning.calibration import logit
+from nsmc_bert.base import runtime
+from nsmc_bert.data import reviews
+from nsmc_bert.model.calibration import logit
 
 pytestmark = pytest.mark.gpu
 
@@ -22,7 +23,7 @@ def gpu():
 def test_logits_are_the_cpus():
     import tensorflow as tf
 
-    texts = corpus.sample()[1].texts
+    texts = reviews.sample()[1].texts
     here = logit(nsmc_bert.load().predict(texts))
     with tf.device("/CPU:0"):
         there = logit(nsmc_bert.load().predict(texts))

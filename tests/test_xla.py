@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nsmc_bert import corpus
+from nsmc_bert.data import reviews
 
 COUNTING = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "device_compilation_profiler=1"}
 
@@ -38,7 +38,7 @@ def test_training_is_one_program_and_is_compiled_once_on_a_machine(fresh, tiny_c
 
 
 def test_pretraining_is_one_program_and_one_for_validation(fresh, tiny_config, tmp_path):
-    (tmp_path / "texts.txt").write_text("\n".join(corpus.sample()[0].texts) + "\n", encoding="utf-8")
+    (tmp_path / "texts.txt").write_text("\n".join(reviews.sample()[0].texts) + "\n", encoding="utf-8")
     arguments = [
         "--data=texts.txt",
         f"--encoder={tiny_config}",

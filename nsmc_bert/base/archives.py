@@ -7,7 +7,6 @@ of sizes is not believed.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gzip
 import io
 import os
@@ -18,9 +17,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import UserError
 
-MAX_LINE = 1 << 24
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 # of the next entry
 _EXTENSIONS = (
@@ -29,18 +27,6 @@ _EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-
-
-def numbered_lines(file: BinaryIO, path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line with its end) of a binary stream, which errors call `path`.
-
-    Raises:
-        Located: a line has more than MAX_LINE bytes, as in a file of one byte a billion times, packed into a few.
-    """
-    for number, line in enumerate(iter(functools.partial(file.readline, MAX_LINE + 1), b""), 1):
-        if len(line) > MAX_LINE:
-            raise Located(path, number, f"more than {MAX_LINE:,} bytes without an end of line", "text in lines")
-        yield number, line
 
 
 def zip_members(path: str | os.PathLike, suffix: str) -> list[zipfile.ZipInfo]:

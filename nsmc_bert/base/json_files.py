@@ -19,7 +19,7 @@ import os
 import reprlib
 from typing import Any
 
-from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError, shorten
 
 MAX_BYTES = 1 << 28  # the largest tokenizer.json that is published has a seventh of this
 MAX_DEPTH = 64

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 
 INFLATION = 1100  # zlib makes at most 1,032 bytes of one
 # of safetensors, which NumPy has

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from nsmc_bert.model.packing import Plan
-from nsmc_bert.tokenizers import Encoded
+from nsmc_bert.model.tokenizers import Encoded
 
 
 class Passes:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import corpus, metrics, recipe
-from nsmc_bert.card import model_card
-from nsmc_bert.classifier import SentimentClassifier
-from nsmc_bert.errors import UserError
-from nsmc_bert.learning import calibration
+from nsmc_bert import recipe
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import reviews
+from nsmc_bert.learning.card import model_card
+from nsmc_bert.model import calibration, metrics
+from nsmc_bert.model.classifier import SentimentClassifier
 
 HELD_OUT = "validation"  # the word for the reviews that training held out, in place of a file
 
@@ -51,10 +52,10 @@ def find(
         rows = _held_out(data, record)
         found = Reviews(data.name, True, [data.train.texts[row] for row in rows], data.train.labels[rows])
     else:
-        mine = corpus.read(calibrate_on, **columns)
+        mine = reviews.read(calibrate_on, **columns)
         found = Reviews(calibrate_on, False, mine.texts, mine.labels)
     if data.test is not None:
-        keep = corpus.unseen(found.texts, data.test.texts)
+        keep = reviews.unseen(found.texts, data.test.texts)
         if not keep.all():
             log(f"  {np.sum(~keep)} of the {len(keep)} reviews to calibrate on stand in the test: left out")
             texts = [text for text, wanted in zip(found.texts, keep) if wanted]
@@ -74,7 +75,7 @@ def _held_out(data: recipe.Data, record: Mapping) -> np.ndarray:
     learned = record.get("data") or {}
     share, seed = learned.get("split", (recipe.VALIDATION, recipe.SPLIT_SEED))
     if learned.get("train_sha1") == data.train.sha1:
-        _, rows = corpus.split(data.train.texts, share, seed)
+        _, rows = reviews.split(data.train.texts, share, seed)
         if len(rows) == learned.get("validation"):
             return rows
     raise UserError(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError, shorten
 
 NEGATIVE = {
     "negative",

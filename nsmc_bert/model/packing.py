@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nsmc_bert.tokenizers import Encoded
+from nsmc_bert.model.tokenizers import Encoded
 
 if TYPE_CHECKING:  # TensorFlow is imported where it is used: a plan can be made without it
     import tensorflow as tf

@@ -13,9 +13,9 @@ import hashlib
 import re
 from pathlib import Path
 
+from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.files import feed
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.errors import UserError, shorten
-from nsmc_bert.files import feed
 
 LAYER0 = ("lexical", "positions")
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
@@ -158,7 +158,7 @@ def source(name, folder):
     Returns:
         {"hub": whether they were fetched by a hub name, "sha256": that of the folder's one file of weights, or None}.
     """
-    from nsmc_bert.checkpoints import WEIGHT_FILES
+    from nsmc_bert.model.checkpoints import WEIGHT_FILES
 
     hub = bool(HUB_NAME.fullmatch(str(name))) and not Path(name).expanduser().is_dir()
     path = next((folder / file for file in WEIGHT_FILES if (folder / file).exists()), None)
@@ -218,7 +218,7 @@ def find(name):
         config = _hub_config(name)  # before gigabytes of what is no encoder of ours are fetched
         if config is not None:
             _family_by_config(config, name)
-        from nsmc_bert import checkpoints
+        from nsmc_bert.model import checkpoints
 
         folder = checkpoints.resolve(name)
     if (folder / "config.json").exists():

@@ -9,9 +9,9 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert import checkpoints, tokenizers
-from nsmc_bert import encoder as forward
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.model import checkpoints, tokenizers
+from nsmc_bert.model import forward as forward
 from probing import alignment, encoders
 from probing.encoders import batches
 

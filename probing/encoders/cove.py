@@ -34,10 +34,10 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert import checkpoints
-from nsmc_bert.base import archives, tensors
-from nsmc_bert.errors import Located, UserError, shorten
-from nsmc_bert.progress import Progress
+from nsmc_bert.base import archives, tensors, text_files
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.progress import Progress
+from nsmc_bert.model import checkpoints
 from probing import alignment, encoders
 from probing.encoders import batches, lstm
 
@@ -227,7 +227,7 @@ class Glove:
             self._open() as file,
             Progress(self._bytes, "bytes", title="GloVe") as bar,
         ):
-            for number, line in archives.numbered_lines(file, self.path):
+            for number, line in text_files.numbered_lines(file, self.path):
                 done += len(line)
                 if number % 8192 == 0:
                     bar.update(done)

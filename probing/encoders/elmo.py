@@ -20,10 +20,10 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from nsmc_bert import checkpoints
 from nsmc_bert.base import tensors
+from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.errors import UserError, shorten
+from nsmc_bert.model import checkpoints
 from probing import alignment, encoders
 from probing.encoders import batches, lstm
 

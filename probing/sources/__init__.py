@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nsmc_bert.errors import UserError
-from nsmc_bert.files import readable
-from probing.records import lines
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.text_files import lines, readable
 
 # of a large treebank: cs_pdt-ud-train-l.conllu
 _PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")

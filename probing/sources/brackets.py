@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from nsmc_bert.errors import shorten
+from nsmc_bert.base.errors import shorten
 from probing.records import Target
 
 _BRACKETS = ("-LRB-", "-RRB-", "-LCB-", "-RCB-", "-LSB-", "-RSB-")

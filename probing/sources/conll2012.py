@@ -24,8 +24,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from nsmc_bert.errors import Located, UserError, shorten
-from probing.records import Record, Target, lines
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.text_files import lines
+from probing.records import Record, Target
 from probing.sources import brackets, check_task, files_below, one_word, split_name, split_of
 
 SKELETON = "[WORD]"

@@ -18,8 +18,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from nsmc_bert.errors import Located, shorten
-from probing.records import Record, Target, lines
+from nsmc_bert.base.errors import Located, shorten
+from nsmc_bert.base.text_files import lines
+from probing.records import Record, Target
 from probing.sources import check_task, files_by_split, one_word, split_of
 
 TASKS = ("pos", "dep")

@@ -19,8 +19,9 @@ import os
 import re
 from pathlib import Path
 
-from nsmc_bert.errors import Located, UserError, shorten
-from probing.records import Record, Target, lines
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.text_files import lines
+from probing.records import Record, Target
 from probing.sources import brackets, check_task, conllu, one_word, split_of
 from probing.sources.conll2012 import coreferences, mentions
 

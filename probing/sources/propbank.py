@@ -13,8 +13,8 @@ import functools
 import re
 from pathlib import Path
 
-from nsmc_bert.errors import UserError
-from probing.records import lines
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.text_files import lines
 from probing.sources import check_task, conllu, files_below, files_by_split, split_of
 from probing.sources.conll2012 import all_records
 

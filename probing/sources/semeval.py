@@ -12,7 +12,7 @@ import random
 import re
 from pathlib import Path
 
-from nsmc_bert.errors import Located, UserError, shorten
+from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
 from probing.sources import blocks, check_task, files_below, split_of
 

@@ -17,10 +17,10 @@ import re
 from pathlib import Path
 
 from nsmc_bert.base import archives
+from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.json_files import parse_line
-from nsmc_bert.errors import Located, UserError, shorten
-from nsmc_bert.files import readable
-from probing.records import Record, Target, decode, lines
+from nsmc_bert.base.text_files import decode, lines, readable
+from probing.records import Record, Target
 from probing.sources import check_task, conllu, files_below, files_by_split, one_word, split_of
 
 SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert import commands, corpus, recipe
+from nsmc_bert import bundled
+from nsmc_bert.base import cli
+from nsmc_bert.data import nsmc, reviews
 from probing import records
 from tests.benchmarks import gpu
 
@@ -53,16 +55,16 @@ PEERS = Path(__file__).parent / "peers.py"
 
 
 def main():
-    rows, nsmc = [], ()
+    rows, paths = [], ()
     on_nsmc = {"predict": predict, "training": training, "baseline": baseline, "gpu": on_a_gpu}
     parts = {"start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
         if part in on_nsmc:
-            nsmc = nsmc or corpus.find_nsmc(FLAGS.nsmc_dir or None, log=commands.say)
-            rows += on_nsmc[part](*nsmc)
+            paths = paths or nsmc.find_nsmc(FLAGS.nsmc_dir or None, log=cli.say)
+            rows += on_nsmc[part](*paths)
         else:
             rows += parts[part]()
-        commands.say(f"{part} done")
+        cli.say(f"{part} done")
     width = max(len(name) for name, *_ in rows)
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
     for name, here, peer, ratio in rows:
@@ -115,7 +117,7 @@ def training(train, test):
 
 def on_a_gpu(train, test):
     """Everything that a GPU does, beside PyTorch: see gpu.py."""
-    probing = FLAGS.probing_data, FLAGS.probing_encoder or str(recipe.ENCODER)
+    probing = FLAGS.probing_data, FLAGS.probing_encoder or str(bundled.ENCODER)
     return gpu.rows(train, test, probing, FLAGS.gpu_share, _worker, _peer)
 
 
@@ -126,7 +128,7 @@ def baseline(train, test):
         from sklearn.svm import LinearSVC
     except ImportError:
         return [("linear baseline, test accuracy, %", "", "not installed", "")]
-    train, test = corpus.read(train), corpus.read(test)
+    train, test = reviews.read(train), reviews.read(test)
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 5), min_df=3, sublinear_tf=True, dtype="float32")
     model = LinearSVC(C=0.3).fit(vectorizer.fit_transform(train.texts), train.labels)
     accuracy = model.score(vectorizer.transform(test.texts), test.labels)
@@ -137,7 +139,7 @@ def probing():
     """Seconds of probing lex, cat and mix, encoding included, beside runs that encode at every step."""
     if not FLAGS.probing_data:
         return [("probing: no --probing_data", "", "", "")]
-    encoder = FLAGS.probing_encoder or str(recipe.ENCODER)
+    encoder = FLAGS.probing_encoder or str(bundled.ENCODER)
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -237,4 +239,4 @@ def _rate(name, here, peer):
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    cli.run(main)

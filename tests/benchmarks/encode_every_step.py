@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import BertModel
 
-from nsmc_bert import tokenizers
+from nsmc_bert.model import tokenizers
 from probing import alignment, records
 from probing.tasks import TASKS
 

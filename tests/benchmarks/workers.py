@@ -8,22 +8,26 @@ import tempfile
 import time
 from pathlib import Path
 
+from nsmc_bert import bundled
+
 
 def model(folder):
     """Writes a model folder of the bundled shape with random weights."""
-    from nsmc_bert import recipe, tokenizers
-    from nsmc_bert.classifier import SentimentClassifier
+    from nsmc_bert import recipe
+    from nsmc_bert.model import tokenizers
+    from nsmc_bert.model.classifier import SentimentClassifier
 
-    source = recipe.Source(recipe.CONFIG, "")
+    source = recipe.Source(bundled.CONFIG, "")
     SentimentClassifier(source.build(0, None), tokenizers.bundled()).save(folder)
 
 
 def predict(folder, path, count, precision):
     """Reviews a second from strings to probabilities, start-up excluded."""
     import nsmc_bert
-    from nsmc_bert import classifier, corpus
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model import classifier
 
-    texts = corpus.read(path).texts[: int(count)]
+    texts = reviews.read(path).texts[: int(count)]
     loaded = classifier.load(folder, precision)
     loaded.predict(texts[:512])
     start = time.perf_counter()
@@ -36,18 +40,18 @@ def logits(folder, path, count, out):
     import numpy as np
 
     import nsmc_bert
-    from nsmc_bert import corpus
-    from nsmc_bert.learning.calibration import logit
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model.calibration import logit
 
-    np.save(out, logit(nsmc_bert.load(folder).predict(corpus.read(path).texts[: int(count)])))
+    np.save(out, logit(nsmc_bert.load(folder).predict(reviews.read(path).texts[: int(count)])))
 
 
 def training(path, count, layers=4, width=256, heads=4, budget=3072):
     """Reviews a second over one epoch after two warm-up steps, tokenisation excluded as in the peer."""
-    from nsmc_bert import corpus
-    from nsmc_bert.classifier import SentimentClassifier
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model.classifier import SentimentClassifier
 
-    data = corpus.read(path)
+    data = reviews.read(path)
     texts, labels = data.texts[: int(count)], data.labels[: int(count)]
     seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget)
     print(len(texts) / seconds)
@@ -55,22 +59,24 @@ def training(path, count, layers=4, width=256, heads=4, budget=3072):
 
 def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     """Tokens a second of masked language modelling likewise, padding not counted."""
-    from nsmc_bert import corpus
-    from nsmc_bert.pretraining import MaskedLanguageModel
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
     seconds, tokens = _epoch(
-        MaskedLanguageModel, corpus.read(path).texts[: int(count)], None, layers, width, heads, budget
+        MaskedLanguageModel, reviews.read(path).texts[: int(count)], None, layers, width, heads, budget
     )
     print(tokens / seconds)
 
 
 def _epoch(model, texts, labels, layers, width, heads, budget):
     """(seconds, tokens) of an epoch of a model with random weights."""
-    from nsmc_bert import checkpoints, recipe, runtime
-    from nsmc_bert import training as loop
+    from nsmc_bert import recipe
+    from nsmc_bert.base import runtime
+    from nsmc_bert.learning import loop as loop
+    from nsmc_bert.model import checkpoints
 
     devices = runtime.configure()
-    source = recipe.Source(recipe.CONFIG, "")
+    source = recipe.Source(bundled.CONFIG, "")
     shape = dict(
         num_hidden_layers=int(layers),
         hidden_size=int(width),

@@ -35,9 +35,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert import corpus
-from nsmc_bert.base import archives, json_files, tensors
-from nsmc_bert.errors import UserError
+from nsmc_bert.base import archives, json_files, tensors, text_files
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import reviews, texts
 from probing import records
 from probing.sources import conll2012, conllu, dpr, gum, semeval, spr
 from tests.probing.sources import test_conll2012, test_conllu, test_dpr, test_gum, test_semeval, test_spr
@@ -126,27 +126,28 @@ def read_records(folder):
 
 def read_flags(folder):
     """A flagfile of `train`."""
-    from nsmc_bert import commands, train  # noqa: F401  defines the flags
+    from nsmc_bert import train  # noqa: F401  defines the flags
+    from nsmc_bert.base import cli  # noqa: F401  defines the flags
 
     try:
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            commands._parse(["train", f"--flagfile={folder / 'a.flags'}"])
+            cli._parse(["train", f"--flagfile={folder / 'a.flags'}"])
     except SystemExit:
         raise UserError(said.getvalue().strip()) from None
     finally:
-        commands.flags.FLAGS.unparse_flags()
+        cli.flags.FLAGS.unparse_flags()
 
 
 def read_config(folder):
     """A config.json, as transformers gets it."""
-    from nsmc_bert import checkpoints
+    from nsmc_bert.model import checkpoints
 
     checkpoints.read_config(folder)
 
 
 def read_weights(folder):
     """Every tensor of a folder."""
-    from nsmc_bert import checkpoints
+    from nsmc_bert.model import checkpoints
 
     weights = checkpoints.read_weights(folder)
     for name in weights:
@@ -155,7 +156,7 @@ def read_weights(folder):
 
 def read_tokenizer(folder):
     """A tokenizer, and a text cut by it."""
-    from nsmc_bert import tokenizers
+    from nsmc_bert.model import tokenizers
 
     tokenizers.load(folder).encode(["이 영화 (정말)  재미있다!", "", "x" * 300], 64)
 
@@ -178,7 +179,7 @@ def read_zip(folder):
     path = folder / "a.zip"
     for entry in archives.zip_members(path, ".txt"):
         with archives.open_zip_member(path, entry.filename) as file:
-            for _ in archives.numbered_lines(file, path):
+            for _ in text_files.numbered_lines(file, path):
                 pass
 
 
@@ -313,7 +314,7 @@ def make_vocab(folder):
 
 
 def make_tokenizer_json(folder):
-    from nsmc_bert import tokenizers
+    from nsmc_bert.model import tokenizers
 
     make_vocab(folder)
     tokenizers.load(folder).save(folder, 64)
@@ -377,11 +378,11 @@ def make_tar(folder):
 
 def read_tar(folder):
     """The lines of a table in a tar file."""
-    from nsmc_bert.files import readable
+    from nsmc_bert.base.text_files import readable
 
     path = folder / "a.tar.gz"
     with readable(path), archives.open_tar_member(path, "x.tsv") as file:
-        for _ in records.decode(file, path):
+        for _ in text_files.decode(file, path):
             pass
 
 
@@ -406,8 +407,8 @@ READERS = {  # name: (make a good folder, read it)
     "spr1": (make_spr1, lambda folder: split_records(spr.spr1_splits(folder / "spr1.train.json", split="train"))),
     "spr2": (make_spr2, lambda folder: split_records(spr.spr2_splits(folder))),
     "spr2_archive": (make_spr2_archive, lambda folder: split_records(spr.spr2_splits(folder))),
-    "csv": (make_table, lambda folder: corpus.read(folder / "a.csv")),
-    "texts": (make_lines, lambda folder: list(corpus.documents([str(folder / "a.tsv.gz")]))),
+    "csv": (make_table, lambda folder: reviews.read(folder / "a.csv")),
+    "texts": (make_lines, lambda folder: list(texts.documents([str(folder / "a.tsv.gz")]))),
     "flags": (make_flags, read_flags),
     "config": (make_config, read_config),
     "safetensors": (make_safetensors, read_weights),

@@ -89,7 +89,7 @@ PARTS = 12
 
 def save(folder):
     """A folder of files in place of an older one."""
-    from nsmc_bert import files
+    from nsmc_bert.base import files
 
     with files.whole_folder(folder / "model") as part:
         for i in range(PARTS):
@@ -113,7 +113,7 @@ def saved(folder):
 
 def write(folder):
     """A file in place of an older one."""
-    from nsmc_bert import files
+    from nsmc_bert.base import files
 
     files.write_bytes(folder / "a.bin", b"new" * 200_000)
 
@@ -143,9 +143,9 @@ def shape(folder):
             }
         )
     )
-    from nsmc_bert import corpus
+    from nsmc_bert.data import reviews
 
-    (folder / "texts.txt").write_text("\n".join(corpus.sample()[0].texts) + "\n", encoding="utf-8")
+    (folder / "texts.txt").write_text("\n".join(reviews.sample()[0].texts) + "\n", encoding="utf-8")
 
 
 def train(folder):

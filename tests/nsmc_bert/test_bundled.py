@@ -8,8 +8,10 @@ import pytest
 from safetensors import safe_open
 
 import nsmc_bert
-from nsmc_bert import checkpoints, corpus, recipe
-from nsmc_bert.card import encoder_card, model_card
+from nsmc_bert import bundled
+from nsmc_bert.data import reviews
+from nsmc_bert.learning.card import encoder_card, model_card
+from nsmc_bert.model import checkpoints
 
 PAIRS = Path(__file__).parent / "minimal_pairs.tsv"
 
@@ -19,7 +21,7 @@ def model():
     return nsmc_bert.load()
 
 
-@pytest.mark.parametrize("folder", [recipe.ENCODER, recipe.CLASSIFIER], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [bundled.ENCODER, bundled.CLASSIFIER], ids=lambda path: path.name)
 def test_the_folder(folder):
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 15e6
     with safe_open(str(folder / "model.safetensors"), "numpy") as file:
@@ -42,7 +44,7 @@ def test_the_slide(model):
 @pytest.fixture(scope="module")
 def wrong_pairs(model):
     """The pairs that differ by a negation or a word and are not both right."""
-    pairs = corpus.read(PAIRS)
+    pairs = reviews.read(PAIRS)
     assert len(pairs) == 40
     right = (model.predict(pairs.texts).argmax(1) == pairs.labels).reshape(-1, 2).all(1)
     return [pairs.texts[2 * i : 2 * i + 2] for i in np.flatnonzero(~right)]
@@ -53,7 +55,7 @@ def test_all_of_twenty_pairs(wrong_pairs):
 
 
 def test_its_figures_are_what_the_readme_says():
-    record = json.loads((recipe.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
+    record = json.loads((bundled.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     for part, least in (("test", 0.909), ("test_unseen", 0.909), ("test_spaces", 0.9), ("test_typo", 0.895)):
         assert record[part]["accuracy"] >= least
@@ -64,7 +66,7 @@ def test_its_figures_are_what_the_readme_says():
 
 
 def test_their_cards_are_their_records():
-    for folder, card in ((recipe.CLASSIFIER, model_card), (recipe.ENCODER, encoder_card)):
+    for folder, card in ((bundled.CLASSIFIER, model_card), (bundled.ENCODER, encoder_card)):
         record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         assert (folder / "README.md").read_text(encoding="utf-8") == card(record)
     assert record["data"]["ratings"] is False  # the encoder has read none
@@ -72,15 +74,15 @@ def test_their_cards_are_their_records():
 
 def test_its_figures_are_its_own(model, data_dir):
     """On the first 2,000 test reviews, as far as chance allows."""
-    record = json.loads((recipe.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
-    test = corpus.read(data_dir / "nsmc" / "ratings_test.txt")
+    record = json.loads((bundled.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
+    test = reviews.read(data_dir / "nsmc" / "ratings_test.txt")
     assert test.sha1 == record["data"]["test_sha1"]
     accuracy = (model.predict(test.texts[:2000]).argmax(1) == test.labels[:2000]).mean()
     assert accuracy == pytest.approx(record["test"]["accuracy"], abs=0.025)
 
 
 def test_the_encoder_has_a_masked_language_model_to_go_on_with():
-    loaded = checkpoints.load_encoder(recipe.ENCODER)
+    loaded = checkpoints.load_encoder(bundled.ENCODER)
     assert loaded.classifier is None
     assert loaded.predictions["bias"].shape == (loaded.config.vocab_size,)
 
@@ -90,4 +92,4 @@ def test_no_model_need_be_named(command):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("[[0.0")
     assert "positive 긍정" in result.stdout
-    assert result.stderr == f"model: {recipe.CLASSIFIER}\n"
+    assert result.stderr == f"model: {bundled.CLASSIFIER}\n"

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from nsmc_bert import corpus, metrics, perturbation
+from nsmc_bert.data import perturbation, reviews
+from nsmc_bert.model import metrics
 
 
 def test_figures_and_errors(trained, command, tmp_path):
@@ -24,7 +25,7 @@ def test_figures_and_errors(trained, command, tmp_path):
     figures = json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))
     import nsmc_bert
 
-    _, test = corpus.sample()
+    _, test = reviews.sample()
     with pytest.warns(UserWarning, match="1 of 224 texts are longer"):
         model = nsmc_bert.load(folder)
         probabilities = model.predict(test.texts)
@@ -46,7 +47,7 @@ def test_figures_and_errors(trained, command, tmp_path):
 
 
 def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
-    train, test = corpus.sample()
+    train, test = reviews.sample()
     rows = list(zip(test.texts, test.labels)) + list(zip(train.texts[:50], train.labels[:50]))
     for name, part in (("train.tsv", zip(train.texts, train.labels)), ("test.tsv", rows)):
         text = "document\tlabel\n" + "".join("%s\t%d\n" % row for row in part)

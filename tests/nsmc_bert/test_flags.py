@@ -23,8 +23,8 @@ def test_flagfile(path):
     assert match and ROOT / "flags" / match[2] == path, "the first line is the command"
     # the command's own check, without running it
     program = (
-        f"import sys; from absl import flags; from nsmc_bert import commands; import {match[1]}\n"
-        "commands._parse(['program', '--flagfile=' + sys.argv[1]])"
+        f"import sys; from absl import flags; from nsmc_bert.base import cli; import {match[1]}\n"
+        "cli._parse(['program', '--flagfile=' + sys.argv[1]])"
     )
     result = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

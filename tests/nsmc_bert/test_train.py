@@ -69,11 +69,11 @@ def test_leaves_a_whole_model_folder(trained):
 
 def test_the_figures_are_those_of_the_saved_model(trained):
     import nsmc_bert
-    from nsmc_bert import corpus
+    from nsmc_bert.data import reviews
 
     folder = trained[0] / "model"
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    _, test = corpus.sample()
+    _, test = reviews.sample()
     with pytest.warns(UserWarning, match="1 of 224 texts are longer"):
         said = nsmc_bert.load(folder).predict(test.texts).argmax(1)
     assert (said == test.labels).mean() == pytest.approx(record["test"]["accuracy"])
@@ -108,7 +108,7 @@ def test_another_column_is_another_run(command, tiny_config, tmp_path):
 
 
 def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
-    """The wiring; tests of nsmc_bert.training kill at many moments."""
+    """The wiring; tests of nsmc_bert.learning.loop kill at many moments."""
     folder, arguments, _ = trained
     program = [
         sys.executable,

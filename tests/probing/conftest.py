@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nsmc_bert import checkpoints
+from nsmc_bert.model import checkpoints
 from probing.records import Record, Target
 
 WORDS = "이 영화 엄청 재미있네요 재미없네요 꿀잼 노잼 정말 최고 최악 . 다시는 안 본다".split()

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 from probing import activations, alignment, encoders
 from probing.tasks import TASKS
 

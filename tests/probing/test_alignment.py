@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsmc_bert import tokenizers
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.model import tokenizers
 from probing import alignment
 from probing.records import Record, Target
 from probing.tasks import TASKS

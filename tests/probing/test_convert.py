@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 from probing import convert, records, study
 from probing.sources import Split, split_of
 from probing.tasks import TASKS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing import records
 from probing.records import Record, Target
 

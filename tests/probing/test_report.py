@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 from probing import report, scoring, study
 from probing.tasks import TASKS
 

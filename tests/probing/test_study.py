@@ -6,9 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from nsmc_bert.errors import UserError
-from probing import encoders, fit, records, study
-from probing.fit import Schedule
+from nsmc_bert.base.errors import UserError
+from probing import encoders, records, study
+from probing.learning import fit
+from probing.learning.fit import Schedule
 from probing.tasks import TASKS
 from tests.probing.test_activations import Counting
 
@@ -168,7 +169,7 @@ def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):
 
 
 def test_packages_by_another_name_cost_no_result(probe, monkeypatch):
-    from nsmc_bert import runtime
+    from nsmc_bert.base import runtime
 
     def version(name):
         raise runtime.metadata.PackageNotFoundError(name)
@@ -185,7 +186,7 @@ def test_the_same_file_as_two_splits_is_said(probe, tmp_path):
 
 
 def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
-    from probing import online
+    from probing.learning import online
 
     monkeypatch.setattr(online, "SHARES", (0.25, 0.5, 1.0))
     whole, _ = probe([1, 2], run_dir="whole", description_length=True)

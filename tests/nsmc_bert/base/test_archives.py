@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from nsmc_bert.base import archives
-from nsmc_bert.errors import Located, UserError
-from nsmc_bert.files import readable
+from nsmc_bert.base import archives, text_files
+from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.text_files import readable
 
 
 def make_zip(path, content=b"a 1\nb 2\n", method=zipfile.ZIP_DEFLATED, change=lambda entry: None):
@@ -25,7 +25,7 @@ def make_zip(path, content=b"a 1\nb 2\n", method=zipfile.ZIP_DEFLATED, change=la
 def read_zip(path):
     [entry] = archives.zip_members(path, ".txt")
     with archives.open_zip_member(path, entry.filename) as file:
-        return [line for _, line in archives.numbered_lines(file, path)]
+        return [line for _, line in text_files.numbered_lines(file, path)]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
@@ -155,11 +155,11 @@ def test_a_header_that_declares_gigabytes_is_passed_over(tmp_path):
 
 
 def test_lines_have_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_LINE", 9)
-    assert list(archives.numbered_lines(io.BytesIO(b"12345678\n\nx"), "f")) == [
+    monkeypatch.setattr(text_files, "MAX_LINE", 9)
+    assert list(text_files.numbered_lines(io.BytesIO(b"12345678\n\nx"), "f")) == [
         (1, b"12345678\n"),
         (2, b"\n"),
         (3, b"x"),
     ]
     with pytest.raises(Located, match="f:2: found more than 9 bytes without an end of line, expected text in lines"):
-        list(archives.numbered_lines(io.BytesIO(b"x\n" + b"0" * 100), "f"))
+        list(text_files.numbered_lines(io.BytesIO(b"x\n" + b"0" * 100), "f"))

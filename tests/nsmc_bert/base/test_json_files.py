@@ -5,8 +5,8 @@ import json
 import pytest
 
 from nsmc_bert.base import json_files
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import mismatch, parse_line, read_json
-from nsmc_bert.errors import UserError
 
 
 def error_of(tmp_path, content, shape=dict, expected=""):

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from nsmc_bert.base import tensors
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 
 VALUE = np.arange(6, dtype=np.float32).reshape(2, 3)
 

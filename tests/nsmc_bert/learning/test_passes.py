@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert.learning.passes import Passes
-from nsmc_bert.tokenizers import Encoded
+from nsmc_bert.model.tokenizers import Encoded
 
 
 def texts(*ids):

@@ -8,22 +8,24 @@ import numpy as np
 import pytest
 
 import nsmc_bert
-from nsmc_bert import corpus, recipe
-from nsmc_bert.errors import UserError
-from nsmc_bert.learning import calibration, recalibration
+from nsmc_bert import recipe
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import reviews
+from nsmc_bert.learning import recalibration
+from nsmc_bert.model import calibration
 
 REVIEWS = "document\tlabel\n" + "".join(
     "%s %d\t%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2 if i % 5 else i % 2) for i in range(400)
 )
 
 
-def reviews(texts, labels):
-    return corpus.Corpus(list(texts), np.array(labels, np.int32), "some.tsv", "sha")
+def corpus(texts, labels):
+    return reviews.Corpus(list(texts), np.array(labels, np.int32), "some.tsv", "sha")
 
 
 def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
     (tmp_path / "mine.tsv").write_text(REVIEWS + "보통이 아니다\t1\n", encoding="utf-8")
-    _, test = corpus.sample()
+    _, test = reviews.sample()
     with open(tmp_path / "mine.tsv", "a", encoding="utf-8") as file:
         file.write(f"{test.texts[0]}\t1\n")
     before, after = trained[0] / "model", tmp_path / "better"
@@ -83,7 +85,7 @@ def find(data, record, **options):
 def test_what_training_held_out_is_what_it_recorded():
     train = reviews(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
     data, split = recipe.Data("mine", "reviews", train, None), [0.4, 7]
-    _, rows = corpus.split(train.texts, *split)
+    _, rows = reviews.split(train.texts, *split)
     record = {"data": {"train_sha1": "sha", "split": split, "validation": 400}}
     found = find(data, record)
     assert (found.name, found.held_out) == ("mine", True)

@@ -3,7 +3,7 @@
 import pytest
 from transformers.models.bert.configuration_bert import BertConfig
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import heads
 
 

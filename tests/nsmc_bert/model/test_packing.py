@@ -196,8 +196,9 @@ def test_dataset_can_start_anywhere_and_be_shared():
 
 
 def test_next_to_nothing_is_wasted_on_nsmc(data_dir):
-    from nsmc_bert import corpus, tokenizers
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model import tokenizers
 
-    texts = corpus.read(data_dir / "nsmc" / "ratings_train.txt").texts
+    texts = reviews.read(data_dir / "nsmc" / "ratings_train.txt").texts
     lengths = tokenizers.bundled().encode(texts, 128).lengths
     assert packing.plan(lengths, 3072, seed=0).tokens <= 1.02 * lengths.sum()

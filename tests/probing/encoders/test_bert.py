@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from nsmc_bert import checkpoints
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.model import checkpoints
 from probing import encoders, study
 from probing.tasks import TASKS
 

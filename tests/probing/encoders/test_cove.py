@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from nsmc_bert.errors import UserError
+from nsmc_bert.base.errors import UserError
 from probing import encoders
 from probing.encoders import cove as module
 from probing.encoders import lstm

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nsmc_bert.errors import UserError
-from probing import encoders, probe
+from nsmc_bert.base.errors import UserError
+from probing import encoders
 from probing.encoders import elmo as module
+from probing.learning import probe
 from tests.probing.encoders import make
 
 SENTENCES = [["The", "cat", "sat", "."], ["안녕하세요", "!"], ["Internationalization", "is", "long"], ["a"]]

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nsmc_bert import checkpoints
-from nsmc_bert.errors import UserError
-from probing import activations, alignment, encoders, fit, records
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.model import checkpoints
+from probing import activations, alignment, encoders, records
 from probing.encoders import bert, cove, elmo, gpt
+from probing.learning import fit
 from probing.sources import conllu
 from probing.tasks import TASKS
 from tests.probing.conftest import WORDS

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.records import Record, Target
 from probing.sources import conllu
 from probing.tasks import TASKS

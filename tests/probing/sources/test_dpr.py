@@ -2,7 +2,7 @@
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.records import Target
 from probing.sources import dpr
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.sources import gum
 from probing.tasks import TASKS
 

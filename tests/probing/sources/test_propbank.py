@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.sources import propbank
 from probing.tasks import TASKS
 from tests.probing.sources.test_conll2012 import BRAND, conll, save, spans

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.records import Record, Target
 from probing.sources import semeval
 from probing.tasks import TASKS

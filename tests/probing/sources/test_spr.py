@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from nsmc_bert.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError
 from probing.records import Record, Target
 from probing.sources import spr
 from probing.tasks import TASKS

@@ -1,0 +1,185 @@
+"""What every command shares: flags read with errors that name file and line, and one line instead of a traceback."""
+
+import contextlib
+import difflib
+import errno
+import functools
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from absl import app, flags, logging
+
+from nsmc_bert.base import files, runtime, system
+from nsmc_bert.base.errors import Located, UserError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
+os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
+
+
+def run(main, takes=""):
+    """Parses the command line, runs `main()` and exits: 0, or 1 with one line on standard error.
+
+    Args:
+        main: a function without arguments; its flags are defined when its module is imported.
+        takes: what the command takes beside flags, in a word, such as "RUNS": `main` then has the list of them as its
+            argument.
+    """
+    if takes:
+        app.run(
+            lambda argv: _guarded(functools.partial(main, argv[1:])),
+            flags_parser=functools.partial(_parse, takes=takes),
+        )
+    else:
+        app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its native code's chatter about oneDNN and absent GPUs, which no setting silences.
+
+    What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0.
+    """
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+        return
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(real, chatter.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def say(*words):
+    """A line on standard error, where what a command says about itself goes; results go to standard output."""
+    print(*words, file=sys.stderr, flush=True)
+
+
+def _guarded(main):
+    system.share_freed_memory()
+    with contextlib.suppress(UserError):  # without a home there is no such folder
+        runtime.keep_compiled(files.cache_folder())
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every collective operation
+    # a review can hold what the terminal's encoding cannot say
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr.reconfigure(errors="backslashreplace")
+    try:
+        main()
+        sys.stdout.flush()
+        return 0
+    except UserError as error:
+        return _fail(error)
+    except BrokenPipeError:
+        # the reader of our output has seen enough; nothing may be flushed to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        say("stopped by the keyboard; the same command run again goes on where it can")
+        return 130
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
+            return _fail(
+                "the memory of the GPU, or of the machine, is full ({}); lower --token_budget, or --batch_records of "
+                "probing, or leave"
+                " the card to this process alone".format(str(error).split("\n")[0][:160])
+            )
+        if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # tempfile's
+            return _fail("found no folder for temporary files that can be written; set TMPDIR to one")
+        if not isinstance(error, OSError) or error.errno not in (
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.EDQUOT,
+        ):
+            raise
+        return _fail("{}: {}".format(error.filename or "writing", error.strerror))
+
+
+def _fail(error):
+    say("error: {}".format(" ".join(str(error).splitlines())))
+    return 1
+
+
+def _parse(argv, takes=""):
+    try:
+        for path in _flagfiles(argv[1:]):
+            _check_flagfile(path)
+        rest = flags.FLAGS(argv)
+        if len(rest) > 1 and not takes:
+            raise UserError(
+                f"{shlex.quote(rest[1])}: found an argument without a flag, expected --flag=value; see --help"
+            )
+        return rest
+    except (UserError, flags.Error) as error:
+        sys.exit(_fail(error))
+
+
+def _flagfiles(arguments):
+    """The flagfiles that the arguments name, in either spelling."""
+    arguments = list(arguments)
+    for i, argument in enumerate(arguments):
+        name, _, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and name == "flagfile":
+            yield value or (arguments[i + 1] if i + 1 < len(arguments) else "")
+
+
+def _check_flagfile(path, seen=()):
+    """Refuses, with file and line, what absl would refuse without them."""
+    if path in seen:
+        raise UserError(f"{path}: includes itself")
+    try:
+        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            "--flagfile={}: {}".format(path, getattr(error, "strerror", None) or "not UTF-8 text")
+        ) from None
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith(("#", "//")):
+            continue
+        name, equals, value = line.lstrip("-").partition("=")
+        if name == "flagfile":
+            _check_flagfile(value, (*seen, path))
+            continue
+        known = flags.FLAGS._flags()
+        negated = name.startswith("no") and not equals and name not in known
+        flag = known.get(name[2:] if negated else name)
+        if not line.startswith("-") or flag is None:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" (did you mean --{near[0]}?)" if near else ""
+            raise Located(path, number, line, f"a flag of this command, one a line, --name=value{hint}")
+        if not equals and not flag.boolean:
+            raise Located(path, number, line, f"--{name}=value, with an equals sign")
+        if equals:
+            try:
+                flag.parser.parse(value)
+            except (ValueError, TypeError) as error:
+                raise Located(path, number, line, f"a value that fits: {error}") from None
+
+
+def integers(name, values):
+    """A list flag's values as distinct integers.
+
+    Raises:
+        UserError: one of them is none, or comes twice.
+    """
+    try:
+        numbers = [int(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise UserError(
+            "--{}={}: expected distinct whole numbers from 0, separated by commas".format(name, ",".join(values))
+        )
+    return numbers

@@ -1,0 +1,184 @@
+"""What the pages of both packages are made of: one HTML file that needs no network, plots of matplotlib's in it and
+beside it.
+
+Plots are drawn once for light and once for dark screens, and as PNG.
+"""
+
+import base64
+import html
+import io
+import re
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import write_bytes
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fb0; }
+@media (prefers-color-scheme: dark) { :root { --accent: #7ab8f5; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem; }
+p { overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child, .text { text-align: left; }
+.long { white-space: normal; min-width: 20rem; }
+thead th { position: sticky; top: 0; background: Canvas; }
+th.sortable { cursor: pointer; } th.sortable:hover { color: var(--accent); }
+th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]::after { content: " \\2193"; }
+tbody tr:hover { background: var(--soft); }
+.out { color: var(--accent); font-weight: 600; }
+img { max-width: 100%; height: auto; }
+figure { margin: 1rem 0; } figcaption, .note { color: GrayText; font-size: .85rem; }
+@media (max-width: 600px) { picture { display: block; overflow-x: auto; }
+  figure img { max-width: none; width: 42rem; } }
+pre { overflow-x: auto; background: var(--soft); padding: .6rem; font-size: .8rem; border-radius: .3rem; }
+"""
+
+SCRIPT = """
+for (const table of document.querySelectorAll("table.sorted")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, place) => {
+    head.classList.add("sortable");
+    head.tabIndex = 0;
+    const sort = () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach(other => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const key = row => row.cells[place].dataset.key ?? row.cells[place].textContent;
+      const rows = [...table.tBodies[0].rows].sort((a, b) => {
+        const x = key(a), y = key(b);
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const order = !isNaN(x) && !isNaN(y) ? x - y : x.localeCompare(y);
+        return down ? -order : order;
+      });
+      table.tBodies[0].append(...rows);
+    };
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
+  });
+}
+"""
+
+
+def document(title, body):
+    """The page, str, of a title and parts in HTML."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n{}\n<script>{}</script>\n</body>\n</html>\n".format(
+            html.escape(title), STYLE, html.escape(title), "\n".join(body), SCRIPT
+        )
+    )
+
+
+def check():
+    """Makes matplotlib ready to draw.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
+    matplotlib.use("Agg")
+
+
+def draw(plots):
+    """Draws plots.
+
+    Args:
+        plots: list of (name, caption, data, a function of matplotlib.pyplot and the data that returns a figure); one
+            without data is left out.
+
+    Returns:
+        {name: (caption, {"light", "dark": SVG as bytes, "png": PNG as bytes})}.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    check()
+    return {name: (caption, _images(plot, data)) for name, caption, data, plot in plots if data}
+
+
+def write(folder, files, pictures):
+    """Writes files, {name: bytes}, and plots as NAME.svg and NAME.png into a folder; returns the paths.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    files = dict(files)
+    for name, (_, images) in pictures.items():
+        stem = name.lower().replace(" ", "_")
+        files[stem + ".svg"], files[stem + ".png"] = images["light"], images["png"]
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in files]
+
+
+def plain(lines, note, text=()):
+    """A sortable table of a header and lines of str, and a note below; the first column and those of `text` hold no
+    figures.
+    """
+    head, *lines = lines
+    words = [name in text or not place for place, name in enumerate(head)]
+    rows = ["<tr>{}</tr>".format("".join(map(_cell, line, words))) for line in lines]
+    return table(head, rows) + f'<p class="note">{html.escape(note)}</p>'
+
+
+def _cell(text, is_text):
+    if not is_text and (number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text)):
+        key = "" if number[0] == text else ' data-key="{}"'.format(number[1].lstrip("+"))
+        return f"<td{key}>{html.escape(text)}</td>"
+    return '<td class="text{}">{}</td>'.format(" long" * (len(text) > 40), html.escape(text))
+
+
+def table(heads, rows):
+    """A sortable table of headings, str, and rows, HTML; a heading stands as the cells below it do."""
+    kinds = ["text" in kind for kind in re.findall("<td([^>]*)>", rows[0])] if rows else []
+    kinds += [False] * (len(heads) - len(kinds))
+    form = '<div class="scroll"><table class="sorted"><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table></div>'
+    return form.format(
+        "".join(
+            '<th scope="col"{}>{}</th>'.format(' class="text"' * text, html.escape(head))
+            for head, text in zip(heads, kinds)
+        ),
+        "\n".join(rows),
+    )
+
+
+def picture(name, caption, images):
+    """A plot with its caption, as `draw` gives them."""
+    light, dark = ("data:image/svg+xml;base64," + base64.b64encode(images[kind]).decode() for kind in ("light", "dark"))
+    return (
+        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}"><img src="{light}" '
+        f'alt="{html.escape(name)}"></picture>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _images(plot, data):
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    out = {}
+    for kind, style in (("light", "default"), ("dark", "dark_background"), ("png", "default")):
+        # the same runs give the same bytes
+        with (
+            plt.style.context(style),
+            matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}),
+        ):
+            figure, stream = plot(plt, data), io.BytesIO()
+            if kind == "png":
+                figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
+            else:
+                figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+            plt.close(figure)
+            out[kind] = stream.getvalue()
+    return out
+
+
+def short(name):
+    """The last folders of a path."""
+    return name if len(name) <= 24 else "…/" + "/".join(name.rstrip("/").split("/")[-2:])

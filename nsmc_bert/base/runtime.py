@@ -1,0 +1,261 @@
+"""Precision, XLA and tf.distribute strategy, decided once from what the user asked for and the hardware found.
+
+>>> runtime = configure(precision="auto", xla="auto", strategy="auto")
+>>> print(runtime.description)
+one device (CPU), mixed_bfloat16, XLA between the matrix products
+"""
+
+import contextlib
+import dataclasses
+import os
+import platform
+import re
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.json_files import parse_json
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+XLA = ("auto", "on", "off")
+Result = TypeVar("Result")
+STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """What the run computes on, and how.
+
+    Attributes:
+        strategy: the tf.distribute.Strategy under whose scope models are made.
+        kind: CPU, GPU or TPU.
+        precision: the Keras policy's name: float32, mixed_bfloat16 or mixed_float16.
+        xla: whether the training step is compiled by XLA as a whole.
+        fused: whether XLA compiles the pieces of the step between the matrix products.
+        description: all of that in words, for the command's first lines.
+    """
+
+    strategy: "tf.distribute.Strategy"
+    kind: str
+    precision: str
+    xla: bool
+    fused: bool
+    description: str
+
+    @property
+    def replicas(self):
+        """How many devices share a batch."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def chief(self):
+        """Whether this process writes the files: of several workers the chief or, where none is named, the first."""
+        resolver = self.strategy.cluster_resolver
+        if resolver is None or not resolver.task_type:
+            return True
+        jobs = resolver.cluster_spec().jobs
+        return (resolver.task_type, resolver.task_id) == ("chief" if "chief" in jobs else "worker", 0)
+
+    def meet(self) -> bool:
+        """Waits until every worker has come here; says whether there are several."""
+        if self.strategy.cluster_resolver is None or self.replicas == 1:
+            return False
+        import tensorflow as tf
+
+        one = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
+        one()
+        return True
+
+    def leave(self):
+        """Waits until every worker has come here; the chief, to whom the others are connected, goes last.
+
+        A worker whose chief is gone before it aborts.
+        """
+        if self.meet() and self.chief:
+            time.sleep(2)
+
+    def chief_first(self, work: Callable[[], Result]) -> Result:
+        """Does work whose results are kept in files: the chief computes and writes them, the other workers then find
+        them.
+        """
+        if self.chief:
+            found = work()
+            self.meet()
+            return found
+        self.meet()
+        return work()
+
+
+def configure(precision="auto", xla="auto", strategy="auto"):
+    """Chooses where and how to compute. To be called before any tensor is made.
+
+    Args:
+        precision: one of PRECISIONS. auto: mixed_bfloat16 on TPUs, on GPUs from compute capability 8.0 and on CPUs with
+            bfloat16 instructions; mixed_float16 on GPUs from 7.0; otherwise float32.
+        xla: one of XLA. on: the training step as a whole. auto: that for one GPU and for TPUs; for one CPU, where XLA's
+            matrix products are slow, the pieces of the step between them; off elsewhere.
+        strategy: one of STRATEGIES. auto: multiworker where TF_CONFIG names several workers, tpu where TPU_NAME is set,
+            mirrored where there are several GPUs, otherwise one.
+
+    Returns:
+        A Runtime.
+
+    Raises:
+        UserError: a choice that this machine or TensorFlow cannot serve.
+    """
+    for name, value, allowed in (
+        ("precision", precision, PRECISIONS),
+        ("xla", xla, XLA),
+        ("strategy", strategy, STRATEGIES),
+    ):
+        if value not in allowed:
+            raise UserError("--{}={}: expected one of {}".format(name, value, ", ".join(allowed)))
+    cluster = _cluster()
+    if strategy == "auto":
+        strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else None
+    if strategy == "multiworker" and not cluster:
+        raise UserError(
+            "--strategy=multiworker: found no TF_CONFIG in the environment, expected the cluster's workers and this "
+            'one\'s index: TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
+            '"worker", '
+            '"index": 0}}\''
+        )
+
+    import tensorflow as tf
+
+    gpus = share_gpus()
+    if strategy is None:
+        strategy = "mirrored" if len(gpus) > 1 else "one"
+    made = _make(tf, strategy, gpus)
+    kind = "TPU" if strategy == "tpu" else "GPU" if gpus else "CPU"
+    if precision == "auto":
+        precision = _best_precision(tf, kind, gpus)
+    shared = strategy in ("mirrored", "multiworker")
+    compiled = xla == "on" or xla == "auto" and not shared and kind in ("TPU", "GPU")
+    if compiled and shared:
+        raise UserError(
+            f"--xla=on: found --strategy={strategy}, under which TensorFlow cannot compile the step with XLA; "
+            f"expected --xla=off or "
+            "--strategy=one"
+        )
+    words = (
+        "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
+    )
+    fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
+    how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
+    return Runtime(made, kind, precision, compiled, fused, f"{words} ({kind}), {precision}, {how}")
+
+
+def share_gpus() -> list:
+    """Has TensorFlow take GPU memory as it is needed, so that processes can share a card; returns the GPUs.
+
+    To be called before any tensor is made; after that it changes nothing.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except (RuntimeError, ValueError):  # the GPU is in use already: its owner has chosen
+            break
+    return gpus
+
+
+def keep_compiled(folder: Path) -> None:
+    """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow
+    is imported.
+
+    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have
+    a folder of their own, for a home that machines share.
+    """
+    what = "-".join((platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags")))
+    folder = folder / f"xla-{zlib.crc32(what.encode()):08x}"
+    with contextlib.suppress(OSError):  # a disk that is full or read only costs compiling, no more
+        folder.mkdir(parents=True, exist_ok=True)
+        ours = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_device_types=CPU,GPU"
+        theirs = os.environ.get("TF_XLA_FLAGS", "")
+        if "persistent_cache" not in theirs and not re.search(r"\s", str(folder)):
+            os.environ["TF_XLA_FLAGS"] = f"{theirs} {ours}".strip()
+    # Triton's products are tried out one by one for each shape, most of a minute for a BERT; cuBLAS has what it takes
+    os.environ.setdefault("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=false")
+
+
+def processor() -> str:
+    """The processor's name and cores, as far as the system tells."""
+    name = (_cpu_lines("model name") or [platform.processor() or platform.machine()])[0]
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide a result."""
+    return {name: _version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")}
+
+
+def _version(name):
+    """The version that is installed, without importing it; "" where that cannot be told."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    # tensorflow-cpu and others bring the module by another name
+    return getattr(sys.modules.get(name.replace("-", "_")), "__version__", "")
+
+
+def _cpu_lines(*names):
+    """What Linux says of the first processor by these names."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
+    return [found[1].strip() for found in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if found]
+
+
+def _cluster():
+    """The workers that TF_CONFIG names."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return []
+    shape = {"cluster?": {str: [str]}, "task?": {"type?": str, "index?": (int, str)}}
+    config = parse_json(text, "TF_CONFIG", shape, "{'cluster': …, 'task': …}")
+    cluster, task = config.get("cluster", {}), config.get("task", {})
+    workers = [address for job in ("chief", "worker") for address in cluster.get(job, [])]
+    index = str(task.get("index", ""))
+    named = index.isdecimal() and int(index) < len(cluster.get(task.get("type"), []))
+    if workers and not named:
+        raise UserError(f"TF_CONFIG: found the task {task}, expected the type and index of one that its cluster lists")
+    return workers
+
+
+def _make(tf, strategy, gpus):
+    if strategy == "one":
+        return tf.distribute.get_strategy()
+    if strategy == "mirrored":
+        return tf.distribute.MirroredStrategy(
+            None if gpus else [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
+        )
+    if strategy == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME", ""))
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # each layer of the TPU client has exceptions of its own
+        raise UserError("--strategy=tpu: found no TPU ({})".format(str(error).split("\n")[0][:200])) from None
+
+
+def _best_precision(tf, kind, gpus):
+    if kind == "TPU":
+        return "mixed_bfloat16"
+    if kind == "GPU":
+        capability = min(
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
+        )
+        return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16" if capability >= (7, 0) else "float32"
+    flags = " ".join(_cpu_lines("flags"))
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -1,0 +1,90 @@
+"""What not every operating system has, and what the others get instead.
+
+                        Linux, macOS                            elsewhere
+locks on folders        held until the process ends             none: two runs in one folder are not told apart
+reads and writes at     of several threads at once              one thread at a time
+an offset
+exchange of folders     in one step, Linux and macOS            two renames, between which a kill leaves one name free
+freed memory            given back by two arenas, with glibc    as the C library does it
+"""
+
+import contextlib
+import ctypes
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+_turn = threading.Lock()
+
+
+def lock(descriptor: int, wait: bool = False) -> bool:
+    """Locks an open file or folder against other processes until it is closed.
+
+    Args:
+        descriptor: of the open file or folder.
+        wait: until the process that has the lock lets it go.
+
+    Returns:
+        Whether no other process has it. Where the file system has no locks, nobody can tell: True.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def read_at(descriptor: int, view: memoryview, offset: int) -> int:
+    """Reads from an offset of a file into memory; returns how many bytes there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [view], offset)
+    with _turn:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        data = os.read(descriptor, len(view))
+    view[: len(data)] = data
+    return len(data)
+
+
+def write_at(descriptor: int, view: memoryview, offset: int) -> None:
+    """Writes all bytes to an offset of a file."""
+    while view:
+        if hasattr(os, "pwrite"):
+            written = os.pwrite(descriptor, view, offset)
+        else:
+            with _turn:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                written = os.write(descriptor, view)
+        view, offset = view[written:], offset + written
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step; False where the system or the file system cannot."""
+    library, here, swap = _c_library(), -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+    first, second = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):
+        return library.renameat2(here, first, here, second, swap) == 0
+    return hasattr(library, "renamex_np") and library.renamex_np(first, second, swap) == 0
+
+
+def share_freed_memory() -> None:
+    """Has glibc keep freed memory in two arenas, not one for every thread, where batches of many sizes pile up."""
+    library = _c_library()
+    if hasattr(library, "mallopt") and "MALLOC_ARENA_MAX" not in os.environ:
+        library.mallopt(_M_ARENA_MAX, 2)
+
+
+def _c_library() -> Any:
+    with contextlib.suppress(OSError, TypeError):  # Windows wants a name
+        return ctypes.CDLL(None)
+    return None

@@ -1,0 +1,99 @@
+"""Learning from other classifiers: their mean probabilities, for labelled reviews and others (Hinton et al. 2015)."""
+
+import hashlib
+
+import numpy as np
+
+from nsmc_bert.base import files, tensors
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.progress import Progress
+from nsmc_bert.model import checkpoints, heads, tokenizers
+
+PIECE = 20_000  # texts that are asked about between two files
+
+
+def targets(teachers, texts, run_dir, *, precision, log, positive_label=()):
+    """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept
+    beside the run's folder.
+
+    Args:
+        teachers: classifier folders or hub names, as `nsmc_bert.load` takes them.
+        texts: list of str, n of them.
+        run_dir: the run's folder, a Path.
+        precision: the Keras policy to compute with.
+        log: called with each line to show.
+        positive_label: which of their labels mean positive, where the names do not say so; see heads.order.
+
+    Returns:
+        float32 [n, 2].
+
+    Raises:
+        UserError: one is no classifier.
+    """
+    from nsmc_bert.model.classifier import load
+
+    run_dir = run_dir.absolute()
+    total = np.zeros((len(texts), 2), np.float32)
+    for teacher in teachers:
+        who, model = fingerprint(teacher, positive_label), None
+        log("asking %s about %d texts" % (teacher, len(texts)))
+        with Progress(len(texts), "texts", title="ask") as bar:
+            for start in range(0, len(texts), PIECE):
+                piece = texts[start : start + PIECE]
+                key = hashlib.sha1("\0".join([who, precision, *piece]).encode("utf-8", "replace")).hexdigest()
+                path = run_dir.with_name(f"{run_dir.name}-teachers") / (key[:16] + ".npy")
+                answers = _read(path, len(piece))
+                if answers is None:
+                    model = model or load(teacher, precision, positive_label)
+                    answers = model.predict_encoded(model.encode(piece))
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files.write_atomically(path, lambda part, answers=answers: _write(part, answers))
+                total[start : start + PIECE] += answers
+                bar.update(len(piece))
+    return total / len(teachers)
+
+
+def _read(path, count):
+    """The answers in a file; None where there are none."""
+    try:
+        found = tensors.read_array(path)
+    except UserError:
+        return None
+    return found if found.shape == (count, 2) else None
+
+
+def fingerprint(teacher, positive_label=()):
+    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, which class is positive.
+
+    Raises:
+        UserError: one of them is missing, or its labels do not say which is positive.
+    """
+    folder = checkpoints.resolve(teacher)
+    config, weights = checkpoints.read_config(folder), checkpoints.fingerprint(checkpoints.read_weights(folder))
+    turned = "-turned" if heads.order(config, folder, positive_label) == [1, 0] else ""
+    return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"
+
+
+def _write(path, array):
+    with open(path, "wb") as stream:  # np.save would add .npy to the name
+        np.save(stream, array)
+
+
+def blend(probabilities, labels):
+    """What to learn: the teachers' probabilities, and where there is a label the mean of it and of theirs.
+
+    Args:
+        probabilities: float32 [n, 2], the teachers'.
+        labels: int [m], m <= n, of the first rows.
+
+    Returns:
+        float32 [n, 2].
+
+    Example:
+        >>> blend(np.float32([[0.75, 0.25], [0.75, 0.25]]), [0])
+        array([[0.875, 0.125],
+               [0.75 , 0.25 ]], dtype=float32)
+    """
+    out = np.array(probabilities, np.float32)
+    out[: len(labels)] = (out[: len(labels)] + np.eye(2, dtype=np.float32)[labels]) / 2
+    return out

@@ -1,0 +1,259 @@
+"""One self-contained page of how good a classifier is: python -m nsmc_bert.evaluate --model=FOLDER --page=FOLDER"""
+
+import csv
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nsmc_bert import bundled, recipe
+from nsmc_bert.base import html_pages
+from nsmc_bert.model import metrics
+
+PUBLISHED = Path(__file__).parent / "published.csv"
+CAVEAT = (
+    "Published accuracies on NSMC's test. Most were chosen as the best of several checkpoints on the test itself, "
+    "which is worth some "
+    "0.1 to 0.4 points; this project's models are chosen on validation and read the test once. Models that have read "
+    "star ratings, or "
+    "learned from others that have, had more supervision than NSMC's labels: the table says which."
+)
+OURS = "nsmc_bert: "  # begins the names of this project's models
+RATED, OFFICIAL = "star ratings read", "official labels"
+
+
+def write(folder, figures, record, parameters, data, model, command):
+    """Writes the page and its plots; returns their paths.
+
+    Args:
+        folder: where to, a Path.
+        figures: as from recipe.evaluate.
+        record: the model's training.json, or {}.
+        parameters: how many the model has.
+        data: what the reviews are called; published figures are of NSMC.
+        model: what the model is called, "" for the one that ships.
+        command: what made this.
+
+    Raises:
+        UserError: matplotlib is missing, or the folder cannot be written.
+    """
+    history = record["history"] if "best_epoch" in record else []  # this project's
+    beside = []
+    if data == "NSMC":
+        mine = Row(
+            "This model",
+            parameters / 1e6,
+            100 * figures["test"]["accuracy"],
+            supervision(record),
+            _protocol(record),
+            "this page",
+        )
+        beside = [*published(), *([shipped()] if model else []), mine]
+    pictures = html_pages.draw(
+        [
+            ("Beside published models", CAVEAT, beside, _beside),
+            (
+                "Calibration",
+                "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many "
+                "reviews.",
+                figures["reliability"],
+                _calibration,
+            ),
+            ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
+            (
+                "Accuracy by length",
+                "Accuracy by the characters of a review, with 95 % intervals.",
+                figures["by_length"],
+                _lengths,
+            ),
+            ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+        ]
+    )
+    title = "How good is %s" % (model or "the classifier that ships")
+    body = [
+        "<p>Measured on %d reviews of %s.</p>"
+        % (figures["test"]["n"], html.escape(data + metrics.one_class(figures["test"]))),
+        _figures(figures),
+    ]
+    for name, (caption, images) in pictures.items():
+        body += [f"<h2>{name}</h2>", html_pages.picture(name, caption, images)]
+        if name == "Beside published models":
+            lines = [["model", "parameters, millions", "accuracy, %", "supervision", "how it was chosen", "source"]]
+            lines += [
+                [r.model, f"{round(r.parameters, 1):g}", f"{r.accuracy:.2f}", r.supervision, r.protocol, r.source]
+                for r in beside
+            ]
+            body.append(html_pages.plain(lines, "With where each figure was read.", text=lines[0][3:]))
+    if figures["errors"]:
+        lines = [["said", "confidence", "label", "review"]]
+        lines += [[e["said"], "{:.3f}".format(e["confidence"]), e["label"], e["text"]] for e in figures["errors"]]
+        body += [
+            "<h2>Most confident errors</h2>",
+            html_pages.plain(lines, "Labels are star ratings cut in two: some are wrong.", text=["review"]),
+        ]
+    commands = dict.fromkeys(filter(None, [record.get("command"), command]))
+    body += ["<h2>Commands</h2>", "<pre>{}</pre>".format("\n".join(map(html.escape, commands)))]
+    return html_pages.write(folder, {"classifier.html": html_pages.document(title, body).encode()}, pictures)
+
+
+class Row(NamedTuple):
+    """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it
+    was chosen, and where that was read."""
+
+    model: str
+    parameters: float
+    accuracy: float
+    supervision: str
+    protocol: str
+    source: str
+
+
+def published() -> list[Row]:
+    """Published models, and this project's from official labels alone, the best first."""
+    with open(PUBLISHED, encoding="utf-8", newline="") as file:
+        rows = [
+            Row(
+                r["model"],
+                float(r["parameters_millions"]),
+                float(r["accuracy"]),
+                r["supervision"],
+                r["protocol"],
+                r["source"],
+            )
+            for r in csv.DictReader(file)
+        ]
+    return sorted(rows, key=lambda row: -row.accuracy)
+
+
+def shipped() -> Row:
+    """The classifier that ships."""
+    record = recipe.record_of(bundled.CLASSIFIER)
+    return Row(
+        OURS + "what ships",
+        record["parameters"] / 1e6,
+        100 * record["test"]["accuracy"],
+        supervision(record),
+        _protocol(record),
+        "its card",
+    )
+
+
+def supervision(record: Mapping) -> str:
+    """What a model learned from, in the words of PUBLISHED, by its training.json; "not recorded" where that does not
+    tell.
+    """
+    before, data = record.get("pretraining"), record.get("data", {})
+    if before and before.get("ratings"):
+        return RATED
+    if data.get("teachers"):
+        return "official labels, and teachers, whose own is in their cards"
+    known = before or record.get("encoder", "").startswith("random weights")
+    return OFFICIAL if known and data.get("name") == "NSMC" else "not recorded"
+
+
+def _protocol(record):
+    return (
+        "chosen on validation"
+        if "best_epoch" in record
+        else "calibrated on validation"
+        if record.get("validation")
+        else "not recorded"
+    )
+
+
+def _figures(figures):
+    lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
+    for part, title in recipe.PARTS.items():
+        if found := figures.get(part):
+            lines.append(
+                [
+                    title,
+                    "%d" % found["n"],
+                    "%.2f" % (100 * found["accuracy"]),
+                    "{:.2f} to {:.2f}".format(*tuple(100 * edge for edge in found["accuracy_interval95"])),
+                    "%.2f" % (100 * found["macro_f1"]),
+                    "{:.3f}".format(found["ece"]),
+                    "{:.3f}".format(found["log_loss"]),
+                ]
+            )
+    return html_pages.plain(lines, "The interval is Wilson's; the calibration error has 15 bins.")
+
+
+def _beside(plt, rows):
+    rows = sorted(rows, key=lambda row: row.accuracy)
+    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.26 * len(rows)))
+    bars = axis.barh(
+        range(len(rows)), [row.accuracy for row in rows], color=["C1" if _is_ours(row) else "C0" for row in rows]
+    )
+    for place, (bar, row) in enumerate(zip(bars, rows)):
+        bar.set_hatch("" if row.supervision.startswith(OFFICIAL) else "///")
+        axis.text(row.accuracy + 0.05, place, f"{row.accuracy:.2f}", va="center", fontsize=8)
+    axis.set_yticks(range(len(rows)), [f"{row.model}, {round(row.parameters, 1):g}M" for row in rows])
+    axis.set_xlim(min(row.accuracy for row in rows) - 1, max(row.accuracy for row in rows) + 0.7)
+    axis.set_xlabel("accuracy, %; hatched: not from official labels alone")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _is_ours(row):
+    return row.model == "This model" or row.model.startswith(OURS)
+
+
+def _calibration(plt, bins):
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    x, y, n = (np.array([one[key] for one in bins]) for key in ("confidence", "accuracy", "n"))
+    axis.plot([0.5, 1], [0.5, 1], "--", color="gray", linewidth=1)
+    axis.plot(x, y, "-", color="C0", linewidth=1)
+    axis.scatter(x, y, s=10 + 300 * n / n.max(), alpha=0.6)
+    axis.set_xlabel("probability of what was said")
+    axis.set_ylabel("share that is right")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _confusion(plt, matrices):
+    (matrix,) = np.array(matrices)
+    figure, axis = plt.subplots(figsize=(3.4, 3))
+    axis.imshow(matrix, cmap="Blues")
+    for (label, said), count in np.ndenumerate(matrix):
+        colour = "white" if count > matrix.max() / 2 else "black"
+        text = "%d\n%.1f %%" % (count, 100 * count / max(matrix[label].sum(), 1))
+        axis.text(said, label, text, ha="center", va="center", color=colour)
+    axis.set_xticks([0, 1], metrics.LABELS)
+    axis.set_yticks([0, 1], metrics.LABELS, rotation=90, va="center")
+    axis.set_xlabel("said")
+    axis.set_ylabel("label")
+    return figure
+
+
+def _lengths(plt, groups):
+    figure, axis = plt.subplots(figsize=(6, 3))
+    y = np.array([100 * group["accuracy"] for group in groups])
+    around = np.abs(100 * np.array([group["interval95"] for group in groups]).T - y)
+    axis.errorbar(range(len(groups)), y, yerr=around, fmt="o-", capsize=3)
+    ends = [group["from"] - 1 for group in groups[1:]] + [None]
+    names = ["%d%s\n%d" % (g["from"], "+" if end is None else "-%d" % end, g["n"]) for g, end in zip(groups, ends)]
+    axis.set_xticks(range(len(groups)), names)
+    axis.set_xlabel("characters; reviews")
+    axis.set_ylabel("accuracy, %")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _training(plt, history):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+    passes = [epoch["epoch"] for epoch in history]
+    left.plot(passes, [epoch["loss"] for epoch in history], "o-", label="training")
+    left.plot(passes, [epoch["validation"]["log_loss"] for epoch in history], "s--", label="validation")
+    left.set_ylabel("loss, nats")
+    left.legend(frameon=False)
+    right.plot(passes, [100 * epoch["validation"]["accuracy"] for epoch in history], "s--", color="C1")
+    right.set_ylabel("validation accuracy, %")
+    for axis in (left, right):
+        axis.set_xlabel("pass")
+        axis.set_xticks(passes)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.subplots_adjust(wspace=0.35)
+    return figure

@@ -1,0 +1,547 @@
+"""A name or a folder to a built TFBertModel and its configuration, without PyTorch; and back to a Hugging Face folder.
+
+Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`),
+whatever
+the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
+"""
+
+import collections
+import collections.abc
+import copy
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert.base import tensors
+from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.files import restore, whole_folder
+from nsmc_bert.base.json_files import read_json
+from nsmc_bert.model import heads
+
+LABELS = ("negative", "positive")
+CONFIG = {  # what is read of a config.json, and by transformers of these
+    "model_type?": str,
+    "id2label?": ({str: (str, int)}, None),
+    "label2id?": ({str: int}, None),
+    "hidden_act?": str,
+    "initializer_range?": float,
+    "layer_norm_eps?": float,
+    "hidden_dropout_prob?": float,
+    "attention_probs_dropout_prob?": float,
+    "classifier_dropout?": (float, None),
+    "architectures?": ([str], None),
+    "num_labels?": (int, None),
+    "problem_type?": (str, None),
+    "pad_token_id?": (int, None),
+    "torch_dtype?": (str, None),
+    "dtype?": (str, None),
+}
+# what `save` writes
+SAVED = {
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "spiece.model",
+    "training.json",
+    "README.md",
+}
+WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
+MOST_LAYERS = 1000  # that a configuration is believed to have
+ACTIVATIONS = (
+    "gelu",
+    "gelu_new",
+    "gelu_fast",
+    "gelu_10",
+    "quick_gelu",
+    "relu",
+    "silu",
+    "swish",
+    "mish",
+    "tanh",
+    "sigmoid",
+)
+_DOWNLOADED = [
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*vocab*",
+    "merges.txt",
+]
+_DOWNLOADED += ["*.model", "*.spiece"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """An encoder read from a folder.
+
+    Attributes:
+        bert: a built TFBertModel.
+        config: its BertConfig.
+        classifier: (float32 [hidden, classes], float32 [classes]) of a classifier's head, its classes in the file's
+            order: see heads.order; None where there is none.
+        predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's
+            layout; empty where there is none.
+        folder: the local folder, where the tokenizer lies too.
+        fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
+    """
+
+    bert: object
+    config: object
+    classifier: tuple
+    predictions: dict
+    folder: Path
+    fresh: tuple
+
+
+def resolve(name):
+    """The local folder of an encoder.
+
+    Args:
+        name: a folder, or the name of a model on the Hugging Face hub, which is downloaded once.
+
+    Returns:
+        A Path.
+
+    Raises:
+        UserError: there is no such folder, and no such model or no network.
+    """
+    folder = Path(name).expanduser()
+    restore(folder)
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
+        raise UserError(f"{name}: found no such folder, expected a Hugging Face BERT folder or hub name")
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(
+            snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES[:2], "model-*.safetensors"])
+        )
+        if not any((folder / file).exists() for file in WEIGHT_FILES):
+            folder = Path(snapshot_download(str(name), allow_patterns=[*_DOWNLOADED, *WEIGHT_FILES]))
+    except Exception as error:  # the client raises what each of its layers raises
+        kind = type(error).__name__
+        if "NotFound" in kind and "Local" not in kind or "HFValidation" in kind:
+            why = "the Hugging Face hub has no such model, or it is private"
+        else:
+            why = "it is not in the local cache and the Hugging Face hub cannot be reached"
+        raise UserError(f"{name}: found no such folder, and {why} ({kind}); expected a folder or a hub name") from None
+    return folder
+
+
+def read_config(path):
+    """The BertConfig of a folder or of a config.json.
+
+    Raises:
+        UserError: no such file, no valid JSON, or no BERT that this project can run.
+    """
+    from transformers.models.bert.configuration_bert import BertConfig
+
+    path = Path(path)
+    path = path / "config.json" if path.is_dir() else path
+    values = read_json(path, CONFIG, "a BERT's config.json")
+    for key, expected in (("model_type", "bert"), ("position_embedding_type", "absolute")):
+        if values.get(key, expected) != expected:
+            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected {expected}")
+    counts = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    for key in (*counts, "max_position_embeddings", "type_vocab_size"):
+        if key in values and not (type(values[key]) is int and values[key] > 0):
+            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected a positive whole number")
+    if values.get("num_hidden_layers", 0) > MOST_LAYERS:
+        raise UserError(
+            "%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS)
+        )
+    try:
+        config = BertConfig(**heads.with_names(values))
+    except Exception as error:  # of values that are no BERT's, such as an id2label whose keys are no numbers
+        raise UserError(f"{path}: found values that make no BERT ({type(error).__name__}: {error})") from None
+    if config.hidden_act not in ACTIVATIONS:
+        raise UserError(
+            "{}: found hidden_act {}, expected one of {}".format(
+                path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)
+            )
+        )
+    if config.hidden_size % config.num_attention_heads:
+        raise UserError(
+            "%s: found hidden_size %d, expected a multiple of num_attention_heads, %d"
+            % (path, config.hidden_size, config.num_attention_heads)
+        )
+    return config
+
+
+def build(config, seed):
+    """A TFBertModel with random weights that are a function of the configuration and the seed alone.
+
+    Args:
+        config: a BertConfig.
+        seed: int.
+
+    Returns:
+        A built TFBertModel: matrices from a normal distribution cut at two standard deviations of
+        `config.initializer_range`, biases 0, layer normalisation 1 and 0, as in BERT's own code.
+
+    Raises:
+        UserError: the machine's memory cannot hold them.
+    """
+    check_memory(sum(math.prod(shape) for shape in shapes(config).values()), "config.json")
+    bert = _bare(config)
+    random = np.random.Generator(np.random.PCG64(seed))
+    for variable in parameters(bert).values():
+        if "gamma" in variable.name:
+            variable.assign(np.ones(variable.shape, np.float32))
+        elif "beta" in variable.name or "bias" in variable.name:
+            variable.assign(np.zeros(variable.shape, np.float32))
+        else:
+            variable.assign(_truncated_normal(random, variable.shape) * config.initializer_range)
+    return bert
+
+
+def load_encoder(name, seed=0):
+    """A TFBertModel with the weights of a folder or hub model.
+
+    Args:
+        name: see `resolve`.
+        seed: of the pooler's weights where the file has none, as after masked language modelling.
+
+    Returns:
+        Loaded.
+
+    Raises:
+        UserError: files are missing or broken, or the weights do not fit config.json.
+    """
+    folder = resolve(name)
+    config, weights = read_config(folder), read_weights(folder)
+    fresh = _check_weights(folder, config, weights)  # what config.json says is not believed before
+    bert = _bare(config)
+    random = np.random.Generator(np.random.PCG64(seed))
+    for name, variable in parameters(bert).items():
+        if name in fresh:
+            value = (
+                np.zeros(variable.shape, np.float32)
+                if name.endswith("bias")
+                else (_truncated_normal(random, variable.shape) * config.initializer_range)
+            )
+        else:
+            value = weights[name]
+            value = value.T if _transposed(variable) else value
+        variable.assign(value.astype(np.float32, copy=False))
+    predictions = [name for name in weights if name.startswith("predictions.")]
+    predictions = {name.partition(".")[2]: weights[name].astype(np.float32, copy=False) for name in predictions}
+    return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
+
+
+def shapes(config):
+    """The tensors of a BERT as `parameters` orders them: {name in PyTorch: shape in PyTorch's layout}."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    out = {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
+    for kind, rows in (
+        ("word", "vocab_size"),
+        ("position", "max_position_embeddings"),
+        ("token_type", "type_vocab_size"),
+    ):
+        out[f"embeddings.{kind}_embeddings.weight"] = getattr(config, rows), hidden
+    norms = ["embeddings.LayerNorm"]
+    for number in range(config.num_hidden_layers):
+        layer = "encoder.layer.%d." % number
+        dense = {"attention.self." + part: (hidden, hidden) for part in ("query", "key", "value")}
+        dense["attention.output.dense"] = hidden, hidden
+        dense["intermediate.dense"], dense["output.dense"] = (wide, hidden), (hidden, wide)
+        for name, shape in dense.items():
+            out[layer + name + ".weight"], out[layer + name + ".bias"] = shape, shape[:1]
+        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
+    out.update({name + end: (hidden,) for name in norms for end in (".weight", ".bias")})
+    return {name: out[name] for name in sorted(out)}
+
+
+def check_memory(parameters, where):
+    """Refuses sizes in a configuration whose weights, as float32, this machine's memory cannot hold.
+
+    Args:
+        parameters: how many there would be.
+        where: the file that says so.
+    """
+    size, memory = 4 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise UserError(
+            "{}: found sizes of {} parameters, {:.0f} GB; expected what fits into this machine's memory, "
+            "{:.0f} GB".format(where, format(parameters, ","), size / 1e9, memory / 1e9)
+        )
+
+
+def _check_weights(folder, config, weights):
+    """Checks the weights of a file against its configuration, by their names and shapes alone.
+
+    Returns:
+        The names of those that are to be drawn: the pooler's, or none.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    wanted = shapes(config)
+    fresh = tuple(sorted(set(wanted) - set(weights)))
+    lost = [name for name in fresh if not name.startswith("pooler.")]
+    if lost:
+        raise UserError(
+            "%s: found weights for %d of %d tensors that config.json asks for, expected all; missing: %s%s"
+            % (folder, len(wanted) - len(fresh), len(wanted), ", ".join(lost[:3]), " …" if lost[3:] else "")
+        )
+    layers = {int(match[1]) for match in (re.match(r"encoder\.layer\.(\d+)\.", name) for name in weights) if match}
+    if len(layers) > config.num_hidden_layers:
+        raise UserError(
+            "%s: found weights of %d layers, expected num_hidden_layers of config.json, %d"
+            % (folder, len(layers), config.num_hidden_layers)
+        )
+    for name, shape in wanted.items():
+        if name not in fresh and (found := _shape(weights, name)) != shape:
+            raise UserError(
+                f"{folder}: found {name} of shape {found}, expected {shape} by config.json; one of the two files "
+                f"belongs to another model"
+            )
+    return fresh
+
+
+def _shape(weights, name):
+    """A tensor's shape, without reading it where the file can say so."""
+    file = next(part for part in getattr(weights, "maps", [weights]) if name in part)
+    return file.shape(name) if hasattr(file, "shape") else file[name].shape
+
+
+def parameters(bert):
+    """The variables of a built TFBertModel by their names in PyTorch: {name: variable}, in a fixed order."""
+    found = {_torch_name(variable.name): variable for variable in bert.weights}
+    return {name: found[name] for name in sorted(found)}
+
+
+def read_weights(folder):
+    """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to
+    arrays.
+
+    Raises:
+        UserError: there is no file of weights, or it is broken.
+    """
+    folder = Path(folder)
+    path = next((folder / name for name in WEIGHT_FILES if (folder / name).exists()), None)
+    if path is None:
+        pickles = [file.name for file in folder.glob("*.bin")]
+        if pickles:
+            raise UserError(
+                f"{folder}: found {pickles[0]}, a pickle, which is not loaded because it can run code; expected "
+                f"model.safetensors. "
+                'Where PyTorch is installed, this converts it: python -c "import torch, safetensors.torch as s; '
+                "s.save_file({k: v.contiguous().clone() for k, v in "
+                f"torch.load('{pickles[0]}', weights_only=True).items()}}, "
+                "'model.safetensors', {'format': 'pt'})\""
+            )
+        raise UserError(
+            "{}: found no weights, expected {}".format(folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1])))
+        )
+    if path.suffix == ".h5":
+        return _Renamed(tensors.Hdf5(path), transposed=True)
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    shards = sorted(set(read_json(path, {"weight_map": {str: str}}, "an index of shards")["weight_map"].values()))
+    return collections.ChainMap(*(_safetensors(folder / Path(shard).name) for shard in shards))
+
+
+def fingerprint(weights):
+    """A checksum of weights, {name: array or variable}, the same whatever the file they were read from."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(weights[name], np.float32))
+    return digest.hexdigest()[:16]
+
+
+def unusual(config) -> str:
+    """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights'
+    fingerprint; or "".
+    """
+    usual = {
+        "hidden_act": "gelu",
+        "num_attention_heads": config.hidden_size // 64,
+        "layer_norm_eps": 1e-12,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
+    return "".join(
+        f"-{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value
+    )
+
+
+def save_classifier(folder, *, kernel, bias, **rest):
+    """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
+
+    Args:
+        folder: where to.
+        kernel: float32 [hidden, 2]; bias: float32 [2].
+        **rest: as in `save`.
+    """
+    settings = {
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {label: i for i, label in enumerate(LABELS)},
+        "problem_type": "single_label_classification",
+    }
+    heads = {"classifier.weight": kernel.T, "classifier.bias": bias}
+    save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **rest)
+
+
+def save(
+    folder,
+    *,
+    architecture,
+    bert,
+    heads,
+    tokenizer,
+    training,
+    card,
+    max_length,
+    settings=None,
+    replace=False,
+    dtype="float32",
+):
+    """Writes a Hugging Face folder: as a whole or not at all.
+
+    Args:
+        folder: where to; its parent is made.
+        architecture: the class that transformers opens it with.
+        bert: a built TFBertModel.
+        heads: the weights beside it by their names in PyTorch: {name: array}.
+        tokenizer: a tokenizers.Tokenizer.
+        training: a dict for training.json.
+        card: the text of README.md.
+        max_length: positions that other tools cut text at.
+        settings: what config.json says beside the encoder's own.
+        replace: put it in place of what this function wrote earlier; other files in the folder stay.
+        dtype: of the weights in the file, float32 or float16; whoever loads them computes in float32.
+
+    Raises:
+        UserError: the folder exists and may not be replaced, or cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder).expanduser()
+    restore(folder)
+    check_vacant(folder, replace)
+    config = copy.deepcopy(bert.config)
+    config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
+    weights = {
+        "bert." + name: variable.numpy().T if _transposed(variable) else variable.numpy()
+        for name, variable in parameters(bert).items()
+    }
+    weights = {name: np.ascontiguousarray(value, dtype) for name, value in {**weights, **heads}.items()}
+    with whole_folder(folder, SAVED) as part:
+        config.save_pretrained(part)
+        save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
+        tokenizer.save(part, max_length)
+        text = json.dumps(training, ensure_ascii=False, indent=1) + "\n"
+        # half of a surrogate pair, as in the name of a file that is no UTF-8, is written as \udcff
+        (part / "training.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        (part / "README.md").write_text(card, encoding="utf-8", errors="backslashreplace")
+
+
+def check_vacant(folder: Path, replace: bool = False) -> None:
+    """Checks that a model may be written into a folder.
+
+    Raises:
+        UserError: something is there already: with `replace`, something that is no model of this project.
+    """
+    ours = (folder / "training.json").is_file() and (folder / "model.safetensors").is_file()
+    if folder.exists() and not (replace and ours) and not (folder.is_dir() and not any(folder.iterdir())):
+        what = "a model" if ours else "something that is no model of this project"
+        raise UserError(f"{folder}: found {what}, expected a new folder; nothing was overwritten")
+
+
+def _bare(config):
+    """A built TFBertModel whose weights are still to be set."""
+    from transformers.utils import import_utils
+
+    # where scikit-learn is installed, transformers imports it for metrics that nothing here uses, in half a second
+    found, import_utils._sklearn_available = import_utils._sklearn_available, False
+    try:
+        from transformers.models.bert.modeling_tf_bert import TFBertModel
+    finally:
+        import_utils._sklearn_available = found
+
+    logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
+    bert = TFBertModel(config, name="bert")
+    bert.build_in_name_scope()
+    return bert
+
+
+def _is_no_farewell(record):
+    """Whether a log record is not transformers' advice to leave TensorFlow."""
+    return "deprecated" not in record.getMessage()
+
+
+def _torch_name(name):
+    """A weight's name in any framework, as PyTorch calls it below BertModel, without prefix.
+
+    >>> _torch_name("tf_bert_model/bert/encoder/layer_._0/attention/self/query/kernel:0")
+    'encoder.layer.0.attention.self.query.weight'
+    """
+    name = re.sub(r":\d+$", "", name).replace("/", ".").replace("layer_._", "layer.")
+    name = re.sub(r"^.*?\b(?=(embeddings|encoder|pooler|classifier|predictions)\.)", "", name)
+    name = re.sub(r"(kernel|gamma)$", "weight", re.sub(r"beta$", "bias", name))
+    return re.sub(r"(word|position|token_type)_embeddings\.(weight|embeddings)$", r"\1_embeddings.weight", name)
+
+
+def _transposed(variable):
+    """Whether PyTorch keeps this variable the other way round."""
+    return "kernel" in variable.name
+
+
+class _Renamed(collections.abc.Mapping):
+    """The tensors of a file by their names in PyTorch, each read when it is asked for: never all of them beside the
+    model's own.
+    """
+
+    def __init__(self, file, transposed):
+        self._file = file
+        self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file}
+
+    def __getitem__(self, name):
+        stored, transposed = self._names[name]
+        return self._file[stored].T if transposed else self._file[stored]
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __len__(self):
+        return len(self._names)
+
+    def shape(self, name):
+        """A tensor's shape, without reading it."""
+        stored, transposed = self._names[name]
+        return self._file.shape(stored)[::-1] if transposed else self._file.shape(stored)
+
+
+def _safetensors(path):
+    file = tensors.Safetensors(path)
+    return _Renamed(file, transposed=file.metadata.get("format") == "tf")
+
+
+def _head(weights, config):
+    """The classifier's head among the weights."""
+    kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
+    if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
+        return None
+    return kernel.T.astype(np.float32), bias.astype(np.float32)
+
+
+def _truncated_normal(random, shape):
+    """float32 draws of the normal distribution between -2 and 2."""
+    values = random.standard_normal(tuple(shape), np.float32)
+    while True:
+        outside = np.abs(values) > 2
+        if not outside.any():
+            return values
+        values[outside] = random.standard_normal(int(outside.sum()), np.float32)

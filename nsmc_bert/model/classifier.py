@@ -1,0 +1,542 @@
+"""SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
+
+import collections.abc
+import functools
+import itertools
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nsmc_bert import bundled
+from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.watchdog import alive
+from nsmc_bert.model import calibration, checkpoints, forward, heads, keras_metrics, metrics, packing, tokenizers
+
+if not issubclass(keras.Model, tf.keras.Model):
+    raise ImportError(
+        "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras"
+    )
+
+LABELS = checkpoints.LABELS
+
+
+class SentimentClassifier(keras.Model):
+    """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
+
+    A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
+    a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
+    bare string too, from any number of threads. Whatever the form, the same text gives the same probabilities (in
+    float32 to 1e-6). Pickled, copied or kept by joblib, it has its weights, tokenizer and settings, and is not
+    compiled.
+
+    Args:
+        bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
+        tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
+        max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is not read.
+        seed: decides the head's first weights and the dropout of every training step.
+        precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16. Probabilities are
+            float32 in any case.
+        fused: whether XLA compiles the pieces of a training step between the matrix products; None: if one CPU trains
+            and the encoder is not tiny.
+
+    Call:
+        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2]; or rows
+        packed with several texts each, as packing.dataset has them -> float32 [rows, slots, 2].
+
+    Example:
+        >>> model = nsmc_bert.load("runs/nsmc/model")
+        >>> model.predict("이 영화 엄청 재미있네요")
+        array([[0.026, 0.974]], dtype=float32)
+        >>> model.compile()
+        >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)
+    """
+
+    def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32", fused=None):
+        super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
+        # === Layers ===
+        self.bert = bert
+        self.classifier = keras.layers.Dense(
+            len(LABELS),
+            dtype="float32",
+            name="classifier",
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed),
+        )
+        self.classifier.build((None, bert.config.hidden_size))
+        self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
+        self.built = True  # every variable exists: nothing waits for a first batch
+        # === Config ===
+        if not 3 <= max_length <= bert.config.max_position_embeddings:
+            raise UserError(
+                "max_length: found %d, expected 3 to %d, the positions that the encoder knows"
+                % (max_length, bert.config.max_position_embeddings)
+            )
+        if tokenizer.vocab_size > bert.config.vocab_size:
+            raise UserError(
+                "the tokenizer has %d pieces and the encoder's config.json a vocab_size of %d: they do not belong "
+                "together" % (tokenizer.vocab_size, bert.config.vocab_size)
+            )
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.seed = seed
+        self.fused = fused
+        # === Compiled once, for every shape; for the first text, not at all ===
+        ids = tf.TensorSpec([None, None], tf.int32)
+        names = ("input_ids", "segments", "positions", "firsts")
+        self._forward = tf.function(self._probabilities, input_signature=[dict.fromkeys(names, ids)], autograph=False)
+        self._forward_one = tf.function(
+            self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
+        )
+        # to assign an attribute is to delete it first, and other threads may be reading
+        self._began = threading.Event()
+
+    def call(self, inputs, training=False):
+        return self._probabilities(inputs, training)
+
+    def _probabilities(self, inputs, training=False):
+        dropout = None
+        if training:
+            optimizer = getattr(self, "optimizer", None)
+            # a training loop of the user's own, without compile, draws its masks from TensorFlow's seed
+            step = optimizer.iterations if optimizer else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
+            dropout = forward.Dropout(self.seed, step)
+        ids, packed = inputs["input_ids"], "segments" in inputs
+        firsts = inputs["firsts"] if packed else tf.zeros([tf.shape(ids)[0], 1], tf.int32)
+        hidden_states = forward.encode(
+            self.bert,
+            ids,
+            inputs["segments"] if packed else inputs["attention_mask"],
+            positions=inputs["positions"] if packed else None,
+            read=firsts,
+            compute_dtype=self.compute_dtype,
+            dropout=dropout,
+            fused=False if self._jit_compile else self.fused,  # XLA has the whole step then
+        )
+        pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]))
+        if dropout is not None:
+            config = self.bert.config
+            rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+            pooled = dropout(pooled, rate)
+        probabilities = tf.nn.softmax(self.classifier(pooled))
+        return (
+            tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)])
+            if packed
+            else probabilities
+        )
+
+    def compile(self, optimizer="auto", loss="auto", metrics=None, *, weighted_metrics=None, **options):
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named,
+        accuracy.
+
+        Any metric of Keras' takes the labels as they are, 0 and 1: those of two classes (AUC, Precision, Recall, …) are
+        of positive.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy()
+        if metrics is None and weighted_metrics is None:
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            metrics=keras_metrics.adapted(metrics),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or []),
+            **options,
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight):
+        if (
+            isinstance(x, dict) and "segments" in x
+        ):  # packed; Keras' metrics know one text a row, and are told which are none
+            real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
+            y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(LABELS)])
+            y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        **options,
+    ):
+        """Keras' fit, which also takes text and its labels.
+
+        Args:
+            x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
+                weight); or what Keras takes.
+            y: int [n], 0 negative and 1 positive.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            epochs: passes over the data.
+            verbose, callbacks: as in Keras.
+            validation_split: the share of the reviews, taken from the end, that is held out for validation.
+            validation_data: (texts, labels), (texts, labels, weights), a dataset of either, or what Keras takes.
+            shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
+            class_weight: {0: weight, 1: weight}, what a review of each label counts in training.
+            sample_weight: float [n], what each review counts.
+            **options: as in Keras.
+
+        Returns:
+            The keras.callbacks.History.
+        """
+        options.update(verbose=verbose, callbacks=callbacks)
+        x, is_text = _peek(x, y is not None)
+        if not is_text:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                **options,
+            )
+        _refuse(options, "steps_per_epoch", "validation_steps")
+        texts, labels, weights = _learnable(x, y, sample_weight)
+        if validation_split:
+            train = round(len(texts) * (1 - validation_split))
+            validation_data = texts[train:], labels[train:], weights[train:]
+            texts, labels, weights = texts[:train], labels[:train], weights[:train]
+        if class_weight is not None:
+            weights = weights * _of_classes(class_weight)[labels]
+        encoded, first = self.encode(texts), options.get("initial_epoch", 0)
+        seed = self.seed if shuffle else None
+        plans = [
+            self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))
+        ]
+        held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
+        if validation_data is not None and _is_text(held_out[0]):
+            validation_size = options.pop("validation_batch_size", None) or batch_size
+            validation_data, options["validation_steps"] = self._measurable(*_learnable(*held_out), validation_size)
+        return super().fit(
+            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels, weights=weights),
+            epochs=epochs,
+            steps_per_epoch=len(plans[0]),
+            validation_data=validation_data,
+            **options,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **options):
+        """Keras' evaluate, which also takes text and its labels, as `fit` does."""
+        options["verbose"] = verbose
+        x, is_text = _peek(x, y is not None)
+        if not is_text:
+            return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, **options)
+        _refuse(options, "steps")
+        batches, steps = self._measurable(*_learnable(x, y, sample_weight), batch_size)
+        return super().evaluate(batches, steps=steps, **options)
+
+    def _measurable(self, texts, labels, weights, batch_size):
+        """Batches of texts of which all count the same, each times its weight, and how many there are."""
+        encoded = self.encode(texts)
+        plan = self.plan(encoded, batch_size)
+        return self.pipeline(encoded, plan, labels, weights=weights, of_all=True), len(plan)
+
+    def predict(self, x, batch_size=None, verbose="auto", **options):
+        """Probabilities of text, or Keras' predict for anything else.
+
+        Args:
+            x: a string; a list, tuple, NumPy array, pandas Series or generator of strings; a tf.data.Dataset of
+                strings,
+                batched or not. Any string will do: empty, emoji, jamo, control characters. One longer than `max_length`
+                pieces is read up to there, with a warning.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            verbose, **options: for what Keras predicts; text shows no progress.
+
+        Returns:
+            float32 [n, 2]: the probabilities of negative and positive; [1, 2] for a bare string.
+
+        Raises:
+            UserError: an element is no string, a missing value for one, or bytes that are no UTF-8.
+        """
+        x, is_text = _peek(x, labelled=False)
+        if not is_text and x is not None:
+            return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
+        if options:
+            raise TypeError("predict of text got unexpected arguments: {}".format(", ".join(options)))
+        encoded = self.encode(_texts(x))
+        if encoded.truncated.any():
+            warnings.warn(
+                "%d of %d texts are longer than %d pieces: only their beginnings are read"
+                % (encoded.truncated.sum(), len(encoded), self.max_length - 2),
+                stacklevel=2,
+            )
+        return self.predict_encoded(encoded, batch_size)
+
+    def predict_encoded(self, encoded, batch_size=None):
+        """Probabilities of encoded text, float32 [n, 2], in its order: one pass over packed rows."""
+        if len(encoded) == 1:
+            ids = encoded.ids[None, :]
+            # the first answer comes sooner without compiling; all others come sooner with it
+            forward = self._forward_one if self._began.is_set() else self._probabilities
+            self._began.set()
+            return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
+        probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
+        plan = self.plan(encoded, batch_size)
+        # a device that computes by itself has all batches before the first answer is waited for
+        answers = []
+        for batch in packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id):
+            answers.append(self._forward(batch))
+            alive()
+        for i, answer in enumerate(answers):
+            here = slice(plan.splits[i], plan.splits[i + 1])
+            probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(LABELS))[plan.slots[here]]
+            alive()
+        return probabilities
+
+    def encode(self, texts):
+        """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
+        return self.tokenizer.encode(texts, self.max_length)
+
+    def plan(self, encoded, batch_size=None, *, token_budget=None, seed=None, epoch=0):
+        """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        return packing.plan(
+            encoded.lengths,
+            token_budget or packing.budget(),
+            batch_size=batch_size,
+            seed=seed,
+            epoch=epoch,
+            multiple=replicas,
+        )
+
+    def pipeline(self, encoded, plan, labels, start=0, stop=None, **options):
+        """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
+        options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
+        return packing.shared(self.distribute_strategy, encoded, plan, **options)
+
+    def fit_batches(self, encoded, labels, plan, start, stop, callbacks=()):
+        """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
+        return super().fit(
+            self.pipeline(encoded, plan, labels, start, stop),
+            steps_per_epoch=stop - start,
+            verbose=0,
+            callbacks=list(callbacks),
+        )
+
+    shown = ("loss", "accuracy")  # what progress shows while it trains
+
+    def validate(self, encoded, labels):
+        """The figures of labelled reviews, as `metrics.report` gives them."""
+        return metrics.report(self.predict_encoded(encoded), labels)
+
+    @staticmethod
+    def score(figures):
+        """What the best epoch has most of."""
+        return figures["accuracy"]
+
+    def calibrate(self, found: calibration.Calibration) -> None:
+        """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the
+        folder has them.
+        """
+        kernel, bias = self.classifier.get_weights()
+        self.classifier.set_weights(calibration.fold(kernel, bias, found))
+
+    def round_weights(self, dtype: str) -> None:
+        """Rounds every weight to what `dtype` can say, as `save` with that dtype would: figures are then of what is
+        saved.
+        """
+        for variable in self.variables:
+            variable.assign(variable.numpy().astype(dtype))
+
+    def save(self, filepath, overwrite=False, *, training=None, card=None, dtype="float32", options=None):
+        """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.
+
+        Args:
+            filepath: the folder; it appears when it is complete.
+            overwrite: replace what an earlier `save` wrote; other files in the folder stay.
+            training: a dict for training.json: what made the model and how good it is.
+            card: the text of the model card, README.md.
+            dtype: of the weights in the file, float32 or float16.
+            options: what keras.callbacks.ModelCheckpoint passes; not used.
+
+        Raises:
+            UserError: the folder exists or cannot be written.
+        """
+        checkpoints.save_classifier(
+            filepath,
+            bert=self.bert,
+            kernel=self.classifier.kernel.numpy(),
+            bias=self.classifier.bias.numpy(),
+            tokenizer=self.tokenizer,
+            training=training or {},
+            card=card or "# A classifier of Korean reviews\n\nWritten by nsmc_bert; no training record was given.\n",
+            max_length=self.max_length,
+            replace=overwrite,
+            dtype=dtype,
+        )
+
+    def __reduce__(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model")
+            content = {path.name: path.read_bytes() for path in Path(folder, "model").iterdir()}
+        return _unpickled, (content, self.dtype_policy.name, self.max_length, self.seed, self.fused)
+
+    def __deepcopy__(self, memo):
+        make, arguments = self.__reduce__()
+        return memo.setdefault(id(self), make(*arguments))
+
+
+def _unpickled(content, precision, max_length, seed, fused):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in content.items():
+            Path(folder, name).write_bytes(data)
+        model = load(folder, precision)
+    model.max_length, model.seed, model.fused = max_length, seed, fused
+    return model
+
+
+def load(folder=None, precision="float32", positive_label=()):
+    """Restores a SentimentClassifier from the folder that training or `save` wrote.
+
+    Args:
+        folder: the model folder, or the hub name of a BERT with a two-class head; None for the classifier that ships.
+        precision: the Keras policy to predict or to go on training with.
+        positive_label: which of the head's labels means positive, where its names do not say so; see heads.order.
+
+    Returns:
+        A SentimentClassifier, not compiled.
+
+    Raises:
+        UserError: no such folder, a broken one, an encoder without a classifier, or a classifier of something else.
+    """
+    runtime.share_gpus()
+    loaded = checkpoints.load_encoder(bundled.CLASSIFIER if folder is None else folder)
+    kernel, bias = loaded.classifier or (None, ())
+    if len(bias) != 2:
+        raise UserError(
+            "{}: found an encoder without a two-class classifier{}, expected a model that was fine-tuned; to "
+            "fine-tune it: "
+            "python -m nsmc_bert.train --encoder={}".format(
+                folder, ", but one of %d" % len(bias) if len(bias) else "", folder
+            )
+        )
+    order = heads.order(loaded.config, loaded.folder, positive_label)
+    tokenizer = tokenizers.load(loaded.folder)
+    limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
+    model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
+    model.classifier.set_weights([kernel[:, order], bias[order]])
+    return model
+
+
+def _is_text(x):
+    """Whether x is text in one of the forms that `predict` takes."""
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+        return getattr(spec, "dtype", None) == tf.string
+    if isinstance(x, (dict, keras.utils.Sequence)):
+        return False
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, tf.DType):
+        return dtype == tf.string
+    return dtype is None or getattr(dtype, "kind", "O") in "OUST" or not len(x)
+
+
+def _peek(x, labelled):
+    """x, and whether it is text. An iterator is text if its first element is, or if there are labels beside it."""
+    if x is None or isinstance(x, tf.data.Iterator) or not isinstance(x, collections.abc.Iterator):
+        return x, x is not None and _is_text(x)
+    if labelled:
+        return x, True
+    first = list(itertools.islice(x, 1))
+    return itertools.chain(first, x), not first or isinstance(first[0], (str, bytes))
+
+
+def _refuse(options, *names):
+    for name in names:
+        if options.get(name) is not None:
+            raise UserError(f"{name}: not for text, of which each pass reads all; leave it out")
+
+
+def _texts(x):
+    """A list of str from any of those forms."""
+    if isinstance(x, (str, bytes)) or x is None:
+        x = [x]
+    elif isinstance(x, collections.abc.Iterator):
+        x = list(x)
+    elif isinstance(x, tf.data.Dataset):
+        elements = (element[0] if isinstance(element, tuple) else element for element in x.as_numpy_iterator())
+        x = [text for element in elements for text in np.ravel(element)]
+    elif not isinstance(x, (list, tuple)):
+        x = np.asarray(x, object)
+        if x.ndim > 1:
+            raise UserError(f"text: found an array of shape {x.shape}, expected one dimension")
+        x = np.atleast_1d(x).tolist()
+    texts = list(x)
+    for i, text in enumerate(texts):
+        if isinstance(text, bytes):
+            try:
+                text = texts[i] = text.decode("utf-8")
+            except UnicodeDecodeError:
+                raise UserError(
+                    "text %d: found bytes that are no UTF-8, %s, expected UTF-8; decode them first: "
+                    "text.decode('cp949')" % (i, shorten(bytes(text)))
+                ) from None
+        if not isinstance(text, str):
+            raise UserError(
+                "text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text))
+            )
+    return texts
+
+
+def _learnable(x, y=None, weights=None):
+    """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
+    if isinstance(x, tf.data.Dataset):
+        if (
+            y is not None
+            or weights is not None
+            or not isinstance(x.element_spec, tuple)
+            or len(x.element_spec) not in (2, 3)
+        ):
+            raise UserError(
+                "a dataset of text to learn from: expected elements (text, label), or (text, label, weight), and no y "
+                "beside it"
+            )
+        if x.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise UserError(
+                "a dataset of text to learn from: found one without end, expected it without repeat(); `epochs` says "
+                "how often"
+            )
+        columns = list(zip(*x.as_numpy_iterator())) or [()] * len(x.element_spec)
+        x, y, *rest = ([each for part in column for each in np.ravel(part)] for column in columns)
+        weights = rest[0] if rest else None
+    texts = _texts(x)
+    if not texts:
+        raise UserError("found no text to learn from or to measure on, expected at least one")
+    labels = np.asarray(y if y is not None else ())
+    if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
+        raise UserError(
+            "labels: found shape %s, values %s; expected one 0 or 1 for each of %d texts"
+            % (labels.shape, shorten(np.unique(labels)[:5].tolist()), len(texts))
+        )
+    weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
+    if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
+        raise UserError(
+            "weights: found shape %s; expected a number from 0 for each of %d texts" % (weights.shape, len(texts))
+        )
+    return texts, labels.astype(np.int32), weights
+
+
+def _of_classes(class_weight):
+    """float32 [2], the weights of negative and positive."""
+    try:
+        return np.array([class_weight[label] for label in range(len(LABELS))], np.float32)
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise UserError(f"class_weight: found {shorten(class_weight)}, expected {{0: weight, 1: weight}}") from None

@@ -1,0 +1,679 @@
+"""Text to token ids: WordPiece and SentencePiece behind one interface, many texts at a time.
+
+Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a
+WordPiece vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a model folder is written with: other tools
+that open the folder cut text exactly as this project does.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import tokenizers as hf
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
+
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.files import whole_folder
+from nsmc_bert.base.json_files import read_json
+
+SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
+_TOKEN = (str, {"content": str}, None)
+SETTINGS = {  # the shape of a tokenizer_config.json
+    **{role + "_token?": _TOKEN for role in SPECIAL},
+    "model_max_length?": (float, None),
+    "max_len?": (float, None),
+    "do_lower_case?": (bool, None),
+    "strip_accents?": (bool, None),
+    "tokenize_chinese_chars?": bool,
+    "tokenizer_class?": (str, None),
+    "added_tokens_decoder?": ({str: {"content": str}}, None),
+    "additional_special_tokens?": ([_TOKEN[:2]], None),
+}
+CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
+CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
+# classes of transformers that read a vocab.txt alike, and a SentencePiece model
+WORDPIECE = ("", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
+UNIGRAM = ("", "XLNetTokenizer", "AlbertTokenizer", "KoBERTTokenizer", "KoBertTokenizer")
+BERTS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}  # BertTokenizer's defaults
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The token ids of many texts, end to end.
+
+    Attributes:
+        ids: int32 [tokens of all texts], [CLS] and [SEP] around each.
+        row_splits: int64 [texts + 1], where each text begins in `ids`.
+        truncated: bool [texts], whether a text was longer than allowed and only its beginning is there.
+    """
+
+    ids: np.ndarray
+    row_splits: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self):
+        return len(self.truncated)
+
+    def __getitem__(self, rows):
+        """The texts of an array of row numbers, in that order, as another Encoded."""
+        lengths = self.lengths[rows]
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.arange(splits[-1]) + np.repeat(self.row_splits[:-1][rows] - splits[:-1], lengths)
+        return Encoded(self.ids[index], splits, self.truncated[rows])
+
+    def replaced(self, rows, others):
+        """The same with the texts of some rows replaced by those of another Encoded, in that order."""
+        both = Encoded(
+            np.concatenate([self.ids, others.ids]),
+            np.concatenate([self.row_splits, others.row_splits[1:] + self.row_splits[-1]]),
+            np.concatenate([self.truncated, others.truncated]),
+        )
+        index = np.arange(len(self))
+        index[rows] = len(self) + np.arange(len(others))
+        return both[index]
+
+    @property
+    def lengths(self):
+        """int64 [texts], tokens of each text."""
+        return np.diff(self.row_splits)
+
+
+class Tokenizer:
+    """Cuts text into the pieces of an encoder's vocabulary.
+
+    Args:
+        backend: a tokenizers.Tokenizer.
+        special: names of the special tokens, as in SPECIAL.
+        model_max_length: positions the encoder was made for, or None.
+        sentencepiece_model: bytes of the SentencePiece model that `backend` was made from, if it was.
+
+    Raises:
+        UserError: a special token is not in the vocabulary.
+
+    Example:
+        >>> tokenizer = bundled()
+        >>> tokenizer.encode(["꿀잼", "이 영화 엄청 재미있네요"], max_length=128).lengths
+        array([4, 8])
+    """
+
+    def __init__(self, backend, special=None, model_max_length=None, sentencepiece_model=None):
+        backend.no_truncation()
+        backend.no_padding()
+        self._backend = backend
+        self.special = {**SPECIAL, **(special or {})}
+        self.model_max_length = model_max_length
+        self.sentencepiece_model = sentencepiece_model
+        ids = {role: backend.token_to_id(token) for role, token in self.special.items()}
+        missing = [self.special[role] for role in ids if ids[role] is None and role != "mask"]
+        if missing:
+            raise UserError("the tokenizer's vocabulary lacks the special tokens {}".format(", ".join(missing)))
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[role] for role in SPECIAL)
+
+    @property
+    def vocab_size(self):
+        """One more than the largest id."""
+        return max(self._backend.get_vocab().values()) + 1
+
+    @functools.cached_property
+    def fingerprint(self):
+        """A checksum of everything that decides ids."""
+        # the library's JSON loses the last bit of a score, so a tokenizer that was saved and read again differs there
+        text = re.sub(r"-?\d+\.\d{6,}", lambda score: f"{float(score[0]):.5f}", self._backend.to_str())
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def word_beginnings(self):
+        """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
+        pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
+        sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
+        return np.array([piece.startswith("▁") if sentencepiece else not piece.startswith("##") for piece in pieces])
+
+    def encode(self, texts, max_length):
+        """Token ids of texts.
+
+        Args:
+            texts: a sequence of str; any str, lone surrogates count as U+FFFD.
+            max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is dropped.
+
+        Returns:
+            Encoded.
+        """
+        limit = max_length - 2
+        parts, lengths = [], []
+        for chunk in _chunks(texts):
+            rows = [encoding.ids for encoding in self._encode_batch(chunk)]
+            lengths += map(len, rows)
+            around = ((self.cls_id, *row[:limit], self.sep_id) for row in rows)
+            parts.append(np.fromiter(itertools.chain.from_iterable(around), np.int32))
+        lengths = np.array(lengths, np.int64)
+        splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
+        return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
+
+    def pieces(self, words):
+        """Token ids of words that stand for themselves, without special tokens: a list of lists of ids."""
+        return [encoding.ids for encoding in self._encode_batch(list(words))]
+
+    def _encode_batch(self, texts):
+        try:
+            return self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        except (UnicodeEncodeError, TypeError):
+            if not all(isinstance(text, str) for text in texts):
+                raise
+            texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
+            return self._backend.encode_batch_fast(texts, add_special_tokens=False)
+
+    def save(self, folder, model_max_length):
+        """Writes tokenizer.json, tokenizer_config.json and, where there is one, the SentencePiece model into a folder.
+
+        Args:
+            folder: an existing folder.
+            model_max_length: positions that other tools cut text at.
+        """
+        folder = Path(folder)
+        self._backend.save(str(folder / "tokenizer.json"), pretty=False)
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": model_max_length,
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            "clean_up_tokenization_spaces": False,
+            **{
+                role + "_token": token
+                for role, token in self.special.items()
+                if self._backend.token_to_id(token) is not None
+            },
+        }
+        text = json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
+        (folder / "tokenizer_config.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        if self.sentencepiece_model:
+            (folder / "spiece.model").write_bytes(self.sentencepiece_model)
+
+
+def load(folder):
+    """The tokenizer of a model folder.
+
+    Args:
+        folder: holds tokenizer.json, or a SentencePiece model (spiece.model, tokenizer.model, *.spiece; KoBERT's
+            tokenizer_*.model with the vocab.txt or vocabulary JSON that its ids come from), or vocab.txt.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: there is none of these, or a file is broken.
+    """
+    folder = Path(folder)
+    settings = _json(folder / "tokenizer_config.json")
+    if "added_tokens_decoder" not in settings:  # transformers goes by the older file then
+        settings = {**settings, **_json(folder / "special_tokens_map.json")}
+    name = _class(folder, settings)
+    special = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
+    limit = settings.get("model_max_length", settings.get("max_len"))
+    limit = int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
+    pieces = next((p for pattern in ("*.spiece", "*.model") for p in sorted(folder.glob(pattern))), None)
+    vocabularies = [folder / "vocab.txt", *sorted(folder.glob("*vocab*.json"))]
+    vocabulary = next((path for path in vocabularies if path.is_file()), None)
+    if (folder / "tokenizer.json").is_file():
+        path = folder / "tokenizer.json"
+        try:
+            backend = hf.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises no narrower one
+            raise UserError(f"{path}: found no valid tokenizer ({shorten(str(error), 120)})") from None
+        model = pieces.read_bytes() if pieces else None
+        if _is_plain(folder, settings, backend):
+            return Tokenizer(backend, special, limit, model)
+        return _from_transformers(folder, name, settings, backend, model)
+    if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
+        if name not in UNIGRAM:
+            raise UserError(
+                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
+                    folder, shorten(name), ", ".join(UNIGRAM[1:])
+                )
+            )
+        cleaning = None
+        if name or "keep_accents" in settings or settings.get("do_lower_case"):
+            lower = settings.get("do_lower_case", name == "AlbertTokenizer")
+            cleaning = {"do_lower_case": bool(lower), "keep_accents": bool(settings.get("keep_accents"))}
+        return from_sentencepiece(
+            pieces,
+            vocabulary,
+            special=special,
+            model_max_length=limit,
+            cleaning=cleaning,
+            added=_added(folder, settings),
+        )
+    if vocabularies[0].is_file():
+        if name not in WORDPIECE:
+            raise UserError(
+                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
+                    folder, shorten(name), ", ".join(WORDPIECE[1:])
+                )
+            )
+        rules = {key: settings.get(key, default) for key, default in BERTS.items()}
+        tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
+        _check_said(vocabularies[0], settings, special)
+        if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
+            return tokenizer
+        return _from_transformers(folder, name, settings, tokenizer._backend)
+    raise UserError("{}: found no tokenizer, expected one of {}".format(folder, ", ".join(FILES)))
+
+
+def _class(folder, settings):
+    """The class of transformers that a folder names, without Fast; "" where it names none.
+
+    Raises:
+        UserError: it cuts text in ways that this project does not know.
+    """
+    name = settings.get("tokenizer_class") or _json(folder / "config.json").get("tokenizer_class") or ""
+    name = str(name).removesuffix("Fast")
+    ways = {
+        "word_tokenizer_type": "basic",
+        "subword_tokenizer_type": "wordpiece",
+        "do_basic_tokenize": True,
+        "never_split": None,
+    }
+    for key, way in ways.items():
+        if settings.get(key) not in (way, None, []):
+            raise UserError(f"{folder}: found {key} {shorten(settings[key])} in tokenizer_config.json, expected {way}")
+    if name == "BertJapaneseTokenizer":
+        raise UserError(f"{folder}: found tokenizer_class {name}, expected one that needs no dictionary: BertTokenizer")
+    return name
+
+
+def _added(folder, settings):
+    """The tokens that a folder adds to a vocabulary, in any of the ways that transformers knows."""
+    added = settings.get("added_tokens_decoder")
+    added = _json(folder / "added_tokens.json") if added is None else added.values()
+    return [_token(token) for token in (*(settings.get("additional_special_tokens") or ()), *added)]
+
+
+def _is_plain(folder, settings, backend):
+    """Whether tokenizer.json alone decides: then transformers, which takes seconds to import, would change nothing."""
+    plain = {"tokenizer_class", "model_max_length", "model_input_names", "clean_up_tokenization_spaces"}
+    tokens = {_token(settings[key]) for key in settings if key.endswith("_token") and settings[key]}
+    return (
+        settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
+        and all(key in plain or key.removesuffix("_token") in SPECIAL for key in settings)
+        and not any((folder / name).exists() for name in ("added_tokens.json", "special_tokens_map.json"))
+        and tokens <= {token.content for token in backend.get_added_tokens_decoder().values()}
+    )
+
+
+def _check_said(path, settings, special):
+    """Checks that what a vocabulary holds can come out of a text as its folder says that text is changed.
+
+    Raises:
+        UserError: the folder does not say whether text is lower-cased, and BertTokenizer, which does it then, would
+            never give some of the pieces.
+    """
+    if settings.get("do_lower_case") is not None:
+        return
+    lower, strip = _guess(_pieces(path), special).values()
+    if not lower or not strip and settings.get("strip_accents") is None:
+        more = "" if strip == lower else f', "strip_accents": {str(strip).lower()}'
+        raise UserError(
+            f"{path}: found pieces that lower-casing text and stripping its accents never leaves, which transformers "
+            f"does where no "
+            f"file says otherwise; expected tokenizer_config.json beside it to say what to do: "
+            f'{{"do_lower_case": {str(lower).lower()}{more}}}'
+        )
+
+
+def _guess(pieces, special):
+    """How text was changed before a WordPiece vocabulary was made of it, by what the vocabulary holds."""
+    names = {**SPECIAL, **special}.values()
+    words = [piece for piece in pieces if piece not in names and not re.fullmatch(r"\[.*\]|<.*>", piece)]
+    few = len(words) / 1000  # such as Chinese BERT's <S> and <T>, which some copies spell &lt;S&gt;
+    lower = sum(bool(re.search("[A-Z]", piece)) for piece in words) <= few
+    whole = sum(unicodedata.normalize("NFD", piece) != piece for piece in words) > few
+    jamo = sum(bool(re.search("[\u1100-\u11ff]", piece)) for piece in words) > few
+    return {"do_lower_case": lower, "strip_accents": not whole and (lower or jamo)}
+
+
+def _from_transformers(folder, name, settings, backend, sentencepiece_model=None):
+    """A folder as transformers' own tokenizer reads it.
+
+    Args:
+        folder, settings: the folder, and what its JSON files say.
+        name: the class, without Fast; "" for BERT's.
+        backend: the tokenizers.Tokenizer of tokenizer.json or of vocab.txt, before transformers adds and changes
+            anything.
+        sentencepiece_model: its bytes.
+
+    Raises:
+        UserError: transformers cannot read it, does what no file says, or puts something else than [CLS] and [SEP]
+            around a text.
+    """
+    before, known = (
+        json.loads(backend.to_str()).get("normalizer") or {},
+        {*backend.get_vocab(), *_added(folder, settings)},
+    )
+    mask = _token(settings.get("mask_token") or SPECIAL["mask"])
+    options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
+    try:
+        if name in WORDPIECE and not (name and (folder / "tokenizer.json").is_file()):
+            from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast as auto
+        else:
+            from transformers import AutoTokenizer as auto
+        theirs = auto.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+        made = theirs.backend_tokenizer
+    except Exception as error:  # of many kinds, for what a folder says
+        raise UserError(f"{folder}: transformers cannot read its tokenizer ({shorten(str(error), 160)})") from None
+    _check_normalizer(folder, settings, before, json.loads(made.to_str()).get("normalizer") or {})
+    special = {role: str(getattr(theirs, role + "_token")) for role in SPECIAL if getattr(theirs, role + "_token")}
+    lost = [token for token in special.values() if token not in known]
+    if lost:
+        raise UserError("{}: the tokenizer's vocabulary lacks the special tokens {}".format(folder, ", ".join(lost)))
+    limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
+    tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
+    for text in ("", "a"):
+        try:
+            whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
+        except BaseException as error:  # a panic in Rust is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
+        if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
+            raise UserError(
+                "{}: found a tokenizer that makes {} of {!r}, expected {} before a text and {} behind it, as BERT "
+                "reads it".format(folder, shorten(made.encode(text).tokens), text, special["cls"], special["sep"])
+            )
+    return tokenizer
+
+
+def _check_normalizer(folder, settings, before, after):
+    """Refuses a folder whose tokenizer.json transformers would overrule by what no file says.
+
+    Args:
+        before, after: the "normalizer" of tokenizer.json, and what transformers makes of it.
+    """
+    names = {
+        "lowercase": "do_lower_case",
+        "strip_accents": "strip_accents",
+        "handle_chinese_chars": "tokenize_chinese_chars",
+    }
+    for key, name in names.items():
+        if before.get(key) != after.get(key) and before.get(key) is not None and name not in settings:
+            raise UserError(
+                f"{folder}: found {key} {json.dumps(before[key])} in tokenizer.json and no {name} in "
+                f"tokenizer_config.json, for which transformers takes {json.dumps(after.get(key))}; expected "
+                "it to be said there"
+            )
+
+
+@functools.cache
+def bundled():
+    """The tokenizer that ships: 8,000 SentencePiece pieces learned from NSMC's training reviews."""
+    return load(bundled.ENCODER)
+
+
+def from_vocab(
+    path, *, do_lower_case=None, strip_accents=None, tokenize_chinese_chars=True, special=None, model_max_length=None
+):
+    """A WordPiece tokenizer from a vocabulary, one piece a line.
+
+    Args:
+        path: vocab.txt.
+        do_lower_case: None: only if next to no piece holds a capital Latin letter.
+        strip_accents: takes text apart by NFD, which takes Hangul syllables apart into jamo. None with `do_lower_case`
+            given: as do_lower_case, which is BERT's rule; with neither given: if next to no piece would be taken apart.
+        tokenize_chinese_chars: each Chinese character is a word.
+        special, model_max_length: as in Tokenizer.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: the file cannot be read or has a piece twice.
+    """
+    pieces = _pieces(path)
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    if len(vocabulary) < len(pieces):
+        twice = next(i for i, piece in enumerate(pieces) if vocabulary[piece] != i)
+        raise Located(path, twice + 1, shorten(pieces[twice]) + " twice", "each piece once")
+    special = {**SPECIAL, **(special or {})}
+    if do_lower_case is None:
+        guess = _guess(pieces, special)
+        do_lower_case, strip_accents = (
+            guess["do_lower_case"],
+            guess["strip_accents"] if strip_accents is None else strip_accents,
+        )
+    backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=100))
+    backend.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=tokenize_chinese_chars,
+        strip_accents=strip_accents,
+        lowercase=do_lower_case,
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return Tokenizer(_finish(backend, special), special, model_max_length)
+
+
+def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=None, cleaning=None, added=()):
+    """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
+
+    Args:
+        path: the model file.
+        vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a
+            line, or JSON with `idx_to_token`, as KoBERT has it.
+        special, model_max_length: as in Tokenizer.
+        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it,
+            as transformers' XLNetTokenizer does it, which KoBERT's derives from.
+        added: tokens that stand for themselves wherever they occur; they are pieces of the model.
+
+    Returns:
+        A Tokenizer.
+
+    Raises:
+        UserError: the file is no unigram model, or none that can be converted exactly, or pieces of it are not in the
+            vocabulary.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    data, proto = _read(path), sentencepiece_model_pb2.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except Exception:  # protobuf's exception has moved between its versions
+        proto.Clear()
+    if not proto.pieces or proto.trainer_spec.model_type != 1:
+        raise UserError(f"{path}: found no SentencePiece unigram model")
+    scores = {piece.piece: piece.score for piece in proto.pieces}
+    pieces = list(scores)
+    if vocabulary is not None:
+        if str(vocabulary).endswith(".json"):
+            pieces = read_json(vocabulary, {"idx_to_token": [str]}, "a vocabulary as KoBERT has it")["idx_to_token"]
+        else:
+            pieces = _pieces(vocabulary)
+        known = set(pieces)
+        lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
+        if lost:
+            raise UserError(
+                "%s: found %d pieces of %s missing (%s …), expected the vocabulary that belongs to it"
+                % (vocabulary, len(lost), path, shorten(lost[0]))
+            )
+    names = {**SPECIAL, **(special or {})}
+    if names["unk"] not in pieces:
+        names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
+    lost = [token for token in added if token not in pieces]
+    if lost:
+        raise UserError(f"{path}: found the added tokens {shorten(lost)}, which are no pieces of the model")
+    if proto.trainer_spec.treat_whitespace_as_suffix or not proto.normalizer_spec.escape_whitespaces:
+        raise UserError(
+            f"{path}: found a SentencePiece model that marks the ends of words, expected one that marks beginnings"
+        )
+    floor = min(scores.values()) - 20.0  # never a piece of running text
+    normal = {
+        piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in names.values()
+    }
+    if cleaning:  # 9, is 9 and a comma
+        normal = {piece: score - 100 if re.search(r"\d,$", piece) else score for piece, score in normal.items()}
+    symbols = [piece.piece for piece in proto.pieces if piece.type == 4 and piece.piece not in names.values()]
+    best = max(normal.values(), default=0.0)
+    normal.update((piece, len(piece.encode()) * best - 0.1) for piece in symbols)  # what SentencePiece gives them
+    backend = hf.Tokenizer(
+        models.Unigram(
+            [(piece, normal.get(piece, floor)) for piece in pieces],
+            unk_id=pieces.index(names["unk"]),
+            byte_fallback=proto.trainer_spec.byte_fallback,
+        )
+    )
+    steps, rules = _cleaning(**cleaning) if cleaning else [], proto.normalizer_spec.precompiled_charsmap
+    if rules:
+        try:
+            steps.append(normalizers.Precompiled(rules))
+        except Exception as error:  # the library raises no narrower one
+            raise UserError(f"{path}: found no whole SentencePiece model ({error})") from None
+        if "nfkc" in proto.normalizer_spec.name:
+            # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
+            steps.append(normalizers.NFC())
+    if proto.normalizer_spec.remove_extra_whitespaces:
+        steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
+    backend.normalizer = normalizers.Sequence(steps)
+    changed = [symbol for symbol in symbols if backend.normalizer.normalize_str(symbol) != symbol]
+    if changed:
+        raise UserError(
+            f"{path}: found a user-defined symbol that normalisation changes, {shorten(changed[0])}, which only "
+            f"sentencepiece itself keeps whole; "
+            "expected a model without"
+        )
+    prefix = proto.normalizer_spec.add_dummy_prefix
+    if (
+        prefix and not proto.normalizer_spec.remove_extra_whitespaces
+    ):  # before white space too, where Metaspace puts none
+        backend.normalizer, prefix = normalizers.Sequence([*steps, normalizers.Prepend("▁")]), False
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(
+        replacement="▁",
+        prepend_scheme="always" if prefix else "never",
+        split=not any("▁" in piece[1:] for piece in normal),
+    )
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
+    return Tokenizer(_finish(backend, names), names, model_max_length, data)
+
+
+def _cleaning(do_lower_case, keep_accents):
+    """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
+    steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    if not keep_accents:
+        steps += [normalizers.NFKD(), normalizers.Replace(Regex(_combining()), "")]
+    return [*steps, normalizers.Lowercase()] if do_lower_case else steps
+
+
+@functools.cache
+def _combining():
+    """A regular expression for a character that Unicode combines with the one before it."""
+    codes = [code for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
+    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
+    return "[{}]".format("".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs))
+
+
+def learn(texts, vocab_size, folder, model_max_length):
+    """Learns a SentencePiece unigram tokenizer from texts and writes it into a folder.
+
+    Args:
+        texts: iterable of str.
+        vocab_size: pieces, the five special ones included.
+        folder: where to; it is made.
+        model_max_length: positions of the encoder that it is for.
+
+    Returns:
+        The Tokenizer.
+
+    Raises:
+        UserError: the texts hold too few different pieces.
+    """
+    import sentencepiece
+
+    with whole_folder(Path(folder)) as part:
+        try:
+            with open(part / "spiece.model", "wb") as file:
+                sentencepiece.SentencePieceTrainer.train(
+                    sentence_iterator=iter(texts),
+                    model_writer=file,
+                    vocab_size=vocab_size,
+                    model_type="unigram",
+                    character_coverage=0.9995,
+                    pad_id=0,
+                    unk_id=1,
+                    bos_id=-1,
+                    eos_id=-1,
+                    pad_piece="[PAD]",
+                    unk_piece="[UNK]",
+                    control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+                    normalization_rule_name="nmt_nfkc",
+                    minloglevel=2,
+                )
+        except RuntimeError as error:
+            reason = str(error).strip().split("\n")[-1][:200]
+            raise UserError(
+                "a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)
+            ) from None
+        tokenizer = from_sentencepiece(part / "spiece.model", model_max_length=model_max_length)
+        tokenizer.save(part, model_max_length)
+    return tokenizer
+
+
+def _chunks(texts):
+    """Lists of neighbouring texts, at most CHUNK and, unless one alone is longer, CHARACTERS characters."""
+    chunk, characters = [], 0
+    for text in texts:
+        if chunk and (len(chunk) == CHUNK or characters + len(text) > CHARACTERS):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(text)
+        characters += len(text)
+    if chunk:
+        yield chunk
+
+
+def _finish(backend, special):
+    """Adds what BERT puts around a text, for tools that let the tokenizer do it."""
+    known = [token for token in special.values() if backend.token_to_id(token) is not None]
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in known])
+    cls, sep = special["cls"], special["sep"]
+    if cls in known and sep in known:
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"{cls}:0 $A:0 {sep}:0",
+            pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+            special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
+        )
+    return backend
+
+
+def _pieces(path):
+    """The pieces of a vocabulary, one a line.
+
+    Raises:
+        UserError: it cannot be read or is no UTF-8.
+    """
+    for number, line in enumerate(lines := _read(path).rstrip(b"\n").split(b"\n"), 1):
+        try:
+            lines[number - 1] = line.decode("utf-8").rstrip("\r")
+        except UnicodeDecodeError:
+            raise Located(path, number, "bytes that are no UTF-8", "a vocabulary in UTF-8") from None
+    return lines
+
+
+def _read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _json(path):
+    return read_json(path, SETTINGS) if path.is_file() else {}
+
+
+def _token(value):
+    """A special token's text, which a configuration gives as a string or as an object."""
+    text = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(text, str):
+        raise UserError(f"found the special token {shorten(value)}, expected a string, or an object with its content")
+    return _SURROGATES.sub("\ufffd", text)

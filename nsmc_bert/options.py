@@ -1,0 +1,159 @@
+"""The flags that several commands share, and their values as what the library takes."""
+
+from absl import flags
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data.perturbation import PERTURBATIONS
+
+
+def define_data_flags():
+    """The flags that say which reviews a command reads; train and evaluate share them."""
+    flags.DEFINE_string(
+        "nsmc_dir",
+        "",
+        "Folder that holds NSMC's ratings_train.txt and ratings_test.txt. Default: the cache folder, then a download.",
+    )
+    flags.DEFINE_string(
+        "cache_dir", "", "Folder for downloads. Default: $NSMC_BERT_CACHE, or nsmc_bert in the user's cache folder."
+    )
+    flags.DEFINE_string(
+        "nsmc_url",
+        "",
+        "Address that NSMC's two files are downloaded from. Default: the published one, at a fixed commit.",
+    )
+    flags.DEFINE_bool(
+        "download", True, "Whether NSMC may be downloaded. Where it cannot be had, the bundled sample is trained on."
+    )
+    flags.DEFINE_bool(
+        "sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier."
+    )
+    flags.DEFINE_string(
+        "train_file", "", "Your own reviews instead of NSMC: TSV or, if it ends in .csv, CSV, with a header line."
+    )
+    flags.DEFINE_string(
+        "test_file", "", "Your own test reviews, in the same format; without them no test figure is reported."
+    )
+    flags.DEFINE_string("text_column", "document", "Name of the column of your file that holds the text.")
+    flags.DEFINE_string(
+        "label_column", "label", "Name of the column of your file that holds 0 for negative and 1 for positive."
+    )
+    flags.DEFINE_string(
+        "delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise."
+    )
+    flags.DEFINE_bool(
+        "skip_bad_rows", False, "Go on at a row that cannot be read, and count it, instead of stopping there."
+    )
+
+
+def data_flags():
+    """Their values, as the arguments of recipe.find_data."""
+    values = flags.FLAGS
+    return dict(
+        sample=values.sample,
+        train_file=values.train_file,
+        test_file=values.test_file,
+        nsmc_dir=values.nsmc_dir,
+        cache_dir=values.cache_dir,
+        url=values.nsmc_url,
+        download=values.download,
+        columns=dict(
+            text_column=values.text_column,
+            label_column=values.label_column,
+            delimiter=values.delimiter or None,
+            skip_bad_rows=values.skip_bad_rows,
+        ),
+    )
+
+
+def define_perturb_flag():
+    """The flag that says how test reviews are perturbed; train and evaluate share it."""
+    flags.DEFINE_list(
+        "perturb",
+        [],
+        "Measure also with the test reviews changed as people type, separated by commas: spaces, all white space "
+        "taken out; typo, one jamo of each review mistyped.",
+    )
+
+
+def perturbations():
+    """Its value.
+
+    Raises:
+        UserError: it has a name that is none of perturbation.PERTURBATIONS.
+    """
+    names = flags.FLAGS["perturb"].value
+    if set(names) - set(PERTURBATIONS):
+        raise UserError("--perturb={}: expected some of {}".format(",".join(names), ", ".join(PERTURBATIONS)))
+    return names
+
+
+def define_positive_label_flag(whose="the model's"):
+    """The flag that says which label of somebody else's classifier means positive; predict, evaluate and train share
+    it.
+    """
+    flags.DEFINE_list(
+        "positive_label",
+        [],
+        f"Which of {whose} two labels means positive, if their names do not say so: a name in its config.json's "
+        f"id2label; several, separated by commas, for several models.",
+    )
+
+
+def define_weights_flag():
+    """The flag that says how weights are saved; train and pretrain share it."""
+    flags.DEFINE_enum(
+        "weights",
+        "float32",
+        ["float32", "float16"],
+        "Number format of the weights in the file; float16 halves it, and moves probabilities by less than 0.001 on "
+        "20,000 of NSMC's reviews. Computing is in float32 all the same.",
+    )
+
+
+def define_optimizer_flags(rates, *, warmup):
+    """The flags of AdamW and its schedule; train and pretrain share them, with defaults of their own."""
+    flags.DEFINE_float("learning_rate", None, f"Peak of AdamW's learning rate. Default: {rates}.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "warmup",
+        warmup,
+        "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0
+    )
+    flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+
+
+def optimizer_flags():
+    """Their values, as fields of training.Settings."""
+    return {name: flags.FLAGS[name].value for name in ("learning_rate", "warmup", "weight_decay", "clip_norm")}
+
+
+def define_runtime_flags():
+    """The flags that say what a command computes on; train and pretrain share them."""
+    flags.DEFINE_enum(
+        "precision",
+        "auto",
+        ["auto", "float32", "mixed_bfloat16", "mixed_float16"],
+        "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.",
+    )
+    flags.DEFINE_enum(
+        "xla",
+        "auto",
+        ["auto", "on", "off"],
+        "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one "
+        "CPU the pieces between the matrix products, nothing elsewhere; off, nothing.",
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one", "mirrored", "multiworker", "tpu"],
+        "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.",
+    )
+
+
+def runtime_flags():
+    """Their values, as the arguments of runtime.configure."""
+    return dict(precision=flags.FLAGS.precision, xla=flags.FLAGS.xla, strategy=flags.FLAGS.strategy)

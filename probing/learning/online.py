@@ -1,0 +1,163 @@
+"""Description length by the online code: how many bits the labels of the training targets take (Voita and Titov 2020).
+
+The records are cut into blocks. The labels of the first are sent at a price that knows nothing; a probe that has
+learned from all blocks before prices the labels of each of the others. The better a representation shows the labels,
+and the fewer examples that takes, the shorter the code. The compression is the price that knows nothing, of everything,
+over the online code.
+"""
+
+import json
+import math
+
+import numpy as np
+
+from nsmc_bert.base.files import write_text
+from nsmc_bert.base.json_files import read_json
+from probing.learning import fit
+
+STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes by `discard`
+STEM = "online"  # of the names of the files of probes that are half trained
+AT_ONCE = 1 << 15  # targets that are priced at once
+SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)  # of the records, where blocks end
+
+
+def ends(records):
+    """Where the blocks of so many records end: ascending distinct ints, the last of them `records`."""
+    return sorted({math.ceil(share * records) for share in SHARES})
+
+
+def bits(logits, gold, one_each):
+    """What labels cost.
+
+    Args:
+        logits: float [targets, labels], the probes' independent verdicts on every label.
+        gold: bool [targets, labels].
+        one_each: whether it is known that a target has exactly one label. The verdicts then say softmax(logits): that
+            is what independent verdicts come to when exactly one of them is yes. Otherwise each label is a verdict of
+            its own.
+
+    Returns:
+        A float.
+    """
+    total = 0.0
+    for first in range(0, len(logits), AT_ONCE):
+        some, right = logits[first : first + AT_ONCE].astype(np.float64), gold[first : first + AT_ONCE]
+        if one_each:
+            highest = some.max(1, keepdims=True)
+            total += (np.log(np.exp(some - highest).sum(1)) + highest[:, 0] - some[right]).sum()
+        else:
+            total += np.logaddexp(0, np.where(right, -some, some)).sum()
+    return float(total / math.log(2))
+
+
+def uniform(targets, labels, one_each):
+    """What the labels of so many targets cost without any knowledge: log2 of the number of labels, or a bit for each
+    label.
+    """
+    return targets * (math.log2(labels) if one_each else float(labels))
+
+
+def code(
+    cells, task, encoder, states, train, dev, schedule, runtime, folder, *, control, identity, checkpoint_seconds, log
+):
+    """The online code of the training labels for some probes, trained together block by block; a killed run goes on.
+
+    Args:
+        cells: list of fit.Cell.
+        task: tasks.Task.
+        encoder: encoders.Encoder.
+        states: an activations.Store or Recompute that has seen the examples.
+        train, dev: alignment.Examples; dev chooses the best weights, as in any training.
+        schedule: fit.Schedule.
+        runtime: a nsmc_bert.base.runtime.Runtime.
+        folder: where the state lies meanwhile, a Path.
+        control: a function from Examples to the labels of the control task, bool [targets, labels], or None.
+        identity: what the state belongs to.
+        checkpoint_seconds: about how often the state is saved.
+        log: called with each line to show.
+
+    Returns:
+        {cell: {"bits", "uniform_bits", "compression", "targets", "blocks": [{"records", "bits"}]}}.
+    """
+    order = np.random.Generator(np.random.PCG64([schedule.order_seed, 1])).permutation(train.records)
+    stops, path = ends(train.records), folder / STATE
+    identity = json.loads(json.dumps(identity))
+    done = _read(path, identity)
+    one_each = {cell: bool(cell.control) or bool((np.diff(train.label_splits) == 1).all()) for cell in cells}
+    labels = len(train.names)
+    first = train.take(order[: stops[0]])
+    probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
+
+    def priced(name, block):
+        return name in done.get(str(ends_of.get(block["begin"])), {})
+
+    for begin, end in ends_of.items():
+        lacking = [cell for cell in cells if not priced(cell.name, {"begin": begin})]
+        if not lacking:
+            continue
+        known, following = train.take(order[:begin]), train.take(order[begin:end])
+        log("%s: description length, from %d records to %d" % (task.name, begin, end))
+        random = [control and control(part) for part in (known, dev, following)]
+        block = {**identity, "begin": begin}
+        for group, state, begun in fit.groups(folder, STEM, lacking, block):
+            if probes is None or probes.cells != group:
+                probes = fit.Probes(group, task, encoder, labels, schedule, runtime.precision, runtime.xla)
+                start = [variable.numpy() for _, variable in probes.variables()]
+            probes.restart(start)
+            parts = zip((known, dev, following), random)
+            batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
+            fit.train(
+                probes,
+                *batches[:2],
+                schedule,
+                state,
+                identity=block,
+                begun=begun,
+                checkpoint_seconds=checkpoint_seconds,
+                title="%s, %d records" % (task.name, begin),
+            )
+            gold = {"": following.gold(), "random_labels": random[2]}
+            logits = fit.predict(probes, batches[2], folder)
+            prices = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in group}
+            done[str(end)] = {**done.get(str(end), {}), **prices}
+            write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
+            fit.discard(folder, STEM, priced)
+    out = {}
+    for cell in cells:
+        price = uniform(len(train), labels, one_each[cell])
+        blocks = [{"records": stops[0], "bits": uniform(len(first), labels, one_each[cell])}]
+        blocks += [{"records": end, "bits": done[str(end)][cell.name]} for end in stops[1:]]
+        total = sum(block["bits"] for block in blocks)
+        out[cell] = {
+            "bits": total,
+            "uniform_bits": price,
+            "compression": price / max(total, 1e-9),
+            "targets": len(train),
+            "blocks": blocks,
+        }
+    return out
+
+
+def discard(folder, finished):
+    """Deletes the file of the blocks that are done, if all of their probes are finished: `finished` says so of a
+    probe's name.
+    """
+    path = folder / STATE
+    if path.exists() and all(finished(name) for prices in _load(path)["blocks"].values() for name in prices):
+        path.unlink()
+
+
+def _read(path, identity):
+    """{end: {cell: bits}} of the blocks that are done."""
+    if not path.exists():
+        return {}
+    found = _load(path)
+    found["identity"].pop("cells", None)
+    fit.check_identity(path, found["identity"], identity)
+    return found["blocks"]
+
+
+def _load(path):
+    return read_json(
+        path, {"identity": dict, "blocks": {str: {str: float}}}, "prices of blocks; delete it to measure them anew"
+    )

@@ -1,0 +1,261 @@
+"""The probing model of Tenney et al. (2019) in Keras: a span of frozen states in, the probability of every label out.
+
+    H   [positions, hidden]    scalar mix of the layers, or layers side by side; dropout 0.2
+    r_i [targets, 256]         for each span of a target: projection, attention pooling inside the span
+    z   [targets, 256 or 512]  r_1, or r_1 and r_2 side by side
+    logits                     Dense(256), tanh, layer normalisation, dropout 0.3, Dense(labels); a sigmoid for each
+    label
+
+Positions of all sentences of a batch stand end to end, and only those that lie in some span are there. First weights
+are PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nsmc_bert.base import tensors
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.learning.loop import apply_adam
+from nsmc_bert.model.forward import Dropout, custom_gradient
+
+PROJECTION = 256  # of a span, and of the hidden layer of the classifier
+INPUT_DROPOUT, DROPOUT = 0.2, 0.3
+
+
+def dense(inputs, units, seed, **options):
+    """A Dense layer on `inputs` features with PyTorch's first weights."""
+    limit = 1 / math.sqrt(inputs)
+    layer = keras.layers.Dense(
+        units,
+        kernel_initializer=keras.initializers.RandomUniform(-limit, limit, seed=seed),
+        bias_initializer=keras.initializers.RandomUniform(-limit, limit, seed=seed + 1),
+        **options,
+    )
+    layer.build((None, inputs))
+    return layer
+
+
+class ScalarMix(keras.layers.Layer):
+    """gamma times the mean of layers weighted by softmax(w); w begins at 0, gamma at 1 (Peters et al. 2018, equation
+    1).
+
+    A layer narrower than the widest is repeated to its width, as ELMo's character layer is.
+
+    Call:
+        blocks: list of float32 [layers, positions, width], their layers in order -> compute dtype [positions, largest
+            width].
+    """
+
+    def __init__(self, layers, **options):
+        super().__init__(autocast=False, **options)
+        self.w = self.add_weight(
+            name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False
+        )
+        self.gamma = self.add_weight(
+            name="gamma", shape=[], initializer="ones", dtype=tf.float32, experimental_autocast=False
+        )
+        self.built = True
+
+    def call(self, blocks):
+        shares, widest = self.gamma * tf.nn.softmax(self.w), max(block.shape[-1] for block in blocks)
+        blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
+        layers = tf.reshape(tf.concat(blocks, 0), [self.w.shape[0], -1])
+        # one matrix product passes over the layers once, and so does its gradient
+        return tf.cast(tf.reshape(shares[None] @ layers, [-1, widest]), self.compute_dtype)
+
+    def shares(self):
+        """softmax(w) as NumPy, float32 [layers]."""
+        return tf.nn.softmax(self.w).numpy()
+
+
+class SpanAttention(keras.layers.Layer):
+    """Projects positions, and averages each span's with weights that a learned vector gives (Lee et al. 2017, section
+    3.3).
+
+    Args:
+        inputs: width of the states.
+        seed: of the first weights.
+
+    Call:
+        hidden [positions, inputs]; rows int32 [n], the position of every member of every span; segments int32 [n],
+        ascending, the span it is a member of; spans, how many there are -> [spans, PROJECTION].
+    """
+
+    def __init__(self, inputs, seed, **options):
+        super().__init__(**options)
+        self.projection = dense(inputs, PROJECTION, seed, name="projection", dtype=self._dtype_policy)
+        self.attention = dense(PROJECTION, 1, seed + 2, name="attention", dtype="float32")
+        self.built = True
+
+    def call(self, hidden, rows, segments, spans):
+        projected = self.projection(hidden)
+        logits = tf.gather(self.attention(tf.cast(projected, tf.float32))[:, 0], rows)
+        largest = tf.math.unsorted_segment_max(tf.stop_gradient(logits), segments, spans)
+        weights = tf.exp(logits - tf.gather(largest, segments))
+        weights /= tf.gather(tf.math.unsorted_segment_sum(weights, segments, spans), segments)
+        members = tf.gather(projected, rows) * tf.cast(weights, projected.dtype)[:, None]
+        return tf.math.unsorted_segment_sum(members, segments, spans)
+
+
+class EdgeProbe(keras.Model):
+    """One probe: a representation of frozen layers, one or two spans a target, independent labels.
+
+    Args:
+        representation: encoders.Representation.
+        widths: of the encoder's layers.
+        spans: 1 or 2; two spans have projections of their own.
+        labels: how many.
+        seed: of the first weights and of dropout.
+        precision: the Keras policy of the matrix products.
+
+    Call:
+        {"states": list of float32 [layers, positions, width], which together are representation.layers; "rows1",
+        "segments1", and
+        for two spans "rows2", "segments2": see SpanAttention; "targets": int32 scalar} -> float32 [targets, labels]
+            logits.
+        masks: Masks of the step, for training; None for no dropout.
+    """
+
+    def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
+        super().__init__(name="edge_probe", dtype=keras.mixed_precision.Policy(precision), autocast=False)
+        # === Layers ===
+        policy = keras.mixed_precision.Policy(precision)
+        read = [widths[layer] for layer in representation.layers]
+        inputs = max(read) if representation.mixed else sum(read)
+        base = seed * 1000
+        self.mix = ScalarMix(len(read), name="mix", dtype=policy) if representation.mixed else None
+        self.pool = [
+            SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)
+        ]
+        self.hidden = dense(spans * PROJECTION, PROJECTION, base + 100, name="hidden", dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name="norm")
+        self.norm.build((None, PROJECTION))
+        self.output_layer = dense(PROJECTION, labels, base + 110, name="output", dtype="float32")
+        self.built = True
+        # === Config ===
+        self.representation, self.spans, self.seed = representation, spans, seed
+
+    def call(self, inputs, masks=None):
+        if self.mix is not None:
+            hidden = self.mix(inputs["states"])
+        else:
+            layers = [layer for block in inputs["states"] for layer in tf.unstack(block)]
+            hidden = tf.cast(tf.concat(layers, 1), self.compute_dtype)
+        dropout = _no_dropout if masks is None else masks.of(self.seed)
+        hidden = dropout(hidden, INPUT_DROPOUT)
+        pooled = [
+            pool(hidden, inputs["rows%d" % number], inputs["segments%d" % number], inputs["targets"])
+            for number, pool in enumerate(self.pool, 1)
+        ]
+        features = tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32)
+        features = normalise(features, self.norm.gamma, self.norm.beta, self.norm.epsilon)
+        return self.output_layer(dropout(features, DROPOUT))
+
+    def write(self, path):
+        """Writes the weights, as safetensors."""
+        from safetensors.numpy import save_file
+
+        save_file({"%02d" % i: np.asarray(weight) for i, weight in enumerate(self.get_weights())}, str(path))
+
+    def read(self, path):
+        """Takes the weights that `write` wrote.
+
+        Raises:
+            UserError: there is no such file, or it is another probe's.
+        """
+        advice = "delete the .json of the same name to train the probe anew"
+        found = tensors.Safetensors(path, "probe's weights", advice)
+        try:
+            self.set_weights([found[name] for name in sorted(found)])
+        except ValueError as error:
+            raise UserError(f"{path}: not this probe's weights ({error}); {advice}") from None
+
+
+class Masks:
+    """Dropout of one step of many probes: probes of one seed that want the same mask have it made once.
+
+    Args:
+        step: int64 scalar tensor, the optimizer's step.
+    """
+
+    def __init__(self, step):
+        self._step, self._made = step, {}
+
+    def of(self, seed):
+        """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and
+        the rate.
+        """
+        noise, places = Dropout(seed, self._step), itertools.count()
+
+        def dropout(x, rate):
+            key = seed, next(places), x.shape[-1], rate, x.dtype
+            if key in self._made:
+                noise.skip()
+            else:
+                self._made[key] = noise.factors(tf.shape(x), rate, x.dtype)
+            return x * self._made[key]
+
+        return dropout
+
+
+def normalise(x, gamma, beta, epsilon):
+    """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras'."""
+
+    @custom_gradient
+    def run(x, gamma, beta):
+        centred = x - tf.reduce_mean(x, 1, keepdims=True)
+        scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), 1, keepdims=True) + epsilon)
+        y = centred * scale
+
+        def back(d):
+            dy, along = d * gamma, d * y
+            each, ones = gamma[:, None] / tf.cast(tf.shape(x)[1], tf.float32), tf.ones([1, tf.shape(x)[0]])
+            # sums over rows and columns as matrix products, which are faster; d @ each is the mean of dy, along @ each
+            # of dy * y
+            dx = scale * (dy - d @ each - y * (along @ each))
+            return dx, (ones @ along)[0], (ones @ d)[0]
+
+        return y * gamma + beta, back
+
+    return run(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+
+def loss(logits, gold, weights):
+    """The mean binary cross-entropy over the labels of the targets that count.
+
+    Args:
+        logits: float32 [targets, labels].
+        gold: [targets, labels], 1 for the labels a target has.
+        weights: float32 [targets], 1, or 0 for a row that only fills up the batch.
+    """
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(gold, tf.float32), logits=logits)
+    return tf.reduce_sum(tf.reduce_mean(each, 1) * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
+
+
+class AMSGrad(keras.optimizers.Adam):
+    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by training.apply_adam.
+
+    Args:
+        clip_norm: the global norm that gradients are scaled down to.
+        fused: whether to use that; XLA does not know the operation.
+    """
+
+    def __init__(self, clip_norm, fused=True):
+        # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
+        super().__init__(1.0, amsgrad=True, epsilon=1e-8, global_clipnorm=clip_norm, jit_compile=False)
+        self._fused = fused
+
+    def update_step(self, gradient, variable):
+        if not self._fused:
+            super().update_step(gradient, variable)
+            return
+        largest = self._velocity_hats[self._index_dict[self._var_key(variable)]].handle
+        apply_adam(self, tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=largest)
+
+
+def _no_dropout(x, rate):
+    return x

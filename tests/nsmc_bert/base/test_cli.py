@@ -1,0 +1,139 @@
+"""nsmc_bert.base.cli: flags and flagfiles that do not fit, errors in one line, exit codes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import errno, sys, tempfile
+from absl import flags
+from nsmc_bert.base import cli
+from nsmc_bert.base.errors import Located, UserError
+
+flags.DEFINE_integer("epochs", 3, "Epochs.", lower_bound=0)
+flags.DEFINE_bool("sample", False, "Sample.")
+flags.DEFINE_string("raises", "", "What main raises.")
+
+def main():
+    raised = {
+        "user": UserError("first line\\nsecond"),
+        "located": Located("a.txt", 7, "'2'", "0 or 1"),
+        "disk": OSError(errno.ENOSPC, "No space left on device", "x.bin"),
+        "memory": type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor\\nand much more"),
+        "keyboard": KeyboardInterrupt(),
+        "bug": ZeroDivisionError("a bug"),
+    }
+    if flags.FLAGS.raises == "no folder":
+        tempfile._candidate_tempdir_list = lambda: ["/no/such/folder"]
+        tempfile.TemporaryFile()
+    if flags.FLAGS.raises:
+        raise raised[flags.FLAGS.raises]
+    print("epochs", flags.FLAGS.epochs, flags.FLAGS.sample)
+    if flags.FLAGS.sample:
+        for _ in range(100000):
+            print("x" * 100)
+
+cli.run(main)
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def run(*arguments, **files):
+        for name, text in files.items():
+            (tmp_path / (name + ".flags")).write_bytes(text.encode() if isinstance(text, str) else text)
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        return subprocess.run(
+            [sys.executable, "program.py", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_flags_and_flagfiles(command):
+    result = command("--flagfile=a.flags", a="# comment\n--epochs=5\n\n// more\n--flagfile=b.flags\n", b="--nosample\n")
+    assert (result.returncode, result.stdout) == (0, "epochs 5 False\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files", "message"),
+    [
+        (["--epohcs=1"], {}, "error: Unknown command line flag 'epohcs'. Did you mean: epochs ?"),
+        (["--epochs=-1"], {}, "error: flag --epochs=-1: -1 is not a non-negative integer"),
+        (["a.txt"], {}, "error: a.txt: found an argument without a flag, expected --flag=value; see --help"),
+        (["--flagfile=no.flags"], {}, "error: --flagfile=no.flags: No such file or directory"),
+        (
+            ["--flagfile", "a.flags"],
+            {"a": "--epochs=1\n--epoch=2"},
+            "error: a.flags:2: found --epoch=2, expected a flag of "
+            "this command, one a line, --name=value (did you mean --epochs?)",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs=many"},
+            "error: a.flags:1: found --epochs=many, expected a value that fits: "
+            "invalid literal for int() with base 10: 'many'",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs 4"},
+            "error: a.flags:1: found --epochs 4, expected a flag of this command, "
+            "one a line, --name=value (did you mean --epochs?)",
+        ),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--epochs"},
+            "error: a.flags:1: found --epochs, expected --epochs=value, with an equals sign",
+        ),
+        (["--flagfile=a.flags"], {"a": "--flagfile=a.flags"}, "error: a.flags: includes itself"),
+        (["--flagfile=a.flags"], {"a": b"\xff"}, "error: --flagfile=a.flags: not UTF-8 text"),
+        (["--raises=user"], {}, "error: first line second"),
+        (["--raises=located"], {}, "error: a.txt:7: found '2', expected 0 or 1"),
+        (["--raises=disk"], {}, "error: x.bin: No space left on device"),
+    ],
+)
+def test_errors_are_one_line(command, arguments, files, message):
+    result = command(*arguments, **files)
+    assert (result.returncode, result.stderr, result.stdout) == (1, message + "\n", "")
+
+
+def test_the_keyboard_stops_without_a_traceback(command):
+    result = command("--raises=keyboard")
+    assert result.returncode == 130
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback(command):
+    result = command("--raises=bug")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_a_broken_pipe_ends_quietly(command, tmp_path):
+    command()
+    script = f"{sys.executable} program.py --sample | head -1"
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "epochs 3 True\n", "")
+
+
+def test_no_folder_for_temporary_files_is_one_line(command):
+    result = command("--raises=no folder")
+    assert result.returncode == 1
+    assert result.stderr == "error: found no folder for temporary files that can be written; set TMPDIR to one\n"
+
+
+def test_memory_that_is_full_names_the_flag_to_lower(command):
+    result = command("--raises=memory")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); lower --token_budget, "
+        "or --batch_records of"
+        " probing, or leave the card to this process alone\n"
+    )

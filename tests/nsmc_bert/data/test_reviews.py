@@ -1,0 +1,334 @@
+"""nsmc_bert.data.reviews: tables by hand and by the csv module; splits; the sample, and NSMC as published."""
+
+import csv
+import hashlib
+import io
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.data import nsmc, reviews
+
+HEADER = "id\tdocument\tlabel\n"
+
+
+def write(folder, content, name="reviews.tsv"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def error_of(call, *arguments, kind=UserError, **keywords):
+    with pytest.raises(kind) as caught:
+        call(*arguments, **keywords)
+    return str(caught.value)
+
+
+# Tables
+
+
+def test_reads_tabs_without_quoting(tmp_path):
+    path = write(tmp_path, HEADER + '1\t"굳" ㅋ\t1\n2\t""\t0\n3\t\t1\n4\t"열린\t0')
+    data = reviews.read(path)
+    assert data.texts == ['"굳" ㅋ', '""', "", '"열린']
+    assert data.labels.dtype == np.int32 and data.labels.tolist() == [1, 0, 1, 0]
+    assert (len(data), data.path, data.skipped) == (4, path, 0)
+    assert data.sha1 == hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\x0b", "\x0c", "\x1c", "\x85", "\r", "\x00", "\ufeff"])
+def test_only_a_line_feed_ends_a_line(tmp_path, inside):
+    text = f"앞{inside}뒤"
+    assert reviews.read(write(tmp_path, HEADER + f"1\t{text}\t1\n")).texts == [text]
+
+
+def test_windows_line_ends_a_byte_order_mark_and_empty_lines(tmp_path):
+    path = write(tmp_path, b"\xef\xbb\xbf" + "label\tdocument\r\n1\t좋다\r\n\r\n0\t나쁘다\r\n\n".encode())
+    data = reviews.read(path)
+    assert (data.texts, data.labels.tolist()) == (["좋다", "나쁘다"], [1, 0])
+    assert data.sha1 == hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+def test_other_columns_and_delimiters(tmp_path):
+    keywords = dict(text_column="평", label_column="점")
+    assert reviews.read(write(tmp_path, "점;평\n1;'a'\n"), delimiter=";", **keywords).texts == ["'a'"]
+    assert reviews.read(write(tmp_path, '점;평\n1;"a;\n""b"""\n'), delimiter=";", **keywords).texts == ['a;\n"b"']
+    assert reviews.read(write(tmp_path, '점\t평\n1\t"a"\n', "x.csv"), delimiter="\t", **keywords).texts == ['"a"']
+    assert reviews.read(write(tmp_path, "점\t평\n1\ta\n", "x.csv"), delimiter="\\t", **keywords).texts == ["a"]
+    assert reviews.read(write(tmp_path, '점,평\r\n1,"a, b"\r\n', "X.CSV"), **keywords).texts == ["a, b"]
+    for bad in ("", ",,", '"', "\n"):
+        assert "as the delimiter, expected one character" in error_of(reviews.read, tmp_path / "X.CSV", delimiter=bad)
+
+
+table_texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\t\n"))
+rows = st.lists(st.tuples(table_texts, st.integers(0, 1)), min_size=1, max_size=20)
+
+
+@given(rows, st.sampled_from(["\n", "\r\n"]), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_text_in_tabs(tmp_path_factory, rows, end, last_end):
+    table = end.join(["document\tlabel"] + ["%s\t%d" % row for row in rows]) + end * last_end
+    data = reviews.read(write(tmp_path_factory.mktemp("tabs"), table))
+    assert list(zip(data.texts, data.labels.tolist())) == rows
+
+
+# Python 3.10's csv module refuses "\0"
+csv_texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"))
+
+
+@given(
+    st.lists(st.tuples(csv_texts, st.integers(0, 1)), min_size=1, max_size=20),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    st.sampled_from(",;|"),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_text_that_the_csv_module_wrote(tmp_path_factory, rows, quoting, delimiter):
+    stream = io.StringIO(newline="")
+    csv.writer(stream, quoting=quoting, delimiter=delimiter).writerows([("document", "label"), *rows])
+    path = write(tmp_path_factory.mktemp("csv"), stream.getvalue(), "reviews.csv")
+    data = reviews.read(path, delimiter=delimiter)
+    assert list(zip(data.texts, data.labels.tolist())) == rows
+
+
+def test_a_csv_column_may_be_long(tmp_path):
+    text = "가" * 200_000
+    limit = csv.field_size_limit()
+    assert reviews.read(write(tmp_path, f'document,label\n"{text}",1\n', "x.csv")).texts == [text]
+    assert csv.field_size_limit() == limit
+
+
+CP949 = "좋다".encode("cp949")
+BAD_TABS = {
+    "missing column": (
+        b"id\ttext\tlabel\n1\ta\t1\n",
+        ":1: found the columns ['id', 'text', 'label'], expected a header line with one column 'document'",
+    ),
+    "column twice": (
+        b"label\tdocument\tlabel\n1\ta\t1\n",
+        ":1: found the columns ['label', 'document', 'label'], expected a header line with one column 'label'",
+    ),
+    "empty first line": (b"\nid\tdocument\tlabel\n", ":1: found an empty line, expected a header line"),
+    "too few": (
+        HEADER.encode() + b"1\ta\t1\n2\tb\n",
+        ":3: found 2 columns, expected 3 as in the header line ['id', 'document', 'label']",
+    ),
+    "one": (HEADER.encode() + b"1\n", ":2: found 1 column, expected 3"),
+    "too many": (HEADER.encode() + b"1\ta\tb\t1\n", ":2: found 4 columns, expected 3"),
+    "label": (HEADER.encode() + b"\n1\ta\t2\n", ":3: found the label '2', expected 0 (negative) or 1 (positive)"),
+    "no label": (HEADER.encode() + b"1\ta\t\n", ":2: found the label '', expected 0"),
+    "label with a blank": (HEADER.encode() + b"1\ta\t 1\n", ":2: found the label ' 1', expected 0"),
+    "encoding": (
+        HEADER.encode() + b"1\ta\t1\n2\t" + CP949 + b"\t1\n",
+        ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; convert with iconv",
+    ),
+    "surrogate": (HEADER.encode() + b"1\t\xed\xa0\x80\t1\n", ":2: found bytes that are no UTF-8: b'\\xed\\xa0\\x80"),
+    "encoding of the header": (CP949 + b"\tdocument\tlabel\n1\ta\t1\n", ":1: found bytes that are no UTF-8"),
+    "utf-16": (
+        "document\tlabel\n1\ta\n".encode("utf-16"),
+        ":1: found bytes that are no UTF-8: b'\\xff\\xfed\\x00o\\x00c\\x00u\\x00m\\x00', expected UTF-8 text; this is "
+        "UTF-16; ",
+    ),
+    "empty file": (b"", ": found an empty file, expected a header line with the columns 'document' and 'label'"),
+    "header only": (HEADER.encode(), ": found a header line and no rows, expected one row a line below it"),
+    "header and empty lines": (HEADER.encode() + b"\n\r\n", ": found a header line and no rows"),
+}
+
+
+@pytest.mark.parametrize("content, message", BAD_TABS.values(), ids=BAD_TABS)
+def test_what_is_wrong_with_a_table(tmp_path, content, message):
+    path = write(tmp_path, content)
+    assert error_of(reviews.read, path, kind=Located).startswith(str(path) + message)
+
+
+BAD_CSV = {
+    "line of the row": ('document,label\n"a\nb\n",1\n"c\n",3\n', ":5: found the label '3'"),
+    "columns": ('document,label\n"a\n\n",1\n\nb,1,2\n', ":6: found 3 columns, expected 2"),
+    "unclosed": ('document,label\na,1\n"b,1\nc,1\n', ":3: found a quotation mark that is never closed"),
+    "unclosed header": ('document,"label\na,1\n', ":1: found a quotation mark that is never closed"),
+    "after a quote": ('document,label\n"a"b,1\n', ":2: found broken CSV (',' expected after '\"'), expected"),
+    "closed too late": ('document,label\n"a,1\n"b",1\n', ":2: found broken CSV (',' expected after '\"'), expected"),
+    "return without quotes": ("document,label\na\rb,1\n", ":2: found broken CSV (new-line character seen in unquoted"),
+    "broken header": ('"document"s,label\na,1\n', ":1: found broken CSV"),
+    "encoding in a quote": (b'document,label\n"a\n\xff\nb",1\n', ":3: found bytes that are no UTF-8: b'\\xff\\n'"),
+    "empty file": ("", ": found an empty file"),
+    "mark alone": ("\ufeff", ":1: found an empty line, expected a header line"),
+    "header only": ("document,label\n", ": found a header line and no rows"),
+    "tabs": ("document\tlabel\n", ":1: found the columns ['document\\tlabel'], expected a header line with one column"),
+}
+
+
+@pytest.mark.parametrize("content, message", BAD_CSV.values(), ids=BAD_CSV)
+def test_what_is_wrong_with_a_csv(tmp_path, content, message):
+    path = write(tmp_path, content, "reviews.csv")
+    limit = csv.field_size_limit()
+    assert error_of(reviews.read, path, kind=Located).startswith(str(path) + message)
+    assert csv.field_size_limit() == limit
+
+
+def test_bad_rows_are_skipped_and_counted(tmp_path):
+    content = HEADER.encode() + b"1\ta\t1\n2\t\xff\t1\n3\n4\tb\t2\n5\tc\td\t0\n\n6\te\t0\n"
+    data = reviews.read(write(tmp_path, content), skip_bad_rows=True)
+    assert (data.texts, data.labels.tolist(), data.skipped) == (["a", "e"], [1, 0], 4)
+    content = b'document,label\n"a\n\xff",1\nb,1\n"c"d,1\n\xff"e",x\nf,2\n"g\n",0\n'
+    data = reviews.read(write(tmp_path, content, "x.csv"), skip_bad_rows=True)
+    assert (data.texts, data.labels.tolist(), data.skipped) == (["b", "g\n"], [1, 0], 4)
+
+
+ROWS = "".join("good %d,1\n" % i for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("bad", "skipped"),
+    [
+        ('"stray,1\n%sx,"y,1\n', 2),  # the next quotation mark closes the column inside a word
+        ('"stray,1\n%s', 1),  # none does
+        ('a,"stray\n%sb",c,1\n', 2),  # one does, and the row has four columns
+        ('"stray,1\n%s"stray",1"\n', 2),
+    ],
+)
+def test_a_stray_quotation_mark_costs_its_own_line_alone(tmp_path, bad, skipped):
+    path = write(tmp_path, "document,label\nfirst,1\n" + bad % ROWS + 'last,0\n"two\nlines",1\n', "x.csv")
+    data = reviews.read(path, skip_bad_rows=True)
+    assert data.texts == ["first", *("good %d" % i for i in range(60)), "last", "two\nlines"]
+    assert data.skipped == skipped
+    assert error_of(reviews.read, path).startswith(f"{path}:3: found ")
+
+
+def test_bad_bytes_behind_a_stray_quotation_mark_are_bad_all_the_same(tmp_path):
+    data = reviews.read(write(tmp_path, b'document,label\n"a,1\n\xff,1\nb,1\n"c"d,1\n', "x.csv"), skip_bad_rows=True)
+    assert (data.texts, data.skipped) == (["b"], 3)
+
+
+def test_what_cannot_be_skipped(tmp_path):
+    path = write(tmp_path, HEADER + "1\n2\n")
+    message = error_of(reviews.read, path, skip_bad_rows=True)
+    assert message.startswith(f"{path}:2: found 1 column, and no good row in 2, expected 3")
+    assert ":1: found bytes" in error_of(reviews.read, write(tmp_path, b"\xff\tlabel\n"), skip_bad_rows=True)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    path = tmp_path / "none.tsv"
+    assert error_of(reviews.read, path) == f"{path}: cannot be read (No such file or directory)"
+    if os.name == "posix":
+        assert error_of(reviews.read, tmp_path) == f"{tmp_path}: cannot be read (Is a directory)"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path):
+    path = write(tmp_path, HEADER)
+    path.chmod(0)
+    assert error_of(reviews.read, path) == f"{path}: cannot be read (Permission denied)"
+
+
+def test_a_folder_below_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path, HEADER + "1\ta\t1\n")
+    assert reviews.read("~/reviews.tsv").texts == ["a"]
+
+
+# Splits
+
+
+def test_split_holds_out_the_share_and_only_that():
+    train, validation = reviews.split(["review %d" % i for i in range(30)], 0.1, seed=0)
+    assert (train.dtype, validation.dtype, len(validation)) == (np.int64, np.int64, 3)
+    assert sorted([*train, *validation]) == list(range(30))
+    assert train.tolist() == sorted(train) and validation.tolist() == sorted(validation)
+
+
+def test_split_depends_on_the_seed_alone():
+    texts = ["review %d" % i for i in range(100)]
+    first, again, other = (reviews.split(texts, 0.2, seed)[1].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+@given(
+    st.lists(st.sampled_from("가나다라마바사아자차"), min_size=2, max_size=40), st.floats(0.01, 0.99), st.integers(0, 9)
+)
+@settings(max_examples=200, deadline=None)
+def test_copies_of_a_text_stay_together(texts, share, seed):
+    if len(set(texts)) < 2:
+        with pytest.raises(UserError):
+            reviews.split(texts, share, seed)
+        return
+    train, validation = reviews.split(texts, share, seed)
+    assert sorted([*train, *validation]) == list(range(len(texts))) and len(train) and len(validation)
+    train_texts, validation_texts = ({texts[i] for i in rows} for rows in (train, validation))
+    assert not train_texts & validation_texts
+    target = min(max(round(share * len(texts)), 1), len(texts) - 1)
+    rarest = min(map(texts.count, train_texts | validation_texts))
+    if rarest > target:
+        assert len(validation) == rarest
+    else:
+        # no other text would have fitted
+        assert len(validation) <= target < len(validation) + min(map(texts.count, train_texts))
+
+
+def test_split_at_the_edges():
+    assert [len(rows) for rows in reviews.split(["a", "b", "c"], 0.01, 0)] == [2, 1]
+    assert [len(rows) for rows in reviews.split(["a", "b", "c"], 0.99, 0)] == [1, 2]
+    train, validation = reviews.split(["a"] * 9 + ["b"] * 7, 0.1, 0)
+    assert (train.tolist(), validation.tolist()) == (list(range(9)), list(range(9, 16)))
+
+
+def test_splits_that_cannot_be():
+    for share in (0, 1, -0.5, 1.5, float("nan")):
+        assert f"found {share} as the share" in error_of(reviews.split, ["a", "b"], share, 0)
+    assert "found 1 reviews, expected at least 2" in error_of(reviews.split, ["a"], 0.5, 0)
+    assert "found 0 reviews, expected at least 2" in error_of(reviews.split, [], 0.5, 0)
+    assert "found the same text 3 times" in error_of(reviews.split, ["a"] * 3, 0.5, 0)
+    assert "found -1 as the seed" in error_of(reviews.split, ["a", "b"], 0.5, -1)
+
+
+def test_unseen():
+    found = reviews.unseen(["굿", "굿 ", "", "최고"], ["최고", "굿", "굿"])
+    assert found.dtype == bool and found.tolist() == [False, True, True, False]
+    assert reviews.unseen([], ["a"]).shape == (0,)
+
+
+# The bundled sample, and NSMC itself
+
+
+def test_the_bundled_sample():
+    train, test = reviews.sample()
+    assert len(train) >= 600 and len(test) >= 200
+    texts = train.texts + test.texts
+    assert len(set(texts)) == len(texts), "a text comes twice"
+    assert all(text.strip() for text in texts)
+    for part in (train, test):
+        assert abs(part.labels.mean() - 0.5) <= 0.05
+
+
+@pytest.fixture(scope="module")
+def real_nsmc(data_dir):
+    return [reviews.read(data_dir / "nsmc" / name) for name in nsmc.NSMC_FILES]
+
+
+def test_nsmc_as_published(real_nsmc, data_dir):
+    train, test = real_nsmc
+    assert (len(train), len(test)) == (150_000, 50_000)
+    assert (train.texts.count(""), test.texts.count("")) == (5, 3)
+    assert (train.labels.sum(), test.labels.sum()) == (74_827, 25_173)
+    assert train.sha1 == "d2333f3cd62d72e6e0a954d7c1a714d9875bc488"
+    assert test.sha1 == "65563ba0dabbf739dfc48eb22280fd4f1fcb7108"
+    lines = []
+    assert nsmc.find_nsmc(data_dir / "nsmc", log=lines.append) == (train.path, test.path) and not lines
+
+
+def test_nsmc_test_reviews_that_stand_in_train(real_nsmc):
+    train, test = real_nsmc
+    seen = [text for text, new in zip(test.texts, reviews.unseen(test.texts, train.texts)) if not new]
+    # the 1,568 that are counted elsewhere have words
+    assert (len(seen), len([text for text in seen if text])) == (1_571, 1_568)
+
+
+def test_the_split_of_nsmc_stays_what_it_was(real_nsmc):
+    # figures in the documentation are of this split
+    train, validation = reviews.split(real_nsmc[0].texts, 0.1, seed=0)
+    assert (len(train), len(validation)) == (135_000, 15_000)
+    assert hashlib.sha256(validation.astype("<i8").tobytes()).hexdigest()[:16] == "d0f5996f2d422e1e"

@@ -1,0 +1,170 @@
+"""nsmc_bert.data.texts: streams of reviews and documents against values by hand."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsmc_bert.base import text_files
+from nsmc_bert.base.errors import Located
+from nsmc_bert.data import reviews, texts
+from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (gzip.compress("좋다".encode(), mtime=0), "this is gzip; unpack it with gunzip"),
+        (lzma.compress(b"a"), "this is xz; unpack it with unxz"),
+        (bz2.compress(b"a"), "this is bzip2; unpack it with bunzip2"),
+        (
+            b"PK\x03\x04\n",
+            "this is an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
+        ),
+        ("좋다\t1\n".encode("utf-16"), "this is UTF-16; convert with iconv -f utf-16 -t utf-8"),
+        ("좋다\t1\n".encode("utf-16-le"), "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"),
+        (CP949 + b"\t1\n", "convert with iconv -f cp949 -t utf-8"),
+    ],
+)
+def test_what_is_advised_for_bytes_that_are_no_text(tmp_path, content, advice):
+    expected = "expected UTF-8 text; " + advice
+    with pytest.raises(Located) as caught:
+        stream_lines(content)
+    assert str(caught.value).endswith(expected)
+    path = write(tmp_path, content)
+    assert error_of(reviews.read, path).endswith(expected)
+    if "cp949" not in advice:
+        with pytest.raises(Located) as caught:
+            list(text_files.lines(path))
+        assert str(caught.value).endswith(expected)
+
+
+def stream_lines(data):
+    return list(texts.lines(io.BytesIO(data), "standard input"))
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a\n\nb", ["a", "", "b"]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\rb\r\r\n", ["a\rb\r"]),
+        ("가\u2028나\x85다\x0b\n".encode(), ["가\u2028나\x85다\x0b"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb", ["a", "\ufeffb"]),
+        (b"\xef\xbb\xbf", []),
+        (b"\xef\xbb\xbf\n", [""]),
+    ],
+)
+def test_reviews_of_a_stream(data, expected):
+    assert stream_lines(data) == expected
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\n\r\ufeff"))))
+@settings(max_examples=100, deadline=None)
+def test_any_reviews_of_a_stream(reviews):
+    assert stream_lines("".join(review + "\n" for review in reviews).encode()) == reviews
+
+
+def test_a_stream_that_is_not_utf_8():
+    reviews = texts.lines(io.BytesIO("좋다\n".encode() + CP949 + b"\n"), "standard input")
+    assert next(reviews) == "좋다"
+    message = error_of(next, reviews, kind=Located)
+    assert message.startswith("standard input:2: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9', expected ")
+    assert message.endswith("UTF-8 text; convert with iconv -f cp949 -t utf-8")
+    assert ":1: found bytes" in error_of(stream_lines, "가".encode()[:2])
+
+
+def test_a_long_line_is_cut_between_two_characters(monkeypatch):
+    monkeypatch.setattr(texts, "LINE_BYTES", 8)
+    assert stream_lines("가나다라마바사아자차\n가나\r\n12345678\n".encode()) == ["가나", "가나", "12345678"]
+    assert stream_lines(b"1234567890") == ["12345678"]
+    assert stream_lines(b"\xef\xbb\xbf12345678\nb") == ["12345", "b"]
+    assert ":2: found bytes" in error_of(stream_lines, b"1\n2\xff345678901234567\n")
+
+
+class Endless(io.RawIOBase):
+    """A line of 64 MB."""
+
+    left = 1 << 26
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        size = min(len(buffer), self.left)
+        buffer[:size] = b"a" * size
+        self.left -= size
+        return size
+
+
+def test_a_line_without_end_takes_constant_memory():
+    stream = io.BufferedReader(Endless())
+    tracemalloc.start()
+    try:
+        assert [len(review) for review in texts.lines(stream, "x")] == [1 << 20]
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_reviews_come_as_soon_as_their_line_ends():
+    reader, writer = os.pipe()
+    with open(reader, "rb") as stream, open(writer, "wb", buffering=0) as out:
+        reviews = texts.lines(stream, "x")
+        out.write("좋다\n나".encode())
+        assert next(reviews) == "좋다"
+        out.write("쁘다\n".encode())
+        assert next(reviews) == "나쁘다"
+
+
+def test_a_stream_that_cannot_be_read():
+    class Failing(io.BytesIO):
+        def readline(self, size=-1):
+            raise IsADirectoryError(21, "Is a directory")
+
+    message = error_of(list, texts.lines(Failing(), "standard input"))
+    assert message == "standard input: cannot be read (Is a directory)"
+
+
+def test_documents_of_every_kind(tmp_path):
+    import gzip
+    import lzma
+
+    text = "하나\n둘 둘\r\n\n하나\n셋"
+    for name, pack in (("a.txt", bytes), ("a.txt.xz", lzma.compress), ("a.gz", gzip.compress)):
+        (tmp_path / name).write_bytes(pack(text.encode()))
+        assert texts.documents([tmp_path / name]) == (["하나", "둘 둘", "셋"], None)
+    table = write(tmp_path, "rating\tdocument\n10\t하나\n1\t넷\n3\t\n")
+    read, ratings = texts.documents([table], text_column="document", rating_column="rating")
+    assert (read, ratings.tolist(), ratings.dtype) == (["하나", "넷"], [9, 0], np.int32)
+    assert texts.documents([tmp_path / "a.txt", tmp_path / "a.gz"])[0] == ["하나", "둘 둘", "셋"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1 to 100"),
+        ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 columns, expected 2 as in the header line"),
+        (
+            "rating\ttext\n",
+            "a.tsv",
+            "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'",
+        ),
+        ("rating\tdocument\n", "a.tsv", "found no text, expected one text a line"),
+        (b"rating\tdocument\n1\t\xff\n", "a.tsv", "a.tsv:2: found bytes that are no UTF-8"),
+        ("rating", "a.xz", "a.xz: cannot be read (Input format not supported by decoder)"),
+        ("rating", "a.gz", "a.gz: cannot be read (Not a gzipped file (b'ra'))"),
+    ],
+)
+def test_documents_that_cannot_be_read(tmp_path, content, name, message):
+    path = write(tmp_path, content, name)
+    assert message in error_of(texts.documents, [path], text_column="document", rating_column="rating")

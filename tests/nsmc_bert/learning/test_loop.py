@@ -1,0 +1,403 @@
+"""nsmc_bert.learning.loop: the schedule, early stopping, and a run that is killed and goes on to the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.learning import loop
+
+WORDS = ["이", "영화", "엄청", "정말", "다시", "."]
+
+
+def reviews(count, seed=0):
+    """Texts of two to eight words of which one decides the label."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count).astype(np.int32)
+    texts = []
+    for label in labels:
+        words = random.choice(WORDS, random.integers(1, 8)).tolist()
+        words.insert(random.integers(0, len(words) + 1), ["노잼", "꿀잼"][label])
+        texts.append(" ".join(words))
+    return texts, labels
+
+
+def sets(model, count=240):
+    texts, labels = reviews(count)
+    held_out, held_out_labels = reviews(60, seed=1)
+    return (model.encode(texts), labels), (model.encode(held_out), held_out_labels)
+
+
+SETTINGS = loop.Settings(epochs=6, token_budget=128, learning_rate=0.02, patience=4, seed=3)
+
+
+def run(model, folder, settings=SETTINGS, **options):
+    return loop.train(model, *sets(model), settings, folder, identity={"a": 1}, **options)
+
+
+def test_schedule_by_hand():
+    schedule = loop.WarmupLinearDecay(peak=1.0, warmup=1 / 3, passes=2)
+    schedule.begin(0, 0, 6)
+    rates = [float(schedule(step)) for step in range(6)]
+    schedule.begin(1, 6, 6)
+    rates += [float(schedule(step)) for step in range(6, 14)]
+    np.testing.assert_allclose(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
+    np.testing.assert_allclose(rates[4:], [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0, 0], atol=1e-6)
+    schedule.begin(1, 6, 12)  # a pass of twice as many steps falls half as fast, from the same rate to the same end
+    np.testing.assert_allclose([float(schedule(step)) for step in (6, 8, 18)], [0.75, 0.625, 0], atol=1e-6)
+    assert loop.WarmupLinearDecay.from_config(schedule.get_config()).get_config() == schedule.get_config()
+
+
+def test_weight_decay_spares_biases_and_layer_normalisation(make_model):
+    model = make_model()
+    optimizer = loop.adamw(0.0, loop.Settings(weight_decay=0.5))
+    decayed = {variable.name for variable in model.trainable_variables if optimizer._use_weight_decay(variable)}
+    spared = {variable.name for variable in model.trainable_variables} - decayed
+    # in each of two layers six biases and two normalisations; the embeddings' normalisation; pooler and head
+    assert len(spared) == 2 * (6 + 2 * 2) + 2 + 1 + 1
+    assert all("kernel" in name or "embeddings" in name for name in decayed)
+    assert not any("kernel" in name or "/embeddings:" in name or name.endswith("weight:0") for name in spared)
+
+
+def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
+    model = make_model(initializer_range=0.1)
+    record = run(model, tmp_path / "run")
+    accuracy = [epoch["validation"]["accuracy"] for epoch in record["history"]]
+    assert record["best"]["validation"]["accuracy"] == max(accuracy) > 0.9
+    held_out, labels = reviews(60, seed=1)
+    assert (model.predict(held_out).argmax(1) == labels).mean() == max(accuracy)
+    assert record["history"][0]["loss"] > record["history"][-1]["loss"]
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
+    model = make_model()
+    (encoded, labels), held_out = sets(model)
+    settings = loop.Settings(epochs=2, token_budget=128, learning_rate=0.01, seed=3)
+    seen = []
+
+    class Spy(type(model)):
+        def fit_batches(self, encoded, *rest):
+            seen.append(id(encoded))
+            return super().fit_batches(encoded, *rest)
+
+    model.__class__ = Spy
+    other = encoded[np.arange(len(encoded))[::-1]]
+    loop.train(
+        model,
+        (encoded, labels),
+        held_out,
+        settings,
+        tmp_path / "run",
+        identity={},
+        perturbed=lambda epoch: (encoded, other)[epoch],
+    )
+    assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
+
+
+def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(make_model, tmp_path, monkeypatch):
+    settings = loop.Settings(epochs=2, token_budget=64, learning_rate=0.01, seed=3)
+    means = []
+    for steps in (1000, 3):
+        monkeypatch.setattr(loop._Follow, "steps_in", lambda self, seconds, steps=steps: steps)
+        history = run(make_model(), tmp_path / str(steps), settings)["history"]
+        means.append([[epoch[name] for name in ("loss", "accuracy")] for epoch in history])
+        assert history[0]["steps"] > 9  # or there would be but one piece
+    np.testing.assert_allclose(*means, rtol=1e-5)
+
+
+def test_stops_early(make_model, tmp_path):
+    settings = loop.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
+    assert len(run(make_model(), tmp_path / "run", settings)["history"]) == 3
+
+
+def test_a_finished_run_is_not_trained_again(make_model, tmp_path):
+    first, second = make_model(), make_model(seed=1)
+    record = run(first, tmp_path / "run")
+    again = run(second, tmp_path / "run")
+    assert again["history"] == record["history"]
+    np.testing.assert_array_equal(first.classifier.kernel, second.classifier.kernel)
+
+
+def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
+    loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
+    loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
+    with pytest.raises(UserError, match="holds another run: found epochs=3, expected 4"):
+        loop.claim(tmp_path / "run", {"seed": 1, "epochs": 4})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("x")
+    with pytest.raises(UserError, match="files that are no run's"):
+        loop.claim(tmp_path / "mine", {})
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.doc"]
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(UserError, match="no valid JSON"):
+        loop.claim(tmp_path / "run", {})
+
+
+def test_a_broken_checkpoint_is_named(make_model, tmp_path):
+    run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(UserError, match="checkpoint.safetensors: found no whole checkpoint of this run"):
+        run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+
+
+def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
+    """A kill can leave half a model folder; only a run's own left-overs go, and only in its own folder."""
+    loop.claim(tmp_path / "run", {"seed": 1})
+    (tmp_path / "run" / ".model.part-12").mkdir()
+    (tmp_path / "run" / ".model.part-12" / "config.json").write_text("{")
+    (tmp_path / "run" / ".model.old-12").mkdir()
+    for name in ("checkpoint.safetensors.part-12", ".tmpbQ1Ua4"):  # the second is safetensors' own
+        (tmp_path / "run" / name).write_text("")
+    (tmp_path / "run" / "thesis.part-1.doc").write_text("x")
+    loop.claim(tmp_path / "run", {"seed": 1})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["lock", "run.json", "thesis.part-1.doc"]
+    (tmp_path / "mine").mkdir()
+    for name in ("thesis.part-1.doc", "best.safetensors.part-3"):
+        (tmp_path / "mine" / name).write_text("x")
+    with pytest.raises(UserError, match="files that are no run's"):
+        loop.claim(tmp_path / "mine", {})
+    assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
+    """The second is refused before it clears away what the first is about to write; the other workers of one run share
+    its folder.
+    """
+    script = (
+        "import pathlib, sys, nsmc_bert\nfrom nsmc_bert.learning import loop\n"
+        "print(loop.claim(pathlib.Path(sys.argv[1]), {}, False), "
+        "flush=True)\nloop.claim(pathlib.Path(sys.argv[1]), {})"
+    )
+    held = loop.claim(tmp_path / "run", {})
+    (tmp_path / "run" / "checkpoint.safetensors.part-1").write_text("half")
+    other = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")], env=environment(), capture_output=True, text=True
+    )
+    assert other.stdout == "None\n"
+    assert "run: another process is at work in it (process %d on" % os.getpid() in other.stderr
+    assert (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
+    del held
+    loop.claim(tmp_path / "run", {})
+    assert not (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
+
+
+def test_a_file_where_the_run_should_be(tmp_path):
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(UserError, match="run: found a file, expected a folder"):
+        loop.claim(tmp_path / "run", {})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(make_model, tmp_path):
+    model = make_model()
+    model.classifier.kernel.assign(np.full(model.classifier.kernel.shape, np.nan))
+    with pytest.raises(UserError, match="the loss is nan after step .* lower --learning_rate, 0.02"):
+        run(model, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_float16_goes_on_with_its_loss_scale(make_model, tmp_path):
+    model = make_model(precision="mixed_float16", initializer_range=0.1)
+    run(model, tmp_path / "run")
+    assert model.optimizer.dynamic_counter > 0
+    expected = [float(model.optimizer.loss_scale), int(model.optimizer.dynamic_counter)]
+    again = make_model(seed=1, precision="mixed_float16")
+    run(again, tmp_path / "run")
+    assert [float(again.optimizer.loss_scale), int(again.optimizer.dynamic_counter)] == expected
+
+
+def test_missing_best_weights_are_not_passed_over(make_model, tmp_path):
+    run(make_model(), tmp_path / "run")
+    (tmp_path / "run" / "best.safetensors").unlink()
+    with pytest.raises(UserError, match="best.safetensors: missing"):
+        run(make_model(), tmp_path / "run")
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {root!r})
+import nsmc_bert, pathlib
+import numpy as np
+from transformers.models.bert.configuration_bert import BertConfig
+from nsmc_bert.model import checkpoints, tokenizers
+from nsmc_bert.model.classifier import SentimentClassifier
+from tests.nsmc_bert.learning import test_loop
+
+# wide enough for XLA to compile the pieces between the matrix products
+config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256,
+                    max_position_embeddings=32)
+model = SentimentClassifier(
+    checkpoints.build(config, 5), tokenizers.from_vocab(pathlib.Path(sys.argv[1])), max_length=16, seed=5
+)
+test_loop.run(model, pathlib.Path(sys.argv[2]), checkpoint_seconds=0.05)
+np.save(sys.argv[3], np.concatenate([w.numpy().ravel() for w in model.weights]))
+"""
+
+
+def test_killed_and_started_again_it_ends_with_the_same_weights(tmp_path):
+    from tests.conftest import ROOT, VOCABULARY
+
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (tmp_path / "program.py").write_text(KILLED.format(root=str(ROOT)))
+
+    def command(name):
+        return [sys.executable, "program.py", "vocab.txt", "run-" + name, name + ".npy"]
+
+    quiet = dict(cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    whole = subprocess.Popen(command("whole"), **quiet)
+    checkpoint = tmp_path / "run-killed" / "checkpoint.safetensors"
+    kills, seen = 0, None
+    while True:
+        process = subprocess.Popen(command("killed"), **quiet)
+        # killed as soon as there is a checkpoint that was not there before, three times over
+        while kills < 3 and process.poll() is None:
+            now = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+            if now != seen:
+                seen, kills = now, kills + 1
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.002)
+        error = process.communicate()[1].decode()
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, error
+            break
+    assert whole.wait() == 0
+    assert kills == 3
+    np.testing.assert_array_equal(np.load(tmp_path / "killed.npy"), np.load(tmp_path / "whole.npy"))
+    assert not list((tmp_path / "run-killed").glob("*.part-*"))
+
+
+def test_mirrored_on_two_devices_equals_one(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED)
+    for strategy in ("one", "mirrored"):
+        subprocess.run(
+            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
+        )
+    assert_same_run(tmp_path / "mirrored", tmp_path / "one")
+
+
+def test_two_workers_equal_one(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED)
+    cluster = {"worker": ["127.0.0.1:%d" % port for port in free_ports(2)]}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(program), "multiworker", str(tmp_path / "multiworker")],
+            env=environment(TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}})),
+        )
+        for i in range(2)
+    ]
+    one = subprocess.run([sys.executable, str(program), "one", str(tmp_path / "one")], env=environment(), check=True)
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert one.returncode == 0
+    assert_same_run(tmp_path / "multiworker", tmp_path / "one")
+
+
+def assert_same_run(one, other):
+    np.testing.assert_allclose(np.load(one / "weights.npy"), np.load(other / "weights.npy"), atol=2e-4)
+    # a row of padding, which makes 101 reviews two equal shares, counts in the means that are shown
+    np.testing.assert_allclose(np.load(one / "figures.npy"), np.load(other / "figures.npy"), atol=0.01)
+
+
+def test_replicas_take_the_step_that_one_device_takes(tmp_path):
+    """Plain gradient descent, which, unlike Adam, shows the scale of the gradients."""
+    program = tmp_path / "program.py"
+    program.write_text(DISTRIBUTED.partition("data = (")[0] + GRADIENT_DESCENT)
+    for strategy in ("one", "mirrored"):
+        (tmp_path / strategy).mkdir()
+        subprocess.run(
+            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
+        )
+    one, other = (np.load(tmp_path / strategy / "moved.npy") for strategy in ("one", "mirrored"))
+    assert np.abs(one).max() > 1e-3
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+GRADIENT_DESCENT = """
+with devices.strategy.scope():
+    model.compile(tf.keras.optimizers.SGD(1.0))
+before = model.classifier.kernel.numpy()
+encoded = model.encode(texts)
+model.fit_batches(encoded, labels, model.plan(encoded, token_budget=512, seed=0), 0, 1)
+np.save(folder / "moved.npy", model.classifier.kernel.numpy() - before)
+"""
+
+
+DISTRIBUTED = """
+import sys, pathlib, time
+import nsmc_bert
+import numpy as np
+import tensorflow as tf
+strategy, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+if strategy == "mirrored":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from nsmc_bert.base import runtime
+from nsmc_bert.learning import loop
+devices = runtime.configure(precision="float32", strategy=strategy)
+assert devices.replicas == (1 if strategy == "one" else 2), devices
+from tests.nsmc_bert.learning.test_loop import reviews
+from tests.conftest import VOCABULARY
+from nsmc_bert.model import checkpoints, tokenizers
+from nsmc_bert.model.classifier import SentimentClassifier
+from transformers.models.bert.configuration_bert import BertConfig
+
+vocabulary = folder.with_name("vocab-%s-%d.txt" % (strategy, devices.chief))
+vocabulary.write_text("\\n".join(VOCABULARY) + "\\n", encoding="utf-8")
+config = BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+                    max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+if strategy == "mirrored":
+    def differ(*values):
+        values = [tf.constant(value, tf.float64) for value in values]
+        distribute = devices.strategy.experimental_distribute_values_from_function
+        each = distribute(lambda context: values[context.replica_id_in_sync_group])
+        return loop._differs_between_workers(devices.strategy, each)
+
+    assert [differ(2.0**40 + 1, 2.0**40 + step) for step in (0, 1, 2, 201)] == [True, False, True, True]
+if strategy == "multiworker":
+    found = folder.with_name("answers.txt")
+    def ask():
+        if not found.exists():
+            assert devices.chief
+            time.sleep(0.2)
+            found.write_text("answers")
+        return found.read_text()
+
+    assert devices.chief_first(ask) == "answers"
+with devices.strategy.scope():
+    model = SentimentClassifier(checkpoints.build(config, 5), tokenizers.from_vocab(vocabulary), max_length=16, seed=5)
+texts, labels = reviews(101)
+data = (model.encode(texts), labels)
+settings = loop.Settings(epochs=2, token_budget=512, learning_rate=0.002)
+record = loop.train(model, data, data, settings, folder, identity={}, chief=devices.chief)
+if devices.chief:
+    np.save(folder / "weights.npy", np.concatenate([w.numpy().ravel() for w in model.weights]))
+    np.save(folder / "figures.npy", [[epoch["loss"], epoch["accuracy"]] for epoch in record["history"]])
+devices.leave()
+"""
+
+
+def environment(**extra):
+    """This process' environment with the checkout on the path."""
+    return {**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
+
+
+def free_ports(count):
+    """Ports of the loopback interface that nobody listens on."""
+    import socket
+
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

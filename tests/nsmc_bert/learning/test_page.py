@@ -1,0 +1,91 @@
+"""nsmc_bert.learning.page: the classifier's page holds its figures, and published ones only beside NSMC's."""
+
+import re
+
+import numpy as np
+import pytest
+
+from nsmc_bert.learning import page
+from nsmc_bert.model import metrics
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def figures():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 200)
+    positive = np.clip(labels + random.normal(0, 0.4, 200), 0.01, 0.99)
+    probabilities = np.stack([1 - positive, positive], 1)
+    texts = ["글" * n for n in random.integers(1, 140, 200)]
+    return {
+        "test": metrics.report(probabilities, labels),
+        "test_unseen": None,
+        "reliability": metrics.reliability(probabilities, labels),
+        "by_length": metrics.by_length(texts, probabilities, labels),
+        "errors": [{"text": "<b>재미없다</b>", "label": "positive", "said": "negative", "confidence": 0.987}],
+    }
+
+
+def test_the_page_of_nsmc(figures, tmp_path):
+    history = [{"epoch": i, "loss": 0.5 / i, "validation": {"log_loss": 0.4, "accuracy": 0.8}} for i in (1, 2)]
+    record = {"best_epoch": 2, "history": history, "command": "python -m nsmc_bert.train --seeds=7"}
+    paths = page.write(
+        tmp_path, figures, record, 5_300_000, "NSMC", "mine/model", "python -m nsmc_bert.evaluate --page=x"
+    )
+    names = {path.name for path in paths}
+    plots = ("beside_published_models", "calibration", "confusion", "accuracy_by_length", "training")
+    assert names == {"classifier.html"} | {plot + ending for plot in plots for ending in (".svg", ".png")}
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "How good is mine/model" in text
+    assert "<td>%.2f</td>" % (100 * figures["test"]["accuracy"]) in text
+    assert "&lt;b&gt;재미없다&lt;/b&gt;" in text and "<b>" not in text
+    assert "Dialog-KoELECTRA-small" in text and page.CAVEAT.split("'")[0] in text
+    assert "--seeds=7" in text and "--page=x" in text
+    assert not re.search(r'(src|srcset|href)="(?!data:)', text)
+
+
+def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
+    paths = page.write(tmp_path, figures, {"history": "another tool's"}, 5, "mine.csv", "", "")
+    assert not {"beside_published_models.svg", "training.svg"} & {path.name for path in paths}
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "the classifier that ships" in text and "KoELECTRA" not in text
+
+
+def test_a_review_that_begins_with_a_digit_is_no_figure(figures, tmp_path):
+    errors = [dict(figures["errors"][0], text=text) for text in ("10점 만점", "1", "+5")]
+    page.write(tmp_path, {**figures, "errors": errors}, {}, 5, "2021.csv", "", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert '<td>0.987</td><td class="text">positive</td><td class="text">10점 만점</td>' in text
+    assert '<td class="text">1</td>' in text and '<td class="text">+5</td>' in text
+
+
+def test_published_figures():
+    rows = {row.model: row for row in page.published()}
+    assert len(rows) == 17
+    assert rows["Dialog-KoELECTRA-small"][1:3] == (14, 90.01)
+    assert rows["Multilingual BERT"][1:3] == (167, 87.08)
+    assert rows["KcELECTRA-base-v2022"].protocol == "the highest of nine evaluations on test"
+    ours = [row for row in rows.values() if row.model.startswith(page.OURS)]
+    assert [(row.supervision, row.protocol) for row in ours] == [("official labels", "chosen on validation")]
+    assert page.shipped().supervision == "star ratings read"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"pretraining": {"ratings": True}, "data": {"name": "NSMC"}}, "star ratings read"),
+        ({"pretraining": {"ratings": False}, "data": {"name": "NSMC"}}, "official labels"),
+        (
+            {"pretraining": None, "data": {"name": "NSMC"}},
+            "not recorded",
+        ),  # from an encoder of whose texts nothing is known
+        (
+            {"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}},
+            "official labels, and teachers, whose own is in their cards",
+        ),
+        ({}, "not recorded"),
+    ],
+)
+def test_supervision_is_never_mixed_up(record, expected):
+    assert page.supervision(record) == expected

@@ -1,0 +1,127 @@
+"""Temperature and bias: the best of a grid, undone where they were put in, skipped where they would be guesses."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsmc_bert.model import calibration
+
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(0.3, 2.5, 50_000)
+LABELS = (RANDOM.uniform(size=len(LOGITS)) < 1 / (1 + np.exp(-LOGITS))).astype(
+    int
+)  # honest: a label is drawn by its logit
+
+
+def said(logits):
+    """The probabilities of a model with these logits."""
+    positive = 1 / (1 + np.exp(-np.asarray(logits)))
+    return np.stack([1 - positive, positive], 1)
+
+
+@pytest.mark.parametrize(("temperature", "bias"), [(0.5, 0.4), (1.4, -0.25), (3.0, 1.0)])
+def test_it_undoes_what_was_done(temperature, bias):
+    found = calibration.fit(said((LOGITS - bias) * temperature), LABELS)
+    assert found.temperature == pytest.approx(temperature, rel=0.03)
+    assert found.bias == pytest.approx(bias, abs=0.03)
+    assert found.log_loss_calibrated < found.log_loss
+    assert (found.reviews, found.skipped) == (50_000, "")
+
+
+def test_it_is_the_best_of_a_grid():
+    logits, labels = LOGITS[:400] * 2 + 1, LABELS[:400]
+
+    def loss(temperature, bias):
+        shifted = logits / temperature + bias
+        return np.mean(np.log1p(np.exp(np.where(labels == 1, -shifted, shifted))))
+
+    found = calibration.fit(said(logits), labels)
+    assert found.log_loss == pytest.approx(loss(1, 0))
+    assert found.log_loss_calibrated == pytest.approx(loss(found.temperature, found.bias))
+    grid = [loss(t, b) for t in np.linspace(0.2, 6, 200) for b in np.linspace(-2, 2, 200)]
+    assert found.log_loss_calibrated <= min(grid) + 1e-9
+    assert found.log_loss_calibrated == pytest.approx(min(grid), abs=1e-3)
+
+
+def test_an_honest_model_is_left_alone():
+    found = calibration.fit(said(LOGITS[:5000]), LABELS[:5000])
+    assert (found.temperature, found.bias) == (1.0, 0.0)
+    assert found.log_loss_calibrated == found.log_loss
+    assert str(found) == "not calibrated: nothing that could be fitted lowers the log loss beyond chance"
+
+
+@pytest.mark.parametrize("count", [0, 1, calibration.FEWER - 1])
+def test_on_few_reviews_nothing_is_fitted(count):
+    found = calibration.fit(said(LOGITS[:count] * 5), LABELS[:count])
+    assert (found.temperature, found.bias) == (1.0, 0.0)
+    assert f"{count} reviews, " in found.skipped
+    assert f"expected {calibration.FEWER} or more" in found.skipped
+
+
+@pytest.mark.parametrize("count", [calibration.FEWER, calibration.FEWEST - 1])
+def test_on_not_many_reviews_it_only_gets_less_sure(count):
+    logits, labels = LOGITS[:count], LABELS[:count]
+
+    def loss(temperature):
+        return np.mean(np.log1p(np.exp(np.where(labels == 1, -1, 1) * logits * 2.5 / temperature)))
+
+    found = calibration.fit(said(logits * 2.5), labels)
+    assert (found.bias, found.skipped) == (0.0, "")
+    assert found.log_loss_calibrated == pytest.approx(min(loss(t) for t in np.linspace(1, 10, 2000)), abs=1e-4)
+    assert loss(found.temperature) == pytest.approx(found.log_loss_calibrated)
+    unsure = calibration.fit(said(logits / 5), labels)  # a temperature of 0.2 would help
+    assert (unsure.temperature, unsure.bias) == (1.0, 0.0)
+    assert unsure.skipped
+    everything = calibration.fit(said(LOGITS[: calibration.FEWEST] * 5 + 3), LABELS[: calibration.FEWEST])
+    assert everything.bias < -0.3
+
+
+def test_on_one_kind_of_reviews_nothing_is_fitted():
+    assert calibration.fit(said(LOGITS[:1000]), np.ones(1000, int)).skipped.startswith(
+        "1000 reviews, 1000 of them positive"
+    )
+
+
+def test_both_have_bounds():
+    labels = np.tile([0, 1], 500)
+    sure = np.where(labels == 1, 3.0, -3.0)
+    assert calibration.fit(said(sure), labels).temperature == pytest.approx(0.1)  # all right: no confidence is too high
+    wrong = calibration.fit(said(-sure), labels)
+    assert wrong.temperature == pytest.approx(10)  # all wrong: it is not turned round
+    assert wrong.bias == pytest.approx(0.0, abs=1e-6)
+    nearly_all_positive = np.r_[0, np.ones(99_999, int)]
+    assert calibration.fit(said(np.full(100_000, -20.0)), nearly_all_positive).bias <= calibration.FARTHEST
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.floats(0.05, 20),
+    st.floats(-4, 4),
+    st.integers(calibration.FEWEST, 1000),
+    st.sampled_from([0, 0.1, 0.5, 1]),
+)
+def test_it_never_makes_the_log_loss_worse(seed, sharpness, shift, count, noise):
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, count)
+    labels = np.where(random.uniform(size=count) < noise, random.integers(0, 2, count), (logits > 0).astype(int))
+    found = calibration.fit(said(logits * sharpness + shift), labels)
+    assert found.log_loss_calibrated <= found.log_loss
+    assert 0.1 - 1e-9 <= found.temperature <= 10 + 1e-9
+    assert abs(found.bias) <= calibration.FARTHEST
+
+
+def test_it_goes_into_the_head():
+    kernel, bias = RANDOM.normal(size=(8, 2)).astype(np.float32), np.float32([0.1, -0.3])
+    states = RANDOM.normal(size=(5, 8)).astype(np.float32)
+    before = states @ kernel + bias
+    new_kernel, new_bias = calibration.fold(kernel, bias, calibration.Calibration(1.7, -0.4, 1000, 0.5, 0.4))
+    after = states @ new_kernel + new_bias
+    np.testing.assert_allclose(after[:, 1] - after[:, 0], (before[:, 1] - before[:, 0]) / 1.7 - 0.4, atol=1e-5)
+    assert (new_kernel.dtype, new_bias.dtype) == (np.float32, np.float32)
+
+
+def test_the_log_odds_of_what_is_certain_are_finite():
+    np.testing.assert_allclose(calibration.logit([[0.2, 0.8], [0.5, 0.5]]), [np.log(4), 0.0])
+    assert np.isfinite(calibration.logit([[0.0, 1.0], [1.0, 0.0]])).all()

@@ -1,0 +1,478 @@
+"""SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
+
+import copy
+import json
+import pickle
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import nsmc_bert
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.watchdog import Watchdog
+from nsmc_bert.model import calibration
+
+TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
+GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
+
+
+@pytest.fixture(scope="module")
+def model(make_bert, tiny_tokenizer):
+    return nsmc_bert.SentimentClassifier(make_bert(initializer_range=0.5), tiny_tokenizer, max_length=16)
+
+
+def test_is_a_keras_model_around_tfbertmodel(model):
+    from transformers.models.bert.modeling_tf_bert import TFBertModel
+
+    assert isinstance(model, tf.keras.Model)
+    assert isinstance(model.bert, TFBertModel)
+    assert model.count_params() == model.bert.count_params() + 8 * 2 + 2
+
+
+def test_equals_bert_and_head_computed_apart(model):
+    encoded = model.encode(TEXTS[:2])
+    for i, text in enumerate(TEXTS[:2]):
+        ids = encoded.ids[encoded.row_splits[i] : encoded.row_splits[i + 1]][None]
+        pooled = model.bert(input_ids=ids, attention_mask=np.ones_like(ids)).pooler_output.numpy()
+        logits = pooled @ model.classifier.kernel.numpy() + model.classifier.bias.numpy()
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        np.testing.assert_allclose(model.predict(text), expected, atol=1e-5)
+
+
+def test_one_string_gives_one_row(model):
+    result = model.predict(TEXTS[0])
+    assert (result.shape, result.dtype) == ((1, 2), np.float32)
+    np.testing.assert_allclose(result.sum(1), 1, atol=1e-6)
+    assert abs(result - model.predict(TEXTS[1])).max() > 1e-3
+
+
+def test_every_form_of_text_gives_the_same_rows(model):
+    expected = np.concatenate([model.predict(text) for text in TEXTS])
+    assert len({row.tobytes() for row in expected}) == len(TEXTS)
+    dataset = tf.data.Dataset.from_tensor_slices(TEXTS)
+    forms = {
+        "list": TEXTS,
+        "tuple": tuple(TEXTS),
+        "array": np.array(TEXTS),
+        "array of objects": np.array(TEXTS, object),
+        "array of bytes": np.array([text.encode() for text in TEXTS]),
+        "series": pd.Series(TEXTS),
+        "series with an index": pd.Series(TEXTS, index=range(10, 16)),
+        "tensor": tf.constant(TEXTS),
+        "dataset": dataset,
+        "batched dataset": dataset.batch(4),
+        "generator": (text for text in TEXTS),
+        "labelled dataset": tf.data.Dataset.from_tensor_slices((TEXTS, [0] * 6)).batch(4),
+    }
+    for name, form in forms.items():
+        result = model.predict(form)
+        assert (result.shape, result.dtype) == ((6, 2), np.float32), name
+        np.testing.assert_allclose(result, expected, atol=1e-6, err_msg=name)
+    with Watchdog() as watchdog:
+        np.testing.assert_allclose(model.predict(TEXTS, batch_size=2), expected, atol=1e-6)
+        assert watchdog._looks is not None  # a long validation is no run that stands still
+
+
+def test_nothing_gives_no_rows(model):
+    for nothing in ([], np.array([]), np.array([], str), pd.Series([], dtype=str), pd.Series([], dtype=object)):
+        result = model.predict(nothing)
+        assert (result.shape, result.dtype) == ((0, 2), np.float32)
+
+
+def test_encoded_features_go_keras_way(model):
+    encoded = model.encode(TEXTS[:1])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    np.testing.assert_allclose(model.predict(features, verbose=0), model.predict(TEXTS[0]), atol=1e-6)
+
+
+def test_long_text_is_read_to_its_limit_with_a_warning(model):
+    long = "영화 " * 50_000
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than 14 pieces"):
+        result = model.predict([long, "꿀잼"])
+    np.testing.assert_allclose(result[0], model.predict("영화 " * 14)[0], atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict("영화 " * 14)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(st.characters(codec=None), max_size=40), min_size=1, max_size=4))
+def test_any_text_is_valid(model, texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = model.predict(texts)
+    assert result.shape == (len(texts), 2)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\x00b", "\u200b", "ㄱㅏㅇ", "👍🏻👨‍👩‍👧", "\x1b[31m", "한" * 2000])
+def test_odd_text(model, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isfinite(model.predict(text)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["꿀잼", None],
+        ["꿀잼", 3.5],
+        pd.Series(["꿀잼", float("nan")], dtype=object),
+        ["꿀잼", ["노잼"]],
+        {"꿀잼": 1}.values(),
+        None,
+    ],
+)
+def test_what_is_no_text_is_named(model, wrong):
+    with pytest.raises(
+        UserError, match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*fill or drop missing values"
+    ):
+        model.predict(wrong)
+
+
+def test_bytes_that_are_no_utf8_are_refused_in_every_form(model, make_model, tmp_path):
+    path = tmp_path / "cp949.txt"
+    path.write_text("good\n노잼\n", encoding="cp949")
+    dataset, row = tf.data.TextLineDataset(str(path)), "노잼".encode("cp949")
+    forms = [dataset, dataset.batch(2), [b"good", row], np.array([b"good", row]), tf.constant([b"good", row])]
+    for form in forms:
+        with pytest.raises(
+            UserError, match=r"text 1: found bytes that are no UTF-8, b'.xb3.xeb.xc0.xeb', .*decode\('cp949'\)"
+        ):
+            model.predict(form)
+    learner = make_model()
+    learner.compile()
+    with pytest.raises(UserError, match="text 1: found bytes that are no UTF-8"):
+        learner.fit(tf.data.Dataset.zip((dataset, tf.data.Dataset.from_tensor_slices([1, 0]))), verbose=0)
+
+
+def test_unknown_arguments_are_not_swallowed(model):
+    with pytest.raises(TypeError, match="vebose"):
+        model.predict(["꿀잼"], vebose=0)
+
+
+def test_two_dimensions_are_refused(model):
+    with pytest.raises(UserError, match=r"shape \(1, 2\)"):
+        model.predict(np.array([["꿀잼", "노잼"]]))
+
+
+def test_fit_evaluate_predict_as_keras_does(make_model):
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile(tf.keras.optimizers.AdamW(0.02))
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    history = model.fit(texts, labels, epochs=40, verbose=0, validation_data=(texts, labels)).history
+    assert history["loss"][-1] < 0.2 < history["loss"][0]
+    assert history["val_accuracy"][-1] == 1.0
+    loss, accuracy = model.evaluate(texts, labels, verbose=0)
+    assert accuracy == 1.0
+    picked = model.predict(texts)[np.arange(8), labels]
+    assert loss == pytest.approx(-np.log(picked).mean(), abs=1e-5)
+
+
+def test_fit_takes_datasets_and_validation_split(make_model):
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    model = make_model()
+    model.compile()
+    model.fit(tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3), epochs=1, verbose=0)
+    history = model.fit(texts, labels, epochs=2, validation_split=0.25, batch_size=2, verbose=0).history
+    assert len(history["val_loss"]) == 2
+
+
+def test_keras_habits(make_model, tmp_path):
+    texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
+    model = make_model()
+    model.compile()
+    dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(4)
+    keep = tf.keras.callbacks.ModelCheckpoint(str(tmp_path / "best"), monitor="val_loss")
+    history = model.fit(texts, labels, 4, 1, 0, [keep], validation_data=dataset).history
+    assert len(history["val_loss"]) == 1
+    assert nsmc_bert.load(tmp_path / "best").predict(texts).shape == (8, 2)
+    assert model.fit(texts, labels, epochs=2, initial_epoch=2, verbose=0).history == {}
+    with pytest.raises(UserError, match="found no text to learn from"):
+        model.fit([], [])
+    with pytest.raises(UserError, match=r"expected elements \(text, label\)"):
+        model.fit(tf.data.Dataset.from_tensor_slices(texts))
+    with pytest.raises(UserError, match="without end"):
+        model.fit(dataset.repeat())
+    with pytest.raises(UserError, match="steps_per_epoch: not for text"):
+        model.fit(texts, labels, steps_per_epoch=2)
+
+
+MEASURED = GOOD + BAD + ["영화"], [1, 1, 0, 1, 0, 0, 1, 0, 1], np.float32([1, 2, 0, 1, 1, 3, 1, 0.5, 1])
+
+
+def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
+    """By hand, from the probabilities: batches have four texts, four and one, and rows have empty places."""
+    (texts, labels, weights), model, keras = MEASURED, make_model(), tf.keras.metrics
+    y, p = np.array(labels), model.predict(texts)
+    right, loss = p.argmax(1) == y, -np.log(p[np.arange(9), y])
+    counts = [np.sum((p.argmax(1) == c) & (y == c)) * 2 / (np.sum(p.argmax(1) == c) + np.sum(y == c)) for c in (0, 1)]
+    ahead = p[y == 1, 1][:, None] - p[y == 0, 1][None]
+    model.compile(metrics=["accuracy"])
+    assert model.evaluate(texts, labels, 4, verbose=0) == pytest.approx([loss.mean(), right.mean()], abs=1e-5)
+    model.compile()
+    found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights)
+    assert found == pytest.approx([(weights * loss).sum() / 9, (weights * right).sum() / weights.sum()], abs=1e-5)
+    dataset = tf.data.Dataset.from_tensor_slices((texts, labels, weights)).batch(2)
+    assert model.evaluate(dataset, batch_size=4, verbose=0) == pytest.approx(found, abs=1e-6)
+    metrics = [
+        "acc",
+        keras.F1Score(name="f1"),
+        keras.AUC(num_thresholds=5000, name="auc"),
+        "Precision",
+        "binary_accuracy",
+        "mse",
+    ]
+    model.compile(metrics=metrics, weighted_metrics=["AUC", "Recall"])
+    found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights, return_dict=True)
+    said = p[:, 1] > 0.5
+    assert found["acc"] == found["binary_accuracy"] == pytest.approx(right.mean())
+    np.testing.assert_allclose(found["f1"], counts, atol=1e-6)
+    assert found["auc"] == pytest.approx((ahead > 0).mean(), abs=2e-3)
+    assert found["precision"] == pytest.approx(y[said].mean())
+    assert found["recall"] == pytest.approx((weights * said * y).sum() / (weights * y).sum())
+    assert found["mse"] == pytest.approx(((p - np.eye(2)[y]) ** 2).mean(), abs=1e-6)
+
+
+def test_classes_and_reviews_are_weighed_in_training(make_model):
+    """The first step of gradient descent on the head's bias: softmax less label, weighed, over the reviews."""
+    (texts, labels, weights), classes = MEASURED, {0: 0.5, 1: 3.0}
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile(tf.keras.optimizers.SGD(1.0))
+    each, start = model.predict(texts) - np.eye(2)[labels], model.get_weights()
+    of_class = np.where(np.array(labels) == 1, 3.0, 0.5)
+    for arguments, expected in (
+        ({}, np.ones(9)),
+        ({"sample_weight": weights}, weights),
+        ({"class_weight": classes}, of_class),
+        ({"class_weight": classes, "sample_weight": weights}, of_class * weights),
+    ):
+        model.set_weights(start)
+        model.fit(texts, labels, verbose=0, **arguments)
+        np.testing.assert_allclose(
+            model.classifier.bias, -(expected[:, None] * each).mean(0), atol=1e-5, err_msg=str(arguments)
+        )
+    history = model.fit(
+        texts, labels, 3, verbose=0, validation_data=(texts, labels, weights), validation_batch_size=4
+    ).history
+    assert [history["val_loss"][0], history["val_accuracy"][0]] == model.evaluate(
+        texts, labels, 4, verbose=0, sample_weight=weights
+    )
+    for wrong in ({1: 2.0}, {"pos": 1}, 3):
+        with pytest.raises(UserError, match="class_weight: found"):
+            model.fit(texts, labels, class_weight=wrong)
+    for wrong in ([1.0], np.full(9, np.nan)):
+        with pytest.raises(UserError, match="weights: found"):
+            model.evaluate(texts, labels, sample_weight=wrong)
+
+
+def test_generators(make_model):
+    texts, labels, _ = MEASURED
+    model = make_model()
+    model.compile()
+    expected = model.evaluate(texts, labels, verbose=0)
+    assert model.evaluate((text for text in texts), labels, verbose=0) == expected
+    assert model.evaluate(map(str, texts), labels, verbose=0) == expected
+    model.fit(iter(texts), labels, verbose=0)
+    encoded = model.encode(texts[:1])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    np.testing.assert_allclose(
+        model.predict(iter([features]), verbose=0), model.predict(texts[0]), atol=1e-6
+    )  # Keras' own batches
+
+
+def test_one_text_from_several_threads(make_model):
+    model, before = make_model(), sys.getswitchinterval()
+    expected, results, errors = {text: make_model().predict(text) for text in TEXTS}, [], []
+
+    def ask():
+        try:
+            results.extend((text, model.predict(text)) for text in TEXTS * 10)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not errors and len(results) == 240
+    for text, result in results:
+        np.testing.assert_allclose(result, expected[text], atol=1e-6)
+
+
+def test_no_attribute_is_assigned_in_a_call(make_model, monkeypatch):
+    """Keras deletes an attribute before it assigns it, and other threads may be reading."""
+    model, assigned = make_model(), []
+    assign = type(model).__setattr__
+    monkeypatch.setattr(
+        type(model), "__setattr__", lambda self, name, value: (assigned.append(name), assign(self, name, value))[1]
+    )
+    for form in (TEXTS[0], TEXTS[0], TEXTS, tuple(TEXTS), np.array(TEXTS), (text for text in TEXTS)):
+        model.predict(form)
+    assert assigned == []
+
+
+def test_pickle_joblib_and_copies(make_model, tmp_path):
+    joblib = pytest.importorskip("joblib")
+    model = make_model(max_length=12, seed=3)
+    model.compile()
+    joblib.dump(model, tmp_path / "model.joblib")
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), joblib.load(tmp_path / "model.joblib")):
+        assert other is not model and other.bert is not model.bert
+        assert (other.max_length, other.seed, other.compute_dtype) == (12, 3, "float32")
+        np.testing.assert_array_equal(other.predict(TEXTS), model.predict(TEXTS))
+    assert pickle.loads(pickle.dumps(make_model(precision="mixed_bfloat16"))).compute_dtype == "bfloat16"
+
+
+def test_saving_again_keeps_what_it_did_not_write(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model.save("~/model")
+    (tmp_path / "model" / ".git").mkdir()
+    for name in (".git/HEAD", "LICENSE"):
+        (tmp_path / "model" / name).write_text("mine")
+    (tmp_path / "link").symlink_to("model")
+    model.save(tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "model" / ".git" / "HEAD").read_text() == (tmp_path / "model" / "LICENSE").read_text() == "mine"
+    np.testing.assert_allclose(nsmc_bert.load("~/link").predict(TEXTS), model.predict(TEXTS), atol=1e-7)
+
+
+def test_a_training_loop_of_ones_own(make_model):
+    model = make_model(hidden_dropout_prob=0.5)
+    encoded = model.encode(["꿀잼"])
+    features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
+    draws = [model(features, training=True).numpy() for _ in range(3)]
+    assert (draws[0] != draws[1]).any() and (draws[1] != draws[2]).any()
+
+
+@pytest.mark.parametrize("labels", [None, [0], [0, 2], ["0", "1"]])
+def test_labels_that_do_not_fit_are_refused(model, labels):
+    model.compile()
+    with pytest.raises(UserError, match="labels: found"):
+        model.fit(["꿀잼", "노잼"], labels)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_gives_float32(make_model, precision):
+    model = make_model(precision=precision, initializer_range=0.1)
+    model.compile(tf.keras.optimizers.AdamW(0.01))
+    history = model.fit(GOOD + BAD, [1] * 4 + [0] * 4, epochs=20, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert model.predict(GOOD).dtype == np.float32
+    assert all(weight.dtype == tf.float32 for weight in model.weights)
+
+
+def test_xla_compiles_the_step(make_model):
+    losses = []
+    for jit in (False, True):
+        # wide enough that without `jit_compile` pieces of the step would be compiled
+        model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, intermediate_size=256)
+        model.compile(tf.keras.optimizers.SGD(0.1), jit_compile=jit)
+        losses.append(model.fit(GOOD + BAD, [1] * 4 + [0] * 4, epochs=2, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_saved_and_loaded_it_says_the_same(model, tmp_path):
+    model.save(tmp_path / "model", training={"note": "한국어"})
+    loaded = nsmc_bert.load(tmp_path / "model")
+    assert loaded.max_length == 16
+    np.testing.assert_allclose(loaded.predict(TEXTS), model.predict(TEXTS), atol=1e-7)
+    with pytest.raises(UserError, match="model"):
+        model.save(tmp_path / "model")
+    model.save(tmp_path / "model", overwrite=True)
+
+
+def test_somebody_elses_head_is_read_the_right_way_round(model, tmp_path):
+    """What transformers says of the class that is called positive is what `predict` says of positive."""
+    model.save(tmp_path / "model")
+    path, expected = tmp_path / "model" / "config.json", model.predict(TEXTS)
+    values = json.loads(path.read_text())
+    for names, positive_label in ((("긍정", "부정"), ()), (("노잼", "꿀잼"), "노잼")):
+        path.write_text(json.dumps({**values, "id2label": dict(enumerate(names)), "label2id": None}))
+        loaded = nsmc_bert.load(tmp_path / "model", positive_label=positive_label)
+        np.testing.assert_allclose(loaded.predict(TEXTS), expected[:, ::-1], atol=1e-6)
+    loaded.save(tmp_path / "saved")  # from then on the folder says so itself
+    np.testing.assert_allclose(nsmc_bert.load(tmp_path / "saved").predict(TEXTS), expected[:, ::-1], atol=1e-6)
+    path.write_text(json.dumps({**values, "id2label": {"0": "노잼", "1": "꿀잼"}}))
+    with pytest.raises(UserError, match="labels 노잼 and 꿀잼, expected names such as negative and positive"):
+        nsmc_bert.load(tmp_path / "model")
+    path.write_text(json.dumps({**values, "architectures": ["BertForTokenClassification"]}))
+    with pytest.raises(UserError, match="the head of BertForTokenClassification"):
+        nsmc_bert.load(tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    weights["classifier.weight"], weights["classifier.bias"] = np.zeros((3, 8), np.float32), np.zeros(3, np.float32)
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    with pytest.raises(UserError, match="without a two-class classifier, but one of 3"):
+        nsmc_bert.load(tmp_path / "model")
+
+
+def test_calibrated_it_says_so_wherever_it_is_opened(model, tmp_path, make_model):
+    texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    before, changed = model.predict(texts), make_model()
+    changed.calibrate(calibration.Calibration(2.0, -0.3, 1000, 0.5, 0.4))
+    positive = 1 / (1 + np.exp(-(calibration.logit(before) / 2 - 0.3)))
+    expected = np.stack([1 - positive, positive], 1)
+    np.testing.assert_allclose(changed.predict(texts), expected, atol=1e-6)
+    changed.save(tmp_path / "saved")
+    np.testing.assert_allclose(nsmc_bert.load(tmp_path / "saved").predict(texts), expected, atol=1e-6)
+
+
+def test_saved_in_float16_it_takes_half_and_is_loaded_in_float32(model, tmp_path):
+    texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
+    for dtype in ("float32", "float16"):
+        model.save(tmp_path / dtype, dtype=dtype)
+    tensors = {dtype: load_file(tmp_path / dtype / "model.safetensors") for dtype in ("float32", "float16")}
+    for name, expected in tensors["float32"].items():
+        assert tensors["float16"][name].dtype == np.float16
+        np.testing.assert_array_equal(tensors["float16"][name], expected.astype(np.float16))
+    loaded = nsmc_bert.load(tmp_path / "float16")
+    assert {variable.dtype.name for variable in loaded.variables} == {"float32"}
+    np.testing.assert_allclose(loaded.predict(texts), model.predict(texts), atol=2e-3)
+
+
+def test_max_length_has_to_fit_the_encoder(make_model):
+    with pytest.raises(UserError, match="found 33, expected 3 to 32"):
+        make_model(max_length=33)
+
+
+@pytest.mark.parametrize("positions", [37, 300, 700])
+def test_an_encoder_may_know_any_number_of_positions(make_bert, tiny_tokenizer, tmp_path, positions):
+    """KcBERT's 300 among them: a text of the full length gets the answer of transformers' own model, alone and beside
+    others.
+    """
+    bert = make_bert(initializer_range=0.5, max_position_embeddings=positions)
+    model = nsmc_bert.SentimentClassifier(bert, tiny_tokenizer, max_length=positions)
+    texts = ["영화 " * (positions - 3) + "꿀잼", "노잼", "최고 " * (positions - 11)]
+    encoded = model.encode(texts)
+    assert encoded.lengths.tolist() == [positions, 3, positions - 9] and not encoded.truncated.any()
+    expected = []
+    for first, last in zip(encoded.row_splits, encoded.row_splits[1:]):
+        ids = encoded.ids[None, first:last]
+        logits = model.classifier(bert(input_ids=ids, attention_mask=np.ones_like(ids)).pooler_output).numpy()
+        expected.append(np.exp(logits[0]) / np.exp(logits[0]).sum())
+    np.testing.assert_allclose(model.predict(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(texts[0]), expected[:1], atol=1e-5)
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer_config.json"
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "model_max_length": int(1e30)})
+    )  # transformers' no limit
+    assert nsmc_bert.load(tmp_path / "model").max_length == positions
+
+
+def test_the_tokenizer_has_to_fit_the_encoder(make_model):
+    with pytest.raises(UserError, match="24 pieces.*vocab_size of 20"):
+        make_model(vocab_size=20)

@@ -1,0 +1,278 @@
+"""nsmc_bert.model.forward against TFBertModel's own forward pass, and dropout against what it promises."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsmc_bert.model import forward
+
+
+@pytest.fixture(scope="module")
+def bert(make_bert):
+    # wide initial weights, so that every part of the network matters to the result
+    return make_bert(initializer_range=0.5)
+
+
+def inputs(batch=5, positions=7, vocabulary=30, seed=0):
+    random = np.random.default_rng(seed)
+    ids = random.integers(5, vocabulary, (batch, positions)).astype(np.int32)
+    lengths = random.integers(1, positions + 1, batch)
+    mask = (np.arange(positions) < lengths[:, None]).astype(np.int32)
+    return tf.constant(ids * mask), tf.constant(mask)
+
+
+def test_equals_tfbertmodel(bert):
+    ids, mask = inputs()
+    expected = bert(input_ids=ids, attention_mask=mask)
+    hidden = forward.encode(bert, ids, mask)
+    real = mask.numpy().astype(bool)
+    np.testing.assert_allclose(hidden.numpy()[real], expected.last_hidden_state.numpy()[real], atol=2e-5)
+    np.testing.assert_allclose(forward.pool(bert, hidden), expected.pooler_output, atol=2e-5)
+
+
+def test_reads_only_the_positions_asked_for(bert):
+    ids, mask = inputs()
+    everything = forward.encode(bert, ids, mask).numpy()
+    read = np.array([[0, 2], [1, 0], [3, 3], [0, 1], [2, 0]], np.int32)
+    some = forward.encode(bert, ids, mask, read=tf.constant(read)).numpy()
+    np.testing.assert_allclose(some, np.take_along_axis(everything, read[:, :, None], 1), atol=2e-5)
+
+
+def test_padding_changes_nothing(bert):
+    ids, mask = inputs(batch=1, positions=6)
+    length = int(mask.numpy().sum())
+    short = forward.encode(bert, ids[:, :length], mask[:, :length]).numpy()
+    np.testing.assert_allclose(forward.encode(bert, ids, mask).numpy()[:, :length], short, atol=2e-5)
+
+
+def test_gradients_equal_those_of_tfbertmodel(bert):
+    ids, mask = inputs()
+
+    def gradients(pooled):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(pooled() ** 2)
+        return tape.gradient(loss, bert.trainable_variables)
+
+    expected = gradients(lambda: bert(input_ids=ids, attention_mask=mask).pooler_output)
+    first = tf.zeros([5, 1], tf.int32)
+    actual = gradients(lambda: forward.pool(bert, forward.encode(bert, ids, mask, read=first)))
+    for variable, one, other in zip(bert.trainable_variables, expected, actual, strict=True):
+        one, other = tf.convert_to_tensor(one).numpy(), tf.convert_to_tensor(other).numpy()
+        np.testing.assert_allclose(other, one, atol=1e-3 * max(np.abs(one).max(), 1e-3), err_msg=variable.name)
+
+
+def packed(texts, length=32, slots=16, rows=None):
+    """Token ids of texts, side by side in rows by first fit: (ids, segments, positions, firsts), and each text's (row,
+    place, slot).
+    """
+    used, where = [], []
+    for text in texts:
+        row = next(
+            (row for row, (places, count) in enumerate(used) if places + len(text) <= length and count < slots),
+            len(used),
+        )
+        if row == len(used):
+            used.append((0, 0))
+        places, count = used[row]
+        where.append((row, places, count))
+        used[row] = (places + len(text), count + 1)
+    rows = rows or len(used)
+    ids, segments, positions = (np.zeros((rows, length), np.int32) for _ in range(3))
+    firsts = np.zeros((rows, slots), np.int32)
+    for text, (row, place, slot) in zip(texts, where):
+        here = slice(place, place + len(text))
+        ids[row, here], segments[row, here], positions[row, here] = text, slot + 1, np.arange(len(text))
+        firsts[row, slot] = place
+    return [tf.constant(each) for each in (ids, segments, positions, firsts)], where
+
+
+LENGTHS = {
+    "alone in its row": [7],
+    "full to the last place": [20, 12, 32],
+    "a text as long as a row": [32],
+    "many short ones": [2] * 16 + [3, 5, 1, 9],
+}
+
+
+def some_texts(lengths, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(5, 30, length).astype(np.int32) for length in lengths]
+
+
+@pytest.mark.parametrize("rows", [None, 5], ids=["", "rows of padding"])
+@pytest.mark.parametrize("xla", [False, True], ids=["", "xla"])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_packed_texts_are_what_they_are_alone(bert, lengths, xla, rows):
+    """Every state of every text, and what is read at its first token."""
+    texts = some_texts(lengths)
+    (ids, segments, positions, firsts), where = packed(texts, rows=rows)
+    run = tf.function(lambda *x: forward.encode(bert, *x[:2], positions=x[2]), jit_compile=xla)
+    read = tf.function(lambda *x: forward.encode(bert, *x[:2], positions=x[2], read=x[3]), jit_compile=xla)
+    states, first = run(ids, segments, positions).numpy(), read(ids, segments, positions, firsts).numpy()
+    for text, (row, place, slot) in zip(texts, where):
+        alone = forward.encode(bert, text[None], np.ones_like(text)[None]).numpy()[0]
+        np.testing.assert_allclose(states[row, place : place + len(text)], alone, atol=1e-5)
+        np.testing.assert_allclose(first[row, slot], alone[0], atol=1e-5)
+
+
+def gradients_of(bert, texts_or_packed, **options):
+    """Of the sum over texts of a function of each one's pooled state."""
+    with tf.GradientTape() as tape:
+        if isinstance(texts_or_packed, tuple):
+            (ids, segments, positions, firsts), where = texts_or_packed
+            hidden = forward.encode(bert, ids, segments, positions=positions, read=firsts, **options)
+            pooled = tf.gather_nd(hidden, [(row, slot) for row, _, slot in where])[:, None]
+            loss = tf.reduce_sum(forward.pool(bert, pooled) ** 3)
+        else:
+            loss = 0.0
+            for text in texts_or_packed:
+                hidden = forward.encode(
+                    bert, text[None], np.ones_like(text)[None], read=tf.zeros([1, 1], tf.int32), **options
+                )
+                loss += tf.reduce_sum(forward.pool(bert, hidden) ** 3)
+    return {
+        variable.name: tf.convert_to_tensor(gradient).numpy()
+        for variable, gradient in zip(bert.trainable_variables, tape.gradient(loss, bert.trainable_variables))
+    }
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["", "compiled pieces"])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_packed_texts_have_the_gradients_that_they_have_alone(bert, lengths, fused):
+    """Training's way through the network, with nothing dropped, its pieces compiled by XLA or run one by one."""
+    texts, options = some_texts(lengths), dict(dropout=_Without(seed=1, step=tf.constant(2, tf.int64)))
+    expected = gradients_of(bert, texts, fused=False, **options)
+    actual = gradients_of(bert, packed(texts, rows=4), fused=fused, **options)
+    for name, one in expected.items():
+        # relative to the largest of a tensor; the biases of keys have none, but for rounding
+        np.testing.assert_allclose(actual[name], one, atol=1e-5 * max(np.abs(one).max(), 10), err_msg=name)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 32), min_size=2, max_size=12), st.integers(0, 2**32 - 1), st.data())
+def test_a_text_never_sees_another(bert, lengths, seed, data):
+    """Whatever its neighbours' tokens are, not one bit of it changes."""
+    texts = some_texts(lengths, seed)
+    (ids, segments, positions, _), where = packed(texts, rows=12)
+    number = data.draw(st.integers(0, len(texts) - 1))
+    row, place, _ = where[number]
+    here = np.zeros(ids.shape, bool)
+    here[row, place : place + lengths[number]] = True
+    others = np.random.default_rng(seed + 1).integers(0, 30, ids.shape).astype(np.int32)
+    for dtype in ("float32", "bfloat16"):
+        before, after = (
+            forward.encode(bert, tf.constant(tokens), segments, positions=positions, compute_dtype=dtype).numpy()
+            for tokens in (ids.numpy(), np.where(here, ids.numpy(), others))
+        )
+        np.testing.assert_array_equal(before[here], after[here])
+
+
+class _Without(forward.Dropout):
+    """Training's way through the network, with nothing dropped."""
+
+    def noise(self, shape):
+        return tf.fill(shape, tf.constant(255, tf.uint8))
+
+    def __call__(self, x, rate):
+        return x * np.float32(256 / (256 - round(rate * 256)))
+
+
+def test_dropout_in_compiled_pieces_keeps_its_mean(bert):
+    """The gradient of what is dropped is nothing, of what is kept the scale."""
+    x = tf.random.stateless_normal([512, 8], seed=[1, 2])
+    noise = forward.Dropout(0, 0).noise([512, 8])
+    gamma, beta = tf.ones([8]), tf.zeros([8])
+    results = []
+    for fused in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = forward._add_norm(x, tf.eye(512)[:, :8], noise, gamma, beta, 0.25, 1e-6, tf.float32, fused)
+            loss = tf.reduce_sum(y * tf.range(8.0))
+        gradient = tape.gradient(loss, x).numpy()
+        assert (gradient[noise.numpy() < 64] == 0).all()
+        results.append((y.numpy(), gradient))
+    np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-5)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4)
+
+
+def test_gelu_and_its_gradient():
+    x = tf.linspace(-6.0, 6.0, 512)[:, None]
+    for fused in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = forward._gelu(x, fused)
+        with tf.GradientTape() as own:
+            own.watch(x)
+            expected = tf.nn.gelu(x)
+        np.testing.assert_allclose(y, expected, atol=1e-6)
+        np.testing.assert_allclose(tape.gradient(y, x), own.gradient(expected, x), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_near_and_has_its_dtype(make_bert, dtype):
+    ids, mask = inputs()
+    bert = make_bert(initializer_range=0.1)
+    hidden = forward.encode(bert, ids, mask, compute_dtype=dtype)
+    assert hidden.dtype == tf.as_dtype(dtype)
+    np.testing.assert_allclose(tf.cast(hidden, tf.float32), forward.encode(bert, ids, mask), atol=0.1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu_new"])
+def test_other_activations(make_bert, activation):
+    bert = make_bert(hidden_act=activation, initializer_range=0.5)
+    ids, mask = inputs()
+    expected = bert(input_ids=ids, attention_mask=mask).pooler_output
+    np.testing.assert_allclose(forward.pool(bert, forward.encode(bert, ids, mask)), expected, atol=2e-5)
+
+
+def test_dropout_keeps_its_share_and_its_mean():
+    x = tf.ones([400, 250])
+    dropped = forward.Dropout(seed=3, step=tf.constant(7, tf.int64))(x, 0.1).numpy()
+    assert set(np.unique(dropped)) == {np.float32(0), np.float32(256 / 230)}
+    assert abs((dropped == 0).mean() - 26 / 256) < 0.004  # four standard deviations of 100,000 draws
+    assert abs(dropped.mean() - 1) < 0.005
+
+
+def test_dropout_is_a_function_of_seed_step_and_place():
+    x = tf.ones([64, 64])
+
+    def masks(seed, step):
+        dropout = forward.Dropout(seed, tf.constant(step, tf.int64))
+        return [dropout(x, 0.5).numpy() for _ in range(2)]
+
+    first, second = masks(1, 1)
+    np.testing.assert_array_equal(first, masks(1, 1)[0])
+    for other in (second, masks(1, 2)[0], masks(2, 1)[0]):
+        assert 0.4 < (first != other).mean() < 0.6
+
+
+def test_dropout_of_nothing_is_nothing():
+    x = tf.ones([3, 3])
+    assert forward.Dropout(0, 0)(x, 0.0) is x
+
+
+def test_traced_graphs_go_with_their_functions():
+    from tensorflow.python.framework import ops
+
+    @forward.custom_gradient
+    def double(x):
+        return x * 2.0, lambda upstream: upstream * 5.0
+
+    gc.collect()  # graphs of other tests
+    registered = len(ops.gradient_registry._registry)
+    function = tf.function(lambda x: double(double(x)))
+    graph = weakref.ref(function.get_concrete_function(tf.TensorSpec([], tf.float32)).graph)
+    assert len(ops.gradient_registry._registry) == registered + 2
+    x = tf.Variable(3.0)
+    with tf.GradientTape() as tape:  # the function is differentiated as a whole, by the names in its graph
+        y = tf.function(lambda: function(x))()  # noqa: F821
+    assert (float(y), float(tape.gradient(y, x))) == (12.0, 25.0)
+    del function, y, tape
+    gc.collect()
+    assert graph() is None
+    assert len(ops.gradient_registry._registry) == registered

@@ -1,0 +1,97 @@
+"""nsmc_bert.model.metrics against values computed by hand."""
+
+import numpy as np
+import pytest
+
+from nsmc_bert.model import metrics
+
+P = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.05, 0.95]], np.float32)
+Y = np.array([0, 1, 1, 0, 1])
+
+
+def test_report_by_hand():
+    figures = metrics.report(P, Y)
+    assert figures["n"] == 5
+    assert figures["confusion"] == [[1, 1], [1, 2]]
+    assert figures["accuracy"] == pytest.approx(3 / 5)
+    assert figures["f1"]["negative"] == pytest.approx(2 * 1 / (2 + 2))
+    assert figures["f1"]["positive"] == pytest.approx(2 * 2 / (3 + 3))
+    assert figures["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert figures["log_loss"] == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.3, 0.95]).mean(), abs=1e-6)
+
+
+def test_calibration_error_by_hand():
+    # two bins: all confidences are above one half, so it is |accuracy - mean confidence|
+    assert metrics.expected_calibration_error(P, Y, bins=2) == pytest.approx(abs(3 / 5 - P.max(1).mean()), abs=1e-6)
+    # ten bins: .95 and .9 in the last, right; .8 right; .7 and .6 wrong
+    expected = (abs(2 - 1.85) + abs(1 - 0.8) + 0.7 + 0.6) / 5
+    assert metrics.expected_calibration_error(P, Y, bins=10) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_calibrated_coin_has_no_error():
+    random = np.random.default_rng(0)
+    p = random.uniform(size=200_000)
+    labels = (random.uniform(size=len(p)) < p).astype(int)
+    assert metrics.expected_calibration_error(np.stack([1 - p, p], 1), labels) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    # Newcombe (1998), table I: method 3, the score interval without continuity correction
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_against_published_values(right, n, low, high):
+    assert metrics.wilson(right, n) == pytest.approx([low, high], abs=5e-5)
+
+
+def test_confident_errors_come_worst_first():
+    assert metrics.confident_errors(P, Y).tolist() == [3, 1]
+    assert metrics.confident_errors(P, Y, 1).tolist() == [3]
+
+
+def test_a_class_that_does_not_occur_counts_for_nothing():
+    figures = metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1]))
+    assert figures["macro_f1"] == 1.0
+    assert figures["f1"] == {"negative": 0.0, "positive": 1.0}
+
+
+def test_no_reviews():
+    figures = metrics.report(np.zeros((0, 2), np.float32), np.zeros(0, int))
+    assert (figures["n"], figures["accuracy"], figures["ece"]) == (0, 0, 0)
+
+
+def test_lines_show_the_figures():
+    text = "\n".join(metrics.lines(metrics.report(P, Y), "test"))
+    assert "test: 5 reviews" in text
+    assert "accuracy 60.00 %" in text
+    assert "said negative 1, positive 1; true positive said negative 1, positive 2" in text
+
+
+def test_accuracy_of_one_class_says_so():
+    one, none = (
+        metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1])),
+        metrics.report(np.zeros((0, 2)), np.zeros(0, int)),
+    )
+    assert ", of positive reviews alone: whoever always says so has 100" in metrics.lines(one, "test")[1]
+    assert (
+        ", of negative reviews alone" in metrics.lines(metrics.report(np.array([[0.1, 0.9]]), np.array([0])), "test")[1]
+    )
+    assert "alone" not in "".join(metrics.lines(metrics.report(P, Y), "test") + metrics.lines(none, "test"))
+
+
+def test_reliability_is_what_the_calibration_error_is_made_of():
+    random = np.random.default_rng(3)
+    positive = random.uniform(size=500)
+    probabilities, labels = np.stack([1 - positive, positive], 1), random.integers(0, 2, 500)
+    bins = metrics.reliability(probabilities, labels)
+    assert sum(one["n"] for one in bins) == 500
+    error = sum(one["n"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / 500
+    assert error == pytest.approx(metrics.expected_calibration_error(probabilities, labels))
+
+
+def test_accuracy_by_length_by_hand():
+    texts = ["", "가" * 5, "가" * 6, "가" * 10, "가" * 200]
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.2, 0.8]])
+    found = metrics.by_length(texts, probabilities, np.array([0, 1, 1, 1, 0]))
+    assert [(one["from"], one["n"], one["accuracy"]) for one in found] == [(1, 2, 0.5), (6, 2, 1.0), (121, 1, 0.0)]
+    assert found[1]["interval95"] == metrics.wilson(2, 2)
