@@ -1,16 +1,23 @@
 """Probes a frozen encoder: python -m probing.run --task=pos"""
 
+import functools
+from collections.abc import Collection
+from typing import Any
+
 from absl import flags
 
 from nsmc_bert import bundled
 from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from probing import study
+from probing import corpora, study
 from probing.encoders import LAYER0
+from probing.learning.schedule import Schedule
+from probing.results import forms, tables
+from probing.results.result import SPLITS
 from probing.tasks import TASKS
 
-flags.DEFINE_list("task", ["all"], "Tasks, separated by commas: {}; or all.".format(", ".join(TASKS)))
+flags.DEFINE_list("task", ["all"], f"Tasks, separated by commas: {', '.join(TASKS)}; or all.")
 flags.DEFINE_string(
     "data",
     "",
@@ -121,20 +128,19 @@ flags.DEFINE_enum(
 flags.DEFINE_enum("xla", "auto", runtime.XLA, "Whether XLA compiles the probes' steps; auto: on GPUs.")
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 FLAGS = flags.FLAGS
+SCHEDULE = "learning_rate batch_records epochs warmup least_steps steps interval dev_records".split()
 
 
-def main():
+def main() -> None:
     tasks = _choice("task", FLAGS.task, TASKS, everything="all")
     controls = _choice("control", FLAGS.control, study.CONTROLS)
     seeds = cli.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
     if len(set(FLAGS.representations)) < len(FLAGS.representations):
-        raise UserError("--representations={}: expected different names".format(",".join(FLAGS.representations)))
-    files = {split: FLAGS[f"{split}_file"].value for split in study.SPLITS}
+        raise UserError(f"--representations={','.join(FLAGS.representations)}: expected different names")
+    files: dict[str, str] = {split: getattr(FLAGS, f"{split}_file") for split in SPLITS}
     if any(files.values()) and len(tasks) > 1:
-        raise UserError(
-            "--task={}: found several tasks and --train_file, expected one task".format(",".join(FLAGS.task))
-        )
-    corpora = [study.find(TASKS[name], FLAGS.data, files) for name in tasks]
+        raise UserError(f"--task={','.join(FLAGS.task)}: found several tasks and --train_file, expected one task")
+    found = [corpora.find(TASKS[name], FLAGS.data, files) for name in tasks]
     if not FLAGS.data and not any(files.values()):
         say(
             "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
@@ -143,56 +149,38 @@ def main():
     cli.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
     say(f"computing on {devices.description}")
-    results = study.study(
-        corpora,
+    schedule: dict[str, Any] = {name: getattr(FLAGS, name) for name in SCHEDULE}
+    asked = study.Study(
         encoder=FLAGS.encoder or bundled.ENCODER,
         layer0=FLAGS.layer0,
         representations=FLAGS.representations,
         seeds=seeds,
         controls=controls,
         description_length=FLAGS.description_length,
-        schedule=_schedule,
+        schedule=functools.partial(Schedule.for_task, kind=FLAGS.schedule, **schedule),
         run_dir=FLAGS.run_dir,
         store=FLAGS.store,
         recompute=FLAGS.activations == "recompute",
         verify_store=FLAGS.verify_store,
-        runtime=devices,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
-        log=say,
     )
-    for line in study.table(results, FLAGS.bootstrap):
-        print(line)
+    results = study.run(found, asked, devices, say)
+    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True)))
     print(f"results: {FLAGS.run_dir}")
 
 
-def _schedule(task):
-    from probing.learning.fit import Schedule
-
-    return Schedule(
-        kind=FLAGS.schedule,
-        learning_rate=FLAGS.learning_rate or {"linear": 4e-3, "plateau": 1e-4}[FLAGS.schedule],
-        batch_records=FLAGS.batch_records or {"linear": 128, "plateau": 32}[FLAGS.schedule],
-        epochs=FLAGS.epochs,
-        warmup=FLAGS.warmup,
-        least_steps=FLAGS.least_steps,
-        steps=FLAGS.steps or task.steps,
-        interval=FLAGS.interval or task.interval,
-        dev_records=FLAGS.dev_records,
-    )
-
-
-def _choice(flag, names, known, everything=None):
+def _choice(flag: str, names: list[str], known: Collection[str], everything: str = "") -> list[str]:
     """The values of a list flag, all of them known."""
     if names == [everything]:
         return list(known)
     wrong = [name for name in names if name not in known]
     if wrong or len(set(names)) < len(names):
-        allowed = [*known] + ([everything] if everything else [])
-        raise UserError("--{}={}: expected different ones of {}".format(flag, ",".join(names), ", ".join(allowed)))
+        allowed = ", ".join([*known] + ([everything] if everything else []))
+        raise UserError(f"--{flag}={','.join(names)}: expected different ones of {allowed}")
     return list(names)
 
 
-def command():
+def command() -> None:
     """The console script nsmc-bert-probe."""
     cli.run(main)
 

@@ -14,7 +14,6 @@ import re
 import numpy as np
 
 THRESHOLD = 0.5
-CORE, NON_CORE = r"^ARG[0-5A]$", r"^ARGM(-.+)?$"
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
@@ -62,17 +61,10 @@ def columns(task, labels):
         without
         some labels, keeps all targets: what is predicted for them counts.
     """
-    every = np.ones(len(labels), bool)
-    if task.metric == "srl":
-        core, rest = (
-            np.array([bool(re.match(pattern, label)) for label in labels], bool) for pattern in (CORE, NON_CORE)
-        )
-        return {task.title: core | rest, "Core roles": core, "Non-core roles": rest}
-    if task.metric == "positive":
-        return {task.title: np.array([label == "1" for label in labels], bool)}
-    if task.metric == "clean":
-        return {task.title: np.array([label != "Other" for label in labels], bool)}
-    return {task.title: every}
+    return {
+        row: np.array([bool(re.fullmatch(pattern, label, re.DOTALL)) for label in labels], bool)
+        for row, pattern in task.rows.items()
+    }
 
 
 def count(predicted, gold, record, records):

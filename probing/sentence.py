@@ -1,5 +1,8 @@
 """One sentence through the layers: what every probe of a task says of its spans (Tenney et al., ACL 2019, figure 3)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +10,14 @@ import numpy as np
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.json_files import parse_json
 from probing import records
-from probing.tasks import TASKS
+from probing.results.result import Result
+from probing.results.tables import Table
+from probing.tasks import Task
 
 SHOWN = 3  # labels of a target that are shown, at most
 
 
-def record(task, *, text="", spans="", path="", line=1):
+def record(task: Task, *, text: str = "", spans: str = "", path: str = "", line: int = 1) -> records.Record:
     """The sentence that is asked about, as a Record.
 
     Args:
@@ -29,9 +34,9 @@ def record(task, *, text="", spans="", path="", line=1):
         UserError: there is no such sentence, or spans cannot be read or lie outside of it.
     """
     if path:
-        for number, found in enumerate(records.read(path, task.spans), 1):
+        for number, read in enumerate(records.read(path, task.spans), 1):
             if number == line:
-                return found
+                return read
         raise Located(path, line, "no sentence", "one of the file's")
     words = text.split()
     if not words:
@@ -49,67 +54,67 @@ def record(task, *, text="", spans="", path="", line=1):
             raise ValueError
         inside = all(0 <= first < last <= len(words) for first, last in every)
         targets = tuple(
-            records.Target(*(tuple(group[i]) if i < task.spans else None for i in (0, 1)), ()) for group in groups
+            records.Target(tuple(group[0]), tuple(group[1]) if task.spans == 2 else None, ()) for group in groups
         )
     except (ValueError, TypeError):
-        raise UserError(
-            "--spans={}: expected JSON, a list of {}".format(
-                shorten(spans), "[first, last]" if task.spans == 1 else "[[first, last], [first, last]]"
-            )
-        ) from None
+        form = "[first, last]" if task.spans == 1 else "[[first, last], [first, last]]"
+        raise UserError(f"--spans={shorten(spans)}: expected JSON, a list of {form}") from None
     if not inside or not targets:
         raise UserError(
-            "--spans=%s: expected some from 0 to %d, the words of the sentence, ends exclusive" % (spans, len(words))
+            f"--spans={spans}: expected some from 0 to {len(words)}, the words of the sentence, ends exclusive"
         )
     return records.Record(" ".join(words), targets)
 
 
-def cells(results, task):
+def probes(results: Iterable[Result], task: str) -> list[Result]:
     """The probes that are asked: of one task and encoder, of the first seed, by layer where there are such.
 
     Args:
-        results: as from report.load.
+        results: as from runs.load.
         task: its name; "" where the results have only one.
 
     Returns:
-        list of results, cumulative mixtures first, then single layers, then the rest.
+        Cumulative mixtures first, then single layers, then the rest.
 
     Raises:
         UserError: there are none, or of several tasks, encoders, definitions of layer 0 or corpora.
     """
-    found = [r for r in results if not r["control"] and r["task"] == (task or r["task"])]
-    if not found:
-        tasks = ", ".join(sorted({result["task"] for result in results}))
+    results = list(results)
+    asked = [result for result in results if not result.control and result.task.name == (task or result.task.name)]
+    if not asked:
+        tasks = ", ".join(sorted({result.task.name for result in results}))
         raise UserError(f"--sentence_task={task}: found no probes of it, expected one of {tasks}")
-    kinds = {
-        "task": (lambda result: result["task"], "--sentence_task"),
-        "encoder": (lambda result: result["encoder"], "--sentence_encoder"),
-        "layer 0": (lambda result: result["layer0"], "RUNS with one --layer0"),
-        "corpus": (lambda result: result["data"]["name"], "RUNS with one corpus"),
-        "state of encoder and corpus": (lambda result: result["folder"], "RUNS with one"),
+    kinds: dict[str, tuple[Callable[[Result], str], str]] = {
+        "task": (lambda result: result.task.name, "--sentence_task"),
+        "encoder": (lambda result: result.encoder, "--sentence_encoder"),
+        "layer 0": (lambda result: result.layer0, "RUNS with one --layer0"),
+        "corpus": (lambda result: result.corpus, "RUNS with one corpus"),
+        "state of encoder and corpus": (lambda result: str(_path(result).parent), "RUNS with one"),
     }
     for kind, (of, flag) in kinds.items():
-        names = sorted({of(result) for result in found})
+        names = sorted({of(result) for result in asked})
         if len(names) != 1:
-            raise UserError(
-                "found probes of {}, expected one {}: choose with {}".format(" and ".join(names), kind, flag)
-            )
-    first = min(result["seed"] for result in found)
-    found = [result for result in found if result["seed"] == first]
-    return sorted(found, key=lambda result: _place(result["representation"]))
+            raise UserError(f"found probes of {' and '.join(names)}, expected one {kind}: choose with {flag}")
+    first = min(result.seed for result in asked)
+    return sorted((result for result in asked if result.seed == first), key=lambda one: _place(one.representation))
 
 
-def _place(name):
+def _path(result: Result) -> Path:
+    assert result.path, "results that are asked have been saved"
+    return result.path
+
+
+def _place(name: str) -> tuple[int, int, str]:
     kind, _, layer = name.partition("_")
     return (0 if name.startswith("mix") else 1 if kind == "top" else 2, int(layer) if layer else 1000, name)
 
 
-def through(found, one):
+def ask(asked: Sequence[Result], record: records.Record) -> np.ndarray:
     """What probes say of a sentence's targets.
 
     Args:
-        found: list of results, as from `cells`.
-        one: a records.Record.
+        asked: as from `probes`.
+        record: the sentence.
 
     Returns:
         float32 [probes, targets, labels], probabilities.
@@ -118,40 +123,43 @@ def through(found, one):
         UserError: the encoder is not there any more or another, or a probe's weights are missing.
     """
     from probing import activations, alignment, encoders
-    from probing.learning import fit
+    from probing.learning import batches, fit, predictions
+    from probing.learning.schedule import ProbeKey, Schedule
 
-    task, identity, names = TASKS[found[0]["task"]], found[0]["identity"], found[0]["labels"]
-    layer0 = found[0]["layer0"].partition(":")[0]
-    loaded = encoders.load(found[0]["encoder"], layer0=layer0, precision=identity["precision"])
-    if identity["encoder"] not in (loaded.fingerprint, loaded.earlier):
-        raise UserError("{}: not the encoder any more that was probed; probe it anew".format(found[0]["encoder"]))
-    targets = tuple(records.Target(target.span1, target.span2, (names[0],)) for target in one.targets)
+    first = asked[0]
+    precision = first.identity.precision or "float32"
+    encoder = encoders.load(first.encoder, layer0=first.layer0_kind, precision=precision)
+    if first.identity.encoder not in (encoder.fingerprint, encoder.earlier):
+        raise UserError(f"{first.encoder}: not the encoder any more that was probed; probe it anew")
+    targets = tuple(records.Target(target.span1, target.span2, (first.labels[0],)) for target in record.targets)
     if not targets:
-        raise UserError(f"{shorten(one.text)}: found no targets in that sentence, expected some")
-    examples = alignment.align([records.Record(one.text, targets)], loaded, task, names)
-    which = [fit.Cell(result["representation"], result["seed"]) for result in found]
-    probes = fit.Probes(which, task, loaded, len(names), fit.Schedule(), identity["precision"])
-    for cell, result in zip(which, found):
-        probes.models[cell].read(Path(result["folder"]) / (cell.name + ".safetensors"))
-    states = activations.Recompute(loaded, lambda line: None)
-    said = fit.predict(probes, fit.Batches(states, examples, probes.layers))
-    return np.stack([fit.probabilities(said[cell]) for cell in which])
+        raise UserError(f"{shorten(record.text)}: found no targets in that sentence, expected some")
+    examples = alignment.align([records.Record(record.text, targets)], encoder, first.task, first.labels)
+    keys = [ProbeKey(result.representation, result.seed) for result in asked]
+    trained = fit.Probes(keys, first.task, encoder, len(first.labels), Schedule(), precision)
+    for key, result in zip(keys, asked):
+        trained.models[key].read(_path(result).with_suffix(".safetensors"))
+    states = activations.Recompute(encoder, lambda line: None)
+    logits = predictions.predict(trained, batches.Batches(states, examples, trained.layers))
+    return np.stack([predictions.probabilities(logits[key]) for key in keys])
 
 
-def table(found, one, probabilities):
-    """Header and lines: a target each, a column for each probe, and the label where it is known.
+def table(asked: Sequence[Result], record: records.Record, probabilities: np.ndarray) -> Table:
+    """A target each line, a column for each probe, and the label where it is known.
 
     A cell is the most likely label and its probability; of a task with several labels a target, those from 0.5 on.
     """
-    names, multi = found[0]["labels"], TASKS[found[0]["task"]].multi_label
-    known = any(target.labels for target in one.targets)
-    lines = [[found[0]["task"], *["label"] * known, *(result["representation"] for result in found)]]
-    for place, target in enumerate(one.targets):
+    task, names = asked[0].task, asked[0].labels
+    known = any(target.labels for target in record.targets)
+    lines = []
+    for place, target in enumerate(record.targets):
         spans = [span for span in (target.span1, target.span2) if span]
-        line = [" · ".join(" ".join(one.words[slice(*span)]) for span in spans)] + [", ".join(target.labels)] * known
+        words = " · ".join(" ".join(record.words[slice(*span)]) for span in spans)
+        line = [words] + [", ".join(target.labels)] * known
         for values in probabilities[:, place]:
             best = np.argsort(-values)[:SHOWN]
-            chosen = [i for i in best if values[i] >= 0.5] if multi else best[:1]
+            chosen = [i for i in best if values[i] >= 0.5] if task.multi_label else best[:1]
             line.append(", ".join(f"{names[i]} {values[i]:.2f}" for i in chosen) or "-")
         lines.append(line)
-    return lines
+    header = [task.name, *["label"] * known, *(result.representation for result in asked)]
+    return Table("sentence", header, lines)

@@ -1,251 +1,137 @@
-"""A probing study: records aligned, encoded once, every probe trained on them, scored and saved; and the table of what
-was found.
+"""A probing study: corpora aligned, encoded once, every probe trained on them, scored and saved as a Result."""
 
-A run's folder holds, for each task and encoder, three files a probe:
-
-    TASK/ENCODER/CELL.json    what it is, its figures on every split, its history, its mixing weights
-    TASK/ENCODER/CELL.npz     probabilities float16 [targets, labels] of dev and test, and the counts of every record
-    TASK/ENCODER/CELL.safetensors    the probe's weights
-"""
+from __future__ import annotations
 
 import contextlib
 import dataclasses
 import hashlib
-import itertools
 import json
 import platform
 import shlex
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsmc_bert.base import runtime as installed
-from nsmc_bert.base import tensors
-from nsmc_bert.base.errors import UserError, shorten
-from nsmc_bert.base.files import feed, write_atomically, write_text
-from nsmc_bert.base.json_files import mismatch, read_json
-from probing import alignment, conversion, records, scoring
-from probing.results.likeness import split_of
-from probing.tasks import TASKS
+from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import make_folder, write_atomically
+from probing import scoring
+from probing.corpora import Aligned, Corpus
+from probing.learning.schedule import ProbeKey, Schedule
+from probing.results.result import SPLITS, Identity, Mix, Result, Score
+from probing.tasks import Task
 
-BUNDLED = Path(__file__).parent / "bundled"
-SPLITS = ("train", "dev", "test")
+if TYPE_CHECKING:  # TensorFlow is imported where the first probe is trained
+    from probing.activations import Recompute, Store
+    from probing.encoders import Encoder
+    from probing.learning.fit import Probes
+    from probing.learning.predictions import Logits
+    from probing.learning.probe import EdgeProbe
+
 CONTROLS = ("random_labels", "random_encoder")
-RESULT = {  # the shape of a cell's JSON file, as far as anything reads it
-    "task": str,
-    "representation": str,
-    "seed": int,
-    "control": str,
-    "encoder": str,
-    "layer0": str,
-    "identity": dict,
-    "data": {"name": str, "splits?": {str: dict}},
-    "labels?": [str],
-    "mix?": ({"layers": [int], "shares": [float], "gamma": float}, None),
-    "figures": {"dev?": {str: dict}, "test?": {str: dict}},
-    "description_length?": {"bits": float, "compression": float},
-}
 RANDOM_SEED = 0  # of the random encoder's weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Corpus:
-    """The files of one task: {split: path}; train and dev, and test where there is one."""
+class Study:
+    """What a study asks of an encoder, beside the corpora.
 
-    task: object
-    name: str
-    paths: dict
-
-
-def find(task, folder, files):
-    """The files of a task.
-
-    Args:
-        task: tasks.Task.
-        folder: the folder that holds TASK.train.jsonl and so on, perhaps compressed (.gz, .xz); "" for the bundled
-            sample.
-        files: {split: path or ""} of files that are named one by one.
-
-    Returns:
-        Corpus.
-
-    Raises:
-        UserError: train or dev is missing, or the folder's files are not of one conversion.
+    Attributes:
+        encoder: a folder, a hub name, or elmo:FOLDER or cove:FOLDER; see encoders.load.
+        layer0: lexical or positions; see encoders.load.
+        representations: names; none for those that the published table has of the encoder's family.
+        seeds: of the probes; none for as many as a task's published figure has.
+        schedule: how long and how fast the probes of a task learn.
+        controls: names in CONTROLS.
+        description_length: whether to measure that too: see online.code.
+        run_dir: the run's folder.
+        store: the folder of the stores of activations.
+        recompute: encode at every step instead.
+        verify_store: compare all that the store has with its checksums first.
+        checkpoint_seconds: about how often the state is saved.
     """
-    if any(files.values()):
-        name, paths = "", {split: Path(path).expanduser() for split, path in files.items() if path}
-    else:
-        name = "bundled sample" if not folder else str(folder)
-        base, paths = Path(folder).expanduser() if folder else BUNDLED, {}
-        for split in SPLITS:
-            if found := conversion.split_paths(base, task.name, split):
-                paths[split] = found[0]
-    for split in ("train", "dev"):
-        if split not in paths:
-            raise UserError(
-                "{}: found no {}.{}.jsonl, expected one; make it with python -m probing.convert, or name files with "
-                "--{}_file".format(f"--{split}_file" if any(files.values()) else base, task.name, split, split)
-            )
-    if not any(files.values()):
-        conversion.check(base, task.name, paths)
-    return Corpus(task, name or str(paths["train"].parent), paths)
+
+    encoder: str | Path
+    layer0: str = "lexical"
+    representations: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    schedule: Callable[[Task], Schedule] = Schedule.for_task
+    controls: Sequence[str] = ()
+    description_length: bool = False
+    run_dir: str | Path = "runs/probing"
+    store: str | Path = "runs/activations"
+    recompute: bool = False
+    verify_store: bool = False
+    checkpoint_seconds: float = 60.0
 
 
-class Aligned:
-    """A corpus as one encoder reads it: {split: alignment.Examples}, with what decides it."""
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What the tasks of a study share: the study, where it is computed, the encoder and its states.
 
-    def __init__(self, corpus, encoder, log):
-        task = corpus.task
-        self.corpus, self.names = corpus, records.labels_in(corpus.paths.values())
-        self.examples = {}
-        for split, path in corpus.paths.items():
-            part = alignment.align(records.read(path, task.spans), encoder, task, self.names, where=path)
-            self.examples[split] = part
-            log(
-                "%s, %s: %d records, %d targets, %d different sentences%s"
-                % (
-                    task.name,
-                    split,
-                    part.records,
-                    len(part),
-                    len(part.keys),
-                    "".join("; %d %s" % (count, reason) for reason, count in part.dropped.items()),
-                )
-            )
-            for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
-                log("  " + line)
-            for text in part.named:
-                log(f"  encoded in windows: {text}")
-        log("%s: %d labels" % (task.name, len(self.names)))
-        checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
-        for one, other in itertools.combinations(checksums, 2):
-            if checksums[one] == checksums[other]:
-                log(
-                    f"{task.name}: WARNING: {one} and {other} are the same file; figures on it are not of unseen "
-                    f"records"
-                )
+    Attributes:
+        study, devices: as in `run`.
+        encoder: encoders.Encoder.
+        states: an activations.Store or Recompute.
+        random_weights: whether the encoder's are random.
+        representations: the names that are asked for.
+        log: called with each line to show.
+    """
 
-    @property
-    def corpus_checksum(self):
-        """What the files say, the same for every encoder."""
-        digest = hashlib.sha1()
-        for split in SPLITS:
-            if split in self.corpus.paths:
-                digest.update(split.encode())
-                with open(self.corpus.paths[split], "rb") as file:
-                    feed(digest, file)
-        return digest.hexdigest()
-
-    @property
-    def checksum(self):
-        """What the probes learn and are measured on, as this encoder reads it."""
-        digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "surrogatepass"))
-        for split in SPLITS:
-            if split in self.examples:
-                part = self.examples[split]
-                digest.update(split.encode())
-                for key in part.keys:
-                    digest.update(key)
-                for values in (
-                    part.sentence,
-                    part.splits,
-                    part.span1,
-                    part.span2,
-                    part.label_splits,
-                    part.labels,
-                    part.types,
-                ):
-                    digest.update(b"" if values is None else np.ascontiguousarray(values))
-        return digest.hexdigest()
+    study: Study
+    devices: runtime.Runtime
+    encoder: Encoder
+    states: Store | Recompute
+    random_weights: bool
+    representations: Sequence[str]
+    log: Callable[[str], None]
 
 
-def study(
-    corpora,
-    *,
-    encoder,
-    layer0,
-    representations,
-    seeds,
-    controls,
-    description_length,
-    schedule,
-    run_dir,
-    store,
-    recompute,
-    runtime,
-    checkpoint_seconds,
-    log,
-    verify_store=False,
-):
+def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: Callable[[str], None]) -> list[Result]:
     """Trains and scores every probe that is not there yet.
 
     Args:
-        corpora: list of Corpus.
-        encoder: see encoders.load.
-        layer0: see encoders.load.
-        representations: list of str; empty for those that the published table has of the encoder's family.
-        seeds: list of int; empty for as many as a task's published figure has.
-        controls: list of names in CONTROLS.
-        description_length: whether to measure that too: see online.code.
-        schedule: a function from tasks.Task to fit.Schedule.
-        run_dir: the run's folder.
-        store: the folder of the stores.
-        recompute: encode at every step instead.
-        runtime: a nsmc_bert.base.runtime.Runtime.
-        checkpoint_seconds: about how often the state is saved.
+        corpora: what the probes learn.
+        study: what is asked.
+        devices: where it is computed.
         log: called with each line to show.
-        verify_store: compare all that the store has with its checksums first.
 
     Returns:
-        A list of results, a dict each: the content of the cells' JSON files.
+        The results, those that were there among them.
     """
     from probing import activations, encoders
 
-    run_dir, out = Path(run_dir).expanduser(), []
-    variants = [None] + [RANDOM_SEED] * ("random_encoder" in controls)
-    for random_weights in variants:
-        loaded = encoders.load(
-            encoder, layer0=layer0, precision=runtime.precision, random_weights=random_weights, log=log
+    run_dir, representations, results = Path(study.run_dir).expanduser(), study.representations, []
+    for random_weights in [None] + [RANDOM_SEED] * ("random_encoder" in study.controls):
+        encoder = encoders.load(
+            study.encoder, layer0=study.layer0, precision=devices.precision, random_weights=random_weights, log=log
         )
-        representations = representations or loaded.published
+        representations = representations or encoder.published
         for name in representations:
-            loaded.representation(name)
-        shape = len(loaded.widths) - 1, loaded.widths[-1]
-        log(
-            "encoder: %s, %d layer%s of %s; layer 0 is %s"
-            % (loaded.name, shape[0], "s" * (shape[0] != 1), shape[1], loaded.layer0)
-        )
-        for folder in of_before(loaded, corpora, run_dir, store):
+            encoder.representation(name)
+        layers, width = len(encoder.widths) - 1, encoder.widths[-1]
+        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
+        for folder in of_before(encoder, corpora, run_dir, study.store):
             log(
                 f"{folder}: of before an encoder's configuration was told apart; made anew beside it, and may be "
                 f"deleted"
             )
-        states = (
-            activations.Recompute(loaded, log) if recompute else activations.Store(store, loaded, log, verify_store)
-        )
+        states: Store | Recompute
+        if study.recompute:
+            states = activations.Recompute(encoder, log)
+        else:
+            states = activations.Store(study.store, encoder, log, study.verify_store)
+        context = Context(study, devices, encoder, states, random_weights is not None, representations, log)
         for corpus in corpora:
-            labels = [""] + ["random_labels"] * ("random_labels" in controls and random_weights is None)
-            out += _task(
-                corpus,
-                loaded,
-                states,
-                random_weights,
-                representations,
-                seeds or range(1, corpus.task.seeds + 1),
-                labels,
-                description_length and random_weights is None,
-                schedule(corpus.task),
-                run_dir,
-                runtime,
-                checkpoint_seconds,
-                log,
-            )
+            results += _OfTask(corpus, context).run()
         states.close()
-    return out
+    return results
 
 
-def of_before(encoder, corpora, run_dir, store):
+def of_before(encoder: Encoder, corpora: Sequence[Corpus], run_dir: Path, store: str | Path) -> list[Path]:
     """The folders of results and states that may be those of this encoder, or of one with another configuration."""
     if not encoder.earlier:
         return []
@@ -254,437 +140,254 @@ def of_before(encoder, corpora, run_dir, store):
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _folder_of(fingerprint):
+def _folder_of(fingerprint: str) -> str:
     return hashlib.sha1(fingerprint.encode()).hexdigest()[:10]
 
 
-def _task(
-    corpus,
-    encoder,
-    states,
-    random_weights,
-    representations,
-    seeds,
-    controls,
-    description_length,
-    schedule,
-    run_dir,
-    runtime,
-    checkpoint_seconds,
-    log,
-):
-    from probing import activations
-    from probing.learning import fit, online
+class _OfTask:
+    """The probes of one task over one encoder: what is there, what is trained, what is saved."""
 
-    task = corpus.task
-    cells = [fit.Cell(name, seed, control) for control in controls for name in representations for seed in seeds]
-    aligned = Aligned(corpus, encoder, log)
-    identity = {
-        "corpus": aligned.corpus_checksum,
-        "data": aligned.checksum,
-        "encoder": encoder.fingerprint,
-        "precision": runtime.precision,
-        "schedule": dataclasses.asdict(schedule),
-    }
-    folder = run_dir / task.name / _folder_of(encoder.fingerprint)
+    def __init__(self, corpus: Corpus, context: Context):
+        study, self.task = context.study, corpus.task
+        self.corpus, self.context, self.log = corpus, context, context.log
+        controls = [""] + ["random_labels"] * ("random_labels" in study.controls and not context.random_weights)
+        seeds = study.seeds or range(1, self.task.seeds + 1)
+        self.keys = [
+            ProbeKey(name, seed, control) for control in controls for name in context.representations for seed in seeds
+        ]
+        self.schedule = study.schedule(self.task)
+        self.aligned = Aligned(corpus, context.encoder, context.log)
+        self.frequencies = np.bincount(self.aligned.examples["train"].labels, minlength=len(self.aligned.names))
+        identity = Identity(
+            corpus=self.aligned.corpus_checksum,
+            data=self.aligned.checksum,
+            encoder=context.encoder.fingerprint,
+            precision=context.devices.precision,
+            schedule=dataclasses.asdict(self.schedule),
+        )
+        self.identity = Identity.from_json(json.loads(json.dumps(identity.to_json())))
+        self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(context.encoder.fingerprint)
+        self.results: dict[ProbeKey, Result] = {}
 
-    def read():
-        return {cell: _finished(folder / (cell.name + ".json"), identity) for cell in cells}
+    def run(self) -> list[Result]:
+        """Trains and measures what is missing; returns all results."""
+        from probing.learning import online, resume
 
-    def lacking():
+        self._read()
+        with contextlib.ExitStack() as held:
+            mine = self._hold(held)
+            missing = [key for key in self.keys if key not in self.results]
+            if len(missing) < len(self.keys):
+                self.log(f"{self.task.name}: {len(self.results)} probes finished already, in {self.folder}")
+            planned = resume.groups(self.folder, "state", missing, self.identity.to_json()) if missing else []
+            if self._lacking() or self.context.states.verify:
+                self.context.states.ensure(list(self.aligned.examples.values()))
+            for group, path, begun in planned:
+                if begun is not None:
+                    self.log(f"{self.task.name}: going on with the state of {len(group)} probes in {begun}")
+                for key, result, arrays in self._train(group, path, begun):
+                    self.results[key] = result.save(self._path(key.name), arrays)
+                self._discard_states()
+            self._measure_description_length()
+            if mine:
+                self._discard_states()
+                resume.discard(self.folder, online.STEM, lambda name, _: self._is_priced(name))
+                online.discard(self.folder, self._is_priced)
+        return [self.results[key] for key in self.keys]
+
+    # What is there
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def _read(self) -> None:
+        """Reads the results that are there; another run's are refused."""
+        from probing.learning import resume
+
+        self.results = {}
+        for key in self.keys:
+            path = self._path(key.name)
+            if path.exists():
+                result = Result.load(path, "a result; delete it to train that probe anew")
+                resume.check_identity(path, result.identity.to_json(), self.identity.to_json())
+                self.results[key] = result
+
+    def _lacking(self) -> list[ProbeKey]:
+        """The probes that are to be trained, or measured, still."""
+        priced = self.context.study.description_length and not self.context.random_weights
         return [
-            cell
-            for cell in cells
-            if not results[cell] or description_length and "description_length" not in results[cell]
+            key
+            for key in self.keys
+            if key not in self.results or priced and self.results[key].description_length is None
         ]
 
-    results = read()
-    with contextlib.ExitStack() as held:
-        mine = False
-        if lacking():
-            _make(folder)
-            mine = held.enter_context(
-                activations.locked(folder, lambda: log(f"{task.name}: another run trains in {folder}; waiting for it"))
-            )
-            results = read()
-        elif any(
-            activations.LEFT_OVER.fullmatch(path.name) or path.name.startswith(("state", "online"))
-            for path in folder.iterdir()
+    def _hold(self, held: contextlib.ExitStack) -> bool:
+        """Keeps other processes out while there is something to do; returns whether the folder is ours."""
+        from probing import activations
+
+        def waits() -> None:
+            self.log(f"{self.task.name}: another run trains in {self.folder}; waiting for it")
+
+        if self._lacking():
+            make_folder(self.folder)
+            mine = held.enter_context(activations.locked(self.folder, waits))
+            self._read()
+            return mine
+        # of a run that was killed, or that is at work
+        unfinished = ("state", "online")
+        if any(
+            activations.LEFT_OVER.fullmatch(path.name) or path.name.startswith(unfinished)
+            for path in self.folder.iterdir()
         ):
-            mine = held.enter_context(activations.locked(folder, None))  # of a run that was killed, or that is at work
-        missing = [cell for cell in cells if results[cell] is None]
-        if len(missing) < len(cells):
-            log("%s: %d probes finished already, in %s" % (task.name, len(cells) - len(missing), folder))
-        examples = aligned.examples
-        frequencies = np.bincount(examples["train"].labels, minlength=len(aligned.names))
-        planned = fit.groups(folder, "state", missing, identity) if missing else []
-        if lacking() or states.verify:
-            states.ensure(list(examples.values()))
-        for group, path, begun in planned:
-            if begun is not None:
-                log("%s: going on with the state of %d probes in %s" % (task.name, len(group), begun))
-            for cell, result in _train(
-                group,
-                path,
-                begun,
-                corpus,
-                encoder,
-                states,
-                aligned,
-                frequencies,
-                random_weights,
-                schedule,
-                identity,
-                folder,
-                runtime,
-                checkpoint_seconds,
-                log,
-            ):
-                results[cell] = result
-                _write(folder, cell, result)
-            fit.discard(folder, "state", lambda name, _: bool(_result(folder, name)))
-        short = [cell for cell in lacking() if results[cell]]
-        if short:
-            random_labels = any(cell.control for cell in short)
-            measured = online.code(
-                short,
-                task,
-                encoder,
-                states,
-                examples["train"],
-                examples["dev"],
-                schedule,
-                runtime,
-                folder,
-                control=(lambda part: fit.control_labels(part, frequencies)) if random_labels else None,
-                identity=identity,
-                checkpoint_seconds=checkpoint_seconds,
-                log=log,
+            return held.enter_context(activations.locked(self.folder, None))
+        return False
+
+    def _saved(self, name: str) -> Result | None:
+        """The result of a probe by its name, asked for now or not."""
+        with contextlib.suppress(UserError):
+            return Result.load(self._path(name))
+        return None
+
+    def _is_priced(self, name: str) -> bool:
+        result = self._saved(name)
+        return result is not None and result.description_length is not None
+
+    def _discard_states(self) -> None:
+        from probing.learning import resume
+
+        resume.discard(self.folder, "state", lambda name, _: self._saved(name) is not None)
+
+    # What is trained
+
+    def _train(
+        self, keys: list[ProbeKey], path: Path, begun: Path | None
+    ) -> Iterator[tuple[ProbeKey, Result, dict[str, np.ndarray]]]:
+        """Trains probes together; yields each with its result and predictions, its weights being saved, in turn."""
+        from probing.learning import control, fit, predictions
+        from probing.learning.batches import Batches
+
+        context, examples, schedule = self.context, self.aligned.examples, self.schedule
+        devices = context.devices
+        versions = runtime.versions()  # before anything is trained, which a failure would lose
+        labels = len(self.aligned.names)
+        probes = fit.Probes(keys, self.task, context.encoder, labels, schedule, devices.precision, devices.xla)
+        random = any(key.control for key in keys)
+        batches = {
+            split: Batches(
+                context.states,
+                part,
+                probes.layers,
+                control.control_labels(part, self.frequencies) if random else None,
+                static=devices.xla,
             )
-            for cell in short:
-                results[cell]["description_length"] = measured[cell]
-                _write(folder, cell, results[cell])
-        if mine:
-            fit.discard(folder, "state", lambda name, _: bool(_result(folder, name)))
-            fit.discard(folder, online.STEM, lambda name, _: "description_length" in _result(folder, name))
-            online.discard(folder, lambda name: "description_length" in _result(folder, name))
-    for cell in cells:
-        results[cell]["folder"] = str(folder)
-        results[cell]["cell"] = cell.name
-    return list(results.values())
-
-
-def _train(
-    cells,
-    path,
-    begun,
-    corpus,
-    encoder,
-    states,
-    aligned,
-    frequencies,
-    random_weights,
-    schedule,
-    identity,
-    folder,
-    runtime,
-    checkpoint_seconds,
-    log,
-):
-    """Trains probes of one task together; yields (cell, its result), whose other files are saved, in turn."""
-    from probing.learning import fit
-
-    task, examples = corpus.task, aligned.examples
-    versions = installed.versions()  # before anything is trained, which a failure would lose
-    control = "random_labels" in [cell.control for cell in cells]
-    probes = fit.Probes(cells, task, encoder, len(aligned.names), schedule, runtime.precision, runtime.xla)
-    batches = {
-        split: fit.Batches(
-            states, part, probes.layers, fit.control_labels(part, frequencies) if control else None, static=runtime.xla
-        )
-        for split, part in examples.items()
-    }
-    log(
-        "%s: %d probes of %s parameters, %d steps of %d records"
-        % (
-            task.name,
-            len(cells),
-            "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int)),
-            schedule.total(examples["train"].records),
-            schedule.batch_records,
-        )
-    )
-    trained = fit.train(
-        probes,
-        batches["train"],
-        batches["dev"],
-        schedule,
-        path,
-        identity=identity,
-        begun=begun,
-        checkpoint_seconds=checkpoint_seconds,
-        title=task.name,
-    )
-    seconds = trained.pop("_time")
-    log(
-        "{}: trained in {:.0f} s, of which {:.0f} % waiting for states".format(
-            task.name, seconds["seconds"], 100 * seconds["waited"] / max(seconds["seconds"], 1e-9)
-        )
-    )
-    said = {split: fit.predict(probes, batches[split], folder) for split in SPLITS[1:] if split in examples}
-    for cell in cells:
-        result = {
-            "task": task.name,
-            "representation": cell.representation,
-            "seed": cell.seed,
-            "control": cell.control or ("random_encoder" if random_weights is not None else ""),
-            "encoder": encoder.name,
-            "weights": encoder.source,
-            "layer0": encoder.layer0,
-            "widths": list(encoder.widths),
-            "data": {
-                "name": corpus.name,
-                "splits": {
-                    split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
-                    for split, part in examples.items()
-                },
-            },
-            "labels": list(aligned.names),
-            "parameters": probes.models[cell].count_params(),
-            **trained[cell],
-            "seconds": {"together": seconds["seconds"], "probes": len(cells)},
-            "mix": _mix(probes.models[cell]),
-            "versions": versions,
-            "python": platform.python_version(),
-            "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
-            "identity": identity,
+            for split, part in examples.items()
         }
-        arrays, figures = _score(task, cell, aligned, said, frequencies)
-        write_atomically(folder / (cell.name + ".safetensors"), probes.models[cell].write)
-        write_atomically(folder / (cell.name + ".npz"), lambda part, arrays=arrays: _save_arrays(part, arrays))
-        yield cell, {**result, "figures": figures}
-
-
-def _score(task, cell, aligned, said, frequencies):
-    """(arrays to save, {split: {row: counts and figures}}) of one probe; `said` is {split: fit.Logits}."""
-    from probing.learning import fit
-
-    arrays, figures = {}, {}
-    rows = {task.title: np.ones(len(aligned.names), bool)} if cell.control else scoring.columns(task, aligned.names)
-    for split, logits in said.items():
-        part, probabilities = aligned.examples[split], fit.probabilities(logits[cell])
-        gold = fit.control_labels(part, frequencies) if cell.control else part.gold()
-        counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
-        by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
-        arrays[split + "_probabilities"] = scoring.rounded(probabilities)
-        arrays[split + "_counts"] = by_row
-        figures[split] = {}
-        for i, row in enumerate(rows):
-            prf = scoring.total(by_row[:, i])
-            figures[split][row] = {
-                "tp": prf.tp,
-                "fp": prf.fp,
-                "fn": prf.fn,
-                "precision": prf.precision,
-                "recall": prf.recall,
-                "f1": prf.f1,
-                "published_half_width": scoring.published_half_width(prf),
+        sizes = "/".join(sorted({str(model.count_params()) for model in probes.models.values()}, key=int))
+        self.log(
+            f"{self.task.name}: {len(keys)} probes of {sizes} parameters, "
+            f"{schedule.total(examples['train'].records)} steps of {schedule.batch_records} records"
+        )
+        trained, seconds = fit.train(
+            probes,
+            batches["train"],
+            batches["dev"],
+            schedule,
+            path,
+            identity=self.identity.to_json(),
+            begun=begun,
+            checkpoint_seconds=context.study.checkpoint_seconds,
+            title=self.task.name,
+        )
+        waited = 100 * seconds.waited / max(seconds.total, 1e-9)
+        self.log(f"{self.task.name}: trained in {seconds.total:.0f} s, of which {waited:.0f} % waiting for states")
+        logits = {
+            split: predictions.predict(probes, batches[split], self.folder) for split in SPLITS[1:] if split in examples
+        }
+        for key in keys:
+            record = {
+                "parameters": probes.models[key].count_params(),
+                **trained[key],
+                "seconds": {"together": seconds.total, "probes": len(keys)},
+                "versions": versions,
+                "python": platform.python_version(),
+                "command": " ".join(["python -m probing.run", *map(shlex.quote, sys.argv[1:])]),
             }
-        figures[split]["labels"] = {
-            name: dataclasses.astuple(scoring.total(counts[:, i])) for i, name in enumerate(aligned.names)
-        }
-    return arrays, figures
+            arrays, result = self._score(key, probes, logits, record)
+            write_atomically(self._path(key.name).with_suffix(".safetensors"), probes.models[key].write)
+            yield key, result, arrays
+
+    def _score(
+        self, key: ProbeKey, probes: Probes, logits: dict[str, Logits], record: dict[str, Any]
+    ) -> tuple[dict[str, np.ndarray], Result]:
+        """(arrays to save, the result) of one probe from what it says, {split: its logits}."""
+        from probing.learning import control, predictions
+
+        encoder, names = self.context.encoder, self.aligned.names
+        rows = {self.task.title: np.ones(len(names), bool)} if key.control else scoring.columns(self.task, names)
+        arrays, figures, by_label = {}, {}, {}
+        for split, of_split in logits.items():
+            part, probabilities = self.aligned.examples[split], predictions.probabilities(of_split[key])
+            gold = control.control_labels(part, self.frequencies) if key.control else part.gold()
+            counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
+            by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
+            arrays[f"{split}_probabilities"] = scoring.rounded(probabilities)
+            arrays[f"{split}_counts"] = by_row
+            figures[split] = {row: Score.of(scoring.total(by_row[:, i])) for i, row in enumerate(rows)}
+            by_label[split] = {name: scoring.total(counts[:, i]) for i, name in enumerate(names)}
+        result = Result(
+            task=self.task,
+            representation=key.representation,
+            seed=key.seed,
+            control=key.control or ("random_encoder" if self.context.random_weights else ""),
+            encoder=encoder.name,
+            layer0=encoder.layer0,
+            identity=self.identity,
+            corpus=self.corpus.name,
+            splits={
+                split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
+                for split, part in self.aligned.examples.items()
+            },
+            figures=figures,
+            by_label=by_label,
+            labels=tuple(names),
+            mix=_mix(probes.models[key]),
+            weights=encoder.source,
+            widths=tuple(encoder.widths),
+            record=record,
+        )
+        return arrays, result
+
+    def _measure_description_length(self) -> None:
+        """Measures the online code of what has none yet, and adds it to what is saved."""
+        from probing.learning import control, online
+
+        short = [key for key in self._lacking() if key in self.results]
+        if not short:
+            return
+        context = self.context
+        random = any(key.control for key in short)
+        measured = online.code(
+            short,
+            self.task,
+            context.encoder,
+            context.states,
+            self.aligned.examples["train"],
+            self.aligned.examples["dev"],
+            self.schedule,
+            context.devices,
+            self.folder,
+            control=(lambda part: control.control_labels(part, self.frequencies)) if random else None,
+            identity=self.identity.to_json(),
+            checkpoint_seconds=context.study.checkpoint_seconds,
+            log=self.log,
+        )
+        for key in short:
+            result = dataclasses.replace(self.results[key], description_length=measured[key])
+            self.results[key] = result.save(self._path(key.name))
 
 
-def _write(folder, cell, result):
-    write_text(folder / (cell.name + ".json"), json.dumps(result, ensure_ascii=False, indent=1) + "\n")
-
-
-def _save_arrays(path, arrays):
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-def _mix(model):
+def _mix(model: EdgeProbe) -> Mix | None:
     if model.mix is None:
         return None
-    return {
-        "layers": list(model.representation.layers),
-        "shares": model.mix.shares().tolist(),
-        "gamma": float(model.mix.gamma),
-    }
-
-
-def _make(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
-
-
-def _finished(path, identity):
-    """The result in a file; None where there is none."""
-    from probing.learning import fit
-
-    if not path.exists():
-        return None
-    found = read_result(path, "a result; delete it to train that probe anew")
-    fit.check_identity(path, found["identity"], json.loads(json.dumps(identity)))
-    return found
-
-
-def _result(folder, name):
-    """The result of a probe in a folder, by its name; {} where there is none."""
-    with contextlib.suppress(UserError):
-        return read_json(folder / (name + ".json"))
-    return {}
-
-
-def read_result(path, expected):
-    """A cell's JSON file.
-
-    Raises:
-        UserError: it is none; `expected` says what to do.
-    """
-    found = read_json(path, RESULT, expected)
-    if found["task"] not in TASKS:
-        raise UserError(
-            "{}: found the task {}, expected one of {}".format(path, shorten(found["task"]), ", ".join(TASKS))
-        )
-    figures = found["figures"]
-    if not {"dev", "test"} & set(figures):
-        raise UserError(f"{path}: found no figures, expected {expected}")
-    row = {"f1": float}
-    for split, rows in figures.items():
-        shape = {**dict.fromkeys({*rows, TASKS[found["task"]].title} - {"labels"}, row), "labels?": {str: [int]}}
-        if wrong := mismatch(rows, shape, f"figures.{split}"):
-            raise UserError("{}: found {}, expected {}".format(path, " ".join(filter(None, wrong[:2])), wrong[2]))
-    return found
-
-
-# What was found
-
-
-def draws(results, row, samples=1000):
-    """Bootstrap values of one cell of the table over its seeds, float64 [samples]: see scoring.bootstrap."""
-    counts = []
-    for result in results:
-        split = split_of(result)
-        place = list(result["figures"][split]).index(row)
-        path = Path(result["folder"]) / (result["cell"] + ".npz")
-        try:
-            counts.append(tensors.read_member(path, split + "_counts")[:, place])
-        except (OSError, ValueError, IndexError) as error:
-            raise UserError(
-                f"{path}: found no whole file of predictions ({error}), expected one; delete it and the .json of the "
-                f"same name to train the "
-                "probe anew"
-            ) from None
-    return scoring.bootstrap(np.stack(counts), samples=samples)
-
-
-def mean_f1(results, row):
-    """The mean F1 over seeds."""
-    return float(np.mean([result["figures"][split_of(result)][row]["f1"] for result in results]))
-
-
-def table(results, samples=1000):
-    """Lines of a table: tasks and their rows by representations, F1 in percent with 95 % bootstrap intervals, and
-    differences.
-
-    Args:
-        results: what `study` returned.
-        samples: bootstrap samples.
-    """
-    groups = {}
-    for result in results:
-        groups.setdefault((result["task"], result["control"], result["representation"]), []).append(result)
-    names = list(dict.fromkeys(result["representation"] for result in results))
-    tasks = list(dict.fromkeys(result["task"] for result in results))
-    lines = [["", "", *("F1 " + name for name in names), *(f"{name} - {names[0]}" for name in names[1:])]]
-    means, macro = {name: [] for name in names}, {name: [] for name in names}
-    for task in tasks:
-        first = groups[(task, "", names[0])][0]
-        for row in (row for row in first["figures"][split_of(first)] if row != "labels"):
-            drawn = {name: draws(groups[(task, "", name)], row, samples) for name in names}
-            value = {name: mean_f1(groups[(task, "", name)], row) for name in names}
-            seeds = len(groups[(task, "", names[0])])
-            lines.append(
-                [
-                    row,
-                    "%s, %d seed%s" % (split_of(first), seeds, "s" * (seeds > 1)),
-                    *(_cell(value[name], drawn[name]) for name in names),
-                    *(
-                        _cell(value[name] - value[names[0]], drawn[name] - drawn[names[0]], "%+.1f")
-                        for name in names[1:]
-                    ),
-                ]
-            )
-            if row == TASKS[task].title:
-                for name in names:
-                    means[name].append(value[name])
-                    macro[name].append(drawn[name])
-        codes = [code(groups[(task, "", name)]) for name in names]
-        if any(codes):
-            shown = ("{:.2f}, {:.1f} times".format(*one) if one else "" for one in codes)
-            lines.append(["  description length, kbit", "", *shown, *[""] * (len(names) - 1)])
-        for control, title in (("random_labels", "control task"), ("random_encoder", "random encoder")):
-            if (task, control, names[0]) not in groups:
-                continue
-            row = TASKS[task].title
-            real = {
-                name: micro(groups[(task, "", name)])
-                if control == "random_labels"
-                else mean_f1(groups[(task, "", name)], row)
-                for name in names
-            }
-            there = {name: mean_f1(groups[(task, control, name)], row) for name in names}
-            empty = [""] * (len(names) - 1)
-            gain = "  selectivity" if control == "random_labels" else "  gain over it"
-            lines.append(["  " + title, "", *("%.1f" % (100 * there[name]) for name in names), *empty])
-            lines.append([gain, "", *("%.1f" % (100 * (real[name] - there[name])) for name in names), *empty])
-    if len(tasks) == len(TASKS):
-        lines.append(
-            [
-                "Macro average",
-                " and ".join(sorted({split_of(result) for result in results})),
-                *(_cell(np.mean(means[name]), np.mean(macro[name], 0)) for name in names),
-                *(
-                    _cell(
-                        np.mean(means[name]) - np.mean(means[names[0]]),
-                        np.mean(macro[name], 0) - np.mean(macro[names[0]], 0),
-                        "%+.1f",
-                    )
-                    for name in names[1:]
-                ),
-            ]
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-
-
-def micro(results):
-    """The mean over seeds of F1 over all labels, which is what the control task is measured by."""
-    return float(
-        np.mean(
-            [
-                scoring.total(np.array(list(result["figures"][split_of(result)]["labels"].values()))).f1
-                for result in results
-            ]
-        )
-    )
-
-
-def code(results):
-    """(thousands of bits, compression) of the online code, means over seeds; None where it was not measured."""
-    codes = [result["description_length"] for result in results if "description_length" in result]
-    return (
-        (np.mean([one["bits"] for one in codes]) / 1000, np.mean([one["compression"] for one in codes]))
-        if codes
-        else None
-    )
-
-
-def _cell(value, drawn, form="%.1f"):
-    low, high = scoring.interval(drawn)
-    return (form + " (%.1f to %.1f)") % (100 * value, 100 * low, 100 * high)
+    shares = tuple(model.mix.shares().tolist())
+    return Mix(tuple(model.representation.layers), shares, float(model.mix.gamma))

@@ -15,6 +15,7 @@ rel           SemEval 2010 task 8
 
 import dataclasses
 import types
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,10 @@ class Task:
         labels: the published inventory, sorted. A corpus of one's own may have others.
         counts: {split: (examples, targets)} of the published data. Examples without targets are counted, and are no
             part of training and scoring.
-        metric: what the published row aggregates over: "micro" all labels; "srl" core and modifier roles, without R-
-            and C-; "positive" the label 1 alone; "clean" all labels but Other.
+        rows: {row of a table: pattern that the labels match which it adds up}; the first row is the task's own figure,
+            which the macro average takes. SRL has core and modifier roles, without R- and C-; coreference the label 1
+            alone; relations all labels but Other.
+        source: what the published figures take, where it is not at hand.
         steps: the most training steps, of 32 examples each.
         interval: training steps between two validations.
         seeds: how many runs the published figure is the mean of.
@@ -39,13 +42,19 @@ class Task:
     name: str
     title: str
     spans: int
-    labels: tuple
-    counts: dict
-    metric: str = "micro"
+    labels: tuple[str, ...]
+    counts: Mapping[str, tuple[int, int]]
+    rows: Mapping[str, str]
+    source: str
     steps: int = 250_000
     interval: int = 1000
     seeds: int = 1
     multi_label: bool = False
+
+    @property
+    def published(self) -> bool:
+        """Whether the published table has it, and its macro average counts it in."""
+        return bool(self.counts)
 
 
 _POS = (
@@ -98,40 +107,46 @@ _RELATIONS = (
 _REL = [f"{relation}({order})" for relation in _RELATIONS.split() for order in ("e1,e2", "e2,e1")] + ["Other"]
 
 
-def _task(name, title, spans, labels, examples, targets, **settings):
+def _task(name, title, spans, labels, examples, targets, source, rows=None, **settings):
     labels = tuple(sorted(labels.split() if isinstance(labels, str) else labels))
     counts = dict(zip(("train", "dev", "test"), zip(examples, targets)))
-    return Task(name, title, spans, labels, counts, **settings)
+    return Task(name, title, spans, labels, counts, rows or {title: ".*"}, source, **settings)
 
 
-_ONTONOTES = (115_812, 15_680, 12_217)
+_ONTONOTES = "OntoNotes 5.0 (LDC2013T19) as CoNLL-2012 files: probing.convert --source=conll2012"
+_UD = "UD English EWT r2.2: probing.convert --source=conllu --as_published"
+_SPR1_PTB = "SPR1 and the Penn Treebank (LDC99T42): probing.convert --source=spr1"
+_SPR2_UD = "SPR2: probing.convert --source=spr2"
+_RECAST = "Rahman and Ng's problems as recast: the published file, --train_file, --dev_file, --test_file"
+_SEMEVAL = "SemEval 2010 task 8: probing.convert --source=semeval"
+_CORE, _MODIFIERS = "ARG[0-5A]", "ARGM(-.+)?"
+_ROLES = {"SRL (all)": f"{_CORE}|{_MODIFIERS}", "Core roles": _CORE, "Non-core roles": _MODIFIERS}
+
+
+_COUNTS = (115_812, 15_680, 12_217)  # of OntoNotes
 _SHORT = dict(steps=10_000, interval=100)
+_OF_DPR = dict(seeds=5, **_SHORT)
+_OF_SPR = dict(multi_label=True, **_SHORT)
+_OF_REL = dict(rows={"Rel. (SemEval)": r"(?!Other\Z).*"}, **_SHORT)
+_POSITIVE = {"OntoNotes coref.": "1"}
+_DPR = "entailed not-entailed"
 
 TASKS = types.MappingProxyType(
     {
         task.name: task
         for task in (
-            _task("pos", "Part-of-Speech", 1, _POS, _ONTONOTES, (2_070_382, 290_013, 212_121)),
-            _task("constituents", "Constituents", 1, _CONSTITUENTS, _ONTONOTES, (1_851_590, 255_133, 190_535)),
-            _task("dep", "Dependencies", 2, _DEP, (12_522, 2_000, 2_075), (203_919, 25_110, 25_049)),
-            _task("entities", "Entities", 1, _ENTITIES, _ONTONOTES, (128_738, 20_354, 12_586)),
-            _task("srl", "SRL (all)", 2, _SRL, (253_070, 35_297, 26_715), (598_983, 83_362, 61_716), metric="srl"),
-            _task("coref", "OntoNotes coref.", 2, "0 1", _ONTONOTES, (207_830, 26_333, 27_800), metric="positive"),
-            _task("spr1", "SPR1", 2, _SPR1, (3_843, 518, 551), (7_611, 1_071, 1_055), multi_label=True, **_SHORT),
-            _task("spr2", "SPR2", 2, _SPR2, (2_226, 291, 276), (4_925, 630, 582), multi_label=True, **_SHORT),
+            _task("pos", "Part-of-Speech", 1, _POS, _COUNTS, (2_070_382, 290_013, 212_121), _ONTONOTES),
+            _task("constituents", "Constituents", 1, _CONSTITUENTS, _COUNTS, (1_851_590, 255_133, 190_535), _ONTONOTES),
+            _task("dep", "Dependencies", 2, _DEP, (12_522, 2_000, 2_075), (203_919, 25_110, 25_049), _UD),
+            _task("entities", "Entities", 1, _ENTITIES, _COUNTS, (128_738, 20_354, 12_586), _ONTONOTES),
             _task(
-                "dpr",
-                "Winograd coref.",
-                2,
-                "entailed not-entailed",
-                (958, 223, 518),
-                (1_787, 379, 949),
-                seeds=5,
-                **_SHORT,
+                "srl", "SRL (all)", 2, _SRL, (253_070, 35_297, 26_715), (598_983, 83_362, 61_716), _ONTONOTES, _ROLES
             ),
-            _task(
-                "rel", "Rel. (SemEval)", 2, _REL, (6_851, 1_149, 2_717), (6_851, 1_149, 2_717), metric="clean", **_SHORT
-            ),
+            _task("coref", "OntoNotes coref.", 2, "0 1", _COUNTS, (207_830, 26_333, 27_800), _ONTONOTES, _POSITIVE),
+            _task("spr1", "SPR1", 2, _SPR1, (3_843, 518, 551), (7_611, 1_071, 1_055), _SPR1_PTB, **_OF_SPR),
+            _task("spr2", "SPR2", 2, _SPR2, (2_226, 291, 276), (4_925, 630, 582), _SPR2_UD, **_OF_SPR),
+            _task("dpr", "Winograd coref.", 2, _DPR, (958, 223, 518), (1_787, 379, 949), _RECAST, **_OF_DPR),
+            _task("rel", "Rel. (SemEval)", 2, _REL, (6_851, 1_149, 2_717), (6_851, 1_149, 2_717), _SEMEVAL, **_OF_REL),
         )
     }
 )

@@ -12,6 +12,8 @@ import re
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_bytes
 
+Pictures = dict[str, tuple[str, dict[str, bytes]]]  # name: (caption, {"light", "dark": SVG, "png": PNG})
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2a6fb0; }
 @media (prefers-color-scheme: dark) { :root { --accent: #7ab8f5; } }

@@ -6,14 +6,26 @@ and the fewer examples that takes, the shorter the code. The compression is the 
 over the online code.
 """
 
+from __future__ import annotations
+
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
-from probing.learning import fit
+from nsmc_bert.base.runtime import Runtime
+from probing.activations import Recompute, Store
+from probing.alignment import Examples
+from probing.encoders import Encoder
+from probing.learning import fit, predictions, resume
+from probing.learning.batches import Batches
+from probing.learning.schedule import ProbeKey, Schedule
+from probing.tasks import Task
 
 STATE = "online.state"  # the file of the blocks that are done, which whoever has saved the results deletes by `discard`
 STEM = "online"  # of the names of the files of probes that are half trained
@@ -21,12 +33,12 @@ AT_ONCE = 1 << 15  # targets that are priced at once
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)  # of the records, where blocks end
 
 
-def ends(records):
+def ends(records: int) -> list[int]:
     """Where the blocks of so many records end: ascending distinct ints, the last of them `records`."""
     return sorted({math.ceil(share * records) for share in SHARES})
 
 
-def bits(logits, gold, one_each):
+def bits(logits: np.ndarray, gold: np.ndarray, one_each: bool) -> float:
     """What labels cost.
 
     Args:
@@ -50,7 +62,7 @@ def bits(logits, gold, one_each):
     return float(total / math.log(2))
 
 
-def uniform(targets, labels, one_each):
+def uniform(targets: int, labels: int, one_each: bool) -> float:
     """What the labels of so many targets cost without any knowledge: log2 of the number of labels, or a bit for each
     label.
     """
@@ -58,12 +70,25 @@ def uniform(targets, labels, one_each):
 
 
 def code(
-    cells, task, encoder, states, train, dev, schedule, runtime, folder, *, control, identity, checkpoint_seconds, log
-):
+    keys: Sequence[ProbeKey],
+    task: Task,
+    encoder: Encoder,
+    states: Store | Recompute,
+    train: Examples,
+    dev: Examples,
+    schedule: Schedule,
+    runtime: Runtime,
+    folder: Path,
+    *,
+    control: Callable[[Examples], np.ndarray] | None,
+    identity: Mapping[str, Any],
+    checkpoint_seconds: float,
+    log: Callable[[str], None],
+) -> dict[ProbeKey, dict[str, Any]]:
     """The online code of the training labels for some probes, trained together block by block; a killed run goes on.
 
     Args:
-        cells: list of fit.Cell.
+        keys: list of fit.ProbeKey.
         task: tasks.Task.
         encoder: encoders.Encoder.
         states: an activations.Store or Recompute that has seen the examples.
@@ -77,58 +102,61 @@ def code(
         log: called with each line to show.
 
     Returns:
-        {cell: {"bits", "uniform_bits", "compression", "targets", "blocks": [{"records", "bits"}]}}.
+        {key: {"bits", "uniform_bits", "compression", "targets", "blocks": [{"records", "bits"}]}}.
     """
     order = np.random.Generator(np.random.PCG64([schedule.order_seed, 1])).permutation(train.records)
     stops, path = ends(train.records), folder / STATE
     identity = json.loads(json.dumps(identity))
     done = _read(path, identity)
-    one_each = {cell: bool(cell.control) or bool((np.diff(train.label_splits) == 1).all()) for cell in cells}
+    one_each = {key: bool(key.control) or bool((np.diff(train.label_splits) == 1).all()) for key in keys}
     labels = len(train.names)
     first = train.take(order[: stops[0]])
     probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
 
-    def priced(name, block):
+    def priced(name: str, block: Mapping[str, Any]) -> bool:
         return name in done.get(str(ends_of.get(block["begin"])), {})
 
     for begin, end in ends_of.items():
-        lacking = [cell for cell in cells if not priced(cell.name, {"begin": begin})]
+        lacking = [key for key in keys if not priced(key.name, {"begin": begin})]
         if not lacking:
             continue
         known, following = train.take(order[:begin]), train.take(order[begin:end])
-        log("%s: description length, from %d records to %d" % (task.name, begin, end))
+        log(f"{task.name}: description length, from {begin} records to {end}")
         random = [control and control(part) for part in (known, dev, following)]
         block = {**identity, "begin": begin}
-        for group, state, begun in fit.groups(folder, STEM, lacking, block):
-            if probes is None or probes.cells != group:
+        for group, path_of_state, begun in resume.groups(folder, STEM, lacking, block):
+            if probes is None or probes.keys != group:
                 probes = fit.Probes(group, task, encoder, labels, schedule, runtime.precision, runtime.xla)
                 start = [variable.numpy() for _, variable in probes.variables()]
             probes.restart(start)
             parts = zip((known, dev, following), random)
-            batches = [fit.Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts]
+            learned, validated, priced_on = (
+                Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts
+            )
             fit.train(
                 probes,
-                *batches[:2],
+                learned,
+                validated,
                 schedule,
-                state,
+                path_of_state,
                 identity=block,
                 begun=begun,
                 checkpoint_seconds=checkpoint_seconds,
-                title="%s, %d records" % (task.name, begin),
+                title=f"{task.name}, {begin} records",
             )
             gold = {"": following.gold(), "random_labels": random[2]}
-            logits = fit.predict(probes, batches[2], folder)
-            prices = {cell.name: bits(logits[cell], gold[cell.control], one_each[cell]) for cell in group}
+            logits = predictions.predict(probes, priced_on, folder)
+            prices = {key.name: bits(logits[key], gold[key.control], one_each[key]) for key in group}
             done[str(end)] = {**done.get(str(end), {}), **prices}
             write_text(path, json.dumps({"identity": identity, "blocks": done}) + "\n")
-            fit.discard(folder, STEM, priced)
+            resume.discard(folder, STEM, priced)
     out = {}
-    for cell in cells:
-        price = uniform(len(train), labels, one_each[cell])
-        blocks = [{"records": stops[0], "bits": uniform(len(first), labels, one_each[cell])}]
-        blocks += [{"records": end, "bits": done[str(end)][cell.name]} for end in stops[1:]]
+    for key in keys:
+        price = uniform(len(train), labels, one_each[key])
+        blocks = [{"records": stops[0], "bits": uniform(len(first), labels, one_each[key])}]
+        blocks += [{"records": end, "bits": done[str(end)][key.name]} for end in stops[1:]]
         total = sum(block["bits"] for block in blocks)
-        out[cell] = {
+        out[key] = {
             "bits": total,
             "uniform_bits": price,
             "compression": price / max(total, 1e-9),
@@ -138,7 +166,7 @@ def code(
     return out
 
 
-def discard(folder, finished):
+def discard(folder: Path, finished: Callable[[str], bool]) -> None:
     """Deletes the file of the blocks that are done, if all of their probes are finished: `finished` says so of a
     probe's name.
     """
@@ -147,17 +175,17 @@ def discard(folder, finished):
         path.unlink()
 
 
-def _read(path, identity):
-    """{end: {cell: bits}} of the blocks that are done."""
+def _read(path: Path, identity: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """{end: {key: bits}} of the blocks that are done."""
     if not path.exists():
         return {}
     found = _load(path)
     found["identity"].pop("cells", None)
-    fit.check_identity(path, found["identity"], identity)
+    resume.check_identity(path, found["identity"], identity)
     return found["blocks"]
 
 
-def _load(path):
+def _load(path: Path) -> dict[str, Any]:
     return read_json(
         path, {"identity": dict, "blocks": {str: {str: float}}}, "prices of blocks; delete it to measure them anew"
     )

@@ -10,8 +10,13 @@ Positions of all sentences of a batch stand end to end, and only those that lie 
 are PyTorch's, uniform on +-1/sqrt(inputs), as in the published study.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,12 +26,13 @@ from nsmc_bert.base import tensors
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning.loop import apply_adam
 from nsmc_bert.model.forward import Dropout, custom_gradient
+from probing.encoders import Representation
 
 PROJECTION = 256  # of a span, and of the hidden layer of the classifier
 INPUT_DROPOUT, DROPOUT = 0.2, 0.3
 
 
-def dense(inputs, units, seed, **options):
+def dense(inputs: int, units: int, seed: int, **options: Any) -> keras.layers.Dense:
     """A Dense layer on `inputs` features with PyTorch's first weights."""
     limit = 1 / math.sqrt(inputs)
     layer = keras.layers.Dense(
@@ -50,7 +56,7 @@ class ScalarMix(keras.layers.Layer):
             width].
     """
 
-    def __init__(self, layers, **options):
+    def __init__(self, layers: int, **options: Any):
         super().__init__(autocast=False, **options)
         self.w = self.add_weight(
             name="w", shape=[layers], initializer="zeros", dtype=tf.float32, experimental_autocast=False
@@ -60,14 +66,14 @@ class ScalarMix(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, blocks):
+    def call(self, blocks: list[tf.Tensor]) -> tf.Tensor:
         shares, widest = self.gamma * tf.nn.softmax(self.w), max(block.shape[-1] for block in blocks)
         blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
         layers = tf.reshape(tf.concat(blocks, 0), [self.w.shape[0], -1])
         # one matrix product passes over the layers once, and so does its gradient
         return tf.cast(tf.reshape(shares[None] @ layers, [-1, widest]), self.compute_dtype)
 
-    def shares(self):
+    def shares(self) -> np.ndarray:
         """softmax(w) as NumPy, float32 [layers]."""
         return tf.nn.softmax(self.w).numpy()
 
@@ -85,13 +91,13 @@ class SpanAttention(keras.layers.Layer):
         ascending, the span it is a member of; spans, how many there are -> [spans, PROJECTION].
     """
 
-    def __init__(self, inputs, seed, **options):
+    def __init__(self, inputs: int, seed: int, **options: Any):
         super().__init__(**options)
         self.projection = dense(inputs, PROJECTION, seed, name="projection", dtype=self._dtype_policy)
         self.attention = dense(PROJECTION, 1, seed + 2, name="attention", dtype="float32")
         self.built = True
 
-    def call(self, hidden, rows, segments, spans):
+    def call(self, hidden: tf.Tensor, rows: tf.Tensor, segments: tf.Tensor, spans: tf.Tensor) -> tf.Tensor:
         projected = self.projection(hidden)
         logits = tf.gather(self.attention(tf.cast(projected, tf.float32))[:, 0], rows)
         largest = tf.math.unsorted_segment_max(tf.stop_gradient(logits), segments, spans)
@@ -120,7 +126,16 @@ class EdgeProbe(keras.Model):
         masks: Masks of the step, for training; None for no dropout.
     """
 
-    def __init__(self, representation, widths, spans, labels, *, seed=0, precision="float32"):
+    def __init__(
+        self,
+        representation: Representation,
+        widths: Sequence[int],
+        spans: int,
+        labels: int,
+        *,
+        seed: int = 0,
+        precision: str = "float32",
+    ):
         super().__init__(name="edge_probe", dtype=keras.mixed_precision.Policy(precision), autocast=False)
         # === Layers ===
         policy = keras.mixed_precision.Policy(precision)
@@ -129,7 +144,7 @@ class EdgeProbe(keras.Model):
         base = seed * 1000
         self.mix = ScalarMix(len(read), name="mix", dtype=policy) if representation.mixed else None
         self.pool = [
-            SpanAttention(inputs, base + 10 * (i + 1), name="span%d" % (i + 1), dtype=policy) for i in range(spans)
+            SpanAttention(inputs, base + 10 * (i + 1), name=f"span{i + 1}", dtype=policy) for i in range(spans)
         ]
         self.hidden = dense(spans * PROJECTION, PROJECTION, base + 100, name="hidden", dtype=policy)
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name="norm")
@@ -139,7 +154,7 @@ class EdgeProbe(keras.Model):
         # === Config ===
         self.representation, self.spans, self.seed = representation, spans, seed
 
-    def call(self, inputs, masks=None):
+    def call(self, inputs: dict[str, Any], masks: Masks | None = None) -> tf.Tensor:
         if self.mix is not None:
             hidden = self.mix(inputs["states"])
         else:
@@ -148,20 +163,20 @@ class EdgeProbe(keras.Model):
         dropout = _no_dropout if masks is None else masks.of(self.seed)
         hidden = dropout(hidden, INPUT_DROPOUT)
         pooled = [
-            pool(hidden, inputs["rows%d" % number], inputs["segments%d" % number], inputs["targets"])
+            pool(hidden, inputs[f"rows{number}"], inputs[f"segments{number}"], inputs["targets"])
             for number, pool in enumerate(self.pool, 1)
         ]
         features = tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32)
         features = normalise(features, self.norm.gamma, self.norm.beta, self.norm.epsilon)
         return self.output_layer(dropout(features, DROPOUT))
 
-    def write(self, path):
+    def write(self, path: Path) -> None:
         """Writes the weights, as safetensors."""
         from safetensors.numpy import save_file
 
-        save_file({"%02d" % i: np.asarray(weight) for i, weight in enumerate(self.get_weights())}, str(path))
+        save_file({f"{i:02d}": np.asarray(weight) for i, weight in enumerate(self.get_weights())}, str(path))
 
-    def read(self, path):
+    def read(self, path: Path) -> None:
         """Takes the weights that `write` wrote.
 
         Raises:
@@ -182,16 +197,17 @@ class Masks:
         step: int64 scalar tensor, the optimizer's step.
     """
 
-    def __init__(self, step):
-        self._step, self._made = step, {}
+    def __init__(self, step: tf.Tensor):
+        self._step = step
+        self._made: dict[tuple, tf.Tensor] = {}
 
-    def of(self, seed):
+    def of(self, seed: int) -> Callable[[tf.Tensor, float], tf.Tensor]:
         """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and
         the rate.
         """
         noise, places = Dropout(seed, self._step), itertools.count()
 
-        def dropout(x, rate):
+        def dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
             key = seed, next(places), x.shape[-1], rate, x.dtype
             if key in self._made:
                 noise.skip()
@@ -202,16 +218,16 @@ class Masks:
         return dropout
 
 
-def normalise(x, gamma, beta, epsilon):
+def normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
     """Layer normalisation of float32 [n, width], its gradient written out: fewer passes over memory than Keras'."""
 
     @custom_gradient
-    def run(x, gamma, beta):
+    def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         centred = x - tf.reduce_mean(x, 1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), 1, keepdims=True) + epsilon)
         y = centred * scale
 
-        def back(d):
+        def back(d: tf.Tensor) -> tuple[tf.Tensor, ...]:
             dy, along = d * gamma, d * y
             each, ones = gamma[:, None] / tf.cast(tf.shape(x)[1], tf.float32), tf.ones([1, tf.shape(x)[0]])
             # sums over rows and columns as matrix products, which are faster; d @ each is the mean of dy, along @ each
@@ -224,7 +240,7 @@ def normalise(x, gamma, beta, epsilon):
     return run(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
-def loss(logits, gold, weights):
+def loss(logits: tf.Tensor, gold: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """The mean binary cross-entropy over the labels of the targets that count.
 
     Args:
@@ -237,19 +253,19 @@ def loss(logits, gold, weights):
 
 
 class AMSGrad(keras.optimizers.Adam):
-    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by training.apply_adam.
+    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by loop.apply_adam.
 
     Args:
         clip_norm: the global norm that gradients are scaled down to.
         fused: whether to use that; XLA does not know the operation.
     """
 
-    def __init__(self, clip_norm, fused=True):
+    def __init__(self, clip_norm: float, fused: bool = True):
         # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
         super().__init__(1.0, amsgrad=True, epsilon=1e-8, global_clipnorm=clip_norm, jit_compile=False)
         self._fused = fused
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if not self._fused:
             super().update_step(gradient, variable)
             return
@@ -257,5 +273,5 @@ class AMSGrad(keras.optimizers.Adam):
         apply_adam(self, tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=largest)
 
 
-def _no_dropout(x, rate):
+def _no_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
     return x

@@ -4,15 +4,20 @@ As Tenney et al. ("BERT Rediscovers the Classical NLP Pipeline", ACL 2019, secti
 computes them; the published figures of BERT-base, BERT-large and ELMo are in `published`.
 """
 
-import csv
-from pathlib import Path
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-PUBLISHED = Path(__file__).parent / "published"
+from probing.results import published
+from probing.results.result import Result, mean_f1
+from probing.tasks import TASKS, Task
 
 
-def expected_layer(scores):
+def expected_layer(scores: ArrayLike) -> float:
     """The layer at which the score rises, on average over its rises.
 
     Args:
@@ -27,13 +32,13 @@ def expected_layer(scores):
     return float((np.arange(1, len(rises) + 1) * rises).sum() / whole) if whole else float("nan")
 
 
-def centre_of_gravity(shares):
+def centre_of_gravity(shares: ArrayLike) -> float:
     """The mean layer, weighted by the mixing weights softmax(w), float [layers + 1]; gamma has no part in it."""
     shares = np.asarray(shares, np.float64)
     return float((np.arange(len(shares)) * shares).sum() / shares.sum())
 
 
-def bits_from_uniform(values):
+def bits_from_uniform(values: ArrayLike) -> float:
     """The Kullback-Leibler divergence in bits of a distribution over layers from the uniform one.
 
     Args:
@@ -51,27 +56,84 @@ def bits_from_uniform(values):
     return float((shares[there] * np.log2(shares[there] * len(shares))).sum())
 
 
-def published_scores():
-    """{(task, encoder): float64 [layers + 1]}, F1 on dev in percent of probes that mix layers 0 to k."""
-    out = {}
-    for row in _rows("cumulative_dev_f1.csv"):
-        out.setdefault((row["task"], row["encoder"]), []).append(float(row["f1"]))
-    return {key: np.array(values) for key, values in out.items()}
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layers:
+    """What the layers of one encoder know of one task.
+
+    Attributes:
+        task: tasks.Task.
+        encoder: its name.
+        cumulative: float64 [layers + 1], F1 of mix_0, mix_1, …, or None where one of them was not run.
+        single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or
+            None.
+        shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None.
+        gamma: likewise a float.
+        why_not: why the published ones are not held beside, in words, or "".
+        unlike: what only some of the probes say of how they were measured, in words, or "".
+    """
+
+    task: Task
+    encoder: str
+    cumulative: np.ndarray | None
+    single: np.ndarray | None
+    shares: np.ndarray | None
+    gamma: float | None
+    why_not: str = ""
+    unlike: str = ""
 
 
-def published_mixes():
-    """A list of dicts: task, encoder, gamma, kl_bits, centre_of_gravity, shares (float64 [layers + 1])."""
-    return [
-        {
-            "task": row["task"],
-            "encoder": row["encoder"],
-            **{name: float(row[name]) for name in ("gamma", "kl_bits", "centre_of_gravity")},
-            "shares": np.array([float(share) for share in row["shares"].split()]),
-        }
-        for row in _rows("mixing_weights.csv")
-    ]
+def by_layer(results: Iterable[Result]) -> list[Layers]:
+    """A Layers for each task and encoder that have anything to say about layers; F1 is that of dev, as in the published
+    study.
+    """
+    groups: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    for result in results:
+        if not result.control:
+            group = groups.setdefault((result.task.name, published.encoder_of(result)), {})
+            group.setdefault(result.representation, []).append(result)
+    out = [_of_one(encoder, named) for (_, encoder), named in groups.items()]
+    return sorted(filter(None, out), key=lambda layers: list(TASKS).index(layers.task.name))
 
 
-def _rows(name):
-    with open(PUBLISHED / name, encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+def _of_one(encoder: str, named: Mapping[str, list[Result]]) -> Layers | None:
+    """The Layers of one task and encoder from its results by representation; None where they say nothing of layers."""
+    every = [result for group in named.values() for result in group]
+    mixed = [result for result in named.get("mix", named.get("full", [])) if result.mix]
+    mixes = [result.mix for result in mixed if result.mix]
+    cumulative, single = _cumulative(named, mixed), _single(named)
+    if not mixes and cumulative is None and single is None:
+        return None
+    return Layers(
+        every[0].task,
+        encoder,
+        cumulative,
+        single,
+        np.mean([mix.shares for mix in mixes], 0) if mixes else None,
+        float(np.mean([mix.gamma for mix in mixes])) if mixes else None,
+        published.why_not(every[0], "positions"),
+        next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
+    )
+
+
+def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> np.ndarray | None:
+    """F1 on dev of probes that mix layers 0 to k; the last is the one that mixes all."""
+    steps = sorted(int(name[4:]) for name in named if name.startswith("mix_"))
+    names = [f"mix_{k}" for k in steps]
+    if mixed and mixed[0].mix and steps == list(range(max(mixed[0].mix.layers))):
+        names.append(mixed[0].representation)
+    elif steps != list(range(len(steps))):
+        names = []
+    return np.array([mean_f1(named[name], split="dev") for name in names]) if len(names) > 1 else None
+
+
+def _single(named: Mapping[str, list[Result]]) -> np.ndarray | None:
+    """F1 on dev of probes of one layer each."""
+    layers = {int(name[4:]): name for name in named if name.startswith("top_")}
+    if layers and "lex" in named:
+        layers.setdefault(0, "lex")
+    if len(layers) < 2:
+        return None
+    out = np.full(max(layers) + 1, np.nan)
+    for layer, name in layers.items():
+        out[layer] = mean_f1(named[name], split="dev")
+    return out

@@ -3,164 +3,173 @@
 The page needs no network.
 """
 
+from __future__ import annotations
+
 import html
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nsmc_bert.base import html_pages
-from probing.results import layers
-from probing.tasks import TASKS
+from probing.results import forms
+from probing.results.layers import Layers, centre_of_gravity
+from probing.results.result import Result
+from probing.results.tables import MAIN, Figure, Report
 
 PUBLISHED = "In brackets the published figure of the same encoder."
-MAIN = ("lex", "cat", "mix", "full")
 
 
-def page(found, tables, below, results, pictures, *, title="What the encoder knows"):
-    """The page, str.
+HEADINGS = {  # of the tables below the main one, and the notes under them
+    "gains": ("Before and after", "F1 after less F1 before, in points, paired."),
+    "layers": ("Layers", PUBLISHED),
+    "controls": (
+        "Controls and description length",
+        "Selectivity is F1 over all labels less the control task's; description length is the online code's.",
+    ),
+    "sentence": ("One sentence through the layers", "The most likely label at each span, and its probability."),
+}
+
+
+def write(folder: Path, report: Report) -> list[Path]:
+    """Writes the page, the tables and the plots; returns their paths.
+
+    Raises:
+        UserError: matplotlib is missing, or the folder cannot be written.
+    """
+    pictures = draw(report)
+    files = {"report.html": page(report, pictures).encode()}
+    for ending, form in (("txt", "text"), ("md", "markdown"), ("tex", "latex")):
+        below = "".join(f"\n{line}" for line in report.wanting)
+        files[f"table.{ending}"] = f"{forms.draw(report, form)}{below}\n".encode()
+    files["table.csv"] = (forms.figures_csv(report) + "\n").encode()
+    if report.gains:
+        files["gains.csv"] = (forms.gains_csv(report.gains) + "\n").encode()
+    return html_pages.write(folder, files, pictures)
+
+
+def page(report: Report, pictures: html_pages.Pictures, *, title: str = "What the encoder knows") -> str:
+    """The page.
 
     Args:
-        found: list of report.Cell.
-        tables: {"table", "layers", "controls", "gains", "said": header and lines of each, [] for none}: see
-            report.write.
-        below: lines of text, what the tables do not compare and what was not run.
-        results: as from report.load, for the commands.
+        report: tables.Report.
         pictures: what `draw` returned.
+        title: its heading.
     """
-    body = [_introduction(results)]
+    body = [_introduction(report.results)]
     for name, (caption, images) in pictures.items():
         body += [f"<h2>{html.escape(name)}</h2>", html_pages.picture(name, caption, images)]
-    body += ["<h2>The table</h2>", html_pages.plain(tables["table"], PUBLISHED)]
-    body += [f'<p class="note">{html.escape(line)}</p>' for line in below]
-    for name, heading, note in (
-        ("gains", "Before and after", "F1 after less F1 before, in points, paired."),
-        ("layers", "Layers", PUBLISHED),
-        (
-            "controls",
-            "Controls and description length",
-            "Selectivity is F1 over all labels less the control task's; description length is the online code's.",
-        ),
-        ("said", "One sentence through the layers", "The most likely label at each span, and its probability."),
-    ):
-        if lines := tables[name]:
-            head = ["row", "encoder", *lines[0][2:]] if name == "layers" else lines[0]
-            body += [f"<h2>{heading}</h2>", html_pages.plain([head, *lines[1:]], note)]
-    body += ["<h2>Figures</h2>", _cells(found)]
-    body += ["<h2>Commands</h2>", "<pre>{}</pre>".format("\n".join(html.escape(c) for c in _commands(results)))]
+    if table := report.table("table"):
+        body += ["<h2>The table</h2>", html_pages.plain(table.rows, PUBLISHED)]
+    body += [f'<p class="note">{html.escape(line)}</p>' for line in [*report.notes(), *report.wanting]]
+    for name, (heading, note) in HEADINGS.items():
+        if table := report.table(name):
+            header = ["row", "encoder", *table.header[2:]] if name == "layers" else table.header
+            body += [f"<h2>{heading}</h2>", html_pages.plain([header, *table.lines], note)]
+    body += ["<h2>Figures</h2>", _figures(report.figures)]
+    commands = "\n".join(html.escape(command) for command in _commands(report.results))
+    body += ["<h2>Commands</h2>", f"<pre>{commands}</pre>"]
     return html_pages.document(title, body)
 
 
-def _commands(results):
+def _commands(results: Iterable[Result]) -> list[str]:
     report = " ".join(["python -m probing.report", *map(shlex.quote, sys.argv[1:])])
-    return [*dict.fromkeys(result["command"] for result in results), report]
+    return [*dict.fromkeys(result.command for result in results), report]
 
 
-def _introduction(results):
-    encoders = dict.fromkeys("{} (layer 0: {})".format(r["encoder"], r["layer0"]) for r in results)
-    corpora = dict.fromkeys(r["data"]["name"] for r in results)
+def _introduction(results: Sequence[Result]) -> str:
+    encoders = dict.fromkeys(f"{result.encoder} (layer 0: {result.layer0})" for result in results)
+    corpora = dict.fromkeys(result.corpus for result in results)
     return (
-        "<p>Edge probing: small classifiers over the frozen layers of {}, trained on {}. F1 in percent, by the rules "
-        "of the published "
-        "table, means over seeds; intervals are 95&nbsp;% bootstrap intervals over sentences and seeds.</p>".format(
-            html.escape(" and ".join(encoders)), html.escape(", ".join(corpora))
-        )
+        f"<p>Edge probing: small classifiers over the frozen layers of {html.escape(' and '.join(encoders))}, trained "
+        f"on {html.escape(', '.join(corpora))}. F1 in percent, by the rules of the published table, means over seeds; "
+        f"intervals are 95&nbsp;% bootstrap intervals over sentences and seeds.</p>"
     )
 
 
-def _cells(found):
-    several = len({cell.encoder for cell in found}) > 1
-    compared, remarked = (
-        any(cell.published is not None for cell in found),
-        any(cell.marked or cell.unlike for cell in found),
-    )
+def _figures(figures: Sequence[Figure]) -> str:
+    """The table of all figures, which can be sorted."""
+    several = len({figure.encoder for figure in figures}) > 1
+    compared = any(figure.published is not None for figure in figures)
+    remarked = any(figure.marked or figure.unlike for figure in figures)
     heads = ["row", *["encoder"] * several, "representation", "F1", "interval"]
     heads += [*["published", "measured - published"] * compared, "seeds", "data", *["remarks"] * remarked]
-    rows = []
-    for order, cell in enumerate(found):
-        beside, difference = (
-            ("", "")
-            if cell.published is None
-            else ("%.1f" % (100 * cell.published), "%+.1f" % (100 * (cell.value - cell.published)))
-        )
-        rows.append(
-            "<tr>{}</tr>".format(
-                "".join(
-                    [
-                        '<td data-key="%d">%s</td>' % (order, html.escape(cell.row)),
-                        *[
-                            f'<td class="text" '
-                            f'title="{html.escape(cell.encoder)}">{html.escape(html_pages.short(cell.encoder))}</td>'
-                        ]
-                        * several,
-                        f'<td class="text">{html.escape(cell.representation)}</td>',
-                        f'<td title="{html.escape(cell.command)}">{100 * cell.value:.1f}</td>',
-                        '<td data-key="{:.4f}">{:.1f} to {:.1f}</td>'.format(
-                            cell.interval[0], *(100 * edge for edge in cell.interval)
-                        ),
-                        *[
-                            '<td class="{}">{}</td>'.format("" if cell.inside in (None, True) else "out", beside),
-                            f"<td>{difference}</td>",
-                        ]
-                        * compared,
-                        "<td>%d</td>" % cell.seeds,
-                        f'<td class="text" '
-                        f'title="{html.escape(cell.corpus)}">{html.escape(html_pages.short(cell.corpus))}, '
-                        f"{cell.split}</td>",
-                        *[
-                            '<td class="text note">{}</td>'.format(
-                                html.escape("; ".join(filter(None, (cell.why_not * cell.marked, cell.unlike))))
-                            )
-                        ]
-                        * remarked,
-                    ]
-                )
-            )
-        )
+    rows = [_figure(order, figure, several, compared, remarked) for order, figure in enumerate(figures)]
     note = "A published figure in colour lies outside the interval. " * compared
     note += "A heading sorts; the command that made a figure shows where the pointer rests on it."
     return html_pages.table(heads, rows) + f'<p class="note">{note}</p>'
 
 
-def draw(found, of_layers, gained=()):
-    """The plots there is something to draw for.
+def _figure(order: int, figure: Figure, several: bool, compared: bool, remarked: bool) -> str:
+    """A row of that table."""
+    low, high = (100 * edge for edge in figure.interval)
+    cells = [
+        f'<td data-key="{order}">{html.escape(figure.row)}</td>',
+        _short_cell(figure.encoder) * several,
+        f'<td class="text">{html.escape(figure.representation)}</td>',
+        f'<td title="{html.escape(figure.command)}">{100 * figure.value:.1f}</td>',
+        f'<td data-key="{figure.interval[0]:.4f}">{low:.1f} to {high:.1f}</td>',
+    ]
+    if compared:
+        known = figure.published
+        out = "out" if figure.inside is False else ""
+        cells.append(f'<td class="{out}">{"" if known is None else f"{100 * known:.1f}"}</td>')
+        cells.append(f"<td>{'' if known is None else f'{100 * (figure.value - known):+.1f}'}</td>")
+    cells += [f"<td>{figure.seeds}</td>", _short_cell(figure.corpus, f", {figure.split}")]
+    if remarked:
+        remarks = "; ".join(filter(None, (figure.why_not * figure.marked, figure.unlike)))
+        cells.append(f'<td class="text note">{html.escape(remarks)}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
 
-    Returns:
-        As pages.draw.
-    """
+
+def _short_cell(name: str, behind: str = "") -> str:
+    return f'<td class="text" title="{html.escape(name)}">{html.escape(html_pages.short(name))}{behind}</td>'
+
+
+def draw(report: Report) -> html_pages.Pictures:
+    """The plots there is something to draw for."""
+    layers = report.layers
     return html_pages.draw(
         [  # name, caption, what it is drawn of, how
             (
                 "Tasks and representations",
                 "F1 by task and representation, with 95 % intervals; a short line is the published figure of the "
                 "same cell.",
-                [cell for cell in found if cell.representation in MAIN],
+                [figure for figure in report.figures if figure.representation in MAIN],
                 _bars,
             ),
             (
                 "From layer to layer",
                 "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
-                [one for one in of_layers if one.cumulative is not None or one.single is not None],
+                [one for one in layers if one.cumulative is not None or one.single is not None],
                 _curves,
             ),
             (
                 "Tasks by layers",
                 "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer.",
-                [one for one in of_layers if one.single is not None],
+                [one for one in layers if one.single is not None],
                 _heat,
             ),
             (
                 "Mixing weights",
                 "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
-                [one for one in of_layers if one.shares is not None and len(one.shares) > 1],
+                [one for one in layers if one.shares is not None and len(one.shares) > 1],
                 _weights,
             ),
-            ("Before and after", "F1 after less F1 before, in points, with 95 % intervals, paired.", gained, _gains),
+            (
+                "Before and after",
+                "F1 after less F1 before, in points, with 95 % intervals, paired.",
+                report.gains,
+                _gains,
+            ),
         ]
     )
 
 
-def _bars(plt, cells):
+def _bars(plt: Any, cells: Sequence[Figure]) -> Any:
     encoders = list(dict.fromkeys(cell.encoder for cell in cells))
     rows = list(dict.fromkeys(cell.row for cell in cells))
     figure, axes = plt.subplots(len(encoders), 1, figsize=(9, 0.8 + 2.8 * len(encoders)), squeeze=False, sharex=True)
@@ -182,7 +191,7 @@ def _bars(plt, cells):
         low = min(100 * cell.interval[0] for cell in mine)
         axis.set_ylim(max(0, low - 8), 100)
         splits = dict.fromkeys(cell.split for cell in mine)
-        axis.set_title("{}, {}".format(html_pages.short(encoder), " and ".join(splits)), loc="left")
+        axis.set_title(f"{html_pages.short(encoder)}, {' and '.join(splits)}", loc="left")
         axis.set_ylabel("F1, %")
         axis.legend(ncols=len(names), frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
         axis.spines[["top", "right"]].set_visible(False)
@@ -190,7 +199,7 @@ def _bars(plt, cells):
     return figure
 
 
-def _grid(plt, count, height):
+def _grid(plt: Any, count: int, height: float) -> tuple[Any, Any]:
     columns = min(count, 3)
     figure, axes = plt.subplots(
         -(-count // columns), columns, figsize=(3.1 * columns, height * -(-count // columns)), squeeze=False
@@ -201,18 +210,18 @@ def _grid(plt, count, height):
     return figure, axes.ravel()
 
 
-def _curves(plt, found):
-    tasks = list(dict.fromkeys(one.task for one in found))
+def _curves(plt: Any, found: Sequence[Layers]) -> Any:
+    tasks = list({one.task.name: one.task for one in found}.values())
     figure, axes = _grid(plt, len(tasks), 2.2)
     for axis, task in zip(axes, tasks):
-        for number, one in enumerate(one for one in found if one.task == task):
-            colour = "C%d" % number
+        for number, one in enumerate(one for one in found if one.task is task):
+            colour = f"C{number}"
             if one.cumulative is not None:
                 axis.plot(100 * one.cumulative, "o-", color=colour, markersize=3, label=html_pages.short(one.encoder))
             if one.single is not None:
                 label = None if one.cumulative is not None else html_pages.short(one.encoder)
                 axis.plot(100 * one.single, "s--", color=colour, markersize=3, label=label)
-        axis.set_title(TASKS[task].title)
+        axis.set_title(task.title)
         axis.set_xlabel("layer")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("F1, %")
@@ -221,11 +230,12 @@ def _curves(plt, found):
     return figure
 
 
-def _heat(plt, found):
-    size = max(len(one.single) for one in found)
+def _heat(plt: Any, found: Sequence[Layers]) -> Any:
+    singles = [one.single for one in found if one.single is not None]
+    size = max(map(len, singles))
     values = np.full((len(found), size), np.nan)
-    for row, one in enumerate(found):
-        values[row, : len(one.single)] = 100 * one.single
+    for row, single in enumerate(singles):
+        values[row, : len(single)] = 100 * single
     shade = values - np.nanmax(values, 1, keepdims=True)
     figure, axis = plt.subplots(figsize=(1.8 + 0.6 * size, 0.8 + 0.4 * len(found)))
     shown = axis.imshow(shade, aspect="auto", cmap="Blues", vmin=np.nanmin(shade), vmax=0)
@@ -235,7 +245,7 @@ def _heat(plt, found):
             colour = "white" if shade[row, layer] > middle else "black"
             axis.text(layer, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
     encoders = len({one.encoder for one in found})
-    names = [TASKS[one.task].title + (", " + html_pages.short(one.encoder)) * (encoders > 1) for one in found]
+    names = [one.task.title + (", " + html_pages.short(one.encoder)) * (encoders > 1) for one in found]
     axis.set_yticks(range(len(found)), names)
     axis.set_xticks(range(size))
     axis.set_xlabel("layer")
@@ -243,17 +253,18 @@ def _heat(plt, found):
     return figure
 
 
-def _weights(plt, found):
+def _weights(plt: Any, found: Sequence[Layers]) -> Any:
     figure, axes = _grid(plt, len(found), 1.9)
     for axis, one in zip(axes, found):
-        axis.bar(range(len(one.shares)), one.shares)
-        axis.plot([layers.centre_of_gravity(one.shares)], [0], "^", color="C3", clip_on=False, markersize=8)
-        axis.set_title(f"{TASKS[one.task].title}\n{html_pages.short(one.encoder)}", fontsize=8)
+        shares = np.asarray(one.shares)
+        axis.bar(range(len(shares)), shares)
+        axis.plot([centre_of_gravity(shares)], [0], "^", color="C3", clip_on=False, markersize=8)
+        axis.set_title(f"{one.task.title}\n{html_pages.short(one.encoder)}", fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def _gains(plt, gained):
+def _gains(plt: Any, gained: Sequence[Figure]) -> Any:
     rows = list(dict.fromkeys(cell.row for cell in gained))
     figure, axes = _grid(plt, len(rows), 2.2)
     for axis, row in zip(axes, rows):

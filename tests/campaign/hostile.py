@@ -168,10 +168,9 @@ def read_pieces(folder):
 
 def read_result(folder):
     """A result of probing, and the shares of its file of predictions."""
-    from probing import study
+    from probing.results.result import Result, draws
 
-    result = study.read_result(folder / "mix-seed1.json", "a result")
-    study.draws([{**result, "folder": str(folder), "cell": "mix-seed1"}], "Part-of-Speech", 10)
+    draws([Result.load(folder / "mix-seed1.json")], "Part-of-Speech", 10)
 
 
 def read_zip(folder):
@@ -355,9 +354,9 @@ def make_merges(folder):
 
 
 def make_result(folder):
-    from tests.probing import test_report
+    from tests.probing.results import test_tables
 
-    test_report.write(folder, "pos", "mine", "mix", 0.9)
+    test_tables.write(folder, "pos", "mine", "mix", 0.9)
     for path in (folder / "pos" / "mine").iterdir():
         path.rename(folder / path.name)
     shutil.rmtree(folder / "pos")

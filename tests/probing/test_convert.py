@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import lzma
 import os
 import subprocess
 import sys
@@ -11,7 +10,8 @@ from unittest import mock
 import pytest
 
 from nsmc_bert.base.errors import UserError
-from probing import convert, records, study
+from probing import convert, corpora, records
+from probing.results.result import SPLITS
 from probing.sources import Split, split_of
 from probing.tasks import TASKS
 from tests.conftest import ROOT
@@ -219,40 +219,6 @@ def splits_of(**texts):
     }
 
 
-def test_a_folder_is_of_one_conversion(tmp_path):
-    def make(made_with, **texts):
-        convert.convert(splits_of(**texts), TASKS["pos"], tmp_path, made_with)
-
-    def find():
-        return study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, ""))
-
-    make({"source": "gum", "dev_as_test": True}, train="a", dev="b", test="c")
-    assert sorted(find().paths) == ["dev", "test", "train"]
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(
-        UserError,
-        match=r"pos.test.jsonl: found the records of another conversion, which has no place beside train, dev of",
-    ):
-        make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-    (tmp_path / "pos.test.jsonl").unlink()
-    (tmp_path / "pos.test.jsonl.xz").write_bytes(lzma.compress(before[tmp_path / "pos.test.jsonl"]))
-    assert find().paths["test"].suffix == ".xz"  # compressed by hand it is the same
-    with pytest.raises(UserError, match="pos.test.jsonl.xz: found the records of another conversion"):
-        make({"source": "gum", "dev_as_test": False}, train="a", dev="c")
-    make({"source": "gum", "dev_as_test": True}, train="d", dev="e", test="f")
-    (tmp_path / "pos.test.jsonl").write_bytes(before[tmp_path / "pos.test.jsonl"])
-    with pytest.raises(
-        UserError, match="pos.test.jsonl: found other records than those of the conversion that pos.conversion.json"
-    ):
-        find()
-    (tmp_path / "pos.conversion.json").write_text("[]")
-    with pytest.raises(UserError, match=r"pos.conversion.json: found \[\], expected a JSON object"):
-        find()
-    (tmp_path / "pos.conversion.json").unlink()
-    find()  # records that were made elsewhere
-
-
 def test_splits_that_are_converted_one_by_one(tmp_path):
     def make(split, text, **options):
         made_with = {"source": "conllu", "split": split, "tags": "xpos", **options}
@@ -264,7 +230,7 @@ def test_splits_that_are_converted_one_by_one(tmp_path):
         make("test", "c", tags="upos")
     make("test", "c")
     make("dev", "d")
-    assert sorted(study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, "")).paths) == ["dev", "test", "train"]
+    assert sorted(corpora.find(TASKS["pos"], tmp_path, dict.fromkeys(SPLITS, "")).paths) == ["dev", "test", "train"]
 
 
 def test_a_conversion_that_was_killed_leaves_nothing_for_good(tmp_path):
@@ -293,7 +259,7 @@ def test_a_conversion_that_was_killed_leaves_nothing_for_good(tmp_path):
     with mock.patch.object(convert.os, "replace", kill), pytest.raises(KeyboardInterrupt):
         convert.convert(splits_of(train="c", dev="d"), TASKS["pos"], tmp_path)
     with pytest.raises(UserError, match="found other records than those of the conversion"):
-        study.find(TASKS["pos"], tmp_path, dict.fromkeys(study.SPLITS, ""))
+        corpora.find(TASKS["pos"], tmp_path, dict.fromkeys(SPLITS, ""))
 
 
 def test_what_is_said_of_labels_of_another_kind(tmp_path):

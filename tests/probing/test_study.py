@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base.errors import UserError
-from probing import encoders, records, study
-from probing.learning import fit
-from probing.learning.fit import Schedule
+from probing import corpora, encoders, records, study
+from probing.learning import fit, resume
+from probing.learning.schedule import Schedule
+from probing.results.result import SPLITS, Result
 from probing.tasks import TASKS
 from tests.probing.test_activations import Counting
 
@@ -54,23 +55,20 @@ def probe(tmp_path, make_records, monkeypatch):
     def run(seeds, schedule=SCHEDULE, run_dir="runs", **options):
         said = []
         steps.clear()
-        results = study.study(
-            [study.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(study.SPLITS, ""))],
+        asked = study.Study(
             encoder="",
-            layer0="lexical",
             representations=["lex"],
             seeds=seeds,
-            controls=[],
             schedule=lambda task: schedule,
             run_dir=tmp_path / run_dir,
             store=tmp_path / "store",
             recompute=True,
-            runtime=RUNTIME,
             checkpoint_seconds=0.0,
-            log=said.append,
-            **{"description_length": False, **options},
+            **options,
         )
-        return {result["seed"]: result for result in results}, said
+        corpus = corpora.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(SPLITS, ""))
+        results = study.run([corpus], asked, RUNTIME, said.append)
+        return {result.seed: result for result in results}, said
 
     run.steps = steps
     return run
@@ -102,13 +100,13 @@ def finished(*seeds):
 
 def same(one, other):
     """Whether two results say the same: steps that were compiled for other probes beside round otherwise."""
-    for a, b in zip(one["history"], other["history"], strict=True):
+    for a, b in zip(one.record["history"], other.record["history"], strict=True):
         assert (a["step"], a["loss"]) == (b["step"], pytest.approx(b["loss"], rel=1e-4))
         assert a["dev_f1"] == pytest.approx(b["dev_f1"], abs=0.02)
 
 
 def test_what_is_finished_or_half_finished_is_kept(probe, tmp_path, monkeypatch):
-    revive = kill_at(monkeypatch, study, "_write", 2)  # killed while results are saved: nothing is trained again
+    revive = kill_at(monkeypatch, Result, "save", 2)  # killed while results are saved: nothing is trained again
     with pytest.raises(KeyboardInterrupt):
         probe([1, 2])
     revive()
@@ -118,7 +116,7 @@ def test_what_is_finished_or_half_finished_is_kept(probe, tmp_path, monkeypatch)
     assert not probe.steps and f"pos: 1 probes finished already, in {folder}" in said
     assert f"pos: going on with the state of 1 probes in {folder}/state.safetensors" in said
     for seed in (1, 2):
-        assert [point["step"] for point in found[seed]["history"]] == [3, 6, 9, 12, 15, 18]
+        assert [point["step"] for point in found[seed].record["history"]] == [3, 6, 9, 12, 15, 18]
     assert files(tmp_path) == finished(1, 2)
     # killed before its state is deleted: the next one does, whatever it finds finished
     (folder / "lex-seed2.npz.part-7").write_text("{")
@@ -129,7 +127,7 @@ def test_what_is_finished_or_half_finished_is_kept(probe, tmp_path, monkeypatch)
 
 def test_a_state_goes_on_whatever_is_asked_for_beside(probe, tmp_path, monkeypatch):
     whole, _ = probe([1, 2, 3], run_dir="whole")
-    revive = kill_at(monkeypatch, fit, "_save", 11)  # of 18 steps, each saved
+    revive = kill_at(monkeypatch, resume, "save", 11)  # of 18 steps, each saved
     with pytest.raises(KeyboardInterrupt):
         probe([1, 2])
     revive()
@@ -144,7 +142,7 @@ def test_a_state_goes_on_whatever_is_asked_for_beside(probe, tmp_path, monkeypat
 
 
 def test_another_settings_state_is_refused_and_kept(probe, tmp_path, monkeypatch):
-    revive = kill_at(monkeypatch, fit, "_save", 3)
+    revive = kill_at(monkeypatch, resume, "save", 3)
     with pytest.raises(KeyboardInterrupt):
         probe([1])
     revive()
@@ -158,14 +156,14 @@ def test_another_settings_state_is_refused_and_kept(probe, tmp_path, monkeypatch
 
 def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):
     found, _ = probe([1], run_dir="caf\udce9")
-    assert found[1]["labels"] == ["A" + LONE, "B" + LONE, "C" + LONE]
+    assert list(found[1].labels) == ["A" + LONE, "B" + LONE, "C" + LONE]
     (path,) = (tmp_path / "caf\udce9").glob("*/*/*.json")
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["labels"] == found[1]["labels"] and content["figures"]["dev"]["labels"].keys() == set(
+    assert content["labels"] == list(found[1].labels) and content["figures"]["dev"]["labels"].keys() == set(
         content["labels"]
     )
     again, _ = probe([1], run_dir="caf\udce9")
-    assert not probe.steps and again[1]["figures"] == content["figures"]
+    assert not probe.steps and again[1].to_json()["figures"] == content["figures"]
 
 
 def test_packages_by_another_name_cost_no_result(probe, monkeypatch):
@@ -176,7 +174,7 @@ def test_packages_by_another_name_cost_no_result(probe, monkeypatch):
 
     monkeypatch.setattr(runtime.metadata, "version", version)
     found, _ = probe([1])
-    assert found[1]["versions"]["numpy"] == np.__version__
+    assert found[1].record["versions"]["numpy"] == np.__version__
 
 
 def test_the_same_file_as_two_splits_is_said(probe, tmp_path):
@@ -201,6 +199,6 @@ def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
     assert files(tmp_path) == finished(1, 2)
     for seed in (1, 2):
         for one, other in zip(
-            found[seed]["description_length"]["blocks"], whole[seed]["description_length"]["blocks"], strict=True
+            found[seed].description_length["blocks"], whole[seed].description_length["blocks"], strict=True
         ):
             assert (one["records"], one["bits"]) == (other["records"], pytest.approx(other["bits"], rel=1e-3))

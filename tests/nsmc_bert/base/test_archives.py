@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from nsmc_bert.base import archives, text_files
-from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import readable
 
 
@@ -152,14 +152,3 @@ def test_a_header_that_declares_gigabytes_is_passed_over(tmp_path):
     path.write_bytes(gzip.compress(header.tobuf() + b"9" * (1 << 20)))
     with pytest.raises(UserError, match=r"x.tar.gz: found no x.tsv"):
         read_tar(path)
-
-
-def test_lines_have_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_files, "MAX_LINE", 9)
-    assert list(text_files.numbered_lines(io.BytesIO(b"12345678\n\nx"), "f")) == [
-        (1, b"12345678\n"),
-        (2, b"\n"),
-        (3, b"x"),
-    ]
-    with pytest.raises(Located, match="f:2: found more than 9 bytes without an end of line, expected text in lines"):
-        list(text_files.numbered_lines(io.BytesIO(b"x\n" + b"0" * 100), "f"))

@@ -9,7 +9,7 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints
-from probing import encoders, study
+from probing import corpora, encoders, study
 from probing.tasks import TASKS
 
 SENTENCES = [["이", "영화", "재미있네요"], ["꿀잼"], ["정말", "최고", "!"], ["다시는", "안", "본다", "."]]
@@ -139,7 +139,7 @@ def test_the_file_of_weights_is_known_by_its_checksum(encoder_folder, encoder):
 
 
 def test_what_was_made_before_the_configuration_was_told_apart_is_found(encoder, tmp_path):
-    corpus = study.Corpus(TASKS["pos"], "", {})
+    corpus = corpora.Corpus(TASKS["pos"], "", {})
     assert study.of_before(encoder, [corpus], tmp_path / "runs", tmp_path / "store") == []
     folders = [tmp_path / "store" / encoder.earlier]
     folders.append(tmp_path / "runs" / "pos" / hashlib.sha1(encoder.earlier.encode()).hexdigest()[:10])

@@ -15,7 +15,6 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints
 from probing import activations, alignment, encoders, records
 from probing.encoders import bert, cove, elmo, gpt
-from probing.learning import fit
 from probing.sources import conllu
 from probing.tasks import TASKS
 from tests.probing.conftest import WORDS
@@ -270,7 +269,7 @@ def test_encoded_at_every_step_or_once_batches_are_the_same(loaded, family, make
         )
         states.ensure([part])
         layers = list(range(len(encoder.widths)))
-        data = fit.Batches(states, part, layers).dataset(lambda number: np.arange(5 * number, 5 * number + 5), 0, 8)
+        data = batches.Batches(states, part, layers).dataset(lambda number: np.arange(5 * number, 5 * number + 5), 0, 8)
         batches.append([[block.numpy() for block in batch["states"]] for batch in data])
         states.close()
     assert len(batches[0]) == 8

@@ -12,7 +12,7 @@ import pytest
 from nsmc_bert.base.errors import UserError
 from probing import activations, alignment, encoders
 from probing.learning import online
-from probing.learning.fit import Cell, Schedule
+from probing.learning.schedule import ProbeKey, Schedule
 from probing.tasks import TASKS
 
 RUNTIME = types.SimpleNamespace(precision="float32", xla=False)
@@ -88,7 +88,7 @@ def test_labels_that_can_be_learned_are_shorter_than_random_ones(few_blocks, par
         return np.eye(3, dtype=bool)[random.integers(0, 3, len(part))]
 
     said = []
-    real, control = Cell("lex", 1), Cell("lex", 1, "random_labels")
+    real, control = ProbeKey("lex", 1), ProbeKey("lex", 1, "random_labels")
     found = measure(parts, tmp_path / "a", cells=[real, control], log=said.append, labels=labels)
     train = parts[3]
     assert said[-1] == "pos: description length, from 60 records to 120"
@@ -99,7 +99,7 @@ def test_labels_that_can_be_learned_are_shorter_than_random_ones(few_blocks, par
 
 
 def test_it_goes_on_after_the_last_whole_block(few_blocks, parts, tmp_path):
-    cells = [Cell("lex", 1)]
+    cells = [ProbeKey("lex", 1)]
     whole = measure(parts, tmp_path / "a", cells=cells)
 
     def kill(line):

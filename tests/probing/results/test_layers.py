@@ -1,11 +1,11 @@
-"""probing.layers: by hand, and on the published scores and weights, which give the published figures."""
+"""probing.results.layers: by hand, and on the published scores and weights, which give the published figures."""
 
 import math
 
 import numpy as np
 import pytest
 
-from probing.results import layers
+from probing.results import layers, published
 from probing.tasks import TASKS
 
 
@@ -44,25 +44,25 @@ LARGE = {
 @pytest.mark.parametrize("task", LARGE)
 def test_published_figures_of_bert_large(task):
     expected, bits, centre, centre_bits, gamma = LARGE[task]
-    scores = layers.published_scores()[(task, "bert-large")]
+    scores = published.scores()[(task, "bert-large")]
     assert len(scores) == 25
     assert layers.expected_layer(scores) == pytest.approx(expected, abs=0.006)
     assert layers.bits_from_uniform(np.diff(scores)) == pytest.approx(bits, abs=0.006)
-    mixes = [mix for mix in layers.published_mixes() if (mix["task"], mix["encoder"]) == (task, "bert-large")]
+    mixes = [mix for mix in published.mixes() if (mix.task, mix.encoder) == (task, "bert-large")]
     assert any(
-        layers.centre_of_gravity(mix["shares"]) == pytest.approx(centre, abs=0.006)
-        and layers.bits_from_uniform(mix["shares"]) == pytest.approx(centre_bits, abs=0.006)
-        and mix["gamma"] == pytest.approx(gamma, abs=0.006)
+        layers.centre_of_gravity(mix.shares) == pytest.approx(centre, abs=0.006)
+        and layers.bits_from_uniform(mix.shares) == pytest.approx(centre_bits, abs=0.006)
+        and mix.gamma == pytest.approx(gamma, abs=0.006)
         for mix in mixes
     )
 
 
 def test_published_weights_give_their_own_figures():
-    mixes = layers.published_mixes()
-    assert {mix["task"] for mix in mixes} <= set(TASKS)
+    mixes = published.mixes()
+    assert {mix.task for mix in mixes} <= set(TASKS)
     for mix in mixes:
-        assert layers.centre_of_gravity(mix["shares"]) == pytest.approx(mix["centre_of_gravity"], abs=2e-3)
-        assert layers.bits_from_uniform(mix["shares"]) == pytest.approx(mix["kl_bits"], abs=2e-3)
+        assert layers.centre_of_gravity(mix.shares) == pytest.approx(mix.centre_of_gravity, abs=2e-3)
+        assert layers.bits_from_uniform(mix.shares) == pytest.approx(mix.kl_bits, abs=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,6 @@ def test_published_weights_give_their_own_figures():
     [("pos", 1.76, 1.72), ("dep", 2.52, 1.18), ("coref", 3.62, 0.63), ("spr2", 4.18, 0.85), ("rel", 4.16, 0.50)],
 )
 def test_bert_base(task, expected, bits):
-    scores = layers.published_scores()[(task, "bert-base")]
+    scores = published.scores()[(task, "bert-base")]
     assert layers.expected_layer(scores) == pytest.approx(expected, abs=0.006)
     assert layers.bits_from_uniform(np.diff(scores)) == pytest.approx(bits, abs=0.006)

@@ -1,4 +1,4 @@
-"""probing.page: one file that needs no network, holds every figure, and sorts in a real browser."""
+"""probing.results.page: one file that needs no network, holds every figure, and sorts in a real browser."""
 
 import html.parser
 import re
@@ -7,16 +7,16 @@ import subprocess
 
 import pytest
 
-from probing import report
-from probing.results import page
-from tests.probing.test_report import write
+from probing.results import page, tables
+from probing.results.runs import load
+from tests.probing.results.test_tables import write
 
 pytest.importorskip("matplotlib")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """(folder of the report, cells, layers) of a study of two tasks."""
+    """(folder of the report, the report) of a study of two tasks."""
     import json
 
     runs, out = (tmp_path_factory.mktemp(name) for name in ("runs", "out"))
@@ -31,11 +31,9 @@ def written(tmp_path_factory):
         result["figures"]["dev"] = {row: {"f1": 0.5}}
         result.update(layer0="lexical", command="python -m probing.run --task=all --encoder='<b>'")
         path.write_text(json.dumps(result), encoding="utf-8")
-    results = report.load([runs])
-    cells, of_layers = report.cells(results, samples=100), report.by_layer(results)
-    gained = report.gains(results, "bert-base-uncased", "after", 100)
-    report.write(out, cells, of_layers, results, gained=gained, whole=True)
-    return out, cells, of_layers
+    report = tables.build(load([runs]), samples=100, whole=True, compare=("bert-base-uncased", "after"))
+    page.write(out, report)
+    return out, report
 
 
 class Checker(html.parser.HTMLParser):
@@ -58,7 +56,7 @@ class Checker(html.parser.HTMLParser):
 
 
 def test_the_page_is_whole_and_needs_no_network(written):
-    folder, cells, of_layers = written
+    folder, report = written
     text = (folder / "report.html").read_text(encoding="utf-8")
     checker = Checker()
     checker.feed(text)
@@ -66,16 +64,17 @@ def test_the_page_is_whole_and_needs_no_network(written):
     assert all(address.startswith("data:image/svg+xml;base64,") for address in checker.addresses)
     assert len(checker.addresses) == 2 * 5  # light and dark: bars, curves, heat map, mixing weights, before and after
     assert checker.rows == sum(
-        1 + n for n in (len(report.ROWS), 1, len(of_layers), len(cells))
+        1 + n for n in (len(tables.ROWS), 1, len(report.layers), len(report.figures))
     )  # the table, gains, layers, figures
     assert "not run: bert-large; bert-large-uncased" in text
     assert "--encoder=&#x27;&lt;b&gt;&#x27;" in text and "<b>" not in text
-    for cell in cells:
-        assert "{:.1f} to {:.1f}".format(*tuple(100 * edge for edge in cell.interval)) in text
+    for figure in report.figures:
+        low, high = (100 * edge for edge in figure.interval)
+        assert f"{low:.1f} to {high:.1f}" in text
 
 
 def test_plots_and_tables_are_files_too(written):
-    folder, _, _ = written
+    folder, _ = written
     names = {path.name for path in folder.iterdir()}
     assert {
         "report.html",
@@ -93,8 +92,8 @@ def test_plots_and_tables_are_files_too(written):
 
 
 def test_the_same_runs_give_the_same_plots(written):
-    _, cells, of_layers = written
-    one, two = page.draw(cells, of_layers), page.draw(cells, of_layers)
+    _, report = written
+    one, two = page.draw(report), page.draw(report)
     for name in one:
         assert one[name][1]["light"] == two[name][1]["light"]
 
@@ -104,7 +103,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs Chromium, the Debian package chromium")
 def test_a_browser_sorts_the_table(written, tmp_path):
-    folder, _, _ = written
+    folder, _ = written
     text = (folder / "report.html").read_text(encoding="utf-8")
     click = (
         "<script>const tables = document.querySelectorAll('table.sorted'), last = tables[tables.length - 1];"
@@ -128,4 +127,4 @@ def test_a_browser_sorts_the_table(written, tmp_path):
     heads = re.findall(r"<th [^>]*>([^<]*)</th>", dumped[: dumped.index("<tbody>")])
     rows = dumped[dumped.index("<tbody>") : dumped.index("</tbody>")].split("<tr>")[1:]
     column = [re.findall("<td[^>]*>([^<]*)</td>", row)[heads.index("after lex")] for row in rows]
-    assert len(column) == len(report.ROWS) and [bool(text) for text in column] == [True] + [False] * (len(column) - 1)
+    assert len(column) == len(tables.ROWS) and [bool(text) for text in column] == [True] + [False] * (len(column) - 1)

@@ -1,0 +1,126 @@
+"""The corpus of a task: its files, found and of one conversion, and what one encoder makes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import feed
+from probing import alignment, conversion, records
+from probing.encoders import Encoder
+from probing.results.result import SPLITS
+from probing.tasks import Task
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The files of one task: {split: path}; train and dev, and test where there is one."""
+
+    task: Task
+    name: str
+    paths: Mapping[str, Path]
+
+
+def find(task: Task, folder: str | Path, files: Mapping[str, str]) -> Corpus:
+    """The files of a task.
+
+    Args:
+        task: tasks.Task.
+        folder: the folder that holds TASK.train.jsonl and so on, perhaps compressed (.gz, .xz); "" for the bundled
+            sample.
+        files: {split: path or ""} of files that are named one by one.
+
+    Returns:
+        Corpus.
+
+    Raises:
+        UserError: train or dev is missing, or the folder's files are not of one conversion.
+    """
+    if any(files.values()):
+        name, paths = "", {split: Path(path).expanduser() for split, path in files.items() if path}
+    else:
+        name = "bundled sample" if not folder else str(folder)
+        base, paths = Path(folder).expanduser() if folder else BUNDLED, {}
+        for split in SPLITS:
+            if existing := conversion.split_paths(base, task.name, split):
+                paths[split] = existing[0]
+    for split in ("train", "dev"):
+        if split not in paths:
+            where = f"--{split}_file" if any(files.values()) else base
+            raise UserError(
+                f"{where}: found no {task.name}.{split}.jsonl, expected one; make it with python -m probing.convert, "
+                f"or name files with --{split}_file"
+            )
+    if not any(files.values()):
+        conversion.check(base, task.name, paths)
+    return Corpus(task, name or str(paths["train"].parent), paths)
+
+
+class Aligned:
+    """A corpus as one encoder reads it: {split: alignment.Examples}, with what decides it."""
+
+    def __init__(self, corpus: Corpus, encoder: Encoder, log: Callable[[str], None]):
+        task = corpus.task
+        self.corpus, self.names = corpus, records.labels_in(corpus.paths.values())
+        self.examples = {}
+        for split, path in corpus.paths.items():
+            part = alignment.align(records.read(path, task.spans), encoder, task, self.names, where=path)
+            self.examples[split] = part
+            dropped = "".join(f"; {count} {reason}" for reason, count in part.dropped.items())
+            log(
+                f"{task.name}, {split}: {part.records} records, {len(part)} targets, {len(part.keys)} different "
+                f"sentences{dropped}"
+            )
+            for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
+                log("  " + line)
+            for text in part.named:
+                log(f"  encoded in windows: {text}")
+        log(f"{task.name}: {len(self.names)} labels")
+        checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
+        for one, other in itertools.combinations(checksums, 2):
+            if checksums[one] == checksums[other]:
+                log(
+                    f"{task.name}: WARNING: {one} and {other} are the same file; figures on it are not of unseen "
+                    f"records"
+                )
+
+    @property
+    def corpus_checksum(self) -> str:
+        """What the files say, the same for every encoder."""
+        digest = hashlib.sha1()
+        for split in SPLITS:
+            if split in self.corpus.paths:
+                digest.update(split.encode())
+                with open(self.corpus.paths[split], "rb") as file:
+                    feed(digest, file)
+        return digest.hexdigest()
+
+    @property
+    def checksum(self) -> str:
+        """What the probes learn and are measured on, as this encoder reads it."""
+        digest = hashlib.sha1("\0".join(self.names).encode("utf-8", "surrogatepass"))
+        for split in SPLITS:
+            if split in self.examples:
+                part = self.examples[split]
+                digest.update(split.encode())
+                for key in part.keys:
+                    digest.update(key)
+                for values in (
+                    part.sentence,
+                    part.splits,
+                    part.span1,
+                    part.span2,
+                    part.label_splits,
+                    part.labels,
+                    part.types,
+                ):
+                    digest.update(b"" if values is None else np.ascontiguousarray(values).data)
+        return digest.hexdigest()

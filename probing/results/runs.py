@@ -1,0 +1,72 @@
+"""The results of run folders: found, of one kind, without copies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from nsmc_bert.base.errors import UserError
+from probing.results import published
+from probing.results.result import Result
+from probing.tasks import TASKS
+
+
+def load(folders: Iterable[str | Path]) -> list[Result]:
+    """The results below some run folders.
+
+    Raises:
+        UserError: a folder has none, a file is broken, or what would stand in one cell of a table differs in more than
+            its seed.
+    """
+    results = []
+    for folder in folders:
+        paths = _paths(folder)
+        if not paths:
+            below = sorted({str(path.parents[2]) for at in Path(folder).expanduser().glob("*/") for path in _paths(at)})
+            such = f", such as {below[0]}" if below else ""
+            raise UserError(f"{folder}: found no results, expected a run folder of probing.run{such}")
+        for path in paths:
+            results.append(Result.load(path))
+            predictions = path.with_suffix(".npz")
+            if not predictions.exists():
+                raise UserError(f"{predictions}: missing, expected the predictions beside {path.name}")
+    return _of_one_kind(results)
+
+
+def _paths(folder: str | Path) -> list[Path]:
+    """The files of results in a run folder; a store of activations beside it has files of the same depth."""
+    return sorted(path for path in Path(folder).expanduser().glob("*/*/*.json") if path.parts[-3] in TASKS)
+
+
+def _of_one_kind(results: Iterable[Result]) -> list[Result]:
+    """The results without copies; of two of one probe the one whose encoder's configuration is known.
+
+    Raises:
+        UserError: those of a task and encoder differ in more than representation, seed and control.
+    """
+    columns: dict[tuple, dict[str, Result]] = {}
+    chosen: dict[tuple, Result] = {}
+    for result in results:
+        identity = result.identity
+        column = result.task.name, published.encoder_of(result), result.control == "random_encoder"
+        kinds = columns.setdefault(column, {})
+        kind = json.dumps([result.conditions(), identity.encoder, identity.data])
+        if kinds.setdefault(kind, result) is result:
+            for other in kinds.values():
+                _check_alike(other, result)
+        probe = (*column, result.representation, result.control, result.seed)
+        if probe not in chosen or len(identity.encoder or "") > len(chosen[probe].identity.encoder or ""):
+            chosen[probe] = result
+    return list(chosen.values())
+
+
+def _check_alike(one: Result, other: Result) -> None:
+    different = one.differences(other)[0] + one.encoder_differences(other)[0]
+    if different:
+        folders = " and ".join(str(result.path and result.path.parent) for result in (one, other))
+        probes = f"{one.path and one.path.stem} and {other.path and other.path.stem}"
+        raise UserError(
+            f"{folders}: found probes of {one.task.name}, {probes}, that differ in {' and '.join(different)}, "
+            f"expected the same, seeds aside; name runs of one kind"
+        )

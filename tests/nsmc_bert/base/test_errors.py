@@ -1,0 +1,20 @@
+"""nsmc_bert.base.errors: one line, whatever is quoted."""
+
+from nsmc_bert.base.errors import Located, UserError, shorten
+
+
+def test_an_error_is_one_line():
+    assert str(UserError("a\nb\r\nc\u2028d\x0be\x85f")) == "a b c d e f"
+    assert isinstance(UserError("a"), ValueError)
+
+
+def test_an_error_says_where():
+    assert str(Located("a.tsv", 3, "'x'", "0 or 1")) == "a.tsv:3: found 'x', expected 0 or 1"
+    assert str(Located("a.tsv", None, "an empty file", "a header line")) == (
+        "a.tsv: found an empty file, expected a header line"
+    )
+
+
+def test_what_is_quoted_is_short():
+    assert shorten("좋다") == "'좋다'"
+    assert shorten("x" * 100, 10) == "'xxxxxxxx…" and len(shorten(["y"] * 100)) == 60

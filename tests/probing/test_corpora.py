@@ -1,0 +1,36 @@
+"""probing.corpora: the files of a task, those that ship among them."""
+
+import pytest
+
+from nsmc_bert.base.errors import UserError
+from probing import corpora, records
+from probing.results.result import SPLITS
+from probing.tasks import TASKS
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_sample_has_every_task(task):
+    corpus = corpora.find(TASKS[task], "", dict.fromkeys(SPLITS, ""))
+    texts = {}
+    for split, path in corpus.paths.items():
+        read = list(records.read(path, TASKS[task].spans))
+        assert sum(len(record.targets) for record in read) >= 15
+        texts[split] = {record.text for record in read}
+    assert sorted(texts) == sorted(SPLITS)
+    assert not texts["train"] & texts["test"] and not texts["train"] & texts["dev"] and not texts["dev"] & texts["test"]
+    labels = {split: set(records.labels_in([path])) for split, path in corpus.paths.items()}
+    assert labels["dev"] | labels["test"] <= labels["train"]
+
+
+def test_files_that_are_named_one_by_one(tmp_path):
+    files = {"train": str(tmp_path / "a.jsonl"), "dev": str(tmp_path / "b.jsonl"), "test": ""}
+    corpus = corpora.find(TASKS["pos"], "", files)
+    assert (corpus.name, sorted(corpus.paths)) == (str(tmp_path), ["dev", "train"])
+    with pytest.raises(UserError, match="--dev_file: found no pos.dev.jsonl, expected one"):
+        corpora.find(TASKS["pos"], "", {**files, "dev": ""})
+
+
+def test_every_task_has_its_flagfile():
+    for task in TASKS:
+        assert (ROOT / "flags" / f"probe_{task}.flags").is_file()
