@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("USE_TORCH", "0")
 import nsmc_bert  # noqa: E402, F401  selects the Keras that TFBertModel needs
+from tests import forked  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
@@ -76,21 +78,30 @@ def command(tmp_path_factory):
     """Runs a command: command("predict", "--text=…", cwd=folder, input=…), command("probing.run", …) ->
     CompletedProcess.
 
-    No model and no cache of this user is within its reach, and no network.
+    No model and no cache of this user is within its reach, and no network. With `env` it has an interpreter of its
+    own, without it one that has imported TensorFlow before.
     """
     nowhere = tmp_path_factory.mktemp("nowhere")
 
-    def run(name, *arguments, cwd=nowhere, **options):
+    def run(name, *arguments, cwd=nowhere, env=None, input=""):
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "NSMC_BERT_CACHE": str(nowhere),
             "HF_HUB_OFFLINE": "1",
             "PYTHONIOENCODING": "utf-8",
-            **options.pop("env", {}),
         }
-        program = [sys.executable, "-m", name if "." in name else "nsmc_bert." + name, *map(str, arguments)]
-        return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", **options)
+        program = ["-m", name if "." in name else "nsmc_bert." + name, *map(str, arguments)]
+        if env is None:
+            return forked.run(program, cwd=cwd, env=environment, input=input)
+        return subprocess.run(
+            [sys.executable, *program],
+            cwd=cwd,
+            env={**environment, **env},
+            input=input,
+            capture_output=True,
+            encoding="utf-8",
+        )
 
     return run
 

@@ -3,8 +3,6 @@
 import fcntl
 import json
 import os
-import subprocess
-import sys
 from unittest import mock
 
 import pytest
@@ -14,6 +12,7 @@ from probing import convert, corpora, records
 from probing.results.result import SPLITS
 from probing.sources import Split, split_of
 from probing.tasks import TASKS
+from tests import forked
 from tests.conftest import ROOT
 from tests.probing.sources.test_conll2012 import BRAND, conll
 from tests.probing.sources.test_conllu import FUN, row
@@ -30,8 +29,7 @@ def command(tmp_path):
 
     def run(*arguments):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-        program = [sys.executable, "-m", "probing.convert", *map(str, arguments)]
-        return subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
+        return forked.run(["-m", "probing.convert", *map(str, arguments)], cwd=tmp_path, env=environment)
 
     return run
 
