@@ -12,6 +12,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
+import nsmc_bert
 from nsmc_bert.base import files, runtime, system
 from nsmc_bert.base.errors import Located, UserError
 
@@ -113,9 +114,7 @@ def _fail(error):
 
 def _parse(argv, takes=""):
     try:
-        for path in _flagfiles(argv[1:]):
-            _check_flagfile(path)
-        rest = flags.FLAGS(argv)
+        rest = flags.FLAGS([argv[0], *_without_flagfiles(argv[1:])])
         if len(rest) > 1 and not takes:
             raise UserError(
                 f"{shlex.quote(rest[1])}: found an argument without a flag, expected --flag=value; see --help"
@@ -125,32 +124,53 @@ def _parse(argv, takes=""):
         sys.exit(_fail(error))
 
 
-def _flagfiles(arguments):
-    """The flagfiles that the arguments name, in either spelling."""
-    arguments = list(arguments)
-    for i, argument in enumerate(arguments):
-        name, _, value = argument.lstrip("-").partition("=")
-        if argument.startswith("-") and name == "flagfile":
-            yield value or (arguments[i + 1] if i + 1 < len(arguments) else "")
+def _without_flagfiles(arguments):
+    """The arguments, each flagfile, in either spelling, replaced by its lines."""
+    arguments = iter(arguments)
+    for argument in arguments:
+        name, equals, value = argument.lstrip("-").partition("=")
+        if argument == "--":
+            yield argument
+            yield from arguments
+        elif argument.startswith("-") and name == "flagfile":
+            yield from _read_flagfile(value if equals else next(arguments, ""))
+        else:
+            yield argument
 
 
-def _check_flagfile(path, seen=()):
-    """Refuses, with file and line, what absl would refuse without them."""
+def _find(name):
+    """The path of a flagfile, or of what one names: as it is or, where there is none, that of flags/ as it ships."""
+    package = Path(nsmc_bert.__file__).parent
+    for folder in (package / "flags", package.parent / "flags"):  # of a wheel, of a checkout
+        shipped = folder / name.removeprefix("flags/")
+        if not os.path.exists(os.path.expanduser(name)) and os.path.isfile(shipped):
+            return str(shipped)
+    return name
+
+
+def _read_flagfile(named, seen=()):
+    """The flags of a flagfile, those of the flagfiles that it names in their place.
+
+    Raises:
+        UserError: absl would refuse it, without saying in which line.
+    """
+    path = _find(named)
     if path in seen:
         raise UserError(f"{path}: includes itself")
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = Path(os.path.expanduser(path)).read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
         raise UserError(
             "--flagfile={}: {}".format(path, getattr(error, "strerror", None) or "not UTF-8 text")
         ) from None
+    read = []
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith(("#", "//")):
             continue
         name, equals, value = line.lstrip("-").partition("=")
         if name == "flagfile":
-            _check_flagfile(value, (*seen, path))
+            read += _read_flagfile(value, (*seen, path))
             continue
         known = flags.FLAGS._flags()
         negated = name.startswith("no") and not equals and name not in known
@@ -166,6 +186,8 @@ def _check_flagfile(path, seen=()):
                 flag.parser.parse(value)
             except (ValueError, TypeError) as error:
                 raise Located(path, number, line, f"a value that fits: {error}") from None
+        read.append(f"--{name}={_find(value)}" if value.startswith("flags/") else line)
+    return read
 
 
 def integers(name, values):

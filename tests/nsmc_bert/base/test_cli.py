@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.conftest import ROOT
+
 PROGRAM = """
 import errno, sys, tempfile
 from absl import flags
@@ -59,6 +61,34 @@ def test_flags_and_flagfiles(command):
     assert (result.returncode, result.stdout) == (0, "epochs 5 False\n")
 
 
+def test_a_flagfile_of_this_folder_comes_before_one_that_ships(command):
+    assert command("--flagfile=default.flags", default="--epochs=5\n").stdout == "epochs 5 False\n"
+
+
+@pytest.mark.parametrize("name", ["default.flags", "flags/default.flags"])
+def test_a_flagfile_that_ships_is_found_by_its_name(command, name):
+    result = command("--flagfile", name)  # the file is there, and one of another command
+    shipped = ROOT / "flags" / "default.flags"
+    assert result.stderr.startswith(f"error: {shipped}:")
+    assert "found --augment=0.2, expected a flag of this command" in result.stderr
+    result = command("--flagfile=own.flags", own=f"--flagfile={name}\n")
+    assert result.stderr.startswith(f"error: {shipped}:")
+
+
+def test_what_a_flagfile_names_in_flags_is_found_too(command):
+    assert command("--flagfile=own.flags", own="--raises=flags/gpu/bert_8x512.json").stderr.splitlines()[-1] == (
+        f"KeyError: '{ROOT / 'flags/gpu/bert_8x512.json'}'"
+    )
+    assert command("--flagfile=own.flags", own="--raises=flags/none.json").stderr.endswith("'flags/none.json'\n")
+
+
+def test_flagfiles_end_at_two_dashes(command):
+    result = command("--", "--flagfile=no.flags")
+    assert result.stderr == (
+        "error: --flagfile=no.flags: found an argument without a flag, expected --flag=value; see --help\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "files", "message"),
     [
@@ -90,6 +120,12 @@ def test_flags_and_flagfiles(command):
             "error: a.flags:1: found --epochs, expected --epochs=value, with an equals sign",
         ),
         (["--flagfile=a.flags"], {"a": "--flagfile=a.flags"}, "error: a.flags: includes itself"),
+        (["--flagfile"], {}, "error: --flagfile=: Is a directory"),
+        (
+            ["--flagfile=a.flags"],
+            {"a": "--flagfile=" + "a" * 5000},
+            f"error: --flagfile={'a' * 5000}: File name too long",
+        ),
         (["--flagfile=a.flags"], {"a": b"\xff"}, "error: --flagfile=a.flags: not UTF-8 text"),
         (["--raises=user"], {}, "error: first line second"),
         (["--raises=located"], {}, "error: a.txt:7: found '2', expected 0 or 1"),
