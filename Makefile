@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 # one that was copied here from elsewhere, is not taken for this one's.
 NAME := $(shell "$(PYTHON)" -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.version_info[:2] + (zlib.crc32((os.path.realpath(sys.executable) + os.getcwd()).encode()) & 0xffffffff,)))' 2>/dev/null)
 IN_VENV := "$(VENV)/bin/python"
-INPUTS = setup.cfg pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
+INPUTS = setup.cfg setup.py pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
 
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

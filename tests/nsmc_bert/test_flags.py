@@ -48,3 +48,32 @@ def test_the_makefile_names_files_that_exist():
     for name in re.findall(r"--flagfile=(\S+)", (ROOT / "Makefile").read_text()):
         assert (ROOT / name).exists()
     assert Path(ROOT / "constraints.txt").exists()
+
+
+def test_flagfiles_are_installed(tmp_path):
+    pytest.importorskip("setuptools")  # which environments of Python 3.12 and later do without
+    # the command of setuptools that a wheel's files are of, without the egg-info that it leaves in the checkout
+    program = (
+        "import runpy, setuptools, sys\n"
+        "made = []\n"
+        "setuptools.setup = lambda **options: made.append(options)\n"
+        "runpy.run_path('setup.py')\n"
+        "from setuptools.dist import Distribution\n"
+        "distribution = Distribution({**made[0], 'script_name': 'setup.py'})\n"
+        "distribution.parse_config_files()\n"
+        "command = distribution.get_command_obj('build_py')\n"
+        "command.build_lib = sys.argv[1]\n"
+        "command.ensure_finalized()\n"
+        "print('\\n'.join(command.get_outputs(include_bytecode=0)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    outputs = {Path(line).relative_to(tmp_path).as_posix() for line in result.stdout.splitlines()}
+    assert {f"nsmc_bert/{path.relative_to(ROOT).as_posix()}" for path in FILES} < outputs
+    assert {
+        "nsmc_bert/flags/gpu/bert_8x512.json",
+        "nsmc_bert/bundled/classifier/model.safetensors",
+        "nsmc_bert/bundled/sample_test.tsv",
+        "probing/bundled/pos.dev.jsonl",
+    } < outputs
+    assert any(path.endswith("published/test_f1.csv") for path in outputs)
