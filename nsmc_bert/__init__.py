@@ -2,7 +2,8 @@
 
     >>> import nsmc_bert
     >>> model = nsmc_bert.load()                        # the classifier that ships, or a folder that training wrote
-    >>> model.predict("이 영화 엄청 재미있네요")          # float32 [[p_negative, p_positive]]
+    >>> model.predict("이 영화 엄청 재미있네요").round(2)   # [[p_negative, p_positive]]
+    array([[0.06, 0.94]], dtype=float32)
 
 TFBertModel belongs to Keras 2, which TensorFlow calls legacy: this package selects it, and therefore has to be
 imported before anything touches `tf.keras`.

@@ -87,8 +87,8 @@ def read(path, spans, labels=None):
         UserError: the file cannot be read.
 
     Example:
-        >>> [target.labels for record in read("dep.dev.jsonl", 2) for target in record.targets][:3]
-        [('case',), ('det',), ('obl',)]
+        >>> [target.labels for record in read("probing/bundled/dep.dev.jsonl", 2) for target in record.targets][:3]
+        [('nsubj',), ('flat',), ('nmod:poss',)]
     """
     known = None if labels is None else frozenset(labels)
     for number, entry in _entries(path):

@@ -1,7 +1,10 @@
 """Precision, recall and F1 as sums of counts, each published row's own rule, and bootstrap intervals.
 
-    >>> counts = count(probabilities, gold)                     # one PRF a label
-    >>> row(TASKS["srl"], counts)                               # {"SRL (all)": PRF, "Core roles": PRF, …}
+    >>> gold = np.array([[1, 0], [1, 0], [0, 1]], bool)                  # three targets, two labels
+    >>> predicted = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]) >= 0.5
+    >>> counts = count(predicted, gold, record=[0, 0, 1], records=2)     # the targets are of two sentences
+    >>> total(counts), round(float(f1(counts.sum((0, 1)))), 3)
+    (PRF(tp=2, fp=1, fn=1), 0.667)
 
 A target has each label or not, and a label is predicted where its probability is at least one half; no label is
 compared with another. What is reported is F1 of counts that were added up, over targets and over the labels of a row

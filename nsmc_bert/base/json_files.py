@@ -50,8 +50,8 @@ def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") ->
             deeper than MAX_DEPTH, or is of another shape: the place is named.
 
     Example:
-        >>> read_json("model.safetensors.index.json", {"weight_map": {str: str}})["weight_map"]
-        {'bert.embeddings.word_embeddings.weight': 'model-00001-of-00002.safetensors', ...}
+        >>> read_json("nsmc_bert/bundled/encoder/config.json", {"hidden_size": int})["hidden_size"]
+        256
     """
     try:
         with open(path, "rb") as file:

@@ -1,7 +1,7 @@
 """Precision, XLA and tf.distribute strategy, decided once from what the user asked for and the hardware found.
 
->>> runtime = configure(precision="auto", xla="auto", strategy="auto")
->>> print(runtime.description)
+>>> runtime = configure(precision="auto", xla="auto", strategy="auto")  # doctest: +SKIP
+>>> print(runtime.description)                                          # doctest: +SKIP
 one device (CPU), mixed_bfloat16, XLA between the matrix products
 """
 

@@ -66,9 +66,9 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
         UserError: the file cannot be opened, or `delimiter` is not one character.
 
     Example:
-        >>> corpus = read("ratings_test.txt")
+        >>> corpus = read("nsmc_bert/bundled/sample_test.tsv")
         >>> corpus.texts[0], corpus.labels[0]
-        ('굳 ㅋ', np.int32(1))
+        ('왜 칭찬받는지 1도 모르겠음 나만 이상해?', np.int32(0))
     """
     import numpy as np
 

@@ -50,11 +50,13 @@ class SentimentClassifier(keras.Model):
         packed with several texts each, as packing.dataset has them -> float32 [rows, slots, 2].
 
     Example:
-        >>> model = nsmc_bert.load("runs/nsmc/model")
-        >>> model.predict("이 영화 엄청 재미있네요")
-        array([[0.026, 0.974]], dtype=float32)
+        >>> import nsmc_bert
+        >>> model = nsmc_bert.load()
+        >>> model.predict(["이 영화 엄청 재미있네요", "돈이 아깝다"]).round(2)
+        array([[0.06, 0.94],
+               [0.99, 0.01]], dtype=float32)
         >>> model.compile()
-        >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)
+        >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)                           # doctest: +SKIP
     """
 
     def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32", fused=None):

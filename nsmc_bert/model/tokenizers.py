@@ -102,7 +102,7 @@ class Tokenizer:
     Example:
         >>> tokenizer = bundled()
         >>> tokenizer.encode(["꿀잼", "이 영화 엄청 재미있네요"], max_length=128).lengths
-        array([4, 8])
+        array([3, 6])
     """
 
     def __init__(self, backend, special=None, model_max_length=None, sentencepiece_model=None):

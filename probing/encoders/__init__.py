@@ -1,8 +1,12 @@
 """Frozen encoders behind one interface: sentences of words in, the states of every layer out.
 
-    >>> encoder = encoders.load("bert-base-uncased", layer0="lexical")
-    >>> encoder.read([["재미", "있다"]])[0].starts          # words to positions
-    >>> encoder.encode(payloads)                           # per sentence float16 [layers, positions, hidden]
+    >>> encoder = load("nsmc_bert/bundled/encoder", layer0="lexical")
+    >>> (sentence,) = encoder.read([["재미", "있다"]])
+    >>> sentence.starts                                    # words to positions, after [CLS]
+    array([1, 2, 3], dtype=int32)
+    >>> (states,) = encoder.encode([sentence.payload])     # of every layer float16 [positions, width]
+    >>> len(states), states[-1].shape
+    (5, (4, 256))
 
 One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a Representation, which knows no family.
 """

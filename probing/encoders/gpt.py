@@ -311,7 +311,7 @@ class BytePairs:
         list of words -> list of lists of ids; a piece that is not in the vocabulary is `unk_id`.
 
     Example:
-        >>> BytePairs.load("openai-gpt's folder")(["Decided", "hasn't"])
+        >>> BytePairs.load("openai-gpt's folder")(["Decided", "hasn't"])    # doctest: +SKIP
         [[1925], [980, 538]]
     """
 

@@ -69,7 +69,8 @@ def tokenize(sentence):
     A full stop stays with the word before it, unless it ends the sentence.
 
     Example:
-        >>> [sentence[start:end] for start, end in tokenize("Mr. Bob's bee isn't at 5:30, is it?")]
+        >>> sentence = "Mr. Bob's bee isn't at 5:30, is it?"
+        >>> [sentence[start:end] for start, end in tokenize(sentence)]
         ['Mr.', 'Bob', "'s", 'bee', 'isn', "'t", 'at', '5:30', ',', 'is', 'it', '?']
     """
     found, last = [], max((match.end() for match in re.finditer(r"\w", sentence)), default=0)
