@@ -29,7 +29,7 @@ _EXTENSIONS = (
 )
 
 
-def zip_members(path: str | os.PathLike, suffix: str) -> list[zipfile.ZipInfo]:
+def zip_members(path: str | os.PathLike[str], suffix: str) -> list[zipfile.ZipInfo]:
     """The files in a zip file whose names end so.
 
     Raises:
@@ -40,7 +40,7 @@ def zip_members(path: str | os.PathLike, suffix: str) -> list[zipfile.ZipInfo]:
 
 
 @contextlib.contextmanager
-def open_zip_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
+def open_zip_member(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
     """A binary stream of a file in a zip file, which ends where the archive says that it does.
 
     Raises:
@@ -66,7 +66,7 @@ def open_zip_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def readable_zip(path: str | os.PathLike) -> Iterator[None]:
+def readable_zip(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns what goes wrong while a zip file is read into a UserError."""
     try:
         yield
@@ -78,7 +78,7 @@ def readable_zip(path: str | os.PathLike) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _zip(path: str | os.PathLike) -> zipfile.ZipFile:
+def _zip(path: str | os.PathLike[str]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (NotImplementedError, ValueError, OverflowError) as error:  # of a directory that is damaged
@@ -86,7 +86,7 @@ def _zip(path: str | os.PathLike) -> zipfile.ZipFile:
 
 
 @contextlib.contextmanager
-def open_tar_member(path: str | os.PathLike, name: str) -> Iterator[BinaryIO]:
+def open_tar_member(path: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
     """A binary stream of the file of that name, in whatever folder, of a tar file packed by gzip.
 
     Headers are read one at a time and nothing else is: tarfile reads what a header declares whole, and searches
@@ -122,7 +122,7 @@ def _skip(file: Any, size: int) -> None:
 class _Part(io.RawIOBase):
     """The next bytes of a stream, as many as are declared."""
 
-    def __init__(self, file: Any, size: int):
+    def __init__(self, file: Any, size: int) -> None:
         self._file, self._left = file, size
 
     def readable(self) -> bool:

@@ -4,10 +4,12 @@ import contextlib
 import difflib
 import errno
 import functools
+import io
 import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -20,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is 
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 
-def run(main, takes=""):
+def run(main: Callable[..., object], takes: str = "") -> None:
     """Parses the command line, runs `main()` and exits: 0, or 1 with one line on standard error.
 
     Args:
@@ -37,7 +39,7 @@ def run(main, takes=""):
         app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
-def import_tensorflow():
+def import_tensorflow() -> None:
     """Imports TensorFlow without its native code's chatter about oneDNN and absent GPUs, which no setting silences.
 
     What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0.
@@ -60,20 +62,21 @@ def import_tensorflow():
             os.close(real)
 
 
-def say(*words):
+def say(*words: object) -> None:
     """A line on standard error, where what a command says about itself goes; results go to standard output."""
     print(*words, file=sys.stderr, flush=True)
 
 
-def _guarded(main):
+def _guarded(main: Callable[[], object]) -> int:
     system.share_freed_memory()
     with contextlib.suppress(UserError):  # without a home there is no such folder
         runtime.keep_compiled(files.cache_folder())
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # TensorFlow tells of every collective operation
     # a review can hold what the terminal's encoding cannot say
-    sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stderr.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
         sys.stdout.flush()
@@ -89,10 +92,10 @@ def _guarded(main):
         return 130
     except Exception as error:
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
+            first = str(error).split("\n")[0][:160]
             return _fail(
-                "the memory of the GPU, or of the machine, is full ({}); lower --token_budget, or --batch_records of "
-                "probing, or leave"
-                " the card to this process alone".format(str(error).split("\n")[0][:160])
+                f"the memory of the GPU, or of the machine, is full ({first}); lower --token_budget, or "
+                "--batch_records of probing, or leave the card to this process alone"
             )
         if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # tempfile's
             return _fail("found no folder for temporary files that can be written; set TMPDIR to one")
@@ -104,29 +107,29 @@ def _guarded(main):
             errno.EDQUOT,
         ):
             raise
-        return _fail("{}: {}".format(error.filename or "writing", error.strerror))
+        return _fail(f"{error.filename or 'writing'}: {error.strerror}")
 
 
-def _fail(error):
-    say("error: {}".format(" ".join(str(error).splitlines())))
+def _fail(error: object) -> int:
+    say(f"error: {' '.join(str(error).splitlines())}")
     return 1
 
 
-def _parse(argv, takes=""):
+def _parse(argv: Sequence[str], takes: str = "") -> list[str]:
     try:
-        rest = flags.FLAGS([argv[0], *_without_flagfiles(argv[1:])])
-        if len(rest) > 1 and not takes:
+        arguments = flags.FLAGS([argv[0], *_without_flagfiles(argv[1:])])
+        if len(arguments) > 1 and not takes:
             raise UserError(
-                f"{shlex.quote(rest[1])}: found an argument without a flag, expected --flag=value; see --help"
+                f"{shlex.quote(arguments[1])}: found an argument without a flag, expected --flag=value; see --help"
             )
-        return rest
+        return arguments
     except (UserError, flags.Error) as error:
         sys.exit(_fail(error))
 
 
-def _without_flagfiles(arguments):
+def _without_flagfiles(given: Iterable[str]) -> Iterator[str]:
     """The arguments, each flagfile, in either spelling, replaced by its lines."""
-    arguments = iter(arguments)
+    arguments = iter(given)
     for argument in arguments:
         name, equals, value = argument.lstrip("-").partition("=")
         if argument == "--":
@@ -138,7 +141,7 @@ def _without_flagfiles(arguments):
             yield argument
 
 
-def _find(name):
+def _find(name: str) -> str:
     """The path of a flagfile, or of what one names: as it is or, where there is none, that of flags/ as it ships."""
     package = Path(nsmc_bert.__file__).parent
     for folder in (package / "flags", package.parent / "flags"):  # of a wheel, of a checkout
@@ -148,7 +151,7 @@ def _find(name):
     return name
 
 
-def _read_flagfile(named, seen=()):
+def _read_flagfile(named: str, seen: tuple[str, ...] = ()) -> list[str]:
     """The flags of a flagfile, those of the flagfiles that it names in their place.
 
     Raises:
@@ -160,10 +163,8 @@ def _read_flagfile(named, seen=()):
     try:
         lines = Path(os.path.expanduser(path)).read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise UserError(
-            "--flagfile={}: {}".format(path, getattr(error, "strerror", None) or "not UTF-8 text")
-        ) from None
-    read = []
+        raise UserError(f"--flagfile={path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    read: list[str] = []
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith(("#", "//")):
@@ -190,7 +191,7 @@ def _read_flagfile(named, seen=()):
     return read
 
 
-def integers(name, values):
+def integers(name: str, values: Sequence[str]) -> list[int]:
     """A list flag's values as distinct integers.
 
     Raises:
@@ -201,7 +202,5 @@ def integers(name, values):
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
-        raise UserError(
-            "--{}={}: expected distinct whole numbers from 0, separated by commas".format(name, ",".join(values))
-        )
+        raise UserError(f"--{name}={','.join(values)}: expected distinct whole numbers from 0, separated by commas")
     return numbers

@@ -1,5 +1,7 @@
 """The error a user can act on, told in one line."""
 
+import os
+
 
 class UserError(ValueError):
     """What went wrong in the user's input, files or flags, in one line: where, found, expected, what to do.
@@ -8,7 +10,7 @@ class UserError(ValueError):
     quoted, of which Unicode has ten, become spaces.
     """
 
-    def __init__(self, message):
+    def __init__(self, message: object) -> None:
         super().__init__(" ".join(str(message).splitlines()))
 
 
@@ -22,12 +24,12 @@ class Located(UserError):
         expected: what should stand there and, where that is not plain, what to do.
     """
 
-    def __init__(self, path, line, found, expected):
-        where = "%s:%d" % (path, line) if line else str(path)
+    def __init__(self, path: str | os.PathLike[str], line: int | None, found: object, expected: str) -> None:
+        where = f"{path}:{line}" if line else str(path)
         super().__init__(f"{where}: found {found}, expected {expected}")
 
 
-def shorten(value, limit=60):
+def shorten(value: object, limit: int = 60) -> str:
     """repr() of a value, cut to `limit` characters so that an error stays one readable line."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,13 +1,16 @@
 """Files: read with errors of one line, plain or compressed; written as a whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
+import io
 import os
 import platform
 import re
 import shutil
 import sys
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     import hashlib
 
 
-def why_not_written(error):
+def why_not_written(error: BaseException) -> str | None:
     """What the system said when a file could not be written; None if the error is about something else.
 
     Libraries in Rust (safetensors, tokenizers) raise exceptions of their own, which quote the system's error.
@@ -29,13 +32,13 @@ def why_not_written(error):
     return quoted and quoted[1].strip()
 
 
-def feed(digest: "hashlib._Hash", file: BinaryIO) -> None:
+def feed(digest: hashlib._Hash, file: BinaryIO | io.BufferedIOBase) -> None:
     """Adds what is left of an open file to a checksum, a piece at a time."""
     while piece := file.read(1 << 20):
         digest.update(piece)
 
 
-def settle(path):
+def settle(path: Path) -> None:
     """Waits until a file's bytes are on the disk, and lets everybody read it whom the user's umask allows."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
@@ -44,12 +47,12 @@ def settle(path):
     path.chmod(0o666 & ~umask)  # safetensors makes files that only their owner reads
 
 
-def place(path: str | os.PathLike) -> Path:
+def place(path: str | os.PathLike[str]) -> Path:
     """Where a path leads that is written to: ~ is the user's home, and a link stays a link to what is written."""
     return Path(os.path.realpath(os.path.expanduser(path)))
 
 
-def write_atomically(path, write):
+def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Calls write(temporary path), then puts the file in place: at any moment there is the old one or the new one.
 
     A link stays, and so does what is no file (/dev/null, a pipe): that is written to as it is.
@@ -57,9 +60,9 @@ def write_atomically(path, write):
     Raises:
         UserError: the disk is full or the folder cannot be written; the old file is untouched.
     """
-    found, path = Path(os.path.expanduser(path)), place(path)
-    stream = str(found.parent) in ("/dev", "/dev/fd") or path.exists() and not (path.is_file() or path.is_dir())
-    part = found if stream else path.with_name("%s.part-%d" % (path.name, os.getpid()))
+    given, path = Path(os.path.expanduser(path)), place(path)
+    stream = str(given.parent) in ("/dev", "/dev/fd") or path.exists() and not (path.is_file() or path.is_dir())
+    part = given if stream else path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
         write(part)
         if not stream:
@@ -67,7 +70,7 @@ def write_atomically(path, write):
             os.replace(part, path)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError(f"{found}: cannot be written ({why})") from None
+            raise UserError(f"{given}: cannot be written ({why})") from None
         raise
     finally:
         if not stream:
@@ -87,7 +90,7 @@ def make_folder(path: Path) -> None:
         raise UserError(f"{path}: cannot be made ({error.strerror})") from None
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     r"""Writes a text file, UTF-8, as a whole or not at all; makes its folder where there is none.
 
     What UTF-8 cannot say, a lone surrogate, is written as \ud800, which in JSON is the same string.
@@ -99,7 +102,7 @@ def write_text(path, text):
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def write_bytes(path, content):
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """The same for bytes."""
     path = Path(os.path.expanduser(path))
     make_folder(path.parent)
@@ -107,7 +110,7 @@ def write_bytes(path, content):
 
 
 @contextlib.contextmanager
-def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
+def whole_folder(folder: str | os.PathLike[str], ours: Collection[str] = ()) -> Iterator[Path]:
     """A temporary folder to write into, which takes the folder's place when the block ends well.
 
     What lies in the folder besides the new files stays, and a link to a folder stays a link. A kill leaves the old
@@ -121,10 +124,10 @@ def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
     Raises:
         UserError: the disk is full or the place cannot be written; what was there is untouched.
     """
-    found, folder = folder, place(folder)
+    given, folder = folder, place(folder)
     restore(folder)
-    part = folder.with_name(".%s.part-%d" % (folder.name, os.getpid()))
-    old = folder.with_name(".%s.old-%d" % (folder.name, os.getpid()))
+    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -143,12 +146,12 @@ def whole_folder(folder: str | os.PathLike, ours: Collection[str] = ()):
                 part.rename(folder)
     except Exception as error:
         if why := why_not_written(error):
-            raise UserError(f"{found}: cannot be written ({why})") from None
+            raise UserError(f"{given}: cannot be written ({why})") from None
         raise
     finally:
         restore(folder)
-        for rest in (part, old):
-            shutil.rmtree(rest, ignore_errors=True)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def restore(folder: Path) -> None:
@@ -170,7 +173,7 @@ def _link(path: Path, to: Path) -> None:
         _link_file(path, to)
 
 
-def _link_file(path: str | os.PathLike, to: str | os.PathLike) -> None:
+def _link_file(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> None:
     try:
         os.link(path, to, follow_symlinks=False)
     except OSError:  # the file system has no such links, or the file is somebody else's
@@ -194,17 +197,17 @@ class Lock:
             return
         if not system.lock(self._file.fileno()):
             self._file.seek(0)
+            holder = self._file.read().strip() or "it does not say which"
             raise UserError(
-                "{}: another process is at work in it ({}), expected one at a time; wait for it, or stop it".format(
-                    folder, self._file.read().strip() or "it does not say which"
-                )
+                f"{folder}: another process is at work in it ({holder}), expected one at a time; wait "
+                "for it, or stop it"
             )
         self._file.truncate(0)
-        self._file.write("process %d on %s\n" % (os.getpid(), platform.node()))
+        self._file.write(f"process {os.getpid()} on {platform.node()}\n")
         self._file.flush()
 
 
-_locks: "weakref.WeakValueDictionary[Path, Lock]" = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[Path, Lock] = weakref.WeakValueDictionary()
 
 
 def lock(folder: Path) -> Lock:

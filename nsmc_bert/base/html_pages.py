@@ -4,13 +4,21 @@ beside it.
 Plots are drawn once for light and once for dark screens, and as PNG.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Pictures = dict[str, tuple[str, dict[str, bytes]]]  # name: (caption, {"light", "dark": SVG, "png": PNG})
 
@@ -63,18 +71,18 @@ for (const table of document.querySelectorAll("table.sorted")) {
 """
 
 
-def document(title, body):
+def document(title: str, body: Iterable[str]) -> str:
     """The page, str, of a title and parts in HTML."""
+    parts = "\n".join(body)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n{}\n<script>{}</script>\n</body>\n</html>\n".format(
-            html.escape(title), STYLE, html.escape(title), "\n".join(body), SCRIPT
-        )
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{html.escape(title)}</h1>\n{parts}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
-def check():
+def check() -> None:
     """Makes matplotlib ready to draw.
 
     Raises:
@@ -87,7 +95,9 @@ def check():
     matplotlib.use("Agg")
 
 
-def draw(plots):
+def draw(
+    plots: Iterable[tuple[str, str, Any, Callable[[Any, Any], Figure]]],
+) -> dict[str, tuple[str, dict[str, bytes]]]:
     """Draws plots.
 
     Args:
@@ -104,7 +114,9 @@ def draw(plots):
     return {name: (caption, _images(plot, data)) for name, caption, data, plot in plots if data}
 
 
-def write(folder, files, pictures):
+def write(
+    folder: Path, files: Mapping[str, bytes], pictures: Mapping[str, tuple[str, Mapping[str, bytes]]]
+) -> list[Path]:
     """Writes files, {name: bytes}, and plots as NAME.svg and NAME.png into a folder; returns the paths.
 
     Raises:
@@ -119,38 +131,37 @@ def write(folder, files, pictures):
     return [folder / name for name in files]
 
 
-def plain(lines, note, text=()):
+def plain(lines: Iterable[Sequence[str]], note: str, text: Collection[str] = ()) -> str:
     """A sortable table of a header and lines of str, and a note below; the first column and those of `text` hold no
     figures.
     """
     head, *lines = lines
     words = [name in text or not place for place, name in enumerate(head)]
-    rows = ["<tr>{}</tr>".format("".join(map(_cell, line, words))) for line in lines]
+    rows = [f"<tr>{''.join(map(_cell, line, words))}</tr>" for line in lines]
     return table(head, rows) + f'<p class="note">{html.escape(note)}</p>'
 
 
-def _cell(text, is_text):
+def _cell(text: str, is_text: bool) -> str:
     if not is_text and (number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text)):
-        key = "" if number[0] == text else ' data-key="{}"'.format(number[1].lstrip("+"))
+        key = "" if number[0] == text else f' data-key="{number[1].lstrip("+")}"'
         return f"<td{key}>{html.escape(text)}</td>"
-    return '<td class="text{}">{}</td>'.format(" long" * (len(text) > 40), html.escape(text))
+    return f'<td class="text{" long" * (len(text) > 40)}">{html.escape(text)}</td>'
 
 
-def table(heads, rows):
+def table(heads: Sequence[str], rows: Sequence[str]) -> str:
     """A sortable table of headings, str, and rows, HTML; a heading stands as the cells below it do."""
     kinds = ["text" in kind for kind in re.findall("<td([^>]*)>", rows[0])] if rows else []
     kinds += [False] * (len(heads) - len(kinds))
-    form = '<div class="scroll"><table class="sorted"><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table></div>'
-    return form.format(
-        "".join(
-            '<th scope="col"{}>{}</th>'.format(' class="text"' * text, html.escape(head))
-            for head, text in zip(heads, kinds)
-        ),
-        "\n".join(rows),
+    kind_of = {True: ' class="text"', False: ""}
+    columns = "".join(f'<th scope="col"{kind_of[text]}>{html.escape(head)}</th>' for head, text in zip(heads, kinds))
+    body = "\n".join(rows)
+    return (
+        f'<div class="scroll"><table class="sorted"><thead><tr>{columns}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
     )
 
 
-def picture(name, caption, images):
+def picture(name: str, caption: str, images: Mapping[str, bytes]) -> str:
     """A plot with its caption, as `draw` gives them."""
     light, dark = ("data:image/svg+xml;base64," + base64.b64encode(images[kind]).decode() for kind in ("light", "dark"))
     return (
@@ -160,7 +171,7 @@ def picture(name, caption, images):
     )
 
 
-def _images(plot, data):
+def _images(plot: Callable[[Any, Any], Figure], data: Any) -> dict[str, bytes]:
     import matplotlib
     import matplotlib.pyplot as plt
 
@@ -181,6 +192,6 @@ def _images(plot, data):
     return out
 
 
-def short(name):
+def short(name: str) -> str:
     """The last folders of a path."""
     return name if len(name) <= 24 else "…/" + "/".join(name.rstrip("/").split("/")[-2:])

@@ -8,7 +8,8 @@ A shape is written as the value would be:
     [shape]                     a list of such
     {str: shape}                an object whose values are such, whatever the keys
     {"key": shape, "k?": shape} an object with these keys, those with a question mark where they are there; others are
-    free (shape, shape)              one of these
+                                free
+    (shape, shape)              one of these
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _NAMES = {
 }
 
 
-def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") -> Any:
+def read_json(path: str | os.PathLike[str], shape: Any = dict, expected: str = "") -> Any:
     """The content of a JSON file.
 
     Args:
@@ -46,8 +47,7 @@ def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") ->
 
     Raises:
         UserError: it cannot be read, is no JSON, has numbers that are not finite or of more than MAX_DIGITS digits, is
-            nested
-            deeper than MAX_DEPTH, or is of another shape: the place is named.
+            nested deeper than MAX_DEPTH, or is of another shape: the place is named.
 
     Example:
         >>> read_json("nsmc_bert/bundled/encoder/config.json", {"hidden_size": int})["hidden_size"]
@@ -63,7 +63,7 @@ def read_json(path: str | os.PathLike, shape: Any = dict, expected: str = "") ->
     return parse_json(content, path, shape, expected)
 
 
-def parse_json(text: str | bytes, where: str | os.PathLike, shape: Any = dict, expected: str = "") -> Any:
+def parse_json(text: str | bytes, where: str | os.PathLike[str], shape: Any = dict, expected: str = "") -> Any:
     """The same for text, which errors say is of `where`."""
     wish = f", expected {expected}" if expected else ""
     try:
@@ -115,11 +115,11 @@ def mismatch(value: Any, shape: Any, place: str = "") -> tuple[str, str, str] | 
     ('weight_map.a', '5', 'a string')
     """
     if isinstance(shape, tuple):
-        wrongs = [mismatch(value, one, place) for one in shape]
+        wrongs = [mismatch(value, choice, place) for choice in shape]
         if None in wrongs:
             return None
         deeper = [wrong for wrong in wrongs if wrong and wrong[0] != place]
-        return deeper[0] if deeper else (place, _show(value), " or ".join(_name(one) for one in shape))
+        return deeper[0] if deeper else (place, _show(value), " or ".join(map(_name, shape)))
     if isinstance(shape, list):
         if not isinstance(value, list):
             return place, _show(value), _NAMES[list]
@@ -133,11 +133,11 @@ def mismatch(value: Any, shape: Any, place: str = "") -> tuple[str, str, str] | 
             missing = [key for key in shape if not key.endswith("?") and key not in value]
             if missing:
                 return "", f"no {_below(place, missing[0])}", _name(shape[missing[0]])
-            wanted = {key.rstrip("?"): one for key, one in shape.items()}
-            parts = ((_below(place, key), value[key], one) for key, one in wanted.items() if key in value)
+            wanted = {key.rstrip("?"): inner for key, inner in shape.items()}
+            parts = ((_below(place, key), value[key], inner) for key, inner in wanted.items() if key in value)
     else:
         return None if _is(value, shape) else (place, _show(value), _name(shape))
-    return next((wrong for path, part, one in parts if (wrong := mismatch(part, one, path))), None)
+    return next((wrong for path, part, inner in parts if (wrong := mismatch(part, inner, path))), None)
 
 
 def _is(value: Any, kind: Any) -> bool:

@@ -1,7 +1,10 @@
 """Progress of long work: a bar in a terminal, a plain line now and then elsewhere; rate and time left in both."""
 
+from __future__ import annotations
+
 import sys
 import time
+from collections.abc import Mapping
 
 
 class Progress:
@@ -15,7 +18,7 @@ class Progress:
         every: seconds between two lines where the output is no terminal.
     """
 
-    def __init__(self, total, unit, *, done=0, title="", every=20.0):
+    def __init__(self, total: int, unit: str, *, done: int = 0, title: str = "", every: float = 20.0) -> None:
         self._total, self._unit, self._title, self._every = total, unit, title, every
         self._first, self._done, self._start = done, done, time.monotonic()
         self._spoken = self._start
@@ -28,11 +31,11 @@ class Progress:
             )
 
     @property
-    def rate(self):
+    def rate(self) -> float:
         """Units a second since the start of this process' share."""
         return (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
 
-    def update(self, units, **figures):
+    def update(self, units: int, **figures: str) -> None:
         """Adds `units` done and shows `figures`, already formatted strings, beside."""
         self._done += units
         if self._bar is not None:
@@ -42,38 +45,32 @@ class Progress:
             self._spoken = time.monotonic()
             print(self._line(figures), file=sys.stderr, flush=True)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the bar."""
         if self._bar is not None:
             self._bar.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _line(self, figures):
+    def _line(self, figures: Mapping[str, str]) -> str:
         rate = self.rate
         left = (self._total - self._done) / rate if rate else float("inf")
-        shown = "".join(", {} {}".format(*item) for item in figures.items())
-        return "%s %d of %d %s (%.0f %%)%s, %.0f %s/s, %s left" % (
-            self._title,
-            self._done,
-            self._total,
-            self._unit,
-            100 * self._done / max(self._total, 1),
-            shown,
-            rate,
-            self._unit,
-            clock(left),
+        shown = "".join(f", {name} {value}" for name, value in figures.items())
+        percent = 100 * self._done / max(self._total, 1)
+        return (
+            f"{self._title} {self._done} of {self._total} {self._unit} ({percent:.0f} %){shown}, "
+            f"{rate:.0f} {self._unit}/s, {clock(left)} left"
         )
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     """Seconds in words of a clock: 75 -> '1:15', 3700 -> '1:01:40'."""
     if seconds == float("inf"):
         return "?"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return "%d:%02d:%02d" % (hours, minutes, seconds) if hours else "%d:%02d" % (minutes, seconds)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

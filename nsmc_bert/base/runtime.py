@@ -5,6 +5,8 @@
 one device (CPU), mixed_bfloat16, XLA between the matrix products
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import os
@@ -13,9 +15,10 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from nsmc_bert.base.errors import UserError
@@ -43,7 +46,7 @@ class Runtime:
         description: all of that in words, for the command's first lines.
     """
 
-    strategy: "tf.distribute.Strategy"
+    strategy: tf.distribute.Strategy
     kind: str
     precision: str
     xla: bool
@@ -51,12 +54,12 @@ class Runtime:
     description: str
 
     @property
-    def replicas(self):
+    def replicas(self) -> int:
         """How many devices share a batch."""
         return self.strategy.num_replicas_in_sync
 
     @property
-    def chief(self):
+    def chief(self) -> bool:
         """Whether this process writes the files: of several workers the chief or, where none is named, the first."""
         resolver = self.strategy.cluster_resolver
         if resolver is None or not resolver.task_type:
@@ -70,11 +73,11 @@ class Runtime:
             return False
         import tensorflow as tf
 
-        one = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
-        one()
+        total = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
+        total()
         return True
 
-    def leave(self):
+    def leave(self) -> None:
         """Waits until every worker has come here; the chief, to whom the others are connected, goes last.
 
         A worker whose chief is gone before it aborts.
@@ -87,14 +90,14 @@ class Runtime:
         them.
         """
         if self.chief:
-            found = work()
+            result = work()
             self.meet()
-            return found
+            return result
         self.meet()
         return work()
 
 
-def configure(precision="auto", xla="auto", strategy="auto"):
+def configure(precision: str = "auto", xla: str = "auto", strategy: str = "auto") -> Runtime:
     """Chooses where and how to compute. To be called before any tensor is made.
 
     Args:
@@ -117,10 +120,10 @@ def configure(precision="auto", xla="auto", strategy="auto"):
         ("strategy", strategy, STRATEGIES),
     ):
         if value not in allowed:
-            raise UserError("--{}={}: expected one of {}".format(name, value, ", ".join(allowed)))
+            raise UserError(f"--{name}={value}: expected one of {', '.join(allowed)}")
     cluster = _cluster()
     if strategy == "auto":
-        strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else None
+        strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else ""
     if strategy == "multiworker" and not cluster:
         raise UserError(
             "--strategy=multiworker: found no TF_CONFIG in the environment, expected the cluster's workers and this "
@@ -132,7 +135,7 @@ def configure(precision="auto", xla="auto", strategy="auto"):
     import tensorflow as tf
 
     gpus = share_gpus()
-    if strategy is None:
+    if not strategy:
         strategy = "mirrored" if len(gpus) > 1 else "one"
     made = _make(tf, strategy, gpus)
     kind = "TPU" if strategy == "tpu" else "GPU" if gpus else "CPU"
@@ -146,15 +149,13 @@ def configure(precision="auto", xla="auto", strategy="auto"):
             f"expected --xla=off or "
             "--strategy=one"
         )
-    words = (
-        "one device" if made.num_replicas_in_sync == 1 else "%s, %d replicas" % (strategy, made.num_replicas_in_sync)
-    )
+    words = "one device" if made.num_replicas_in_sync == 1 else f"{strategy}, {made.num_replicas_in_sync} replicas"
     fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
     how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
     return Runtime(made, kind, precision, compiled, fused, f"{words} ({kind}), {precision}, {how}")
 
 
-def share_gpus() -> list:
+def share_gpus() -> list[tf.config.PhysicalDevice]:
     """Has TensorFlow take GPU memory as it is needed, so that processes can share a card; returns the GPUs.
 
     To be called before any tensor is made; after that it changes nothing.
@@ -200,7 +201,7 @@ def versions() -> dict[str, str]:
     return {name: _version(name) for name in ("tensorflow", "tf-keras", "transformers", "numpy")}
 
 
-def _version(name):
+def _version(name: str) -> str:
     """The version that is installed, without importing it; "" where that cannot be told."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(name)
@@ -208,14 +209,14 @@ def _version(name):
     return getattr(sys.modules.get(name.replace("-", "_")), "__version__", "")
 
 
-def _cpu_lines(*names):
+def _cpu_lines(*names: str) -> list[str]:
     """What Linux says of the first processor by these names."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
     return [found[1].strip() for found in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if found]
 
 
-def _cluster():
+def _cluster() -> list[str]:
     """The workers that TF_CONFIG names."""
     text = os.environ.get("TF_CONFIG", "")
     if not text:
@@ -231,7 +232,7 @@ def _cluster():
     return workers
 
 
-def _make(tf, strategy, gpus):
+def _make(tf: ModuleType, strategy: str, gpus: Sequence[tf.config.PhysicalDevice]) -> tf.distribute.Strategy:
     if strategy == "one":
         return tf.distribute.get_strategy()
     if strategy == "mirrored":
@@ -246,10 +247,11 @@ def _make(tf, strategy, gpus):
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except Exception as error:  # each layer of the TPU client has exceptions of its own
-        raise UserError("--strategy=tpu: found no TPU ({})".format(str(error).split("\n")[0][:200])) from None
+        first = str(error).split("\n")[0][:200]
+        raise UserError(f"--strategy=tpu: found no TPU ({first})") from None
 
 
-def _best_precision(tf, kind, gpus):
+def _best_precision(tf: ModuleType, kind: str, gpus: Sequence[tf.config.PhysicalDevice]) -> str:
     if kind == "TPU":
         return "mixed_bfloat16"
     if kind == "GPU":

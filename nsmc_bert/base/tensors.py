@@ -10,7 +10,7 @@ import collections.abc
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,9 @@ class Safetensors(_Tensors):
         UserError: it cannot be read or is not whole; on reading a tensor too.
     """
 
-    def __init__(self, path: str | os.PathLike, kind: str = "safetensors file", advice: str = "fetch it again"):
+    def __init__(
+        self, path: str | os.PathLike[str], kind: str = "safetensors file", advice: str = "fetch it again"
+    ) -> None:
         self._path, self._kind, self._advice = path, kind, advice
         self.metadata, self._shapes = self._ask(
             lambda file: (
@@ -67,7 +69,7 @@ class Safetensors(_Tensors):
         self._shapes[name]
         return self._ask(lambda file: _supported(file, name).get_tensor(name))
 
-    def _ask(self, question: Any) -> Any:
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -103,7 +105,7 @@ class Hdf5(_Tensors):
         UserError: it cannot be read or is not whole; on reading a dataset too.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         import h5py
 
         self._path = path
@@ -120,7 +122,7 @@ class Hdf5(_Tensors):
         self._shapes[name]
         return self._ask(lambda file: _believable(file[name], os.path.getsize(self._path))[()])
 
-    def _ask(self, question: Any) -> Any:
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
         import h5py
 
         try:
@@ -149,7 +151,7 @@ def _believable(item: Any, size: int) -> Any:
     return item
 
 
-def read_array(path: str | os.PathLike) -> np.ndarray:
+def read_array(path: str | os.PathLike[str]) -> np.ndarray:
     """The array of an .npy file.
 
     Raises:
@@ -164,7 +166,7 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
         raise UserError(f"{path}: found no whole array ({error}), expected one; fetch it again") from None
 
 
-def read_member(path: str | os.PathLike, name: str) -> np.ndarray:
+def read_member(path: str | os.PathLike[str], name: str) -> np.ndarray:
     """One array of an .npz file.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from nsmc_bert.base.errors import Located, UserError, shorten
 
 BOM = b"\xef\xbb\xbf"
 CONVERT = "convert with iconv -f cp949 -t utf-8"  # the other encoding that Korean texts come in
-
+Stream = BinaryIO | io.BufferedIOBase  # a file that is open, or what decompresses one
 
 _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and what to do
     rb"\x1f\x8b": "gzip; unpack it with gunzip",
@@ -25,7 +26,7 @@ _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and wh
 }
 
 
-def check_text(path, line: bytes) -> None:
+def check_text(path: str | os.PathLike[str], line: bytes) -> None:
     """Raises Located where the first line of a file shows that it is something else than text in UTF-8."""
     for begin, kind in _NO_TEXT.items():
         if re.match(begin, line):
@@ -35,11 +36,11 @@ def check_text(path, line: bytes) -> None:
 def utf8_expected(line: bytes, otherwise: str) -> str:
     """What was expected of a line that is no UTF-8; `otherwise`: what to do where it is text in another encoding."""
     utf16 = "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"
-    return "UTF-8 text; %s" % (utf16 if b"\0" in line else otherwise)
+    return "UTF-8 text; " + (utf16 if b"\0" in line else otherwise)
 
 
 @contextlib.contextmanager
-def readable(path):
+def readable(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns what goes wrong while a file is read, or decompressed, into a UserError."""
     try:
         yield
@@ -54,7 +55,7 @@ def readable(path):
         raise UserError(f"{path}: cannot be read ({error})") from None
 
 
-def decompressed(path):
+def decompressed(path: str | os.PathLike[str]) -> io.BufferedIOBase:
     """A binary stream of a file's content: of .xz and .gz what was compressed."""
     path = Path(os.path.expanduser(path))
     if path.suffix == ".xz":
@@ -71,7 +72,7 @@ def decompressed(path):
 MAX_LINE = 1 << 24
 
 
-def numbered_lines(file: BinaryIO, path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(file: Stream, path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line with its end) of a binary stream, which errors call `path`.
 
     Raises:
@@ -83,7 +84,7 @@ def numbered_lines(file: BinaryIO, path: str | os.PathLike) -> Iterator[tuple[in
         yield number, line
 
 
-def lines(path):
+def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     r"""The lines of a text file, plain or compressed (.gz, .xz), UTF-8 with or without a byte order mark.
 
     Yields:
@@ -97,7 +98,7 @@ def lines(path):
         yield from decode(file, path)
 
 
-def decode(file, path):
+def decode(file: Stream, path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     """The lines of an open binary file, which errors call `path`; Yields, Raises: as `lines`."""
     for number, line in numbered_lines(file, path):
         if number == 1:
@@ -108,14 +109,6 @@ def decode(file, path):
         except UnicodeDecodeError as error:
             expected = utf8_expected(line, "convert with iconv -t utf-8 -f and the encoding it has")
             raise Located(path, number, invalid_utf8(error), expected) from None
-
-
-BOM = b"\xef\xbb\xbf"
-CONVERT = "convert with iconv -f cp949 -t utf-8"  # the other encoding that Korean texts come in
-
-
-def _invalid(error):
-    return f"bytes that are no UTF-8: {shorten(error.object[error.start : error.start + 12])}"
 
 
 def invalid_utf8(error: UnicodeDecodeError) -> str:
