@@ -8,7 +8,9 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import BinaryIO
 
 from nsmc_bert.base import files, text_files
 from nsmc_bert.base.errors import UserError, shorten
@@ -30,11 +32,18 @@ class NsmcUnavailable(UserError):
     """NSMC is neither at hand nor can it be downloaded."""
 
 
-def _say(line):
+def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def find_nsmc(nsmc_dir=None, cache_dir=None, *, url=NSMC_URL, download=True, log=_say):
+def find_nsmc(
+    nsmc_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    *,
+    url: str = NSMC_URL,
+    download: bool = True,
+    log: Callable[[str], None] = _say,
+) -> tuple[Path, Path]:
     """NSMC's two files: in the user's folder, else in the cache, else downloaded into it.
 
     Args:
@@ -62,7 +71,7 @@ def find_nsmc(nsmc_dir=None, cache_dir=None, *, url=NSMC_URL, download=True, log
         for path in paths:
             if difference := _difference(path):
                 log(f"{path}: not the official file ({difference}), taken as it is")
-        return tuple(paths)
+        return paths[0], paths[1]
     try:
         folder = Path(os.path.expanduser(cache_dir)) if cache_dir else cache_folder()
     except UserError as error:  # a user without a home
@@ -77,26 +86,26 @@ def find_nsmc(nsmc_dir=None, cache_dir=None, *, url=NSMC_URL, download=True, log
         if difference != "missing":
             log(f"{path}: not the official file ({difference}), downloaded again")
         _download(url, path, log)
-    return tuple(paths)
+    return paths[0], paths[1]
 
 
-def _difference(path):
+def _difference(path: Path) -> str:
     """How a file differs from the published one of that name; "" where it does not."""
     import hashlib
 
     size, checksum = NSMC_FILES[path.name]
     with text_files.readable(path), open(path, "rb") as file:
-        found = os.fstat(file.fileno()).st_size
-        if found != size:
-            return "%d bytes instead of %d" % (found, size)
+        length = os.fstat(file.fileno()).st_size
+        if length != size:
+            return f"{length} bytes instead of {size}"
         digest = hashlib.sha256()
         while chunk := file.read(1 << 20):
             digest.update(chunk)
-    found = digest.hexdigest()
-    return "" if found == checksum else f"sha256 {found} instead of {checksum}"
+    actual = digest.hexdigest()
+    return "" if actual == checksum else f"sha256 {actual} instead of {checksum}"
 
 
-def _download(url, path, log):
+def _download(url: str, path: Path, log: Callable[[str], None]) -> None:
     """Downloads and verifies one file of NSMC: afterwards it is there as a whole, or an error says why not.
 
     Raises:
@@ -105,10 +114,10 @@ def _download(url, path, log):
     """
     if not url.lower().startswith(("https://", "http://")):
         raise UserError(f"found {shorten(url, 200)} as the address of NSMC, expected https://… or http://…")
-    url = "{}/{}".format(url.rstrip("/"), path.name)
+    url = f"{url.rstrip('/')}/{path.name}"
     size, checksum = NSMC_FILES[path.name]
 
-    def write(part):
+    def write(part: Path) -> None:
         with open(part, "wb") as file, Progress(size // 1000, "kB", title=path.name) as bar:
             received = _Received(file, bar, size)
             for _ in range(2):
@@ -118,10 +127,10 @@ def _download(url, path, log):
                 if found == checksum:
                     return
         if received.size > size:
-            found = "more than %d bytes" % size
+            found = f"more than {size} bytes"
         else:
-            found = "%d bytes with sha256 %s" % (received.size, found)
-        raise NsmcUnavailable("%s: found %s, expected %d with sha256 %s; %s" % (url, found, size, checksum, _AT_HAND))
+            found = f"{received.size} bytes with sha256 {found}"
+        raise NsmcUnavailable(f"{url}: found {found}, expected {size} with sha256 {checksum}; {_AT_HAND}")
 
     log(f"downloading {url} to {path.parent}")
     try:
@@ -140,11 +149,11 @@ class _Received:
         sha256: hash object of its bytes.
     """
 
-    def __init__(self, file, bar, full):
+    def __init__(self, file: BinaryIO, bar: Progress, full: int) -> None:
         self._file, self._bar, self._shown = file, bar, 0
         self.size, self.full = 0, full
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets what has come."""
         import hashlib
 
@@ -154,14 +163,14 @@ class _Received:
         self.size, self.sha256 = 0, hashlib.sha256()
         self._show()
 
-    def add(self, chunk):
+    def add(self, chunk: bytes) -> None:
         """Writes the next bytes."""
         self._file.write(chunk)
         self.sha256.update(chunk)
         self.size += len(chunk)
         self._show()
 
-    def _show(self):
+    def _show(self) -> None:
         self._bar.update(self.size // 1000 - self._shown)
         self._shown = self.size // 1000
 
@@ -170,7 +179,7 @@ class _Broken(Exception):
     """A connection that may be better the next time."""
 
 
-def _receive(url, received):
+def _receive(url: str, received: _Received) -> None:
     """Fills `received`; a connection that breaks or stalls is opened again and goes on where the last one ended.
 
     Raises:
@@ -192,12 +201,11 @@ def _receive(url, received):
         except _Broken as error:
             broken = error
     raise NsmcUnavailable(
-        "%s: the connection broke %d times (the last time: %s); try again later, or %s"
-        % (url, CONNECTIONS, broken, _AT_HAND)
+        f"{url}: the connection broke {CONNECTIONS} times (the last time: {broken}); try again later, or {_AT_HAND}"
     )
 
 
-def _chunks(url, start, full):
+def _chunks(url: str, start: int, full: int) -> Generator[tuple[int, bytes], None, None]:
     """(position, bytes) of what a server sends, from `start` on where it can, else from 0.
 
     Raises:
@@ -209,7 +217,7 @@ def _chunks(url, start, full):
     import urllib.error
     import urllib.request
 
-    headers = {"User-Agent": "nsmc_bert", **({"Range": "bytes=%d-" % start} if start else {})}
+    headers = {"User-Agent": "nsmc_bert", **({"Range": f"bytes={start}-"} if start else {})}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
             part = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -220,10 +228,10 @@ def _chunks(url, start, full):
                 yield position, chunk
                 position += len(chunk)
             if position < end:
-                raise _Broken("it ended after %d of %d bytes" % (position, end))
+                raise _Broken(f"it ended after {position} of {end} bytes")
     except urllib.error.HTTPError as error:
         error.close()
-        answer = "it answered %d %s" % (error.code, error.reason)
+        answer = f"it answered {error.code} {error.reason}"
         if error.code == 416:  # the server's file ends here
             return
         if error.code >= 500 or error.code in (408, 429):

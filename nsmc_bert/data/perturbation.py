@@ -1,5 +1,9 @@
 """How people really type: without spaces, and with a slip of the finger on one jamo."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
@@ -18,12 +22,12 @@ SHIFTED = dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "ㅂㅈㄷㄱㅅㅐㅔ"))
 FIRST, LAST = 0xAC00, 0xD7A3  # the Hangul syllables of Unicode
 
 
-def without_spaces(texts, seed=0):
+def without_spaces(texts: Iterable[str], seed: int = 0) -> list[str]:
     """The texts with all white space taken out."""
     return ["".join(text.split()) for text in texts]
 
 
-def with_typo(texts, seed=0):
+def with_typo(texts: Iterable[str], seed: int = 0) -> list[str]:
     """The texts with one jamo each mistyped: the key beside it was hit, shift was forgotten, or a final was left out.
 
     Args:
@@ -43,7 +47,7 @@ def with_typo(texts, seed=0):
 PERTURBATIONS = {"spaces": without_spaces, "typo": with_typo}
 
 
-def augment(texts, share, seed, epoch):
+def augment(texts: Sequence[str], share: float, seed: int, epoch: int) -> tuple[np.ndarray, list[str]]:
     """The texts that one pass over them perturbs: each of PERTURBATIONS changes an equal part of a share of them.
 
     Args:
@@ -56,15 +60,16 @@ def augment(texts, share, seed, epoch):
     """
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     fate = random.uniform(size=len(texts)) * len(PERTURBATIONS) / max(share, 1e-9)
-    slips, changed = int(random.integers(1 << 31)), {}
+    slips = int(random.integers(1 << 31))
+    changed: dict[int, str] = {}
     for i, perturb in enumerate(PERTURBATIONS.values()):
-        rows = np.flatnonzero((fate >= i) & (fate < i + 1))
-        changed.update(zip(rows.tolist(), perturb([texts[row] for row in rows], slips)))
+        chosen = np.flatnonzero((fate >= i) & (fate < i + 1)).tolist()
+        changed.update(zip(chosen, perturb([texts[row] for row in chosen], slips)))
     rows = sorted(changed)
     return np.array(rows, np.int64), [changed[row] for row in rows]
 
 
-def _mistype(text, random):
+def _mistype(text: str, random: np.random.Generator) -> str:
     places = [i for i, character in enumerate(text) if FIRST <= ord(character) <= LAST]
     if not places:
         return text
@@ -73,10 +78,10 @@ def _mistype(text, random):
     return text[:place] + slips[random.integers(len(slips))] + text[place + 1 :]
 
 
-def _slips(syllable):
+def _slips(syllable: str) -> list[str]:
     """Every syllable that one slip makes of this one."""
-    rest, final = divmod(ord(syllable) - FIRST, len(FINALS))
-    initial, vowel = divmod(rest, len(VOWELS))
+    open_syllable, final = divmod(ord(syllable) - FIRST, len(FINALS))
+    initial, vowel = divmod(open_syllable, len(VOWELS))
     made = [(INITIALS.find(key), vowel, final) for key in _beside(INITIALS[initial])]
     made += [(initial, VOWELS.find(key), final) for key in _beside(VOWELS[vowel])]
     if final:
@@ -84,7 +89,7 @@ def _slips(syllable):
     return [chr(FIRST + (i * len(VOWELS) + v) * len(FINALS) + f) for i, v, f in made if min(i, v, f) >= 0]
 
 
-def _beside(jamo):
+def _beside(jamo: str) -> list[str]:
     """The keys beside a jamo's, and its own where it wants shift."""
     key = SHIFTED.get(jamo, jamo)
     row = next((row for row in KEYS if key in row), "")

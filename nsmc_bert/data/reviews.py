@@ -4,22 +4,27 @@ NSMC, the Naver sentiment movie corpus (https://github.com/e9t/nsmc, CC0), is 15
 test on, half of them positive.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from nsmc_bert import bundled
 from nsmc_bert.base import text_files
 from nsmc_bert.base.errors import Located, UserError, shorten
 
 if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
-    import numpy
+    import numpy as np
 
 
 _LABELS = {"0": 0, "1": 1}
+Problem = tuple[int, str, str]  # line, what was found, what was expected
+Row = tuple[int, list[str]]  # line, columns
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,17 +39,24 @@ class Corpus:
         skipped: how many bad rows were passed over.
     """
 
-    texts: list
-    labels: "numpy.ndarray"
+    texts: list[str]
+    labels: np.ndarray
     path: Path
     sha1: str
     skipped: int = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.texts)
 
 
-def read(path, *, text_column="document", label_column="label", delimiter=None, skip_bad_rows=False):
+def read(
+    path: str | os.PathLike[str],
+    *,
+    text_column: str = "document",
+    label_column: str = "label",
+    delimiter: str | None = None,
+    skip_bad_rows: bool = False,
+) -> Corpus:
     r"""Reads labelled texts from a table with a header line, UTF-8 with or without a byte order mark.
 
     With a tab between the columns, every line is one row and a quotation mark is a character like any other, as in
@@ -74,7 +86,10 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
 
     path = Path(os.path.expanduser(path))
     delimiter = _delimiter(path, delimiter)
-    texts, labels, skipped, first = [], [], 0, None
+    texts: list[str] = []
+    labels: list[int] = []
+    skipped = 0
+    first: Problem | None = None
     with text_files.readable(path), open(path, "rb") as file, _unlimited_csv_fields():
         source = _Lines(file)
         rows = _plain_rows(source) if delimiter == "\t" else _quoted_rows(source, delimiter)
@@ -90,8 +105,8 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
                 if row in ([], [""]):
                     continue
                 if len(row) != len(header):
-                    found = "1 column" if len(row) == 1 else "%d columns" % len(row)
-                    problem = number, found, "%d as in the header line %s" % (len(header), shorten(header, 200))
+                    found = "1 column" if len(row) == 1 else f"{len(row)} columns"
+                    problem = number, found, f"{len(header)} as in the header line {shorten(header, 200)}"
                 else:
                     problem = number, f"the label {shorten(row[label_at])}", "0 (negative) or 1 (positive)"
             if not skip_bad_rows:
@@ -100,13 +115,13 @@ def read(path, *, text_column="document", label_column="label", delimiter=None, 
             first = first or problem
     if first and not texts:
         number, found, expected = first
-        raise Located(path, number, "%s, and no good row in %d" % (found, skipped), expected)
+        raise Located(path, number, f"{found}, and no good row in {skipped}", expected)
     if not texts:
         raise Located(path, None, "a header line and no rows", "one row a line below it")
     return Corpus(texts, np.array(labels, np.int32), path, source.sha1.hexdigest(), skipped)
 
 
-def split(texts, share, seed):
+def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Parts texts at random into those to train on and those to validate on.
 
     A text that comes several times falls on one side with all its copies, so that no validation text was trained on.
@@ -129,11 +144,11 @@ def split(texts, share, seed):
     if not 0 < share < 1:
         raise UserError(f"found {share} as the share of reviews to validate on, expected more than 0 and less than 1")
     if seed < 0:
-        raise UserError("found %d as the seed of the split, expected 0 or more" % seed)
-    numbers = {}
+        raise UserError(f"found {seed} as the seed of the split, expected 0 or more")
+    numbers: dict[str, int] = {}
     text_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
     if len(numbers) < 2:
-        found = "the same text %d times" % len(texts) if len(texts) > 1 else "%d reviews" % len(texts)
+        found = f"the same text {len(texts)} times" if len(texts) > 1 else f"{len(texts)} reviews"
         raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
     copies = np.bincount(text_of)
     left = min(max(round(share * len(texts)), 1), len(texts) - 1)
@@ -150,15 +165,15 @@ def split(texts, share, seed):
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def unseen(texts, known):
+def unseen(texts: Iterable[str], known: Iterable[str]) -> np.ndarray:
     """Which of n texts do not stand word for word in `known`: bool [n]."""
     import numpy as np
 
-    known = set(known)
-    return np.array([text not in known for text in texts], bool)
+    seen = set(known)
+    return np.array([text not in seen for text in texts], bool)
 
 
-def sample():
+def sample() -> tuple[Corpus, Corpus]:
     """The bundled sample, a few hundred reviews written for this project: (train Corpus, test Corpus)."""
     return read(bundled.SAMPLE["train"]), read(bundled.SAMPLE["test"])
 
@@ -172,14 +187,14 @@ class _Lines:
             yielded too, so that the rows around it are still told apart.
     """
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         import hashlib
 
         self._file = file
         self.sha1 = hashlib.sha1(usedforsecurity=False)
-        self.problem = None
+        self.problem: Problem | None = None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         for number, line in enumerate(self._file, 1):
             self.sha1.update(line)
             if number == 1:
@@ -194,13 +209,13 @@ class _Lines:
             yield text
 
 
-def _plain_rows(source):
+def _plain_rows(source: _Lines) -> Iterator[Row]:
     """(line, columns) of each row without quoting."""
     for number, line in enumerate(source, 1):
         yield number, line.removesuffix("\n").removesuffix("\r").split("\t")
 
 
-def _quoted_rows(source, delimiter):
+def _quoted_rows(source: _Lines, delimiter: str) -> Iterator[Row]:
     """(first line, columns) of each row of a CSV; where it is a bad one by its quoting, `source.problem` says so.
 
     A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone
@@ -208,30 +223,33 @@ def _quoted_rows(source, delimiter):
     """
     import csv
 
-    numbered, again, width = _numbered(source), collections.deque(), 0
+    numbered, width = _numbered(source), 0
+    again: collections.deque[tuple[int, str, Problem | None]] = collections.deque()
 
-    def take(taken):
-        while one := again.popleft() if again else next(numbered, None):
-            taken.append(one)
-            yield one[1]
+    def take(taken: list[tuple[int, str, Problem | None]]) -> Iterator[str]:
+        while line := again.popleft() if again else next(numbered, None):
+            taken.append(line)
+            yield line[1]
 
     while True:
-        taken, row, found = [], [], ""
+        taken: list[tuple[int, str, Problem | None]] = []
+        row: list[str] = []
+        found = expected = ""
         try:
             row = next(csv.reader(take(taken), delimiter=delimiter, strict=True))
         except StopIteration:
             return
         except csv.Error as error:
             # what follows the dash is advice to programmers
-            found = "broken CSV ({})".format(str(error).partition(" - ")[0])
+            found = f"broken CSV ({str(error).partition(' - ')[0]})"
             expected = 'a column that holds " or a line end to stand in "…", with each " in it doubled'
             if "unexpected end of data" in str(error):
                 found, expected = "a quotation mark that is never closed", 'a second " at the end of the column'
         number = taken[0][0]
         width = width or len(row)
         if not found and len(taken) > 1 and len(row) != width:
-            found = "%d columns in %d lines" % (len(row), len(taken))
-            expected = "%d as in the header line; is there a stray quotation mark?" % width
+            found = f"{len(row)} columns in {len(taken)} lines"
+            expected = f"{width} as in the header line; is there a stray quotation mark?"
         if found:
             again.extendleft(reversed(taken[1:]))
             del taken[1:]
@@ -240,7 +258,7 @@ def _quoted_rows(source, delimiter):
         yield number, row
 
 
-def _numbered(source):
+def _numbered(source: _Lines) -> Iterator[tuple[int, str, Problem | None]]:
     """(number, line, what is wrong with it) of each line."""
     for number, line in enumerate(source, 1):
         problem, source.problem = source.problem, None
@@ -248,7 +266,7 @@ def _numbered(source):
 
 
 @contextlib.contextmanager
-def _unlimited_csv_fields():
+def _unlimited_csv_fields() -> Iterator[None]:
     """Lifts the csv module's limit of 131,072 characters a column, which is global."""
     import csv
 
@@ -259,11 +277,11 @@ def _unlimited_csv_fields():
         csv.field_size_limit(limit)
 
 
-def _header(path, source, rows, *columns):
+def _header(path: Path, source: _Lines, rows: Iterator[Row], *columns: str) -> list[str]:
     """The first row, which has to hold each of `columns` once."""
     _, header = next(rows, (1, None))
     if header is None:
-        expected = "a header line with the columns {}, then one row a line".format(" and ".join(map(repr, columns)))
+        expected = f"a header line with the columns {' and '.join(map(repr, columns))}, then one row a line"
         raise Located(path, None, "an empty file", expected)
     if source.problem:
         raise Located(path, *source.problem)
@@ -275,7 +293,7 @@ def _header(path, source, rows, *columns):
     return header
 
 
-def _delimiter(path, delimiter):
+def _delimiter(path: Path, delimiter: str | None) -> str:
     if delimiter is None:
         return "," if path.suffix.lower() == ".csv" else "\t"
     if delimiter == "\\t":  # a tab as it is written on command lines

@@ -1,14 +1,31 @@
 """Texts without labels: to pretrain on, to be labelled by teachers, or to be classified as they come."""
 
+from __future__ import annotations
+
+import os
 import re
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from nsmc_bert.base.errors import Located, UserError, shorten
-from nsmc_bert.base.text_files import BOM, CONVERT, check_text, decompressed, invalid_utf8, readable, utf8_expected
+from nsmc_bert.base.text_files import (
+    BOM,
+    CONVERT,
+    Stream,
+    check_text,
+    decompressed,
+    invalid_utf8,
+    readable,
+    utf8_expected,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LINE_BYTES = 1 << 20  # of a line that are kept by `lines`
 
 
-def lines(stream, name):
+def lines(stream: Stream, name: str | os.PathLike[str]) -> Iterator[str]:
     r"""Reviews from a stream, one a line, in constant memory.
 
     Args:
@@ -47,7 +64,9 @@ def lines(stream, name):
                 piece = stream.readline(1 << 16)
 
 
-def documents(paths, *, text_column="", rating_column=""):
+def documents(
+    paths: Collection[str | os.PathLike[str]], *, text_column: str = "", rating_column: str = ""
+) -> tuple[list[str], np.ndarray | None]:
     r"""Texts to pretrain on, one a line, from any files; of a text that comes several times the first is kept.
 
     Args:
@@ -64,11 +83,14 @@ def documents(paths, *, text_column="", rating_column=""):
     """
     import numpy as np
 
-    texts, ratings, seen = [], [], set()
+    texts: list[str] = []
+    ratings: list[int] = []
+    seen: set[str] = set()
     for path in paths:
         with readable(path), decompressed(path) as stream:
             rows = lines(stream, path)
-            at = rating_at = None
+            at: int | None = None
+            rating_at: int | None = None
             if text_column:
                 header = next(rows, "").split("\t")
                 for column in filter(None, (text_column, rating_column)):
@@ -80,7 +102,7 @@ def documents(paths, *, text_column="", rating_column=""):
                 if at is not None:
                     row = line.split("\t")
                     if len(row) != len(header):
-                        raise Located(path, number, "%d columns" % len(row), "%d as in the header line" % len(header))
+                        raise Located(path, number, f"{len(row)} columns", f"{len(header)} as in the header line")
                     line = row[at]
                     if rating_at is not None and not re.fullmatch(r"[1-9]\d?|100", row[rating_at], re.ASCII):
                         raise Located(
@@ -93,5 +115,5 @@ def documents(paths, *, text_column="", rating_column=""):
                 if rating_at is not None:
                     ratings.append(int(row[rating_at]) - 1)
     if not texts:
-        raise UserError("{}: found no text, expected one text a line".format(", ".join(map(str, paths))))
+        raise UserError(f"{', '.join(map(str, paths))}: found no text, expected one text a line")
     return texts, np.array(ratings, np.int32) if rating_column else None
