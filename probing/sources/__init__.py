@@ -4,16 +4,22 @@ Each format has `splits(path, task, …)`, which finds the files and gives {"tra
 or what there is of these. Nothing is read before the records are asked for.
 """
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import lines, readable
+
+if TYPE_CHECKING:
+    from probing.records import Record
 
 # of a large treebank: cs_pdt-ud-train-l.conllu
 _PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")
@@ -29,17 +35,17 @@ class Split:
         notes: Counter of what was left out or changed and why, {reason: times}; complete when `records` is used up.
     """
 
-    records: Iterator
-    notes: collections.Counter
+    records: Iterator[Record]
+    notes: collections.Counter[str]
 
 
-def split_of(generate, *arguments, **options):
+def split_of(generate: Callable[..., Iterator[Record]], *arguments: Any, **options: Any) -> Split:
     """A Split of the records that generate(*arguments, notes=notes, **options) yields."""
-    notes = collections.Counter()
+    notes: collections.Counter[str] = collections.Counter()
     return Split(generate(*arguments, notes=notes, **options), notes)
 
 
-def one_word(form, notes):
+def one_word(form: str, notes: collections.Counter[str]) -> str:
     """A word in the form that text.split() gives back as one: what white space is inside becomes "_".
 
     Vietnamese and French treebanks have words such as "10 000", whose white space would shift every span after it.
@@ -50,21 +56,23 @@ def one_word(form, notes):
     return "_".join(form.split()) or "_"
 
 
-def check_task(task, tasks, source):
+def check_task(task: str, tasks: Collection[str], source: str) -> None:
     """Raises a UserError unless a source has the task."""
     if task not in tasks:
-        raise UserError("found the task {}, expected one that {} has: {}".format(task, source, ", ".join(tasks)))
+        raise UserError(f"found the task {task}, expected one that {source} has: {', '.join(tasks)}")
 
 
-def split_name(name):
+def split_name(name: str) -> str | None:
     """The split that a file's or folder's name tells of, such as "dev" of en_ewt-ud-dev.conllu; None if it tells of
     none.
     """
-    found = {_SPLITS[part] for part in re.split(r"[^a-z]+", name.lower()) if part in _SPLITS}
-    return found.pop() if len(found) == 1 else None
+    names = {_SPLITS[part] for part in re.split(r"[^a-z]+", name.lower()) if part in _SPLITS}
+    return names.pop() if len(names) == 1 else None
 
 
-def files_by_split(path, endings, split, only="*"):
+def files_by_split(
+    path: str | os.PathLike[str], endings: tuple[str, ...], split: str, only: str = "*"
+) -> dict[str, list[Path]]:
     """The files of each split: one, or those that a treebank of Universal Dependencies is published in.
 
     Args:
@@ -89,28 +97,24 @@ def files_by_split(path, endings, split, only="*"):
         for file in files_below(path)
         if re.sub(r"\.(gz|xz)$", "", file.name).endswith(endings) and fnmatch.fnmatchcase(file.name, only)
     ]
-    found = collections.defaultdict(list)
+    by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for file in listed:
-        found[split_name(file.name)].append(file)
-    found.pop(None, None)
-    for name, files in found.items():
+        if name := split_name(file.name):
+            by_split[name].append(file)
+    for name, files in by_split.items():
         if len(files) > 1 and not _parts(files):
-            advice = "one; choose with --files=PATTERN, such as --files='{}*'".format(
-                re.split(r"[-.]", files[0].name)[0]
-            )
-            raise UserError(
-                "{}: found {} as {}, expected {}".format(path, " and ".join(file.name for file in files), name, advice)
-            )
-    if split and split in found:
-        return {split: found[split]}
-    if split or not found:
-        expected = "{} with {} in its name".format(" or ".join(endings), split or "train, dev or test")
+            advice = f"one; choose with --files=PATTERN, such as --files='{re.split(r'[-.]', files[0].name)[0]}*'"
+            raise UserError(f"{path}: found {' and '.join(file.name for file in files)} as {name}, expected {advice}")
+    if split and split in by_split:
+        return {split: by_split[split]}
+    if split or not by_split:
+        expected = f"{' or '.join(endings)} with {split or 'train, dev or test'} in its name"
         matching = "" if only == "*" else f" that match {only}"
-        raise UserError("%s: found %d such files%s, expected one %s" % (path, len(listed), matching, expected))
-    return {name: found[name] for name in ("train", "dev", "test") if name in found}
+        raise UserError(f"{path}: found {len(listed)} such files{matching}, expected one {expected}")
+    return {name: by_split[name] for name in ("train", "dev", "test") if name in by_split}
 
 
-def _parts(files):
+def _parts(files: Sequence[Path]) -> bool:
     """Whether files of one split are parts of it, such as Czech-PDT's train-c, train-l and train-m, and not rivals."""
     names = [re.sub(r"\.(gz|xz)$", "", file.name) for file in files]
     stems = {match and match[1] for match in map(_PART.fullmatch, names)}
@@ -122,7 +126,7 @@ def _parts(files):
     )
 
 
-def blocks(path):
+def blocks(path: str | os.PathLike[str]) -> Iterator[list[tuple[int, str]]]:
     """The lines of a file between its empty lines: lists of (line number, text without the white space around it)."""
     block = []
     for number, line in lines(path):
@@ -135,7 +139,7 @@ def blocks(path):
         yield block
 
 
-def files_below(folder):
+def files_below(folder: str | os.PathLike[str]) -> list[Path]:
     """All files in a folder and the folders in it, symbolic links followed, sorted by path.
 
     Raises:
@@ -147,7 +151,7 @@ def files_below(folder):
     return sorted(_files_below(folder, ()))
 
 
-def _files_below(folder, above):
+def _files_below(folder: str | os.PathLike[str], above: tuple[str, ...]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:  # a link back to a folder that it stands in
         return

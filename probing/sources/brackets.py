@@ -1,7 +1,8 @@
 """Bracketed trees: the spans, heights and categories of their constituents."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from nsmc_bert.base.errors import shorten
 from probing.records import Target
@@ -28,7 +29,7 @@ class Span(NamedTuple):
     height: int
 
 
-def spans(cells):
+def spans(cells: Iterable[str]) -> list[Span]:
     """The spans of one column of a CoNLL file: a cell per word, such as "(S(NP*", "*", "*))" or "(GPE)", which is
     "(GPE*)".
 
@@ -38,7 +39,7 @@ def spans(cells):
     Raises:
         Unbalanced: a cell of another form, a bracket that is never closed or never opened.
     """
-    events = []
+    events: list[str] = []
     for cell in cells:
         if cell == "*":
             events.append(cell)
@@ -50,35 +51,42 @@ def spans(cells):
     return nest(events)
 
 
-def nest(events):
+def nest(events: Iterable[str]) -> list[Span]:
     """Spans from a sequence of "(TAG", "*" for a word, and ")"."""
-    found, open_, position = [], [], 0
+    tags: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    heights: list[int] = []
+    open_: list[int] = []  # their numbers, the innermost last
+    position = 0
     for event in events:
         if event == "*":
             position += 1
         elif event != ")":
-            open_.append(len(found))
-            found.append([event[1:], position, None, 1])
+            open_.append(len(tags))
+            tags.append(event[1:])
+            starts.append(position)
+            ends.append(position)
+            heights.append(1)
         else:
             if not open_:
-                raise Unbalanced("a closing bracket too many after word %d" % position)
-            node = found[open_.pop()]
-            node[2] = position
-            if node[1] == position:
-                raise Unbalanced("brackets without a word after word %d" % position)
+                raise Unbalanced(f"a closing bracket too many after word {position}")
+            number = open_.pop()
+            ends[number] = position
+            if starts[number] == position:
+                raise Unbalanced(f"brackets without a word after word {position}")
             if open_:
-                above = found[open_[-1]]
-                above[3] = max(above[3], node[3] + 1)
+                heights[open_[-1]] = max(heights[open_[-1]], heights[number] + 1)
     if open_:
-        raise Unbalanced("%d brackets that are never closed" % len(open_))
-    return [Span(*node) for node in found]
+        raise Unbalanced(f"{len(open_)} brackets that are never closed")
+    return list(map(Span, tags, starts, ends, heights))
 
 
-def category(tag):
+def category(tag: str) -> str:
     """The category of a tag: NP of NP-SBJ-1, ADVP of ADVP|PRT, -LRB- of -LRB-.
 
-    What stands before the first of - = | counts, as in the published data (spec A.6, extract_ontonotes_all.py), which
-    keeps the names of brackets, and -S after them (PRP-S for PRP$).
+    What stands before the first of - = | counts, as in the published data (jiant's
+    probing/data/extract_ontonotes_all.py), which keeps the names of brackets, and -S after them (PRP-S for PRP$).
     """
     if tag in _BRACKETS:
         return tag
@@ -88,10 +96,10 @@ def category(tag):
     return "-".join(parts[:2]) if parts[1:2] == ["S"] else parts[0]
 
 
-def constituent(span):
+def constituent(span: Span) -> Target:
     """The target of a constituent. Its info has its height, 2 where it holds words alone (1 is a word's), and, by their
     published names, the functions that its tag tells, such as SBJ of NP-SBJ."""
-    info = {"height": span.height + 1}
+    info: dict[str, Any] = {"height": span.height + 1}
     functions = set(re.split("[-=|]", span.tag)[1:])
     for kind, names in _FUNCTIONS.items():
         if functions & names:

@@ -5,7 +5,7 @@ space: 0 document, 1 part, 2 index, 3 word, 4 tag, 5 tree, 6 lemma, 7 frameset, 
 one per predicate, and coreference last. PropBank EWT (`propbank` finds its files) has columns between tabs or white
 space: 0 document, 1 sentence, 2 index, 3 word, 4 tag, 5 tree, 6 frame file, 7 roleset, then one per predicate.
 
-The rules are the published ones (spec A.6, extract_ontonotes_all.py):
+The rules are the published ones (jiant's probing/data/extract_ontonotes_all.py):
 
 pos, constituents: the leaves and the inner nodes of the trees, tags cut to their category (`brackets.category`). TOP is
 a constituent, and of several constituents over the same words each is a target. The words are the trees': "(" is
@@ -20,18 +20,21 @@ document that is there in several versions (x.v4_gold_conll, x.v9_gold_conll, x.
 
 import collections
 import itertools
+import os
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import brackets, check_task, files_below, one_word, split_name, split_of
+from probing.sources import Split, brackets, check_task, files_below, one_word, split_name, split_of
 
 SKELETON = "[WORD]"
 TASKS = ("pos", "constituents", "entities", "srl", "coref")
 LANGUAGE = "english"
+Mention = tuple[int, int, int]  # first word, the one after the last, chain
 
 _TREE_WORDS = {"(": "-LRB-", ")": "-RRB-"}
 
@@ -45,15 +48,15 @@ class Sentence(NamedTuple):
     line: int
     document: str
     part: str
-    words: list
-    tags: list
-    tree: list
-    entities: list | None
-    frames: list
-    coreference: list | None
+    words: list[str]
+    tags: list[str]
+    tree: list[str]
+    entities: list[str] | None
+    frames: list[list[str]]
+    coreference: list[str] | None
 
 
-def splits(path, task, *, split="", language=LANGUAGE):
+def splits(path: str | os.PathLike[str], task: str, *, split: str = "", language: str = LANGUAGE) -> dict[str, Split]:
     """The records of OntoNotes.
 
     Args:
@@ -70,11 +73,11 @@ def splits(path, task, *, split="", language=LANGUAGE):
         UserError: no file is found. While records are read also Located: a line that is none of CoNLL-2012.
     """
     check_task(task, TASKS, "CoNLL-2012")
-    found = _gold_files(path, split, language)
-    return {name: split_of(_documents, files, task) for name, files in found.items()}
+    by_split = _gold_files(path, split, language)
+    return {name: split_of(_documents, files, task) for name, files in by_split.items()}
 
 
-def sentences(path, ewt=False):
+def sentences(path: str | os.PathLike[str], ewt: bool = False) -> Iterator[Sentence]:
     """The sentences of a file.
 
     Args:
@@ -89,33 +92,36 @@ def sentences(path, ewt=False):
         UserError: the file cannot be read.
     """
     least = 8 if ewt else 12
-    rows, first = [], 0
+    rows: list[list[str]] = []
+    first = 0
     for number, line in itertools.chain(lines(path), [(0, "")]):
         if line.strip() and not line.startswith("#"):
             columns = line.split("\t") if ewt and "\t" in line else line.split()
             if len(columns) < least:
                 kind = "PropBank EWT" if ewt else "CoNLL-2012"
-                found = "%d columns: %s" % (len(columns), shorten(line))
-                raise Located(path, number, found, "%d or more, as in %s" % (least, kind))
+                found = f"{len(columns)} columns: {shorten(line)}"
+                raise Located(path, number, found, f"{least} or more, as in {kind}")
             if rows and len(columns) != len(rows[0]):
-                found = "%d columns after lines of %d" % (len(columns), len(rows[0]))
+                found = f"{len(columns)} columns after lines of {len(rows[0])}"
                 raise Located(path, number, found, "as many in every line of a sentence, and an empty line between two")
             _check_index(path, number, columns[2], rows)
             first = first or number
             rows.append(columns)
         elif rows:
-            columns = list(map(list, zip(*rows)))
-            if ewt and len(columns) - 8 != (rolesets := sum(roleset != "-" for roleset in columns[7])):
-                found = "%d columns behind the eighth and %d rolesets in it" % (len(columns) - 8, rolesets)
+            by_column = [list(column) for column in zip(*rows)]
+            if ewt and len(by_column) - 8 != (rolesets := sum(roleset != "-" for roleset in by_column[7])):
+                found = f"{len(by_column) - 8} columns behind the eighth and {rolesets} rolesets in it"
                 raise Located(path, first, found, "one column for each, as in PropBank EWT")
-            entities, frames, coreference = (
-                (None, columns[8:], None) if ewt else (columns[10], columns[11:-1], columns[-1])
-            )
-            yield Sentence(first, rows[0][0], rows[0][1], *columns[3:6], entities, frames, coreference)
+            words, tags, tree = by_column[3:6]
+            if ewt:
+                yield Sentence(first, rows[0][0], rows[0][1], words, tags, tree, None, by_column[8:], None)
+            else:
+                entities, frames, coreference = by_column[10], by_column[11:-1], by_column[-1]
+                yield Sentence(first, rows[0][0], rows[0][1], words, tags, tree, entities, frames, coreference)
             rows, first = [], 0
 
 
-def _check_index(path, number, index, rows):
+def _check_index(path: str | os.PathLike[str], number: int, index: str, rows: Sequence[Sequence[str]]) -> None:
     """Raises Located unless a word's index goes on from the sentence's words above it; some files leave numbers out."""
     if not re.fullmatch(r"\d{1,9}", index, re.ASCII):
         expected = "a number in the third column; is there a blank in the document's name?"
@@ -127,7 +133,7 @@ def _check_index(path, number, index, rows):
         raise Located(path, number, f"the word index {index} after {rows[-1][2]}", expected)
 
 
-def mentions(cells):
+def mentions(cells: Iterable[str]) -> list[Mention]:
     """The mentions of a sentence from its coreference column.
 
     Args:
@@ -140,7 +146,8 @@ def mentions(cells):
     Raises:
         brackets.Unbalanced: a cell of another form, a mention that is closed and not opened or the reverse.
     """
-    found, open_ = set(), collections.defaultdict(list)
+    spans: set[Mention] = set()
+    open_: dict[str, list[int]] = collections.defaultdict(list)
     for i, cell in enumerate(cells):
         if "(" not in cell and ")" not in cell:
             continue
@@ -153,15 +160,15 @@ def mentions(cells):
             if closes:
                 if not open_[chain]:
                     raise brackets.Unbalanced(
-                        "a mention of chain %s that is closed at word %d and not opened" % (chain, i + 1)
+                        f"a mention of chain {chain} that is closed at word {i + 1} and not opened"
                     )
-                found.add((open_[chain].pop(), i + 1, int(chain)))
+                spans.add((open_[chain].pop(), i + 1, int(chain)))
     if left := [chain for chain, starts in open_.items() if starts]:
         raise brackets.Unbalanced(f"a mention of chain {left[0]} that is never closed")
-    return sorted(found)
+    return sorted(spans)
 
 
-def coreferences(mentions):
+def coreferences(mentions: Iterable[Mention]) -> tuple[Target, ...]:
     """Targets of all pairs of mentions of one sentence: label 1 where they are of one chain, else 0."""
     return tuple(
         Target(first[:2], second[:2], (str(int(first[2] == second[2])),))
@@ -169,7 +176,7 @@ def coreferences(mentions):
     )
 
 
-def _gold_files(path, split, language):
+def _gold_files(path: str | os.PathLike[str], split: str, language: str) -> dict[str, list[Path]]:
     """{split: list of files}."""
     path = Path(path).expanduser()
     if path.is_file():
@@ -184,25 +191,25 @@ def _gold_files(path, split, language):
     gold = [file for file in listed if re.search(r"gold_conll(\.gz|\.xz)?$", file.name)]
     if not gold:
         skeletons = any(file.name.endswith("gold_skel") for file in listed)
-        found = "skeletons without words (gold_skel)" if skeletons else "no file *gold_conll"
-        raise UserError(f"{path}: found {found}, expected CoNLL-2012 files with their words")
+        what = "skeletons without words (gold_skel)" if skeletons else "no file *gold_conll"
+        raise UserError(f"{path}: found {what}, expected CoNLL-2012 files with their words")
     if split:
         return {split: gold}
-    found = collections.defaultdict(list)
+    by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for file in gold:
         folders = file.relative_to(path).parts[:-1]
-        if "conll-2012-test" not in folders:
-            found[next(filter(None, map(split_name, folders)), None)].append(file)
-    found.pop(None, None)
-    if not found:
+        name = next(filter(None, map(split_name, folders)), None)
+        if name and "conll-2012-test" not in folders:
+            by_split[name].append(file)
+    if not by_split:
         expected = "folders train, development and test, or --split, the one split that all of these files are"
-        raise UserError("%s: found %d files *gold_conll, expected %s" % (path, len(gold), expected))
-    return {name: found[name] for name in ("train", "dev", "test") if name in found}
+        raise UserError(f"{path}: found {len(gold)} files *gold_conll, expected {expected}")
+    return {name: by_split[name] for name in ("train", "dev", "test") if name in by_split}
 
 
-def _documents(files, task, *, notes):
+def _documents(files: Iterable[Path], task: str, *, notes: collections.Counter[str]) -> Iterator[Record]:
     """The records of files, each document once: of its versions the newest."""
-    newest = {}
+    newest: dict[str, tuple[int, Path]] = {}
     for path in sorted(files):
         document = re.sub(r".*/annotations/", "", path.as_posix())
         name = re.search(r"\.(?:v(\d{1,4})_)?gold_conll(\.gz|\.xz)?$", document)
@@ -215,7 +222,14 @@ def _documents(files, task, *, notes):
     yield from all_records(sorted(path for _, path in newest.values()), task, notes=notes)
 
 
-def all_records(files, task, *, notes, ewt=False, words=None):
+def all_records(
+    files: Iterable[Path],
+    task: str,
+    *,
+    notes: collections.Counter[str],
+    ewt: bool = False,
+    words: Callable[[Sentence], list[str] | None] | None = None,
+) -> Iterator[Record]:
     """The records of files.
 
     Args:
@@ -237,22 +251,24 @@ def all_records(files, task, *, notes, ewt=False, words=None):
                 if not words:
                     expected = "words: fill the skeletons with the licensed text's, as their README says"
                     raise Located(path, sentence.line, SKELETON, expected)
-                sentence = sentence._replace(words=words(sentence))
-                if not sentence.words:
+                filled = words(sentence)
+                if not filled:
                     notes["sentence that UD English-EWT has not, or cuts into other words: left out"] += 1
                     continue
+                sentence = sentence._replace(words=filled)
             try:
                 yield from _records(sentence, task, notes, ewt)
             except brackets.Unbalanced as error:
-                expected = "brackets that match in the %d lines from here" % len(sentence.words)
+                expected = f"brackets that match in the {len(sentence.words)} lines from here"
                 raise Located(path, sentence.line, error, expected) from None
 
 
-def _records(sentence, task, notes, ewt):
+def _records(sentence: Sentence, task: str, notes: collections.Counter[str], ewt: bool) -> Iterator[Record]:
     part = int(sentence.part) if re.fullmatch(r"\d{1,18}", sentence.part) else sentence.part
     info = {"document_id": sentence.document, "sentence_id": part}
     words = [one_word(word, notes) for word in sentence.words]
     text = " ".join(words)
+    targets: tuple[Target, ...]
     if task in ("pos", "constituents"):
         if ewt:
             targets = _tree(sentence, task)
@@ -264,22 +280,24 @@ def _records(sentence, task, notes, ewt):
             targets = _tree(sentence, task)
         yield Record(text, targets, info)
     elif task == "entities":
+        assert sentence.entities is not None  # PropBank EWT has no such task
         targets = tuple(Target((span.start, span.end), None, (span.tag,)) for span in brackets.spans(sentence.entities))
         yield Record(text, targets, info)
     elif task == "coref":
+        assert sentence.coreference is not None  # likewise
         yield Record(text, coreferences(mentions(sentence.coreference)), info)
     else:
         for cells in sentence.frames:
             arguments = brackets.spans(cells)
             predicates = [(span.start, span.end) for span in arguments if span.tag == "V"]
             if predicates:
-                targets = [Target(predicates[-1], (s.start, s.end), (s.tag,)) for s in arguments if s.tag != "V"]
-                yield Record(text, tuple(targets), info)
+                others = [Target(predicates[-1], (s.start, s.end), (s.tag,)) for s in arguments if s.tag != "V"]
+                yield Record(text, tuple(others), info)
             elif arguments:
                 notes["frame without a predicate (V): left out"] += 1
 
 
-def _tree(sentence, task):
+def _tree(sentence: Sentence, task: str) -> tuple[Target, ...]:
     if task == "constituents":
         return tuple(map(brackets.constituent, brackets.spans(sentence.tree)))
     return tuple(

@@ -6,22 +6,23 @@ since their words follow; so are empty nodes (8.1), which are no words. A senten
 to somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
 
 pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS).
-dep: span1 is the dependent, span2 its head; the root is its own head (spec A.6, ud_to_json.py).
+dep: span1 is the dependent, span2 its head; the root is its own head (jiant's probing/data/ud_to_json.py).
 
 The published data (UD English-EWT r2.2) lacks every sentence with an empty node, and the last sentence of each file,
-which
-its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
+which its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
 """
 
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nsmc_bert.base.errors import Located, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import check_task, files_by_split, one_word, split_of
+from probing.sources import Split, check_task, files_by_split, one_word, split_of
 
 TASKS = ("pos", "dep")
 WORDLESS = "no words: _ stands for each, since the text may not be published"
@@ -43,18 +44,26 @@ class Sentence(NamedTuple):
     """One sentence: list of Word, its sent_id or "", whether empty nodes stand among its words, and the document's
     order of the fields of Entity=, "" where it does not say."""
 
-    words: list
+    words: list[Word]
     sent_id: str
     has_empty_node: bool
     entity_fields: str = ""
 
     @property
-    def has_words(self):
+    def has_words(self) -> bool:
         """Whether any word is more than the _ that stands for what may not be published."""
         return any(word.form != "_" for word in self.words)
 
 
-def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
+def splits(
+    path: str | os.PathLike[str],
+    task: str,
+    *,
+    split: str = "",
+    files: str = "*",
+    tags: str = "xpos",
+    as_published: bool = False,
+) -> dict[str, Split]:
     """The records of a treebank.
 
     Args:
@@ -72,13 +81,13 @@ def splits(path, task, *, split="", files="*", tags="xpos", as_published=False):
         UserError: a file is not found. While records are read also Located: a line that is none of CoNLL-U.
     """
     check_task(task, TASKS, "CoNLL-U")
-    found = files_by_split(path, (".conllu",), split, files)
+    by_split = files_by_split(path, (".conllu",), split, files)
     return {
-        name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in found.items()
+        name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in by_split.items()
     }
 
 
-def sentences(path):
+def sentences(path: str | os.PathLike[str]) -> Iterator[Sentence]:
     """The sentences of a file.
 
     Yields:
@@ -88,7 +97,8 @@ def sentences(path):
         Located: a line has not ten columns, or an id that does not follow.
         UserError: the file cannot be read.
     """
-    words, sent_id, has_empty_node, entity_fields = [], "", False, ""
+    words: list[Word] = []
+    sent_id, has_empty_node, entity_fields = "", False, ""
     for number, line in lines(path):
         if not line.strip():
             if words:
@@ -107,7 +117,7 @@ def sentences(path):
             raise Located(
                 path,
                 number,
-                "%d columns: %s" % (len(columns), shorten(line)),
+                f"{len(columns)} columns: {shorten(line)}",
                 "10 with tabs between them, as in CoNLL-U",
             )
         name = columns[0]
@@ -116,34 +126,38 @@ def sentences(path):
         elif re.fullmatch(r"\d+\.\d+", name):
             has_empty_node = True
         elif not re.fullmatch(r"\d+-\d+", name):
-            expected = "%d, a range such as 3-4, or an empty node such as 8.1" % (len(words) + 1)
+            expected = f"{len(words) + 1}, a range such as 3-4, or an empty node such as 8.1"
             raise Located(path, number, f"the id {shorten(name)}", expected)
     if words:
         yield Sentence(words, sent_id, has_empty_node, entity_fields)
 
 
-def targets(path, sentence, task, tags, notes):
+def targets(
+    path: str | os.PathLike[str], sentence: Sentence, task: str, tags: str, notes: Counter[str]
+) -> tuple[Target, ...]:
     """The targets of a sentence of `path`, tuple of Target; `task`, `tags` and Raises: as `splits`."""
-    found = []
+    out = []
     for i, word in enumerate(sentence.words):
         if task == "pos":
             tag = word.upos if tags == "upos" else word.xpos
             if tag == "_":
                 notes[f"word without {tags.upper()}: no target"] += 1
             else:
-                found.append(Target((i, i + 1), None, (tag,)))
+                out.append(Target((i, i + 1), None, (tag,)))
         elif "_" in (word.head, word.deprel):
             notes["word without a head or relation: no target"] += 1
         else:
             if not re.fullmatch(r"\d{1,9}", word.head, re.ASCII) or int(word.head) > len(sentence.words):
-                expected = "0 or the id of one of the sentence's %d words" % len(sentence.words)
+                expected = f"0 or the id of one of the sentence's {len(sentence.words)} words"
                 raise Located(path, word.line, f"the head {shorten(word.head)}", expected)
             head = int(word.head) - 1 if int(word.head) else i
-            found.append(Target((i, i + 1), (head, head + 1), (word.deprel,)))
-    return tuple(found)
+            out.append(Target((i, i + 1), (head, head + 1), (word.deprel,)))
+    return tuple(out)
 
 
-def _records(files, task, *, tags, as_published, notes):
+def _records(
+    files: Sequence[Path], task: str, *, tags: str, as_published: bool, notes: Counter[str]
+) -> Iterator[Record]:
     if len(files) > 1:
         notes["files that are the split together: read one after the other"] = len(files)
     for path in files:
@@ -156,7 +170,7 @@ def _records(files, task, *, tags, as_published, notes):
             yield Record(text, targets(path, sentence, task, tags, notes), info)
 
 
-def _with_words(path, sentences, notes):
+def _with_words(path: Path, sentences: Iterable[Sentence], notes: Counter[str]) -> Iterator[Sentence]:
     """Those of a file's sentences that have their words; Located where none has."""
     left_out, kept = 0, False
     for sentence in sentences:
@@ -171,9 +185,9 @@ def _with_words(path, sentences, notes):
         notes["sentence without its words (all are _): left out"] += left_out
 
 
-def _published(sentences, notes):
+def _published(sentences: Iterable[Sentence], notes: Counter[str]) -> Iterator[Sentence]:
     """Those of a file's sentences that the published data has."""
-    waiting = None
+    waiting: Sentence | None = None
     for sentence in sentences:
         if waiting and waiting.has_empty_node:
             notes["sentence with an empty node: left out, as in the published data"] += 1

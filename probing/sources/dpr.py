@@ -1,27 +1,30 @@
 """DPR, definite pronoun resolution (Rahman & Ng 2012), the Winograd-like coreference task.
 
 Blocks of four lines, a sentence, a pronoun, its two candidates with a comma between them, and the right one; then an
-empty
-line. Two targets per sentence: span1 is the pronoun, span2 a candidate; entailed where it is the right one, else
+empty line. Two targets per sentence: span1 is the pronoun, span2 a candidate; entailed where it is the right one, else
 not-entailed.
 
-This is the authors' own release. The published data (spec A.6, convert-dpr.py) is a recast of it, which lost a third of
-the sentences and some candidates of others; the sentences are the same ones. A sentence in which the pronoun stands
-more or less than once is left out, since the release does not say which one is meant. Of a candidate that stands there
-twice the first one is taken.
+This is the authors' own release. The published data (jiant's probing/data/convert-dpr.py) is a recast of it, which lost
+a third of the sentences and some candidates of others; the sentences are the same ones. A sentence in which the pronoun
+stands more or less than once is left out, since the release does not say which one is meant. Of a candidate that stands
+there twice the first one is taken.
 
 Two sentences in a row are twins with opposite answers, "because it had pollen" and "because it wanted pollen". The
 release has no development data; the training data is cut by pairs of twins, so that no twin of a dev sentence is
-trained on, as the one of SemEval is (spec A.6): random numbers, seeded by 42, one per pair; up to 0.85 it is train.
+trained on, as the one of SemEval is (jiant's probing/deterministic_split.py): random numbers, seeded by 42, one per
+pair; up to 0.85 it is train.
 """
 
+import os
 import random
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
-from probing.sources import blocks, check_task, files_below, split_of
+from probing.sources import Split, blocks, check_task, files_below, split_of
 
 TASKS = ("dpr",)
 FILES = {"train": "train.c.txt", "test": "test.c.txt"}
@@ -32,7 +35,7 @@ _CAPITAL = re.compile(r"\s+[A-Z]")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+\w*|['’]\w*|[^\s,;:!?()\"“”'’]+|\S")
 
 
-def splits(path, task, *, split=""):
+def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[str, Split]:
     """The records of the release.
 
     Args:
@@ -53,17 +56,17 @@ def splits(path, task, *, split=""):
             raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: split_of(_records, path)}
     files = {file.name: file for file in files_below(path)}
-    found = {}
+    by_split = {}
     if train := files.get(FILES["train"]):
-        found = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
+        by_split = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
     if test := files.get(FILES["test"]):
-        found["test"] = split_of(_records, test)
-    if not found:
-        raise UserError("{}: found no {}, expected DPR's".format(path, " and no ".join(FILES.values())))
-    return found
+        by_split["test"] = split_of(_records, test)
+    if not by_split:
+        raise UserError(f"{path}: found no {' and no '.join(FILES.values())}, expected DPR's")
+    return by_split
 
 
-def tokenize(sentence):
+def tokenize(sentence: str) -> list[tuple[int, int]]:
     """The words of an English sentence as (start, end) of characters: punctuation and what follows an apostrophe apart.
 
     A full stop stays with the word before it, unless it ends the sentence.
@@ -73,22 +76,22 @@ def tokenize(sentence):
         >>> [sentence[start:end] for start, end in tokenize(sentence)]
         ['Mr.', 'Bob', "'s", 'bee', 'isn', "'t", 'at', '5:30', ',', 'is', 'it', '?']
     """
-    found, last = [], max((match.end() for match in re.finditer(r"\w", sentence)), default=0)
+    words, last = [], max((match.end() for match in re.finditer(r"\w", sentence)), default=0)
     for match in _WORD.finditer(sentence):
         start, end = match.span()
         word = match[0]
         if word.endswith(".") and word.strip(".") and (end >= last or _ends_sentence(word[:-1], sentence, end)):
-            found += [(start, end - 1), (end - 1, end)]
+            words += [(start, end - 1), (end - 1, end)]
         else:
-            found.append((start, end))
-    return found
+            words.append((start, end))
+    return words
 
 
-def _ends_sentence(word, sentence, end):
+def _ends_sentence(word: str, sentence: str, end: int) -> bool:
     return bool(_CAPITAL.match(sentence, end)) and word not in _TITLES and not re.fullmatch(r"(\w\.)*\w", word)
 
 
-def _records(path, *, notes, part=None):
+def _records(path: Path, *, notes: Counter[str], part: str | None = None) -> Iterator[Record]:
     generator = random.Random(SEED)
     in_train = True
     for index, block in enumerate(blocks(path)):
@@ -98,20 +101,20 @@ def _records(path, *, notes, part=None):
             yield from _record(path, index, block, notes)
 
 
-def _record(path, index, block, notes):
+def _record(path: Path, index: int, block: Sequence[tuple[int, str]], notes: Counter[str]) -> Iterator[Record]:
     number, sentence = block[0]
     if len(block) != 4:
         expected = "4, a sentence, a pronoun, two candidates and the right one, and an empty line below them"
-        raise Located(path, number, "%d lines together" % len(block), expected)
-    pronoun, candidates, answer = (line for _, line in block[1:])
-    candidates = [candidate.strip() for candidate in candidates.split(",")]
+        raise Located(path, number, f"{len(block)} lines together", expected)
+    pronoun, both, answer = (line for _, line in block[1:])
+    candidates = [candidate.strip() for candidate in both.split(",")]
     same = [candidate.lower() == answer.lower() for candidate in candidates]
     if len(candidates) != 2 or same.count(True) != 1:
         expected = "two with a comma between them, one of them the answer below"
         raise Located(path, number + 2, f"the candidates {candidates} with the answer {shorten(answer)}", expected)
     places = _places(pronoun, sentence)
     if len(places) != 1:
-        notes["sentence with the pronoun %s: left out" % ("twice or more" if places else "nowhere")] += 1
+        notes[f"sentence with the pronoun {'twice or more' if places else 'nowhere'}: left out"] += 1
         return
     words = tokenize(sentence)
     span1 = _in_words(places[0], words)
@@ -129,12 +132,12 @@ def _record(path, index, block, notes):
     )
 
 
-def _places(text, sentence):
+def _places(text: str, sentence: str) -> list[tuple[int, int]]:
     """(start, end) in characters wherever a text stands in a sentence."""
     return [match.span() for match in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", sentence, re.IGNORECASE)]
 
 
-def _in_words(place, words):
+def _in_words(place: tuple[int, int], words: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """A span of characters as one of words; None where it cuts one."""
     starts, ends = zip(*words)
     if place[0] in starts and place[1] in ends:

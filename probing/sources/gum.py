@@ -17,12 +17,14 @@ of dep/, word by word.
 
 import os
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import brackets, check_task, conllu, one_word, split_of
+from probing.sources import Split, brackets, check_task, conllu, one_word, split_of
 from probing.sources.conll2012 import coreferences, mentions
 
 TASKS = ("pos", "dep", "constituents", "entities", "coref")
@@ -30,7 +32,9 @@ TASKS = ("pos", "dep", "constituents", "entities", "coref")
 _IDS, _TYPES = ("GRP", "eid"), ("etype", "entity")  # what "# global.Entity" calls a mention's cluster and its type
 
 
-def splits(path, task, *, tags="xpos", dev_as_test=False):
+def splits(
+    path: str | os.PathLike[str], task: str, *, tags: str = "xpos", dev_as_test: bool = False
+) -> dict[str, Split]:
     """The records of GUM.
 
     Args:
@@ -50,17 +54,17 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
     check_task(task, TASKS, "GUM")
     folder = Path(path).expanduser()
     lists = {name: folder / (name + ".txt") for name in ("train", "dev", "test")}
-    there = {name: file for name, file in lists.items() if file.is_file()}
-    if not there and (table := folder / "splits.md").is_file():
-        there = {name: table for name in lists if any(_documents(table, name))}
-    if not there:
+    listed = {name: file for name, file in lists.items() if file.is_file()}
+    if not listed and (table := folder / "splits.md").is_file():
+        listed = {name: table for name in lists if any(_documents(table, name))}
+    if not listed:
         expected = "GUM's folder, with dep/ and splits.md or lists of documents, one name a line"
         raise UserError(f"{folder}: found no splits.md, train.txt, dev.txt or test.txt, expected {expected}")
     if not dev_as_test:
-        return {name: split_of(_records, folder, file, name, task, tags=tags) for name, file in there.items()}
-    if sorted(there) != ["dev", "train"]:
+        return {name: split_of(_records, folder, file, name, task, tags=tags) for name, file in listed.items()}
+    if sorted(listed) != ["dev", "train"]:
         raise UserError(
-            "{}: found lists for {}, expected train and dev alone for --dev_as_test".format(folder, " and ".join(there))
+            f"{folder}: found lists for {' and '.join(listed)}, expected train and dev alone for --dev_as_test"
         )
     parts = {
         "train": ("train", lambda number: number % 10 != 9),
@@ -68,12 +72,12 @@ def splits(path, task, *, tags="xpos", dev_as_test=False):
         "test": ("dev", lambda number: True),
     }
     return {
-        name: split_of(_records, folder, there[of], of, task, tags=tags, keep=keep)
+        name: split_of(_records, folder, listed[of], of, task, tags=tags, keep=keep)
         for name, (of, keep) in parts.items()
     }
 
 
-def _documents(path, split):
+def _documents(path: Path, split: str) -> Iterator[tuple[int, str]]:
     """(line number, name) of each document of a split, from a list of its own or from splits.md."""
     markdown, section = path.suffix == ".md", None
     for number, line in lines(path):
@@ -85,7 +89,16 @@ def _documents(path, split):
             yield number, item[1]
 
 
-def _records(folder, names, split, task, *, tags, notes, keep=lambda number: True):
+def _records(
+    folder: Path,
+    names: Path,
+    split: str,
+    task: str,
+    *,
+    tags: str,
+    notes: Counter[str],
+    keep: Callable[[int], bool] = lambda number: True,
+) -> Iterator[Record]:
     for position, (number, name) in enumerate(_documents(names, split)):
         if not keep(position):
             continue
@@ -97,20 +110,22 @@ def _records(folder, names, split, task, *, tags, notes, keep=lambda number: Tru
             ] += 1
             continue
         if task in ("pos", "dep"):
-            found = (conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences)
+            per_sentence: Iterator[tuple[Target, ...]] = (
+                conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences
+            )
         elif task == "entities":
-            found = (_entities(dep, sentence, notes) for sentence in sentences)
+            per_sentence = (_entities(dep, sentence, notes) for sentence in sentences)
         elif task == "constituents":
-            found = _constituents(_layer(folder, names, number, name, ".ptb", "const"), sentences)
+            per_sentence = _constituents(_layer(folder, names, number, name, ".ptb", "const"), sentences)
         else:
             path = _layer(folder, names, number, name, ".conll", "coref/ontogum/conll", "ontogum")
-            found = _coreferences(path, sentences)
-        for sentence, targets in zip(sentences, found):
+            per_sentence = _coreferences(path, sentences)
+        for sentence, targets in zip(sentences, per_sentence):
             text = " ".join(one_word(word.form, notes) for word in sentence.words)
             yield Record(text, targets, {"source": "GUM", "sent_id": sentence.sent_id})
 
 
-def _layer(folder, names, number, name, ending, *places):
+def _layer(folder: Path, names: Path, number: int, name: str, ending: str, *places: str) -> Path:
     for place in places:
         if os.path.isfile(
             path := folder / place / (name + ending)
@@ -120,9 +135,10 @@ def _layer(folder, names, number, name, ending, *places):
     raise Located(names, number, f"the document {shorten(name)} and no file for it", f"{where} in {folder}")
 
 
-def _entities(path, sentence, notes):
+def _entities(path: Path, sentence: conllu.Sentence, notes: Counter[str]) -> tuple[Target, ...]:
     """One target per mention, in the order in which they close."""
-    found, open_ = [], []
+    targets: list[Target] = []
+    open_: list[tuple[str, str, int]] = []
     for i, word in enumerate(sentence.words):
         value = next((part[7:] for part in word.misc.split("|") if part.startswith("Entity=")), "")
         pieces = re.findall(r"(\(?)([^()]+)(\)?)", value)
@@ -141,17 +157,17 @@ def _entities(path, sentence, notes):
                 notes["mention that begins in another sentence: left out"] += 1
                 continue
             _, kind, start = open_.pop(last)
-            found.append(Target((start, i + 1), None, (kind,)))
+            targets.append(Target((start, i + 1), None, (kind,)))
     if open_:
         notes["mention that ends in another sentence: left out"] += len(open_)
-    return tuple(sorted(found, key=lambda target: target.span1))
+    return tuple(sorted(targets, key=lambda target: target.span1))
 
 
-def _innermost(mentions, name):
+def _innermost(mentions: Sequence[tuple[str, str, int]], name: str) -> int | None:
     return next((k for k in reversed(range(len(mentions))) if mentions[k][0] == name), None)
 
 
-def _mention(path, word, label, fields):
+def _mention(path: Path, word: conllu.Word, label: str, fields: str) -> tuple[str, str]:
     """(id, type) of a mention's label, whose fields come in the order that the document's "# global.Entity" says."""
     parts, order = label.split("-"), fields.split("-")
     ids, types = ([place for place, field in enumerate(order) if field in names] for names in (_IDS, _TYPES))
@@ -163,16 +179,16 @@ def _mention(path, word, label, fields):
     return parts[ids[0]], parts[types[0]]
 
 
-def _constituents(path, sentences):
+def _constituents(path: Path, sentences: Sequence[conllu.Sentence]) -> Iterator[tuple[Target, ...]]:
     """The targets of each sentence, from as many trees."""
     trees = list(_trees(path))
     if len(trees) != len(sentences):
-        raise Located(path, None, "%d trees" % len(trees), "%d, one for each sentence in dep/" % len(sentences))
+        raise Located(path, None, f"{len(trees)} trees", f"{len(sentences)}, one for each sentence in dep/")
     for (line, events), sentence in zip(trees, sentences):
         words = events.count("*")
         if words != len(sentence.words):
-            found = "a tree of %d words" % words
-            raise Located(path, line, found, "the %d of sentence %s in dep/" % (len(sentence.words), sentence.sent_id))
+            found = f"a tree of {words} words"
+            raise Located(path, line, found, f"the {len(sentence.words)} of sentence {sentence.sent_id} in dep/")
         try:
             spans = brackets.nest(events)
         except brackets.Unbalanced as error:
@@ -180,7 +196,7 @@ def _constituents(path, sentences):
         yield tuple(brackets.constituent(span._replace(tag="TOP") if span.tag == "ROOT" else span) for span in spans)
 
 
-def _trees(path):
+def _trees(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(first line, events for brackets.nest) of each tree of a file; a tree may have any line ends and indentation."""
     events, depth, first, before = [], 0, None, ""
     for number, line in lines(path):
@@ -205,12 +221,12 @@ def _trees(path):
         raise Located(path, first, "a tree that is never closed", "as many closing brackets as opening ones")
 
 
-def _coreferences(path, sentences):
+def _coreferences(path: Path, sentences: Sequence[conllu.Sentence]) -> Iterator[tuple[Target, ...]]:
     """The targets of each sentence, from its words' rows."""
     rows = [(number, line.split("\t")) for number, line in lines(path) if line.strip() and not line.startswith("#")]
     words = sum(len(sentence.words) for sentence in sentences)
     if len(rows) != words:
-        raise Located(path, None, "%d words" % len(rows), "the %d that dep/ has" % words)
+        raise Located(path, None, f"{len(rows)} words", f"the {words} that dep/ has")
     at = 0
     for sentence in sentences:
         here = rows[at : at + len(sentence.words)]
@@ -218,6 +234,4 @@ def _coreferences(path, sentences):
         try:
             yield coreferences(mentions([columns[-1] for _, columns in here]))
         except brackets.Unbalanced as error:
-            raise Located(
-                path, here[0][0], error, "brackets that match in the %d lines from here" % len(here)
-            ) from None
+            raise Located(path, here[0][0], error, f"brackets that match in the {len(here)} lines from here") from None

@@ -10,18 +10,22 @@ Sentences that it cuts into other words are left out, 29 of 16,579 with UD 2.16.
 
 import fnmatch
 import functools
+import os
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import lines
-from probing.sources import check_task, conllu, files_below, files_by_split, split_of
-from probing.sources.conll2012 import all_records
+from probing.records import Record
+from probing.sources import Split, check_task, conllu, files_below, files_by_split, split_of
+from probing.sources.conll2012 import Sentence, all_records
 
 TASKS = ("pos", "constituents", "srl")
 
 
-def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") -> dict:
+def splits(path: str | os.PathLike[str], task: str, *, split: str = "", files: str = "*") -> dict[str, Split]:
     """The records of PropBank EWT.
 
     Args:
@@ -40,15 +44,15 @@ def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") ->
     check_task(task, TASKS, "PropBank EWT")
     path = Path(path).expanduser()
     listed = files_below(path) if not path.is_file() else []
-    documents: dict = {}
+    documents: dict[str, Path] = {}
     for file in listed:
         if (match := _DOCUMENT.fullmatch(file.name)) and fnmatch.fnmatchcase(file.name, files):
             name = "/".join((*file.parts[-3:-1], match[1]))
             if name not in documents or match[2] == "conll":
                 documents[name] = file
     if not documents:
-        found = files_by_split(path, ("gold_conll",), split, files)
-        return {name: split_of(all_records, files, task, ewt=True) for name, files in found.items()}
+        by_split = files_by_split(path, ("gold_conll",), split, files)
+        return {name: split_of(all_records, files, task, ewt=True) for name, files in by_split.items()}
     treebank = [file for file in listed if re.fullmatch(r"en_ewt-ud-(train|dev|test)\.conllu(\.gz|\.xz)?", file.name)]
     if not treebank and any(".gold_skel" in file.name for file in documents.values()):
         expected = "UD English-EWT's en_ewt-ud-train.conllu, dev and test in the same folder, for the words"
@@ -69,37 +73,44 @@ def splits(path: str | Path, task: str, *, split: str = "", files: str = "*") ->
 _DOCUMENT = re.compile(r"(.+)\.xml\.gold_(conll|skel)(?:\.gz|\.xz)?")
 
 
-def _listed(names, documents, task, *, notes, words):
-    found = []
+def _listed(
+    names: Path,
+    documents: Mapping[str, Path],
+    task: str,
+    *,
+    notes: Counter[str],
+    words: Callable[[Sentence], list[str] | None],
+) -> Iterator[Record]:
+    files = []
     for _, line in lines(names):
         name = re.sub(r"(\.xml)?(\.conllu)?$", "", line.strip())
         if name in documents:
-            found.append(documents[name])
+            files.append(documents[name])
         elif name:
             notes["document of the list without a file: left out"] += 1
-    yield from all_records(found, task, notes=notes, ewt=True, words=words)
+    yield from all_records(files, task, notes=notes, ewt=True, words=words)
 
 
 class _Words:
     """The words of UD English-EWT for a skeleton's sentence; None where it has others. Read when first asked for."""
 
-    def __init__(self, files):
+    def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
 
     @functools.cached_property
-    def _sentences(self):
+    def _sentences(self) -> dict[str, list[tuple[str, str]]]:
         return {
             sentence.sent_id: [(word.form, word.xpos) for word in sentence.words]
             for file in self._files
             for sentence in conllu.sentences(file)
         }
 
-    def __call__(self, sentence):
+    def __call__(self, sentence: Sentence) -> list[str] | None:
         *_, genre, _, name = sentence.document.split("/")
         number = int(sentence.part) + 1 if re.fullmatch(r"\d{1,9}", sentence.part) else 0
-        found = self._sentences.get(f"{genre}-{name.removesuffix('.xml')}-{number:04d}", ())
-        same = sum(tag == xpos for tag, (_, xpos) in zip(sentence.tags, found))
+        ud_words = self._sentences.get(f"{genre}-{name.removesuffix('.xml')}-{number:04d}", ())
+        same = sum(tag == xpos for tag, (_, xpos) in zip(sentence.tags, ud_words))
         # tags were mended here and there; a sentence that has hardly one in common is another one
-        if len(found) != len(sentence.tags) or len(found) > 3 and same < len(found) / 2:
+        if len(ud_words) != len(sentence.tags) or len(ud_words) > 3 and same < len(ud_words) / 2:
             return None
-        return [form for form, _ in found]
+        return [form for form, _ in ud_words]

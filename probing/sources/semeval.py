@@ -1,20 +1,24 @@
 """SemEval 2010 task 8: relations between two nominals of a sentence.
 
 Blocks of a numbered sentence in quotation marks with <e1>…</e1> and <e2>…</e2> in it, the relation, a comment, and an
-empty line. Words are what white space parts, so that punctuation stays with them; span1 is e1, span2 is e2 (spec A.6,
-convert-semeval2010-task8.py).
+empty line. Words are what white space parts, so that punctuation stays with them; span1 is e1, span2 is e2 (jiant's
+probing/data/convert-semeval2010-task8.py).
 
 The release has no development data. The published cut of the training data is taken: random numbers from Python's
-generator, seeded by 42, one per sentence; up to 0.85 it is train, above it dev (spec A.6, deterministic_split.py).
+generator, seeded by 42, one per sentence; up to 0.85 it is train, above it dev (jiant's
+probing/deterministic_split.py).
 """
 
+import os
 import random
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
-from probing.sources import blocks, check_task, files_below, split_of
+from probing.sources import Split, blocks, check_task, files_below, split_of
 
 TASKS = ("rel",)
 FILES = {"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"}
@@ -23,7 +27,7 @@ SEED, SHARE = 42, 0.85
 _TAG = re.compile(r"<(/?)e([12])>")
 
 
-def splits(path, task, *, split=""):
+def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[str, Split]:
     """The records of the release.
 
     Args:
@@ -44,17 +48,17 @@ def splits(path, task, *, split=""):
             raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: split_of(_records, path)}
     files = {file.name.upper(): file for file in files_below(path)}
-    found = {}
+    by_split = {}
     if train := files.get(FILES["train"]):
-        found = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
+        by_split = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
     if test := files.get(FILES["test"]):
-        found["test"] = split_of(_records, test)
-    if not found:
-        raise UserError("{}: found no {}, expected SemEval 2010 task 8's".format(path, " and no ".join(FILES.values())))
-    return found
+        by_split["test"] = split_of(_records, test)
+    if not by_split:
+        raise UserError(f"{path}: found no {' and no '.join(FILES.values())}, expected SemEval 2010 task 8's")
+    return by_split
 
 
-def _records(path, *, notes, part=None):
+def _records(path: Path, *, notes: Counter[str], part: str | None = None) -> Iterator[Record]:
     generator = random.Random(SEED)
     for block in blocks(path):
         if part and (generator.random() <= SHARE) != (part == "train"):
@@ -62,17 +66,18 @@ def _records(path, *, notes, part=None):
         yield _record(path, *block)
 
 
-def _record(path, sentence, *rest):
+def _record(path: Path, sentence: tuple[int, str], *below: tuple[int, str]) -> Record:
     number, line = sentence
     match = re.fullmatch(r'(\d{1,18})\s+"(.*)"', line)
     if not match:
         raise Located(
             path, number, shorten(line), 'a numbered sentence: 1<tab>"The <e1>burst</e1> … <e2>pressure</e2>."'
         )
-    if len(rest) != 2 or not re.match("Comment", rest[1][1]):
-        found = "%d lines below the sentence" % len(rest)
+    if len(below) != 2 or not re.match("Comment", below[1][1]):
+        found = f"{len(below)} lines below the sentence"
         raise Located(path, number, found, "2, its relation and its comment, and an empty line below them")
-    words, spans = [], {}
+    words: list[str] = []
+    spans: dict[str, dict[str, int]] = {}
     for piece in match[2].split():
         word = _TAG.sub("", piece)
         for closes, name in _TAG.findall(piece):
@@ -83,6 +88,6 @@ def _record(path, sentence, *rest):
     pairs = [(spans.get(name, {}).get("", 0), spans.get(name, {}).get("/", 0)) for name in "12"]
     if any(start >= end for start, end in pairs):
         raise Located(path, number, shorten(line, 120), "<e1> and </e1>, <e2> and </e2>, with a word inside")
-    comment = re.sub(r"Comment\s*:?\s*", "", rest[1][1], count=1)
-    target = Target(*pairs, (rest[0][1],), {"comment": comment})
+    comment = re.sub(r"Comment\s*:?\s*", "", below[1][1], count=1)
+    target = Target(pairs[0], pairs[1], (below[0][1],), {"comment": comment})
     return Record(" ".join(words), (target,), {"id": int(match[1])})

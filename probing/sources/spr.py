@@ -3,27 +3,33 @@
 spr2 (White et al. 2016, http://decomp.io): a table with one annotator's answer, from 1 to 5, about one property a row,
 over the sentences of UD English 1.2. span1 is the predicate's word, span2 the argument's, whose last word the table
 counts in. Rows that are not applicable are passed over; a property is true where the mean of its answers is 4 or more
-(spec A.6, convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all false has
-no label.
+(jiant's probing/data/convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all
+false has no label.
 
 spr1 (Teichert et al. 2017) is a JSON object a line, as Rachel Rudinger's, since its sentences are the Penn Treebank's:
 {"tokens": […], "spr1": [{"pred_idx": 8, "arg_idx": 11, "responses": [{"spr_property": "awareness", "response": 1.0},
 …]}, …], "split": "dev", "sent_id": "1940_1"}. Both spans are one word; a property is true where its answer is more than
-3, and of several answers the last one counts, as published (spec A.6, convert-spr1-rudinger.py).
+3, and of several answers the last one counts, as published (jiant's probing/data/convert-spr1-rudinger.py).
 """
 
 import contextlib
+import os
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nsmc_bert.base import archives
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.json_files import parse_line
 from nsmc_bert.base.text_files import decode, lines, readable
 from probing.records import Record, Target
-from probing.sources import check_task, conllu, files_below, files_by_split, one_word, split_of
+from probing.sources import Split, check_task, conllu, files_below, files_by_split, one_word, split_of
 
 SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"
+
+Pair = tuple[int, tuple[int, int], tuple[int, int]]  # number of the sentence, span1, span2
 
 _COLUMNS = (
     "Is.Pilot",
@@ -40,7 +46,7 @@ _COLUMNS = (
 )
 
 
-def spr1_splits(path, task="spr1", *, split=""):
+def spr1_splits(path: str | os.PathLike[str], task: str = "spr1", *, split: str = "") -> dict[str, Split]:
     """The records of SPR1.
 
     Args:
@@ -55,11 +61,11 @@ def spr1_splits(path, task="spr1", *, split=""):
         UserError: no file is found. While records are read also Located: a line of another form.
     """
     check_task(task, ("spr1",), "SPR1")
-    found = files_by_split(path, (".json", ".jsonl"), split)
-    return {name: split_of(_spr1_records, file) for name, [file] in found.items()}
+    by_split = files_by_split(path, (".json", ".jsonl"), split)
+    return {name: split_of(_spr1_records, file) for name, [file] in by_split.items()}
 
 
-def spr2_splits(path, task="spr2"):
+def spr2_splits(path: str | os.PathLike[str], task: str = "spr2") -> dict[str, Split]:
     """The records of SPR2.
 
     Args:
@@ -84,7 +90,7 @@ def spr2_splits(path, task="spr2"):
     )
     if not table:
         raise UserError(f"{path}: found neither {SPR2_TABLE} nor protoroles_eng_udewt.tar.gz, expected one of them")
-    texts = {}
+    texts: dict[str, Path] = {}
     for file in files:
         if match := re.fullmatch(r"en-ud-(train|dev|test)(\.words\.txt|\.conllu(\.gz|\.xz)?)", file.name):
             texts.setdefault(match[1], file)
@@ -95,14 +101,16 @@ def spr2_splits(path, task="spr2"):
     return {name: split_of(_spr2_records, table, name, file) for name, file in sorted(texts.items(), key=_order)}
 
 
-def _order(item):
+def _order(item: tuple[str, Path]) -> int:
     return ("train", "dev", "test").index(item[0])
 
 
-def _spr2_records(table, split, text_file, *, notes):
+def _spr2_records(table: Path, split: str, text_file: Path, *, notes: Counter[str]) -> Iterator[Record]:
     sentences = _sentences(text_file, notes)
     wanted = f"en-ud-{split}.conllu "
-    answers, first, grammatical = {}, {}, {}
+    answers: dict[Pair, dict[str, list[float]]] = {}
+    first: dict[Pair, dict[str, str]] = {}
+    grammatical: dict[int, str] = {}
     for number, row in _rows(table, wanted):
         if row["Applicable"] == "no":
             notes["answer about a property that is not applicable: left out"] += 1
@@ -116,14 +124,14 @@ def _spr2_records(table, split, text_file, *, notes):
             raise Located(table, number, shorten(list(row.values()), 200), expected) from None
         length = len(sentences[sentence - 1].split()) if 0 < sentence <= len(sentences) else 0
         if not (0 <= predicate < length and 0 <= start <= end < length):
-            found = "sentence %d, predicate %d, argument %d to %d" % (sentence, predicate, start, end)
-            expected = "words of %s, which has %d in that sentence; is it UD English 1.2?" % (text_file, length)
+            found = f"sentence {sentence}, predicate {predicate}, argument {start} to {end}"
+            expected = f"words of {text_file}, which has {length} in that sentence; is it UD English 1.2?"
             raise Located(table, number, found, expected)
         pair = (sentence, (predicate, predicate + 1), (start, end + 1))
         answers.setdefault(pair, {}).setdefault(row["Property"], []).append(answer)
         first.setdefault(pair, row)
         grammatical.setdefault(sentence, row["Sent.Grammatical"])
-    targets = {sentence: [] for sentence in grammatical}
+    targets: dict[int, list[Target]] = {sentence: [] for sentence in grammatical}
     for (sentence, span1, span2), properties in answers.items():
         row = first[sentence, span1, span2]
         true = tuple(name for name, values in properties.items() if sum(values) / len(values) >= 4)
@@ -134,7 +142,7 @@ def _spr2_records(table, split, text_file, *, notes):
             "pred_lemma": row["Pred.Lemma"],
         }
         targets[sentence].append(Target(span1, span2, true, info))
-    for sentence, found in targets.items():
+    for sentence, pairs in targets.items():
         score = grammatical[sentence]
         info = {
             "source": "SPR2",
@@ -143,20 +151,20 @@ def _spr2_records(table, split, text_file, *, notes):
             "grammatical": float(score) if re.fullmatch(r"\d+(\.\d+)?", score) else None,
             "sent_id": str(sentence),
         }
-        yield Record(sentences[sentence - 1], tuple(found), info)
+        yield Record(sentences[sentence - 1], tuple(pairs), info)
 
 
-def _sentences(path, notes):
+def _sentences(path: Path, notes: Counter[str]) -> list[str]:
     """The texts of a file, in its order."""
     if path.name.endswith(".txt"):
         return [line for _, line in lines(path)]
-    found = list(conllu.sentences(path))
-    if found and not any(sentence.has_words for sentence in found):
+    parsed = list(conllu.sentences(path))
+    if parsed and not any(sentence.has_words for sentence in parsed):
         raise Located(path, None, conllu.WORDLESS, "the sentences of UD English 1.2")
-    return [" ".join(one_word(word.form, notes) for word in sentence.words) for sentence in found]
+    return [" ".join(one_word(word.form, notes) for word in sentence.words) for sentence in parsed]
 
 
-def _rows(path, wanted):
+def _rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, {column: value}) of each row of the table whose sentence is of the wanted file."""
     with _table(path) as rows:
         header = None
@@ -165,17 +173,17 @@ def _rows(path, wanted):
             if header is None:
                 header = values
                 if missing := [name for name in _COLUMNS if name not in header]:
-                    raise Located(path, number, "no column {}".format(", ".join(missing)), "SPR2's header line")
+                    raise Located(path, number, f"no column {', '.join(missing)}", "SPR2's header line")
                 sentence_at = header.index("Sentence.ID")
             elif line:
                 if len(values) != len(header):
-                    raise Located(path, number, "%d columns" % len(values), "%d as in the header line" % len(header))
+                    raise Located(path, number, f"{len(values)} columns", f"{len(header)} as in the header line")
                 if values[sentence_at].startswith(wanted):
                     yield number, dict(zip(header, values))
 
 
 @contextlib.contextmanager
-def _table(path):
+def _table(path: Path) -> Iterator[Iterator[tuple[int, str]]]:
     """The lines of the table, from the archive if it is in one."""
     if path.suffix != ".gz":
         yield lines(path)
@@ -184,7 +192,7 @@ def _table(path):
         yield decode(file, path)
 
 
-def _spr1_records(path, *, notes):
+def _spr1_records(path: Path, *, notes: Counter[str]) -> Iterator[Record]:
     for number, line in lines(path):
         if line.strip():
             try:
@@ -196,13 +204,13 @@ def _spr1_records(path, *, notes):
                 raise Located(path, number, f"{shorten(line)} ({why})", expected) from None
 
 
-def _spr1_record(entry, notes):
+def _spr1_record(entry: Mapping[str, Any], notes: Counter[str]) -> Record:
     words = [one_word(word, notes) for word in entry["tokens"]]
     targets = []
     for pair in entry["spr1"]:
         predicate, argument = int(pair["pred_idx"]), int(pair["arg_idx"])
         if not (0 <= predicate < len(words) and 0 <= argument < len(words)):
-            raise IndexError("pred_idx %d, arg_idx %d of %d tokens" % (predicate, argument, len(words)))
+            raise IndexError(f"pred_idx {predicate}, arg_idx {argument} of {len(words)} tokens")
         answers = {answer["spr_property"]: float(answer["response"]) for answer in pair["responses"]}
         true = tuple(sorted(name for name, value in answers.items() if value > 3))
         targets.append(Target((predicate, predicate + 1), (argument, argument + 1), true))
