@@ -13,6 +13,8 @@ is asked for; what is damaged is encoded anew and written at the end, where the 
 counts.
 """
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import json
@@ -23,7 +25,9 @@ import re
 import shutil
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +36,10 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.base.progress import Progress
+
+if TYPE_CHECKING:
+    from probing.alignment import Examples
+    from probing.encoders import Encoder
 
 LINE = struct.Struct("<16sQII")  # key, first position, positions, crc32
 ALIGNMENT = 64  # bytes
@@ -51,19 +59,21 @@ class Store:
         verify: compare all that is there with its checksums, the next time that `ensure` is called.
     """
 
-    def __init__(self, root, encoder, log=print, verify=False):
+    def __init__(
+        self, root: str | os.PathLike[str], encoder: Encoder, log: Callable[[str], None] = print, verify: bool = False
+    ) -> None:
         self.encoder, self.folder, self._log, self.verify = (
             encoder,
             Path(root).expanduser() / encoder.fingerprint,
             log,
             verify,
         )
-        self._files = []
-        self._known = {}  # key: (first position, positions)
-        self._damaged = set()  # (key, first position)
+        self._files: list[int] = []
+        self._known: dict[bytes, tuple[int, int]] = {}  # key: (first position, positions)
+        self._damaged: set[tuple[bytes, int]] = set()  # (key, first position)
         self._positions = self._lines = 0  # that the files have, what is damaged included
 
-    def ensure(self, examples):
+    def ensure(self, examples: Sequence[Examples]) -> None:
         """Encodes what is not there yet.
 
         Args:
@@ -82,8 +92,8 @@ class Store:
                 missing = {key: payload for key, payload in wanted.items() if key not in self._known}
                 positions = sum(len(payload) for payload in missing.values())
                 self._log(
-                    "activations: %d sentences, %d of them in the store already; %s to write to %s"
-                    % (len(wanted), len(wanted) - len(missing), size(positions * self._bytes), self.folder)
+                    f"activations: {len(wanted)} sentences, {len(wanted) - len(missing)} of them in the store already; "
+                    f"{size(positions * self._bytes)} to write to {self.folder}"
                 )
                 free = shutil.disk_usage(self.folder).free
                 if positions * self._bytes > 0.95 * free:
@@ -97,10 +107,10 @@ class Store:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from None
 
     @property
-    def _bytes(self):
+    def _bytes(self) -> int:
         return 2 * sum(self.encoder.widths)
 
-    def read(self, examples, pieces, layers, rows=0):
+    def read(self, examples: Examples, pieces: np.ndarray, layers: Sequence[int], rows: int = 0) -> list[np.ndarray]:
         """The states of pieces of sentences, end to end.
 
         Args:
@@ -122,7 +132,7 @@ class Store:
             width = self.encoder.widths[block[0]]
             out.append(_aligned((len(block), max(rows, total), width)))
             for layer, states in zip(block, out[-1]):
-                view, at = memoryview(states.reshape(-1).view(np.uint8)), 0
+                view, at = states.reshape(-1).view(np.uint8).data, 0
                 for first, count in places:
                     length = count * width * 2
                     if system.read_at(self._files[layer], view[at : at + length], first * width * 2) != length:
@@ -131,7 +141,7 @@ class Store:
                 states[total:] = 0
         return out
 
-    def close(self):
+    def close(self) -> None:
         """Closes its files."""
         for file in self._files:
             os.close(file)
@@ -139,10 +149,10 @@ class Store:
 
     # Writing
 
-    def _path(self, layer):
-        return self.folder / ("layer-%02d.f16" % layer)
+    def _path(self, layer: int) -> Path:
+        return self.folder / f"layer-{layer:02d}.f16"
 
-    def _open(self):
+    def _open(self) -> None:
         """Reads the index and cuts off what is not whole."""
         description = {
             "encoder": self.encoder.name,
@@ -154,9 +164,9 @@ class Store:
         path = self.folder / "store.json"
         if path.exists():
             shape = {"settled": int, "fingerprint": str, "widths": [int]}
-            found = read_json(path, shape, "an encoder's store; delete the folder to encode anew")
-            settled = found["settled"]
-            if any(found[key] != description[key] for key in ("fingerprint", "widths")):
+            stored = read_json(path, shape, "an encoder's store; delete the folder to encode anew")
+            settled = stored["settled"]
+            if any(stored[key] != description[key] for key in ("fingerprint", "widths")):
                 raise UserError(
                     f"{path}: found no description of this encoder's store; delete the folder to encode anew"
                 )
@@ -169,7 +179,8 @@ class Store:
         index = self.folder / "index"
         content = index.read_bytes() if index.exists() else b""
         sizes = [os.fstat(file).st_size // (2 * width) for file, width in zip(self._files, self.encoder.widths)]
-        whole, positions, lines = 0, 0, {}
+        whole, positions = 0, 0
+        lines: dict[bytes, tuple[int, int, int]] = {}
         for number in range(len(content) // LINE.size):
             key, first, count, checksum = LINE.unpack_from(content, number * LINE.size)
             if first != positions or first + count > min(sizes):
@@ -181,14 +192,14 @@ class Store:
         self._compare(lines)
         self._known = {key: line[:2] for key, line in lines.items() if (key, line[0]) not in self._damaged}
         if whole < len(content) // LINE.size:
-            self._log("activations: the store was damaged after %d sentences; the rest is encoded anew" % whole)
+            self._log(f"activations: the store was damaged after {whole} sentences; the rest is encoded anew")
         self._positions, self._lines = positions, whole
         if len(content) != whole * LINE.size:
             os.truncate(index, whole * LINE.size)
         for file, width in zip(self._files, self.encoder.widths):
             os.ftruncate(file, positions * 2 * width)
 
-    def _compare(self, lines):
+    def _compare(self, lines: Mapping[bytes, tuple[int, int, int]]) -> None:
         """Notes which sentences are not as they were written: of a part of them, and of all if that has one.
 
         Args:
@@ -212,12 +223,12 @@ class Store:
                 bar.update(1)
         self.verify = False
         self._log(
-            "activations: compared %d sentences in the store with their checksums; %d are not as they were written%s"
-            % (len(lines), len(damaged), ", and are encoded anew where they are needed" if damaged else "")
+            f"activations: compared {len(lines)} sentences in the store with their checksums; {len(damaged)} are not "
+            f"as they were written{', and are encoded anew where they are needed' if damaged else ''}"
         )
         self._damaged |= damaged
 
-    def _checksum(self, first, count):
+    def _checksum(self, first: int, count: int) -> int:
         checksum = 0
         for file, width in zip(self._files, self.encoder.widths):
             states = bytearray(count * 2 * width)
@@ -225,12 +236,12 @@ class Store:
             checksum = zlib.crc32(memoryview(states)[:read], checksum)
         return checksum
 
-    def _settle(self, sentences):
+    def _settle(self, sentences: int) -> None:
         for file in self._files:
             os.fsync(file)
         write_text(self.folder / "store.json", json.dumps({**self._description, "settled": sentences}, indent=1) + "\n")
 
-    def _write(self, missing):
+    def _write(self, missing: Mapping[bytes, np.ndarray]) -> None:
         if not missing:
             return
         # longest first: what does not fit into memory shows at once, and neighbours fill batches of one length
@@ -241,18 +252,18 @@ class Store:
             Progress(len(order), "sentences", title="encode") as bar,
         ):
             ends = np.cumsum([len(missing[key]) * self._bytes for key in order]) // CHUNK
-            for keys in np.split(np.arange(len(order)), np.flatnonzero(np.diff(ends)) + 1):
-                keys = [order[number] for number in keys]
+            for numbers in np.split(np.arange(len(order)), np.flatnonzero(np.diff(ends)) + 1):
+                keys = [order[number] for number in numbers]
                 states = self.encoder.encode([missing[key] for key in keys])
                 lines, checksums = [], [0] * len(keys)
                 for layer, file in enumerate(self._files):
                     rows = [sentence[layer] for sentence in states]
                     joined = np.concatenate(rows)
                     _check_numbers(self.encoder, layer, joined)
-                    checksums = [zlib.crc32(row, checksum) for row, checksum in zip(rows, checksums)]
+                    checksums = [zlib.crc32(row.data, checksum) for row, checksum in zip(rows, checksums)]
                     system.write_at(
                         file,
-                        memoryview(joined.reshape(-1).view(np.uint8)),
+                        joined.reshape(-1).view(np.uint8).data,
                         self._positions * 2 * self.encoder.widths[layer],
                     )
                 first = self._positions
@@ -278,14 +289,14 @@ class Recompute:
 
     verify = False
 
-    def __init__(self, encoder, log=print):
+    def __init__(self, encoder: Encoder, log: Callable[[str], None] = print) -> None:
         self.encoder = encoder
         log("activations: encoded anew at every step, nothing is stored")
 
-    def ensure(self, examples):
+    def ensure(self, examples: Sequence[Examples]) -> None:
         """Nothing to do."""
 
-    def read(self, examples, pieces, layers, rows=0):
+    def read(self, examples: Examples, pieces: np.ndarray, layers: Sequence[int], rows: int = 0) -> list[np.ndarray]:
         """As Store.read."""
         numbers, which = np.unique(pieces[:, 0], return_inverse=True)
         states = self.encoder.encode([examples.payloads[number] for number in numbers])
@@ -298,12 +309,12 @@ class Recompute:
                 _check_numbers(self.encoder, layer, read)
         return out
 
-    def close(self):
+    def close(self) -> None:
         """Nothing to do."""
 
 
 @contextlib.contextmanager
-def locked(folder, waits):
+def locked(folder: Path, waits: Callable[[], object] | None) -> Iterator[bool]:
     """Keeps every other process out of a folder as long as the block runs, and removes what killed ones were about to
     write.
 
@@ -320,32 +331,32 @@ def locked(folder, waits):
     with contextlib.ExitStack() as held:
         try:
             file = held.enter_context(open(folder / "lock", "w"))
-            if not system.lock(file.fileno()):
-                if waits:
-                    waits()
-                    system.lock(file.fileno(), wait=True)
-                file = waits and file
-            for path in folder.iterdir() if file else []:
+            ours = system.lock(file.fileno())
+            if not ours and waits:
+                waits()
+                system.lock(file.fileno(), wait=True)
+                ours = True
+            for path in folder.iterdir() if ours else []:
                 if LEFT_OVER.fullmatch(path.name):
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from None
-        yield bool(file)
+        yield ours
 
 
-def blocks(layers, widths):
+def blocks(layers: Sequence[int], widths: Sequence[int]) -> list[list[int]]:
     """Layers in groups of neighbours of one width, whose states stand in one array: [0, 1, 2], (4, 8, 8) -> [[0], [1,
     2]].
     """
     return [list(group) for _, group in itertools.groupby(layers, key=lambda layer: widths[layer])]
 
 
-def _check_numbers(encoder, layer, states):
+def _check_numbers(encoder: Encoder, layer: int, states: np.ndarray) -> None:
     if np.isnan(states).any():
-        raise UserError("%s: its states are no numbers in layer %d; its weights are broken" % (encoder.name, layer))
+        raise UserError(f"{encoder.name}: its states are no numbers in layer {layer}; its weights are broken")
 
 
-def _aligned(shape):
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
     """An empty float16 array that begins where TensorFlow wants its tensors to, which it then takes without copying."""
     size = 2 * math.prod(shape)
     memory = np.empty(size + ALIGNMENT, np.uint8)
@@ -353,9 +364,11 @@ def _aligned(shape):
     return memory[first : first + size].view(np.float16).reshape(shape)
 
 
-def size(count):
+def size(count: float) -> str:
     """Bytes in words: 1234567 -> '1.2 MB'."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.1f} {unit}" if unit != "bytes" else "%d bytes" % count
-        count /= 1000
+    unit = "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if count < 1000:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -2,17 +2,28 @@
 
 Each word is cut into pieces by itself, so that a span of words is a span of positions whatever the tokenizer does; this
 is what Tenney et al. (2019) computed by matching characters. A word that leaves no piece (control characters) becomes
-one
-unknown piece: no span is ever empty.
+one unknown piece: no span is ever empty.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsmc_bert.base.errors import UserError, shorten
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from probing.encoders import Encoder
+    from probing.records import Record
+    from probing.tasks import Task
 
 EMPTY = "records without targets"
 LONG = "sentences beyond the encoder's length, encoded in windows"
@@ -39,9 +50,9 @@ class Sentence:
     unk: int | None = 0
 
     @property
-    def key(self):
+    def key(self) -> bytes:
         """16 bytes that say what is read, the same for the same payload."""
-        return hashlib.blake2b(np.ascontiguousarray(self.payload), digest_size=16).digest()
+        return hashlib.blake2b(np.ascontiguousarray(self.payload).data, digest_size=16).digest()
 
 
 @dataclasses.dataclass
@@ -65,36 +76,36 @@ class Examples:
         unk: how many of them have [UNK]; None where the encoder does not tell.
     """
 
-    payloads: list
-    keys: list
+    payloads: list[np.ndarray]
+    keys: list[bytes]
     sentence: np.ndarray
     splits: np.ndarray
     span1: np.ndarray
-    span2: np.ndarray
+    span2: np.ndarray | None
     label_splits: np.ndarray
     labels: np.ndarray
     types: np.ndarray
-    names: list
-    dropped: dict
-    named: list
+    names: list[str]
+    dropped: dict[str, int]
+    named: list[str]
     where: str
     words: int = 0
     unk: int | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.span1)
 
     @property
-    def records(self):
+    def records(self) -> int:
         """How many records there are."""
         return len(self.sentence)
 
     @property
-    def record(self):
+    def record(self) -> np.ndarray:
         """int64 [targets]: the record each target belongs to."""
         return np.repeat(np.arange(self.records), np.diff(self.splits))
 
-    def gold(self, targets=slice(None)):
+    def gold(self, targets: slice | np.ndarray = slice(None)) -> np.ndarray:
         """bool [targets, labels]: which labels each of these targets has."""
         rows = np.arange(len(self))[targets]
         out = np.zeros((len(rows), len(self.names)), bool)
@@ -102,7 +113,7 @@ class Examples:
         out[np.repeat(np.arange(len(rows)), counts), self.labels[ranges(self.label_splits[:-1][rows], counts)]] = True
         return out
 
-    def take(self, records):
+    def take(self, records: np.ndarray) -> Examples:
         """The Examples of some records, int [n]: the same sentences, these records' targets in this order."""
         sizes = np.diff(self.splits)[records]
         targets = ranges(self.splits[:-1][records], sizes)
@@ -119,13 +130,15 @@ class Examples:
         )
 
 
-def ranges(first, counts):
+def ranges(first: ArrayLike, counts: ArrayLike) -> np.ndarray:
     """The ranges first[i] to first[i] + counts[i] - 1, end to end."""
     first, counts = np.asarray(first, np.int64), np.asarray(counts, np.int64)
     return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
 
 
-def align(records, encoder, task, names, *, where=""):
+def align(
+    records: Iterable[Record], encoder: Encoder, task: Task, names: Sequence[str], *, where: str | os.PathLike[str] = ""
+) -> Examples:
     """Reads records into arrays of positions.
 
     Args:
@@ -142,12 +155,16 @@ def align(records, encoder, task, names, *, where=""):
         UserError: a label is not in `names`, or no target is left.
     """
     numbers = {name: i for i, name in enumerate(names)}
-    known, payloads, keys = {}, [], []
+    known: dict[str, int] = {}
+    payloads: list[np.ndarray] = []
+    keys: list[bytes] = []
     # compact arrays: a corpus can have millions of targets
     sentence, sizes, span1, span2, label_sizes, labels = (array("i") for _ in range(6))
     types = array("q")
-    dropped, named, starts_of = dict.fromkeys((EMPTY, LONG, DELETED), 0), [], []
-    unk = []
+    dropped = dict.fromkeys((EMPTY, LONG, DELETED), 0)
+    named: list[str] = []
+    starts_of: list[np.ndarray] = []
+    unk: list[int | None] = []
     for chunk in _chunks(records, 2048):
         fresh = list(dict.fromkeys(record.text for record in chunk if record.targets and record.text not in known))
         for text, read in zip(fresh, encoder.read([text.split() for text in fresh])):
@@ -172,12 +189,13 @@ def align(records, encoder, task, names, *, where=""):
             for target in record.targets:
                 span1.extend(int(starts[edge]) for edge in target.span1)
                 if task.spans == 2:
+                    assert target.span2 is not None  # `records.read` has seen to it
                     span2.extend(int(starts[edge]) for edge in target.span2)
                 label_sizes.append(len(target.labels))
                 for label in target.labels:
                     if label not in numbers:
                         raise UserError(
-                            "%s: found the label %s, expected one of %d known" % (where, shorten(label), len(names))
+                            f"{where}: found the label {shorten(label)}, expected one of {len(names)} known"
                         )
                     labels.append(numbers[label])
                 types.append(_checksum(" ".join(words[slice(*target.span1)])))
@@ -198,32 +216,40 @@ def align(records, encoder, task, names, *, where=""):
         named=named,
         where=str(where),
         words=sum(len(starts) - 1 for starts in starts_of),
-        unk=None if None in unk else sum(unk),
+        unk=None if None in unk else sum(number or 0 for number in unk),
     )
 
 
-def unknown_words(unk: int, words: int) -> list:
+def unknown_words(unk: int, words: int) -> list[str]:
     """What is to be said of `unk` words of `words` that an encoder does not know: a line, and loud ones from a tenth
     on.
     """
     share = unk / max(words, 1)
-    found = [f"{100 * share:.1f} % of {words} words have [UNK]"]
+    told = [f"{100 * share:.1f} % of {words} words have [UNK]"]
     if share >= LOUD:
-        found += [
+        told += [
             f"*** {100 * share:.0f} % of the words have [UNK]: the encoder's vocabulary is not of this language or "
             f"script, and",
             "*** the figures say little of either. Probe with an encoder that knows these words.",
         ]
-    return found
+    return told
 
 
-def _checksum(text):
+def _checksum(text: str) -> int:
     return int.from_bytes(
         hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little", signed=True
     )
 
 
-def pieces(backend, words, *, cls_id, sep_id, unk_id, cache):
+def pieces(
+    backend: Callable[[list[str]], list[list[int]]],
+    words: Sequence[str],
+    *,
+    cls_id: int | None,
+    sep_id: int | None,
+    unk_id: int,
+    cache: dict[str, list[int]],
+) -> Sentence:
     """Token ids of a sentence's words, each cut by itself.
 
     Args:
@@ -248,7 +274,7 @@ def pieces(backend, words, *, cls_id, sep_id, unk_id, cache):
     return Sentence(ids, starts, sum(not row for row in rows), sum(unk_id in row for row in filled))
 
 
-def windows(length, limit, margin):
+def windows(length: int, limit: int, margin: int) -> list[tuple[int, int, int, int]]:
     """How a sequence too long for an encoder is encoded: overlapping windows, of which each gives its middle.
 
     Args:
@@ -275,7 +301,7 @@ def windows(length, limit, margin):
     return out
 
 
-def _chunks(items, size):
+def _chunks(items: Iterable[Record], size: int) -> Iterator[list[Record]]:
     chunk = []
     for item in items:
         chunk.append(item)

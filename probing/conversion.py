@@ -1,8 +1,7 @@
 """What a folder of records was converted from: TASK.conversion.json, with a checksum of each of TASK's splits.
 
 Records that were made elsewhere have no such file, and nothing is asked of them. Where there is one, what lies beside
-it is of
-that one conversion or is refused: train of one corpus and test of another give figures of nothing.
+it is of that one conversion or is refused: train of one corpus and test of another give figures of nothing.
 """
 
 import hashlib
@@ -58,9 +57,9 @@ def check(folder: Path, task: str, paths: dict[str, Path]) -> None:
         UserError: one of them is of another, as when a conversion was killed at its end or files were copied; or was
             changed.
     """
-    found = read(folder, task)
-    for split, path in paths.items() if found else ():
-        if found and found["sha1"].get(split) != checksum(path):
+    description = read(folder, task)
+    for split, path in paths.items() if description else ():
+        if description and description["sha1"].get(split) != checksum(path):
             raise UserError(
                 f"{path}: found other records than those of the conversion that {path_in(folder, task).name} "
                 f"describes; convert anew, or delete {path_in(folder, task).name} if they do belong together"

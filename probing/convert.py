@@ -6,9 +6,8 @@ writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of 
 them, what was left out and why, and the published counts where the published data was made of the same release.
 
 Beside them data/dep.conversion.json says what they were made with and has a checksum of each, so that nobody takes
-files of two
-conversions for one corpus: another conversion's splits are not written over in part, and study.find refuses what is not
-listed.
+files of two conversions for one corpus: another conversion's splits are not written over in part, and study.find
+refuses what is not listed.
 """
 
 import contextlib
@@ -18,8 +17,9 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -27,8 +27,9 @@ from nsmc_bert.base import cli, system
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import write_text
 from probing import conversion, records
-from probing.sources import conll2012, conllu, dpr, gum, propbank, semeval, spr
-from probing.tasks import TASKS
+from probing.records import Record
+from probing.sources import Split, conll2012, conllu, dpr, gum, propbank, semeval, spr
+from probing.tasks import TASKS, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Source:
         published: whether the published data of its tasks was made of it.
     """
 
-    splits: Callable
-    tasks: tuple
-    options: tuple = ("split",)
+    splits: Callable[..., dict[str, Split]]
+    tasks: tuple[str, ...]
+    options: tuple[str, ...] = ("split",)
     published: bool = False
 
 
@@ -67,7 +68,7 @@ flags.DEFINE_enum(
     "gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.",
 )
 flags.DEFINE_string(
-    "task", "", "Task to make records for: {}. May be left out where the source has one task.".format(", ".join(TASKS))
+    "task", "", f"Task to make records for: {', '.join(TASKS)}. May be left out where the source has one task."
 )
 flags.DEFINE_string("input", "", "Folder of the corpus, as its owner publishes it; or one file, with --split.")
 flags.DEFINE_string(
@@ -114,13 +115,13 @@ class Summary:
     """
 
     path: Path
-    notes: Counter
+    notes: Counter[str]
     records: int = 0
     empty: int = 0
     targets: int = 0
-    labels: Counter = dataclasses.field(default_factory=Counter)
+    labels: Counter[str] = dataclasses.field(default_factory=Counter)
 
-    def count(self, stream):
+    def count(self, stream: Iterable[Record]) -> Iterator[Record]:
         """Passes records on and counts them."""
         for record in stream:
             self.records += 1
@@ -131,7 +132,9 @@ class Summary:
             yield record
 
 
-def convert(splits, task, output, made_with=None):
+def convert(
+    splits: Mapping[str, Split], task: Task, output: str | os.PathLike[str], made_with: Mapping[str, Any] | None = None
+) -> dict[str, Summary]:
     """Writes each split to OUTPUT/TASK.SPLIT.jsonl, all of them or none.
 
     Args:
@@ -158,7 +161,7 @@ def convert(splits, task, output, made_with=None):
     try:
         with _temporary(output) as part:
             for name, split in splits.items():
-                done[name] = summary = Summary(output / (f"{task.name}.{name}.jsonl"), split.notes)
+                done[name] = summary = Summary(output / f"{task.name}.{name}.jsonl", split.notes)
                 records.write(Path(part) / summary.path.name, summary.count(split.records), task.multi_label)
                 if not summary.records:
                     raise UserError(f"found no sentence for {name}, expected at least one")
@@ -172,25 +175,24 @@ def convert(splits, task, output, made_with=None):
     return done
 
 
-def _kept(output, task, splits, made_with):
+def _kept(output: Path, task: Task, splits: Mapping[str, Split], made_with: Mapping[str, Any]) -> dict[str, str]:
     """{split: checksum} of the splits in a folder that are not written and may stay."""
-    there = conversion.read(output, task.name) or {"made_with": None, "sha1": {}}
+    description = conversion.read(output, task.name) or {"made_with": None, "sha1": {}}
     kept = {}
     for name in ("train", "dev", "test"):
         for path in conversion.split_paths(output, task.name, name) if name not in splits else []:
-            same = made_with.get("split") and there["made_with"] == {**made_with, "split": ""}
-            if not same or there["sha1"].get(name) != conversion.checksum(path):
+            same = made_with.get("split") and description["made_with"] == {**made_with, "split": ""}
+            if not same or description["sha1"].get(name) != conversion.checksum(path):
                 raise UserError(
-                    "{}: found the records of another conversion, which has no place beside {} of this one; choose "
-                    "another "
-                    "--output, or delete it".format(path, ", ".join(splits))
+                    f"{path}: found the records of another conversion, which has no place beside "
+                    f"{', '.join(splits)} of this one; choose another --output, or delete it"
                 )
-            kept[name] = there["sha1"][name]
+            kept[name] = description["sha1"][name]
     return kept
 
 
 @contextlib.contextmanager
-def _temporary(folder):
+def _temporary(folder: Path) -> Iterator[str]:
     """A folder to write into, and the end of those that killed processes left."""
     for path in folder.glob(".convert-*"):
         if lock := _lock(path):
@@ -205,7 +207,7 @@ def _temporary(folder):
                 os.close(lock)
 
 
-def _lock(folder):
+def _lock(folder: str | os.PathLike[str]) -> int | None:
     """A descriptor that locks a folder as long as it is open; None if another process has it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -215,11 +217,11 @@ def _lock(folder):
     return None
 
 
-def describe(done, task, published):
+def describe(done: Mapping[str, Summary], task: Task, published: bool) -> Iterator[str]:
     """The lines that say what was written: a dict of Summary, a Task, whether to set the published counts beside."""
     for name, summary in done.items():
         counts = summary.records, summary.targets
-        line = "%s: %s, %d labels" % (summary.path.name, _counts(*counts), len(summary.labels))
+        line = f"{summary.path.name}: {_counts(*counts)}, {len(summary.labels)} labels"
         if published and name in task.counts:
             line += "; as published" if counts == task.counts[name] else f"; published: {_counts(*task.counts[name])}"
         yield line
@@ -230,28 +232,24 @@ def describe(done, task, published):
     labels = sum((summary.labels for summary in done.values()), Counter())
     other = sorted(set(labels) - set(task.labels))
     missing = sorted(set(task.labels) - set(labels))
-    line = "labels: %d in all, %d of the %d published" % (len(labels), len(labels) - len(other), len(task.labels))
+    line = f"labels: {len(labels)} in all, {len(labels) - len(other)} of the {len(task.labels)} published"
     kindred = 2 * len(other) < len(labels)  # another language's labels are not worth comparing
     yield line + (_some("; others: %s", other) + _some("; missing: %s", missing)) * kindred
 
 
-def _counts(number, targets):
+def _counts(number: int, targets: int) -> str:
     return f"{_number(number)} records, {_number(targets)} targets"
 
 
-def _number(number):
+def _number(number: int) -> str:
     return format(number, ",")
 
 
-def _some(text, names):
-    return (
-        text % (", ".join(names[:10]) + (" and %d more" % (len(names) - 10) if len(names) > 10 else ""))
-        if names
-        else ""
-    )
+def _some(text: str, names: Sequence[str]) -> str:
+    return text % (", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")) if names else ""
 
 
-def main():
+def main() -> None:
     if not FLAGS.source or not FLAGS.input or not FLAGS.output:
         missing = ", ".join("--" + name for name in ("source", "input", "output") if not FLAGS[name].value)
         raise UserError(
@@ -261,9 +259,7 @@ def main():
     name = FLAGS.task or source.tasks[0]
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
         found = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
-        raise UserError(
-            "found {}, expected one that --source={} has: {}".format(found, FLAGS.source, ", ".join(source.tasks))
-        )
+        raise UserError(f"found {found}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
     for option in ("split", "files", "tags", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
@@ -274,10 +270,10 @@ def main():
     # one file, or a folder that is a split as a whole, is not the release
     published = not FLAGS.split and (source.published or FLAGS.as_published and name == "dep")
     print("\n".join(describe(done, task, published)))
-    print("wrote {}".format(", ".join(str(summary.path) for summary in done.values())))
+    print(f"wrote {', '.join(str(summary.path) for summary in done.values())}")
 
 
-def command():
+def command() -> None:
     """The console script nsmc-bert-convert."""
     cli.run(main)
 

@@ -13,10 +13,13 @@ is a string, or a list of strings where a target may have none or several.
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nsmc_bert.base import text_files
 from nsmc_bert.base.errors import Located, UserError, shorten
@@ -41,11 +44,11 @@ class Target:
         rest: further keys of its JSON object, kept as they are.
     """
 
-    span1: tuple
-    span2: tuple | None
-    labels: tuple
-    info: dict = dataclasses.field(default_factory=dict)
-    rest: dict = dataclasses.field(default_factory=dict)
+    span1: tuple[int, int]
+    span2: tuple[int, int] | None
+    labels: tuple[str, ...]
+    info: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rest: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,17 +63,17 @@ class Record:
     """
 
     text: str
-    targets: tuple
-    info: dict = dataclasses.field(default_factory=dict)
-    rest: dict = dataclasses.field(default_factory=dict)
+    targets: tuple[Target, ...]
+    info: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rest: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def words(self):
+    def words(self) -> list[str]:
         """The words that spans count: text.split()."""
         return self.text.split()
 
 
-def read(path, spans, labels=None):
+def read(path: str | os.PathLike[str], spans: int | None, labels: Iterable[str] | None = None) -> Iterator[Record]:
     """Reads records one at a time.
 
     Args:
@@ -98,7 +101,7 @@ def read(path, spans, labels=None):
             raise Located(path, number, bad.found, bad.expected) from None
 
 
-def write(path, records, multi_label=False):
+def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: bool = False) -> int:
     """Writes records, as a whole or not at all: the file is the old one until it is the new one.
 
     What `read` read is written with the same content, save that a record without info gets an empty one, and that an
@@ -118,7 +121,7 @@ def write(path, records, multi_label=False):
     path = Path(os.path.expanduser(path))
     number = 0
 
-    def pour(part):
+    def pour(part: Path) -> None:
         nonlocal number
         with _compressed(part, path.suffix) as file:
             for record in records:
@@ -133,22 +136,22 @@ def write(path, records, multi_label=False):
     return number
 
 
-def labels_in(paths):
+def labels_in(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
     """The labels that occur in any of some files, sorted: what is published as labels.txt.
 
     Raises:
         Located, UserError: as `read`.
     """
-    found = set()
+    labels: set[str] = set()
     for path in paths:
         for record in read(path, None):
             for target in record.targets:
-                found.update(target.labels)
-    return tuple(sorted(found))
+                labels.update(target.labels)
+    return tuple(sorted(labels))
 
 
 @contextlib.contextmanager
-def _compressed(path, suffix):
+def _compressed(path: Path, suffix: str) -> Iterator[io.BufferedIOBase]:
     with open(path, "wb") as file:
         if suffix == ".gz":
             import gzip
@@ -167,11 +170,11 @@ def _compressed(path, suffix):
 class _Bad(Exception):
     """What is wrong with one line."""
 
-    def __init__(self, found, expected):
+    def __init__(self, found: str, expected: str) -> None:
         self.found, self.expected = found, expected
 
 
-def _entries(path):
+def _entries(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
     """(line number, parsed JSON) of each line that is not empty."""
     for number, line in text_files.lines(path):
         if not line.strip():
@@ -183,7 +186,7 @@ def _entries(path):
             raise Located(path, number, found, _EXAMPLE) from None
 
 
-def _record(entry, spans, known):
+def _record(entry: Any, spans: int | None, known: Collection[str] | None) -> Record:
     if not isinstance(entry, dict):
         raise _Bad(shorten(entry), _EXAMPLE)
     text, targets = entry.get("text"), entry.get("targets")
@@ -206,8 +209,8 @@ def _record(entry, spans, known):
     )
 
 
-def _target(target, number, length, spans, known):
-    name = "target %d" % number
+def _target(target: Any, number: int, length: int, spans: int | None, known: Collection[str] | None) -> Target:
+    name = f"target {number}"
     if not isinstance(target, dict):
         raise _Bad(f"{name}: {shorten(target)}", 'an object, such as {"span1": [0, 1], "label": "PRP"}')
     span1, span2 = _span(target, "span1", name, length), None
@@ -226,13 +229,13 @@ def _target(target, number, length, spans, known):
         for label in labels:
             if label not in known:
                 names = ", ".join(sorted(known)[:20]) + ", …" * (len(known) > 20)
-                expected = "one of the %d labels there are: %s" % (len(known), names)
+                expected = f"one of the {len(known)} labels there are: {names}"
                 raise _Bad(f"the label {shorten(label)} in {name}", expected)
-    rest = {key: value for key, value in target.items() if key not in ("span1", "span2", "label", "info")}
-    return Target(span1, span2, tuple(labels), _info(target, name), rest)
+    others = {key: value for key, value in target.items() if key not in ("span1", "span2", "label", "info")}
+    return Target(span1, span2, tuple(labels), _info(target, name), others)
 
 
-def _span(target, key, name, length):
+def _span(target: Mapping[str, Any], key: str, name: str, length: int) -> tuple[int, int]:
     span = target.get(key)
     if not (isinstance(span, list) and len(span) == 2 and type(span[0]) is int and type(span[1]) is int):
         found = f"{key} {shorten(span)}" if key in target else f"no {key}"
@@ -245,29 +248,26 @@ def _span(target, key, name, length):
             "a start below the end: ends are exclusive, [2, 3] is one word",
         )
     if start < 0 or end > length:
-        expected = "a span of the sentence's %d words, from 0 to %d; words are what white space parts" % (
-            length,
-            length,
-        )
+        expected = f"a span of the sentence's {length} words, from 0 to {length}; words are what white space parts"
         raise _Bad(f"{key} {shorten(span)} in {name}", expected)
     return start, end
 
 
-def _info(entry, name):
+def _info(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     info = entry.get("info")
     if info is None:
         return {}
     if not isinstance(info, dict):
         raise _Bad(f"the info {shorten(info)} of {name}", 'an object, such as {"source": "GUM"}')
     if any(type(value) in (dict, list) and too_deep(value) for value in info.values()):
-        raise _Bad("the info of %s, nested deeper than %d" % (name, MAX_DEPTH), 'an object, such as {"source": "GUM"}')
+        raise _Bad(f"the info of {name}, nested deeper than {MAX_DEPTH}", 'an object, such as {"source": "GUM"}')
     return info
 
 
-def _line(record, multi_label):
+def _line(record: Record, multi_label: bool) -> bytes:
     targets = []
     for target in record.targets:
-        entry = {"span1": target.span1}
+        entry: dict[str, Any] = {"span1": target.span1}
         if target.span2 is not None:
             entry["span2"] = target.span2
         entry["label"] = target.labels[0] if len(target.labels) == 1 and not multi_label else target.labels

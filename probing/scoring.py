@@ -11,10 +11,19 @@ compared with another. What is reported is F1 of counts that were added up, over
 (Tenney et al. 2019).
 """
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from probing.tasks import Task
 
 THRESHOLD = 0.5
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
@@ -28,31 +37,31 @@ class PRF:
     fp: int = 0
     fn: int = 0
 
-    def __add__(self, other):
+    def __add__(self, other: PRF) -> PRF:
         return PRF(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
     @property
-    def precision(self):
+    def precision(self) -> float:
         return self.tp / (self.tp + self.fp) if self.tp else 0.0
 
     @property
-    def recall(self):
+    def recall(self) -> float:
         return self.tp / (self.tp + self.fn) if self.tp else 0.0
 
     @property
-    def f1(self):
+    def f1(self) -> float:
         """The harmonic mean of precision and recall, 0 where nothing is right."""
         return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp else 0.0
 
 
-def rounded(probabilities):
+def rounded(probabilities: np.ndarray) -> np.ndarray:
     """Probabilities in float16 that score as they do: what rounding would lift to THRESHOLD stays below it."""
     out = probabilities.astype(np.float16)
     out[(probabilities < THRESHOLD) & (out >= THRESHOLD)] = np.nextafter(np.float16(THRESHOLD), np.float16(0))
     return out
 
 
-def columns(task, labels):
+def columns(task: Task, labels: Sequence[str]) -> dict[str, np.ndarray]:
     """Which labels each row of a task adds up.
 
     Args:
@@ -61,8 +70,7 @@ def columns(task, labels):
 
     Returns:
         {row: bool [labels]}; the first row is the task's figure in the macro average. A row of one class alone, or
-        without
-        some labels, keeps all targets: what is predicted for them counts.
+        without some labels, keeps all targets: what is predicted for them counts.
     """
     return {
         row: np.array([bool(re.fullmatch(pattern, label, re.DOTALL)) for label in labels], bool)
@@ -70,7 +78,7 @@ def columns(task, labels):
     }
 
 
-def count(predicted, gold, record, records):
+def count(predicted: np.ndarray, gold: np.ndarray, record: ArrayLike, records: int) -> np.ndarray:
     """Counts of every record, label by label.
 
     Args:
@@ -85,23 +93,23 @@ def count(predicted, gold, record, records):
     out = np.zeros((records, predicted.shape[1], 3), np.int32)
     for place, cases in enumerate((predicted & gold, predicted & ~gold, gold & ~predicted)):
         target, label = np.nonzero(cases)
-        np.add.at(out, (np.asarray(record)[target], label, place), 1)
+        np.add.at(out, (np.asarray(record)[target], label, place), 1)  # type: ignore[arg-type]  # a number broadcasts
     return out
 
 
-def total(counts):
+def total(counts: ArrayLike) -> PRF:
     """The PRF of an array of counts [..., 3], all added up."""
     return PRF(*(int(x) for x in np.asarray(counts).reshape(-1, 3).sum(0)))
 
 
-def f1(counts):
+def f1(counts: ArrayLike) -> np.ndarray:
     """F1 of counts [..., 3]: float64 [...], 0 where nothing is right."""
     counts = np.asarray(counts, np.float64)
     below = 2 * counts[..., 0] + counts[..., 1] + counts[..., 2]
     return np.divide(2 * counts[..., 0], below, out=np.zeros(below.shape), where=counts[..., 0] > 0)
 
 
-def bootstrap(counts, *, samples=1000, seed=0):
+def bootstrap(counts: ArrayLike, *, samples: int = 1000, seed: int = 0) -> np.ndarray:
     """F1 of resampled test sets: sentences are drawn with replacement, and so are the seeds.
 
     Two figures of the same records and `seed` are of the same draws, which makes their difference a paired one (Sellam
@@ -128,13 +136,13 @@ def bootstrap(counts, *, samples=1000, seed=0):
     return np.take_along_axis(scores, chosen, 1).mean(1)
 
 
-def interval(values, level=0.95):
+def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """The middle `level` of bootstrap values: (low, high)."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.asarray(values), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def published_half_width(prf):
+def published_half_width(prf: PRF) -> float:
     """The half width of the interval as the published table has it: of F1 the harmonic mean of those of precision and
     recall.
 

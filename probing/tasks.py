@@ -15,7 +15,8 @@ rel           SemEval 2010 task 8
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,17 @@ _RELATIONS = (
 _REL = [f"{relation}({order})" for relation in _RELATIONS.split() for order in ("e1,e2", "e2,e1")] + ["Other"]
 
 
-def _task(name, title, spans, labels, examples, targets, source, rows=None, **settings):
+def _task(
+    name: str,
+    title: str,
+    spans: int,
+    labels: str | Iterable[str],
+    examples: Iterable[int],
+    targets: Iterable[int],
+    source: str,
+    rows: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Task:
     labels = tuple(sorted(labels.split() if isinstance(labels, str) else labels))
     counts = dict(zip(("train", "dev", "test"), zip(examples, targets)))
     return Task(name, title, spans, labels, counts, rows or {title: ".*"}, source, **settings)
@@ -124,10 +135,10 @@ _ROLES = {"SRL (all)": f"{_CORE}|{_MODIFIERS}", "Core roles": _CORE, "Non-core r
 
 
 _COUNTS = (115_812, 15_680, 12_217)  # of OntoNotes
-_SHORT = dict(steps=10_000, interval=100)
-_OF_DPR = dict(seeds=5, **_SHORT)
-_OF_SPR = dict(multi_label=True, **_SHORT)
-_OF_REL = dict(rows={"Rel. (SemEval)": r"(?!Other\Z).*"}, **_SHORT)
+_SHORT: dict[str, Any] = dict(steps=10_000, interval=100)
+_OF_DPR: dict[str, Any] = dict(seeds=5, **_SHORT)
+_OF_SPR: dict[str, Any] = dict(multi_label=True, **_SHORT)
+_OF_REL: dict[str, Any] = dict(rows={"Rel. (SemEval)": r"(?!Other\Z).*"}, **_SHORT)
 _POSITIVE = {"OntoNotes coref.": "1"}
 _DPR = "entailed not-entailed"
 
