@@ -19,6 +19,7 @@ import numpy as np
 import tokenizers as hf
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers, processors
 
+from nsmc_bert import bundled as shipped
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.files import whole_folder
 from nsmc_bert.base.json_files import read_json
@@ -411,7 +412,7 @@ def _check_normalizer(folder, settings, before, after):
 @functools.cache
 def bundled():
     """The tokenizer that ships: 8,000 SentencePiece pieces learned from NSMC's training reviews."""
-    return load(bundled.ENCODER)
+    return load(shipped.ENCODER)
 
 
 def from_vocab(
