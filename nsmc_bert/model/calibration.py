@@ -65,16 +65,16 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
         A Calibration, with temperature 1 and bias 0 where it was skipped.
 
     Example:
-        >>> said = np.tile([[0.1, 0.9], [0.9, 0.1]], (500, 1))      # sure, and right in three of four
-        >>> print(fit(said, np.tile([1, 0, 1, 0, 1, 0, 0, 1], 125)))
+        >>> predicted = np.tile([[0.1, 0.9], [0.9, 0.1]], (500, 1))      # sure, and right in three of four
+        >>> print(fit(predicted, np.tile([1, 0, 1, 0, 1, 0, 0, 1], 125)))
         calibrated on 1000 reviews: temperature 2.000, bias +0.000; log loss 0.6547 to 0.5623
     """
     logits, labels = logit(probabilities), np.asarray(labels)
     before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
     positive = int(labels.sum())
     if len(labels) < FEWER or not 0 < positive < len(labels):
-        found = f"{len(labels)} reviews, {positive} of them positive"
-        return Calibration(1.0, 0.0, len(labels), before, before, f"{found}; expected {FEWER} or more, of both kinds")
+        few = f"{len(labels)} reviews, {positive} of them positive"
+        return Calibration(1.0, 0.0, len(labels), before, before, f"{few}; expected {FEWER} or more, of both kinds")
     both = len(labels) >= FEWEST
     slope, bias = _least(logits, labels) if both else (_softest(logits, labels), 0.0)
     after = float(_losses(slope * logits + bias, labels).mean())
@@ -133,19 +133,19 @@ def _newton(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free: int
     columns = np.stack([logits, np.ones_like(logits)], 1)[:, 2 - free :]
     at, loss = start, _losses(logits * start[0] + start[1], labels).mean()
     for _ in range(100):
-        said = 1 / (1 + np.exp(-np.clip(logits * at[0] + at[1], -700, 700)))
-        gradient = columns.T @ (said - labels) / len(labels)
-        curvature = (columns * (said * (1 - said))[:, None]).T @ columns / len(labels) + 1e-12 * np.eye(free)
+        predicted = 1 / (1 + np.exp(-np.clip(logits * at[0] + at[1], -700, 700)))
+        gradient = columns.T @ (predicted - labels) / len(labels)
+        curvature = (columns * (predicted * (1 - predicted))[:, None]).T @ columns / len(labels) + 1e-12 * np.eye(free)
         step = np.zeros(2)
         step[2 - free :] = np.linalg.solve(curvature, gradient)
         for halving in range(40):
-            there = at - step * 0.5**halving
-            lower = _losses(logits * there[0] + there[1], labels).mean()
+            trial = at - step * 0.5**halving
+            lower = _losses(logits * trial[0] + trial[1], labels).mean()
             if lower < loss:
                 break
         else:
             break
-        if loss - lower < 1e-14 or abs(there[0]) > 1e3:
-            return there
-        at, loss = there, lower
+        if loss - lower < 1e-14 or abs(trial[0]) > 1e3:
+            return trial
+        at, loss = trial, lower
     return at

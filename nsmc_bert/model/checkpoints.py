@@ -1,12 +1,12 @@
 """A name or a folder to a built TFBertModel and its configuration, without PyTorch; and back to a Hugging Face folder.
 
 Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`),
-whatever
-the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
+whatever the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
 """
 
+from __future__ import annotations
+
 import collections
-import collections.abc
 import copy
 import dataclasses
 import hashlib
@@ -15,7 +15,9 @@ import logging
 import math
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +26,12 @@ from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import restore, whole_folder
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.model import heads
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from transformers import BertConfig, TFBertModel
+
+    from nsmc_bert.model.tokenizers import Tokenizer
 
 LABELS = ("negative", "positive")
 CONFIG = {  # what is read of a config.json, and by transformers of these
@@ -94,15 +102,15 @@ class Loaded:
         fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
     """
 
-    bert: object
-    config: object
-    classifier: tuple
-    predictions: dict
+    bert: TFBertModel
+    config: BertConfig
+    classifier: tuple[np.ndarray, np.ndarray] | None
+    predictions: dict[str, np.ndarray]
     folder: Path
-    fresh: tuple
+    fresh: tuple[str, ...]
 
 
-def resolve(name):
+def resolve(name: str | os.PathLike[str]) -> Path:
     """The local folder of an encoder.
 
     Args:
@@ -138,7 +146,7 @@ def resolve(name):
     return folder
 
 
-def read_config(path):
+def read_config(path: str | os.PathLike[str]) -> BertConfig:
     """The BertConfig of a folder or of a config.json.
 
     Raises:
@@ -158,7 +166,7 @@ def read_config(path):
             raise UserError(f"{path}: found {key} {shorten(values[key])}, expected a positive whole number")
     if values.get("num_hidden_layers", 0) > MOST_LAYERS:
         raise UserError(
-            "%s: found num_hidden_layers %d, expected at most %d" % (path, values["num_hidden_layers"], MOST_LAYERS)
+            f"{path}: found num_hidden_layers {values['num_hidden_layers']}, expected at most {MOST_LAYERS}"
         )
     try:
         config = BertConfig(**heads.with_names(values))
@@ -166,19 +174,17 @@ def read_config(path):
         raise UserError(f"{path}: found values that make no BERT ({type(error).__name__}: {error})") from None
     if config.hidden_act not in ACTIVATIONS:
         raise UserError(
-            "{}: found hidden_act {}, expected one of {}".format(
-                path, shorten(config.hidden_act), ", ".join(ACTIVATIONS)
-            )
+            f"{path}: found hidden_act {shorten(config.hidden_act)}, expected one of {', '.join(ACTIVATIONS)}"
         )
     if config.hidden_size % config.num_attention_heads:
         raise UserError(
-            "%s: found hidden_size %d, expected a multiple of num_attention_heads, %d"
-            % (path, config.hidden_size, config.num_attention_heads)
+            f"{path}: found hidden_size {config.hidden_size}, expected a multiple of "
+            f"num_attention_heads, {config.num_attention_heads}"
         )
     return config
 
 
-def build(config, seed):
+def build(config: BertConfig, seed: int) -> TFBertModel:
     """A TFBertModel with random weights that are a function of the configuration and the seed alone.
 
     Args:
@@ -205,7 +211,7 @@ def build(config, seed):
     return bert
 
 
-def load_encoder(name, seed=0):
+def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
     """A TFBertModel with the weights of a folder or hub model.
 
     Args:
@@ -223,23 +229,26 @@ def load_encoder(name, seed=0):
     fresh = _check_weights(folder, config, weights)  # what config.json says is not believed before
     bert = _bare(config)
     random = np.random.Generator(np.random.PCG64(seed))
-    for name, variable in parameters(bert).items():
-        if name in fresh:
+    for part, variable in parameters(bert).items():
+        if part in fresh:
             value = (
                 np.zeros(variable.shape, np.float32)
-                if name.endswith("bias")
+                if part.endswith("bias")
                 else (_truncated_normal(random, variable.shape) * config.initializer_range)
             )
         else:
-            value = weights[name]
+            value = weights[part]
             value = value.T if _transposed(variable) else value
         variable.assign(value.astype(np.float32, copy=False))
-    predictions = [name for name in weights if name.startswith("predictions.")]
-    predictions = {name.partition(".")[2]: weights[name].astype(np.float32, copy=False) for name in predictions}
+    predictions = {
+        part.partition(".")[2]: weights[part].astype(np.float32, copy=False)
+        for part in weights
+        if part.startswith("predictions.")
+    }
     return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
 
 
-def shapes(config):
+def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
     """The tensors of a BERT as `parameters` orders them: {name in PyTorch: shape in PyTorch's layout}."""
     hidden, wide = config.hidden_size, config.intermediate_size
     out = {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
@@ -251,7 +260,7 @@ def shapes(config):
         out[f"embeddings.{kind}_embeddings.weight"] = getattr(config, rows), hidden
     norms = ["embeddings.LayerNorm"]
     for number in range(config.num_hidden_layers):
-        layer = "encoder.layer.%d." % number
+        layer = f"encoder.layer.{number}."
         dense = {"attention.self." + part: (hidden, hidden) for part in ("query", "key", "value")}
         dense["attention.output.dense"] = hidden, hidden
         dense["intermediate.dense"], dense["output.dense"] = (wide, hidden), (hidden, wide)
@@ -262,7 +271,7 @@ def shapes(config):
     return {name: out[name] for name in sorted(out)}
 
 
-def check_memory(parameters, where):
+def check_memory(parameters: int, where: str) -> None:
     """Refuses sizes in a configuration whose weights, as float32, this machine's memory cannot hold.
 
     Args:
@@ -272,12 +281,12 @@ def check_memory(parameters, where):
     size, memory = 4 * parameters, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > memory:
         raise UserError(
-            "{}: found sizes of {} parameters, {:.0f} GB; expected what fits into this machine's memory, "
-            "{:.0f} GB".format(where, format(parameters, ","), size / 1e9, memory / 1e9)
+            f"{where}: found sizes of {parameters:,} parameters, {size / 1e9:.0f} GB; expected what fits "
+            f"into this machine's memory, {memory / 1e9:.0f} GB"
         )
 
 
-def _check_weights(folder, config, weights):
+def _check_weights(folder: Path, config: BertConfig, weights: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Checks the weights of a file against its configuration, by their names and shapes alone.
 
     Returns:
@@ -291,14 +300,14 @@ def _check_weights(folder, config, weights):
     lost = [name for name in fresh if not name.startswith("pooler.")]
     if lost:
         raise UserError(
-            "%s: found weights for %d of %d tensors that config.json asks for, expected all; missing: %s%s"
-            % (folder, len(wanted) - len(fresh), len(wanted), ", ".join(lost[:3]), " …" if lost[3:] else "")
+            f"{folder}: found weights for {len(wanted) - len(fresh)} of {len(wanted)} tensors that config.json asks "
+            f"for, expected all; missing: {', '.join(lost[:3])}{' …' if lost[3:] else ''}"
         )
     layers = {int(match[1]) for match in (re.match(r"encoder\.layer\.(\d+)\.", name) for name in weights) if match}
     if len(layers) > config.num_hidden_layers:
         raise UserError(
-            "%s: found weights of %d layers, expected num_hidden_layers of config.json, %d"
-            % (folder, len(layers), config.num_hidden_layers)
+            f"{folder}: found weights of {len(layers)} layers, expected num_hidden_layers of "
+            f"config.json, {config.num_hidden_layers}"
         )
     for name, shape in wanted.items():
         if name not in fresh and (found := _shape(weights, name)) != shape:
@@ -309,19 +318,19 @@ def _check_weights(folder, config, weights):
     return fresh
 
 
-def _shape(weights, name):
+def _shape(weights: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
     """A tensor's shape, without reading it where the file can say so."""
     file = next(part for part in getattr(weights, "maps", [weights]) if name in part)
     return file.shape(name) if hasattr(file, "shape") else file[name].shape
 
 
-def parameters(bert):
+def parameters(bert: TFBertModel) -> dict[str, tf.Variable]:
     """The variables of a built TFBertModel by their names in PyTorch: {name: variable}, in a fixed order."""
-    found = {_torch_name(variable.name): variable for variable in bert.weights}
-    return {name: found[name] for name in sorted(found)}
+    variables = {_torch_name(variable.name): variable for variable in bert.weights}
+    return {name: variables[name] for name in sorted(variables)}
 
 
-def read_weights(folder):
+def read_weights(folder: str | os.PathLike[str]) -> Mapping[str, np.ndarray]:
     """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to
     arrays.
 
@@ -341,27 +350,26 @@ def read_weights(folder):
                 f"torch.load('{pickles[0]}', weights_only=True).items()}}, "
                 "'model.safetensors', {'format': 'pt'})\""
             )
-        raise UserError(
-            "{}: found no weights, expected {}".format(folder, " or ".join((WEIGHT_FILES[0], WEIGHT_FILES[-1])))
-        )
+        raise UserError(f"{folder}: found no weights, expected {' or '.join((WEIGHT_FILES[0], WEIGHT_FILES[-1]))}")
     if path.suffix == ".h5":
         return _Renamed(tensors.Hdf5(path), transposed=True)
     if path.suffix == ".safetensors":
         return _safetensors(path)
     shards = sorted(set(read_json(path, {"weight_map": {str: str}}, "an index of shards")["weight_map"].values()))
-    return collections.ChainMap(*(_safetensors(folder / Path(shard).name) for shard in shards))
+    files = [_safetensors(folder / Path(shard).name) for shard in shards]
+    return collections.ChainMap(*files)  # type: ignore[arg-type]  # nobody writes into it
 
 
-def fingerprint(weights):
+def fingerprint(weights: Mapping[str, np.ndarray | tf.Variable]) -> str:
     """A checksum of weights, {name: array or variable}, the same whatever the file they were read from."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(weights[name], np.float32))
+        digest.update(np.ascontiguousarray(weights[name], np.float32).data)
     return digest.hexdigest()[:16]
 
 
-def unusual(config) -> str:
+def unusual(config: BertConfig) -> str:
     """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights'
     fingerprint; or "".
     """
@@ -377,13 +385,13 @@ def unusual(config) -> str:
     )
 
 
-def save_classifier(folder, *, kernel, bias, **rest):
+def save_classifier(folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, **others: Any) -> None:
     """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
 
     Args:
         folder: where to.
         kernel: float32 [hidden, 2]; bias: float32 [2].
-        **rest: as in `save`.
+        **others: as in `save`.
     """
     settings = {
         "id2label": dict(enumerate(LABELS)),
@@ -391,23 +399,23 @@ def save_classifier(folder, *, kernel, bias, **rest):
         "problem_type": "single_label_classification",
     }
     heads = {"classifier.weight": kernel.T, "classifier.bias": bias}
-    save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **rest)
+    save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **others)
 
 
 def save(
-    folder,
+    folder: str | os.PathLike[str],
     *,
-    architecture,
-    bert,
-    heads,
-    tokenizer,
-    training,
-    card,
-    max_length,
-    settings=None,
-    replace=False,
-    dtype="float32",
-):
+    architecture: str,
+    bert: TFBertModel,
+    heads: Mapping[str, np.ndarray],
+    tokenizer: Tokenizer,
+    training: Mapping[str, Any],
+    card: str,
+    max_length: int,
+    settings: Mapping[str, Any] | None = None,
+    replace: bool = False,
+    dtype: str = "float32",
+) -> None:
     """Writes a Hugging Face folder: as a whole or not at all.
 
     Args:
@@ -460,16 +468,16 @@ def check_vacant(folder: Path, replace: bool = False) -> None:
         raise UserError(f"{folder}: found {what}, expected a new folder; nothing was overwritten")
 
 
-def _bare(config):
+def _bare(config: BertConfig) -> TFBertModel:
     """A built TFBertModel whose weights are still to be set."""
     from transformers.utils import import_utils
 
     # where scikit-learn is installed, transformers imports it for metrics that nothing here uses, in half a second
-    found, import_utils._sklearn_available = import_utils._sklearn_available, False
+    before, import_utils._sklearn_available = import_utils._sklearn_available, False
     try:
         from transformers.models.bert.modeling_tf_bert import TFBertModel
     finally:
-        import_utils._sklearn_available = found
+        import_utils._sklearn_available = before
 
     logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
     bert = TFBertModel(config, name="bert")
@@ -477,12 +485,12 @@ def _bare(config):
     return bert
 
 
-def _is_no_farewell(record):
+def _is_no_farewell(record: logging.LogRecord) -> bool:
     """Whether a log record is not transformers' advice to leave TensorFlow."""
     return "deprecated" not in record.getMessage()
 
 
-def _torch_name(name):
+def _torch_name(name: str) -> str:
     """A weight's name in any framework, as PyTorch calls it below BertModel, without prefix.
 
     >>> _torch_name("tf_bert_model/bert/encoder/layer_._0/attention/self/query/kernel:0")
@@ -494,42 +502,42 @@ def _torch_name(name):
     return re.sub(r"(word|position|token_type)_embeddings\.(weight|embeddings)$", r"\1_embeddings.weight", name)
 
 
-def _transposed(variable):
+def _transposed(variable: tf.Variable) -> bool:
     """Whether PyTorch keeps this variable the other way round."""
     return "kernel" in variable.name
 
 
-class _Renamed(collections.abc.Mapping):
+class _Renamed(Mapping[str, np.ndarray]):
     """The tensors of a file by their names in PyTorch, each read when it is asked for: never all of them beside the
     model's own.
     """
 
-    def __init__(self, file, transposed):
+    def __init__(self, file: tensors.Safetensors | tensors.Hdf5, transposed: bool) -> None:
         self._file = file
         self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file}
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         stored, transposed = self._names[name]
         return self._file[stored].T if transposed else self._file[stored]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._names)
 
-    def shape(self, name):
+    def shape(self, name: str) -> tuple[int, ...]:
         """A tensor's shape, without reading it."""
         stored, transposed = self._names[name]
         return self._file.shape(stored)[::-1] if transposed else self._file.shape(stored)
 
 
-def _safetensors(path):
+def _safetensors(path: Path) -> _Renamed:
     file = tensors.Safetensors(path)
     return _Renamed(file, transposed=file.metadata.get("format") == "tf")
 
 
-def _head(weights, config):
+def _head(weights: Mapping[str, np.ndarray], config: BertConfig) -> tuple[np.ndarray, np.ndarray] | None:
     """The classifier's head among the weights."""
     kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
     if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
@@ -537,7 +545,7 @@ def _head(weights, config):
     return kernel.T.astype(np.float32), bias.astype(np.float32)
 
 
-def _truncated_normal(random, shape):
+def _truncated_normal(random: np.random.Generator, shape: Iterable[int]) -> np.ndarray:
     """float32 draws of the normal distribution between -2 and 2."""
     values = random.standard_normal(tuple(shape), np.float32)
     while True:

@@ -1,22 +1,31 @@
 """SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
 
+from __future__ import annotations
+
 import collections.abc
 import functools
 import itertools
+import os
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from numpy.typing import ArrayLike
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import calibration, checkpoints, forward, heads, keras_metrics, metrics, packing, tokenizers
+
+if TYPE_CHECKING:
+    from transformers import TFBertModel
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError(
@@ -59,7 +68,16 @@ class SentimentClassifier(keras.Model):
         >>> model.fit(["꿀잼", "노잼"], [1, 0], epochs=3)                           # doctest: +SKIP
     """
 
-    def __init__(self, bert, tokenizer, *, max_length=128, seed=0, precision="float32", fused=None):
+    def __init__(
+        self,
+        bert: TFBertModel,
+        tokenizer: tokenizers.Tokenizer,
+        *,
+        max_length: int = 128,
+        seed: int = 0,
+        precision: str = "float32",
+        fused: bool | None = None,
+    ) -> None:
         super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
         # === Layers ===
         self.bert = bert
@@ -75,13 +93,13 @@ class SentimentClassifier(keras.Model):
         # === Config ===
         if not 3 <= max_length <= bert.config.max_position_embeddings:
             raise UserError(
-                "max_length: found %d, expected 3 to %d, the positions that the encoder knows"
-                % (max_length, bert.config.max_position_embeddings)
+                f"max_length: found {max_length}, expected 3 to {bert.config.max_position_embeddings}, the "
+                "positions that the encoder knows"
             )
         if tokenizer.vocab_size > bert.config.vocab_size:
             raise UserError(
-                "the tokenizer has %d pieces and the encoder's config.json a vocab_size of %d: they do not belong "
-                "together" % (tokenizer.vocab_size, bert.config.vocab_size)
+                f"the tokenizer has {tokenizer.vocab_size} pieces and the encoder's config.json a vocab_size of "
+                f"{bert.config.vocab_size}: they do not belong together"
             )
         self.tokenizer = tokenizer
         self.max_length = max_length
@@ -97,10 +115,10 @@ class SentimentClassifier(keras.Model):
         # to assign an attribute is to delete it first, and other threads may be reading
         self._began = threading.Event()
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self._probabilities(inputs, training)
 
-    def _probabilities(self, inputs, training=False):
+    def _probabilities(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         dropout = None
         if training:
             optimizer = getattr(self, "optimizer", None)
@@ -131,7 +149,15 @@ class SentimentClassifier(keras.Model):
             else probabilities
         )
 
-    def compile(self, optimizer="auto", loss="auto", metrics=None, *, weighted_metrics=None, **options):
+    def compile(
+        self,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        metrics: Any = None,
+        *,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
         """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named,
         accuracy.
 
@@ -152,7 +178,9 @@ class SentimentClassifier(keras.Model):
             **options,
         )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight):
+    def compute_metrics(
+        self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
         if (
             isinstance(x, dict) and "segments" in x
         ):  # packed; Keras' metrics know one text a row, and are told which are none
@@ -163,19 +191,19 @@ class SentimentClassifier(keras.Model):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        **options,
-    ):
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
         """Keras' fit, which also takes text and its labels.
 
         Args:
@@ -235,7 +263,15 @@ class SentimentClassifier(keras.Model):
             **options,
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **options):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> float | list[float] | dict[str, float]:
         """Keras' evaluate, which also takes text and its labels, as `fit` does."""
         options["verbose"] = verbose
         x, is_text = _peek(x, y is not None)
@@ -245,13 +281,15 @@ class SentimentClassifier(keras.Model):
         batches, steps = self._measurable(*_learnable(x, y, sample_weight), batch_size)
         return super().evaluate(batches, steps=steps, **options)
 
-    def _measurable(self, texts, labels, weights, batch_size):
+    def _measurable(
+        self, texts: Sequence[str], labels: np.ndarray, weights: np.ndarray, batch_size: int | None
+    ) -> tuple[tf.data.Dataset, int]:
         """Batches of texts of which all count the same, each times its weight, and how many there are."""
         encoded = self.encode(texts)
         plan = self.plan(encoded, batch_size)
         return self.pipeline(encoded, plan, labels, weights=weights, of_all=True), len(plan)
 
-    def predict(self, x, batch_size=None, verbose="auto", **options):
+    def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto", **options: Any) -> np.ndarray:
         """Probabilities of text, or Keras' predict for anything else.
 
         Args:
@@ -272,17 +310,17 @@ class SentimentClassifier(keras.Model):
         if not is_text and x is not None:
             return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
         if options:
-            raise TypeError("predict of text got unexpected arguments: {}".format(", ".join(options)))
+            raise TypeError(f"predict of text got unexpected arguments: {', '.join(options)}")
         encoded = self.encode(_texts(x))
         if encoded.truncated.any():
             warnings.warn(
-                "%d of %d texts are longer than %d pieces: only their beginnings are read"
-                % (encoded.truncated.sum(), len(encoded), self.max_length - 2),
+                f"{encoded.truncated.sum()} of {len(encoded)} texts are longer than {self.max_length - 2} pieces: "
+                "only their beginnings are read",
                 stacklevel=2,
             )
         return self.predict_encoded(encoded, batch_size)
 
-    def predict_encoded(self, encoded, batch_size=None):
+    def predict_encoded(self, encoded: tokenizers.Encoded, batch_size: int | None = None) -> np.ndarray:
         """Probabilities of encoded text, float32 [n, 2], in its order: one pass over packed rows."""
         if len(encoded) == 1:
             ids = encoded.ids[None, :]
@@ -303,11 +341,19 @@ class SentimentClassifier(keras.Model):
             alive()
         return probabilities
 
-    def encode(self, texts):
+    def encode(self, texts: Sequence[str]) -> tokenizers.Encoded:
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
         return self.tokenizer.encode(texts, self.max_length)
 
-    def plan(self, encoded, batch_size=None, *, token_budget=None, seed=None, epoch=0):
+    def plan(
+        self,
+        encoded: tokenizers.Encoded,
+        batch_size: int | None = None,
+        *,
+        token_budget: int | None = None,
+        seed: int | None = None,
+        epoch: int = 0,
+    ) -> packing.Plan:
         """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
         replicas = self.distribute_strategy.num_replicas_in_sync
         return packing.plan(
@@ -319,12 +365,28 @@ class SentimentClassifier(keras.Model):
             multiple=replicas,
         )
 
-    def pipeline(self, encoded, plan, labels, start=0, stop=None, **options):
+    def pipeline(
+        self,
+        encoded: tokenizers.Encoded,
+        plan: packing.Plan,
+        labels: np.ndarray,
+        start: int = 0,
+        stop: int | None = None,
+        **options: Any,
+    ) -> tf.data.Dataset:
         """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
         options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
         return packing.shared(self.distribute_strategy, encoded, plan, **options)
 
-    def fit_batches(self, encoded, labels, plan, start, stop, callbacks=()):
+    def fit_batches(
+        self,
+        encoded: tokenizers.Encoded,
+        labels: np.ndarray,
+        plan: packing.Plan,
+        start: int,
+        stop: int,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
         """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
         return super().fit(
             self.pipeline(encoded, plan, labels, start, stop),
@@ -335,21 +397,21 @@ class SentimentClassifier(keras.Model):
 
     shown = ("loss", "accuracy")  # what progress shows while it trains
 
-    def validate(self, encoded, labels):
+    def validate(self, encoded: tokenizers.Encoded, labels: np.ndarray) -> dict[str, Any]:
         """The figures of labelled reviews, as `metrics.report` gives them."""
         return metrics.report(self.predict_encoded(encoded), labels)
 
     @staticmethod
-    def score(figures):
+    def score(figures: Mapping[str, Any]) -> float:
         """What the best epoch has most of."""
         return figures["accuracy"]
 
-    def calibrate(self, found: calibration.Calibration) -> None:
+    def calibrate(self, fitted: calibration.Calibration) -> None:
         """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the
         folder has them.
         """
         kernel, bias = self.classifier.get_weights()
-        self.classifier.set_weights(calibration.fold(kernel, bias, found))
+        self.classifier.set_weights(calibration.fold(kernel, bias, fitted))
 
     def round_weights(self, dtype: str) -> None:
         """Rounds every weight to what `dtype` can say, as `save` with that dtype would: figures are then of what is
@@ -358,7 +420,16 @@ class SentimentClassifier(keras.Model):
         for variable in self.variables:
             variable.assign(variable.numpy().astype(dtype))
 
-    def save(self, filepath, overwrite=False, *, training=None, card=None, dtype="float32", options=None):
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = False,
+        *,
+        training: Mapping[str, Any] | None = None,
+        card: str | None = None,
+        dtype: str = "float32",
+        options: Any = None,
+    ) -> None:
         """Writes a standard Hugging Face folder, which `nsmc_bert.load` and any transformers pipeline read.
 
         Args:
@@ -385,18 +456,20 @@ class SentimentClassifier(keras.Model):
             dtype=dtype,
         )
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., SentimentClassifier], tuple[Any, ...]]:
         with tempfile.TemporaryDirectory() as folder:
             self.save(Path(folder) / "model")
             content = {path.name: path.read_bytes() for path in Path(folder, "model").iterdir()}
         return _unpickled, (content, self.dtype_policy.name, self.max_length, self.seed, self.fused)
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> SentimentClassifier:
         make, arguments = self.__reduce__()
         return memo.setdefault(id(self), make(*arguments))
 
 
-def _unpickled(content, precision, max_length, seed, fused):
+def _unpickled(
+    content: Mapping[str, bytes], precision: str, max_length: int, seed: int, fused: bool | None
+) -> SentimentClassifier:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in content.items():
             Path(folder, name).write_bytes(data)
@@ -405,7 +478,9 @@ def _unpickled(content, precision, max_length, seed, fused):
     return model
 
 
-def load(folder=None, precision="float32", positive_label=()):
+def load(
+    folder: str | os.PathLike[str] | None = None, precision: str = "float32", positive_label: str | Collection[str] = ()
+) -> SentimentClassifier:
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
@@ -421,15 +496,14 @@ def load(folder=None, precision="float32", positive_label=()):
     """
     runtime.share_gpus()
     loaded = checkpoints.load_encoder(bundled.CLASSIFIER if folder is None else folder)
-    kernel, bias = loaded.classifier or (None, ())
-    if len(bias) != 2:
+    classes = 0 if loaded.classifier is None else len(loaded.classifier[1])
+    if loaded.classifier is None or classes != len(LABELS):
+        other = f", but one of {classes}" if classes else ""
         raise UserError(
-            "{}: found an encoder without a two-class classifier{}, expected a model that was fine-tuned; to "
-            "fine-tune it: "
-            "python -m nsmc_bert.train --encoder={}".format(
-                folder, ", but one of %d" % len(bias) if len(bias) else "", folder
-            )
+            f"{folder}: found an encoder without a two-class classifier{other}, expected a model that was fine-tuned; "
+            f"to fine-tune it: python -m nsmc_bert.train --encoder={folder}"
         )
+    kernel, bias = loaded.classifier
     order = heads.order(loaded.config, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
     limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
@@ -438,7 +512,7 @@ def load(folder=None, precision="float32", positive_label=()):
     return model
 
 
-def _is_text(x):
+def _is_text(x: Any) -> bool:
     """Whether x is text in one of the forms that `predict` takes."""
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
@@ -451,7 +525,7 @@ def _is_text(x):
     return dtype is None or getattr(dtype, "kind", "O") in "OUST" or not len(x)
 
 
-def _peek(x, labelled):
+def _peek(x: Any, labelled: bool) -> tuple[Any, bool]:
     """x, and whether it is text. An iterator is text if its first element is, or if there are labels beside it."""
     if x is None or isinstance(x, tf.data.Iterator) or not isinstance(x, collections.abc.Iterator):
         return x, x is not None and _is_text(x)
@@ -461,13 +535,13 @@ def _peek(x, labelled):
     return itertools.chain(first, x), not first or isinstance(first[0], (str, bytes))
 
 
-def _refuse(options, *names):
+def _refuse(options: Mapping[str, Any], *names: str) -> None:
     for name in names:
         if options.get(name) is not None:
             raise UserError(f"{name}: not for text, of which each pass reads all; leave it out")
 
 
-def _texts(x):
+def _texts(x: Any) -> list[str]:
     """A list of str from any of those forms."""
     if isinstance(x, (str, bytes)) or x is None:
         x = [x]
@@ -488,17 +562,15 @@ def _texts(x):
                 text = texts[i] = text.decode("utf-8")
             except UnicodeDecodeError:
                 raise UserError(
-                    "text %d: found bytes that are no UTF-8, %s, expected UTF-8; decode them first: "
-                    "text.decode('cp949')" % (i, shorten(bytes(text)))
+                    f"text {i}: found bytes that are no UTF-8, {shorten(bytes(text))}, expected UTF-8; decode them "
+                    "first: text.decode('cp949')"
                 ) from None
         if not isinstance(text, str):
-            raise UserError(
-                "text %d: found %s, expected a string; fill or drop missing values first" % (i, shorten(text))
-            )
+            raise UserError(f"text {i}: found {shorten(text)}, expected a string; fill or drop missing values first")
     return texts
 
 
-def _learnable(x, y=None, weights=None):
+def _learnable(x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
     if isinstance(x, tf.data.Dataset):
         if (
@@ -517,26 +589,26 @@ def _learnable(x, y=None, weights=None):
                 "how often"
             )
         columns = list(zip(*x.as_numpy_iterator())) or [()] * len(x.element_spec)
-        x, y, *rest = ([each for part in column for each in np.ravel(part)] for column in columns)
-        weights = rest[0] if rest else None
+        x, y, *further = ([each for part in column for each in np.ravel(part)] for column in columns)
+        weights = further[0] if further else None
     texts = _texts(x)
     if not texts:
         raise UserError("found no text to learn from or to measure on, expected at least one")
     labels = np.asarray(y if y is not None else ())
     if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
         raise UserError(
-            "labels: found shape %s, values %s; expected one 0 or 1 for each of %d texts"
-            % (labels.shape, shorten(np.unique(labels)[:5].tolist()), len(texts))
+            f"labels: found shape {labels.shape}, values {shorten(np.unique(labels)[:5].tolist())}; expected "
+            f"one 0 or 1 for each of {len(texts)} texts"
         )
     weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
     if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise UserError(
-            "weights: found shape %s; expected a number from 0 for each of %d texts" % (weights.shape, len(texts))
+            f"weights: found shape {weights.shape}; expected a number from 0 for each of {len(texts)} texts"
         )
     return texts, labels.astype(np.int32), weights
 
 
-def _of_classes(class_weight):
+def _of_classes(class_weight: Mapping[int, float]) -> np.ndarray:
     """float32 [2], the weights of negative and positive."""
     try:
         return np.array([class_weight[label] for label in range(len(LABELS))], np.float32)

@@ -7,38 +7,76 @@
   classifier reads position 0 alone, which saves a fifth of the arithmetic of a four-layer model, forwards and
   backwards;
 * in training, what lies between two matrix products (the softmax of attention; GELU; dropout, residual and layer
-normalisation) is one
-  piece with its gradient written out, and on CPUs XLA compiles each piece into one pass over memory. Operation by
-  operation these took more than half of a step; compiling the matrix products too would halve their speed;
+  normalisation) is one piece with its gradient written out, and on CPUs XLA compiles each piece into one pass over
+  memory. Operation by operation these took more than half of a step; compiling the matrix products too would halve
+  their speed;
 * dropout takes one random byte an element from a counter-based generator, a pure function of (seed, step, place): a
   resumed run draws what the uninterrupted one would have drawn.
 
 Matrix products run in `compute_dtype`; layer normalisation, GELU and the softmax of training always run in float32.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, TFBertModel
+
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
+Gradient = Callable[..., Any]  # from the gradient of a result to those of what it was computed of
+
+
+@overload
+def encode(
+    bert: TFBertModel,
+    input_ids: tf.Tensor,
+    segments: tf.Tensor,
+    *,
+    positions: tf.Tensor | None = None,
+    read: tf.Tensor | None = None,
+    compute_dtype: str = "float32",
+    dropout: Dropout | None = None,
+    fused: bool | None = None,
+    all_layers: Literal[False] = False,
+) -> tf.Tensor: ...
+
+
+@overload
+def encode(
+    bert: TFBertModel,
+    input_ids: tf.Tensor,
+    segments: tf.Tensor,
+    *,
+    positions: tf.Tensor | None = None,
+    read: tf.Tensor | None = None,
+    compute_dtype: str = "float32",
+    dropout: Dropout | None = None,
+    fused: bool | None = None,
+    all_layers: Literal[True],
+) -> list[tf.Tensor]: ...
 
 
 def encode(
-    bert,
-    input_ids,
-    segments,
+    bert: TFBertModel,
+    input_ids: tf.Tensor,
+    segments: tf.Tensor,
     *,
-    positions=None,
-    read=None,
-    compute_dtype="float32",
-    dropout=None,
-    fused=None,
-    all_layers=False,
-):
+    positions: tf.Tensor | None = None,
+    read: tf.Tensor | None = None,
+    compute_dtype: str = "float32",
+    dropout: Dropout | None = None,
+    fused: bool | None = None,
+    all_layers: bool = False,
+) -> tf.Tensor | list[tf.Tensor]:
     """Runs BERT and returns its last hidden states, or those of every layer.
 
     Args:
@@ -113,16 +151,18 @@ def encode(
     return states if all_layers else states[0]
 
 
-def _one_cpu():
+def _one_cpu() -> bool:
     """Whether the code being traced runs on one device, a CPU."""
     context = tf.distribute.get_replica_context()
-    one = context is None or context.num_replicas_in_sync == 1
-    return one and not any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+    single = context is None or context.num_replicas_in_sync == 1
+    return single and not any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
 
 
-def pool(bert, hidden_states):
+def pool(bert: TFBertModel, hidden_states: tf.Tensor) -> tf.Tensor:
     """The pooler of BERT on the first position: tanh(dense(hidden_states[:, 0])), float32 [batch, hidden]."""
-    dense = bert.bert.pooler.dense
+    pooler = bert.bert.pooler
+    assert pooler is not None  # TFBertModel makes one unless it is told not to
+    dense = pooler.dense
     return tf.tanh(tf.matmul(tf.cast(hidden_states[:, 0], tf.float32), dense.kernel) + dense.bias)
 
 
@@ -136,26 +176,26 @@ class Dropout:
         step: int64 scalar tensor, the optimizer's step.
     """
 
-    def __init__(self, seed, step):
+    def __init__(self, seed: int, step: tf.Tensor) -> None:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(step, tf.int64) * 1024 + tf.cast(replica, tf.int64)
         self._seed = tf.stack([tf.constant(seed, tf.int64), step * 1024])
         self._place = 0
 
-    def __call__(self, x, rate):
+    def __call__(self, x: tf.Tensor, rate: float) -> tf.Tensor:
         """Zeroes a share `rate` of `x` (any shape, any float dtype) and scales the rest to keep the mean."""
         return _drop(x, self.noise(tf.shape(x)), rate) if round(rate * 256) else x
 
-    def skip(self):
+    def skip(self) -> None:
         """Passes over the next place."""
         self._place += 1
 
-    def factors(self, shape, rate, dtype):
+    def factors(self, shape: tf.Tensor, rate: float, dtype: tf.DType) -> tf.Tensor:
         """What the next place multiplies with: 0 for a share `rate`, and for the rest what keeps the mean."""
         return _factors(self.noise(shape), rate, dtype)
 
-    def noise(self, shape):
+    def noise(self, shape: tf.Tensor) -> tf.Tensor:
         """The next place's random bytes, uint8 of this shape."""
         self._place += 1
         size = tf.reduce_prod(shape)
@@ -165,7 +205,7 @@ class Dropout:
         return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], shape)
 
 
-def _factors(noise, rate, dtype):
+def _factors(noise: tf.Tensor, rate: float, dtype: tf.DType) -> tf.Tensor:
     """Dropout's factors from random bytes; 1 where the rate rounds to 0."""
     dropped = round(rate * 256)
     kept, zero = tf.constant(256 / (256 - dropped), dtype), tf.constant(0.0, dtype)
@@ -175,43 +215,42 @@ def _factors(noise, rate, dtype):
 class _Block:
     """The pieces of a Transformer layer on flat [rows, hidden] tensors."""
 
-    def __init__(self, config, dtype, dropout, fused):
+    def __init__(self, config: PretrainedConfig, dtype: tf.DType, dropout: Dropout | None, fused: bool) -> None:
         self.dtype = dtype
         self.config = config
         self.dropout = dropout
         self.fused = fused
 
-    def drop(self, x, rate):
+    def drop(self, x: tf.Tensor, rate: float) -> tf.Tensor:
         return x if self.dropout is None else self.dropout(x, rate)
 
-    def project(self, x, layers):
+    def project(self, x: tf.Tensor, layers: Sequence[tf.keras.layers.Dense]) -> tf.Tensor:
         """x through one or several Dense layers side by side: [rows, in] -> [rows, sum of out]."""
         kernels = [tf.cast(layer.kernel, self.dtype) for layer in layers]
         biases = [tf.cast(layer.bias, self.dtype) for layer in layers]
         kernel, bias = (kernels[0], biases[0]) if len(layers) == 1 else (tf.concat(kernels, 1), tf.concat(biases, 0))
         return _dense(x, kernel, bias)
 
-    def norm(self, x, layer_norm):
+    def norm(self, x: tf.Tensor, layer_norm: tf.keras.layers.LayerNormalization) -> tf.Tensor:
         """Layer normalisation in float32."""
         return self._normalise(x, None, None, layer_norm, tf.float32)
 
-    def add_norm(self, x, output, residual):
+    def add_norm(self, x: tf.Tensor, output: tf.keras.layers.Layer, residual: tf.Tensor) -> tf.Tensor:
         """Dense, dropout, residual and layer normalisation: the end of either half of a layer."""
         x = self.project(x, [output.dense])
-        drops = self.dropout is not None and round(self.config.hidden_dropout_prob * 256)
-        noise = self.dropout.noise(tf.shape(x)) if drops else None
+        rate = self.config.hidden_dropout_prob
+        noise = self.dropout.noise(tf.shape(x)) if self.dropout is not None and round(rate * 256) else None
         return self._normalise(x, residual, noise, output.LayerNorm, self.dtype)
 
-    def attend(self, scores, queries, keys, scale):
+    def attend(self, scores: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, scale: float) -> tf.Tensor:
         """Attention weights [batch, heads, queries, keys] of scores, with dropout; keys of other segments than a
         query's are masked.
         """
         rate = self.config.attention_probs_dropout_prob
-        drops = self.dropout is not None and round(rate * 256)
-        noise = self.dropout.noise(tf.shape(scores)) if drops else None
+        noise = self.dropout.noise(tf.shape(scores)) if self.dropout is not None and round(rate * 256) else None
         return _attend(scores, queries, keys, noise, scale, rate, self.fused)
 
-    def activate(self, x):
+    def activate(self, x: tf.Tensor) -> tf.Tensor:
         """The activation of the feed-forward layer."""
         name = self.config.hidden_act
         if name == "gelu":
@@ -221,13 +260,20 @@ class _Block:
 
         return (get_tf_activation(name) if isinstance(name, str) else name)(x)
 
-    def _normalise(self, x, residual, noise, layer_norm, dtype):
+    def _normalise(
+        self,
+        x: tf.Tensor,
+        residual: tf.Tensor | None,
+        noise: tf.Tensor | None,
+        layer_norm: tf.keras.layers.LayerNormalization,
+        dtype: tf.DType,
+    ) -> tf.Tensor:
         gamma, beta = tf.convert_to_tensor(layer_norm.gamma), tf.convert_to_tensor(layer_norm.beta)
         rate, epsilon = self.config.hidden_dropout_prob, self.config.layer_norm_eps
         return _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, self.fused)
 
 
-def custom_gradient(function):
+def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """tf.custom_gradient, for graphs that may go when nobody needs them any more.
 
     TensorFlow enters the gradient of each call that it traces into a registry, for good, and with it the graph and the
@@ -236,7 +282,7 @@ def custom_gradient(function):
     differentiable = tf.custom_gradient(function)
 
     @functools.wraps(function)
-    def call(*arguments):
+    def call(*arguments: Any) -> Any:
         result = differentiable(*arguments)
         if not tf.executing_eagerly():
             first = tf.nest.flatten(result)[0]
@@ -246,22 +292,22 @@ def custom_gradient(function):
     return call
 
 
-def _hold_with_graph(graph, name):
+def _hold_with_graph(graph: tf.Graph, name: str) -> None:
     registered = getattr(ops.gradient_registry, "_registry", {})
     if name not in registered:  # a TensorFlow that keeps them elsewhere: then they stay
         return
     gradient = registered[name]["type"]
-    held = weakref.ref(gradient)
+    held: Callable[[], Any] = weakref.ref(gradient)
     graph._custom_gradients = [*getattr(graph, "_custom_gradients", ()), gradient]
     registered[name]["type"] = lambda *arguments: held()(*arguments)
     weakref.finalize(gradient, registered.pop, name, None).atexit = False
 
 
 @custom_gradient
-def _dense(x, kernel, bias):
+def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """x @ kernel + bias. The gradient of the bias is a matrix product too, which takes a fifth of a sum over rows."""
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         return (
             tf.matmul(upstream, kernel, transpose_b=True),
             tf.matmul(x, upstream, transpose_a=True),
@@ -271,34 +317,42 @@ def _dense(x, kernel, bias):
     return tf.nn.bias_add(tf.matmul(x, kernel), bias), gradient
 
 
-def _sum_rows(x):
+def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """The sum over the rows of [rows, n], as a matrix product."""
     return tf.matmul(tf.ones([1, tf.shape(x)[0]], x.dtype), x)[0]
 
 
-def _gelu(x, fused):
+def _gelu(x: tf.Tensor, fused: bool) -> tf.Tensor:
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016)."""
 
     @custom_gradient
-    def run(x):
+    def run(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         return _piece(_gelu_forwards, fused)(x), lambda upstream: _piece(_gelu_backwards, fused)(x, upstream)
 
     return run(x)
 
 
-def _gelu_forwards(x):
+def _gelu_forwards(x: tf.Tensor) -> tf.Tensor:
     wide = tf.cast(x, tf.float32)
     return tf.cast(wide * (0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)), x.dtype)
 
 
-def _gelu_backwards(x, upstream):
+def _gelu_backwards(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     wide = tf.cast(x, tf.float32)
     share = 0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)
     density = tf.exp(-0.5 * tf.square(wide)) * (2 * math.pi) ** -0.5
     return tf.cast(tf.cast(upstream, tf.float32) * (share + wide * density), x.dtype)
 
 
-def _attend(scores, queries, keys, noise, scale, rate, fused):
+def _attend(
+    scores: tf.Tensor,
+    queries: tf.Tensor,
+    keys: tf.Tensor,
+    noise: tf.Tensor | None,
+    scale: float,
+    rate: float,
+    fused: bool,
+) -> tf.Tensor:
     """dropout(softmax(scores * scale)) over the keys that are of a query's segment.
 
     Args:
@@ -308,10 +362,10 @@ def _attend(scores, queries, keys, noise, scale, rate, fused):
     """
 
     @custom_gradient
-    def run(scores):
+    def run(scores: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         result, weights = _piece(_attend_forwards, fused)(scores, queries, keys, noise, scale, rate)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return _piece(_attend_backwards, fused)(upstream, weights, noise, scale, rate)
 
         return result, gradient
@@ -319,19 +373,33 @@ def _attend(scores, queries, keys, noise, scale, rate, fused):
     return run(scores)
 
 
-def _attend_forwards(scores, queries, keys, noise, scale, rate):
+def _attend_forwards(
+    scores: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, noise: tf.Tensor | None, scale: float, rate: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     apart = queries[:, None, :, None] != keys[:, None, None, :]
     weights = tf.nn.softmax(tf.cast(scores, tf.float32) * scale + tf.where(apart, MASKED, 0.0))
     return tf.cast(_drop(weights, noise, rate), scores.dtype), weights
 
 
-def _attend_backwards(upstream, weights, noise, scale, rate):
+def _attend_backwards(
+    upstream: tf.Tensor, weights: tf.Tensor, noise: tf.Tensor | None, scale: float, rate: float
+) -> tf.Tensor:
     above = _drop(tf.cast(upstream, tf.float32), noise, rate)
     inner = above * weights
     return tf.cast(scale * (inner - weights * tf.reduce_sum(inner, -1, keepdims=True)), upstream.dtype)
 
 
-def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):
+def _add_norm(
+    x: tf.Tensor,
+    residual: tf.Tensor | None,
+    noise: tf.Tensor | None,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    rate: float,
+    epsilon: float,
+    dtype: tf.DType,
+    fused: bool,
+) -> tf.Tensor:
     """Layer normalisation (Ba et al. 2016) of residual + dropout(x), both [rows, hidden], as `dtype`.
 
     `noise` is None for no dropout, `residual` is None for x alone.
@@ -339,10 +407,10 @@ def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):
     added = [] if residual is None else [residual]
 
     @custom_gradient
-    def run(gamma, beta, x, *added):
+    def run(gamma: tf.Tensor, beta: tf.Tensor, x: tf.Tensor, *added: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         result, normal, scale = _piece(_add_norm_forwards, fused)(x, added, noise, gamma, beta, rate, epsilon, dtype)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             arguments = upstream, normal, scale, noise, gamma, rate, [x.dtype, *(each.dtype for each in added)]
             for_gamma, for_beta, *below = _piece(_add_norm_backwards, fused)(*arguments)
             return [_sum_rows(for_gamma), _sum_rows(for_beta), *below]
@@ -352,7 +420,16 @@ def _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, fused):
     return run(gamma, beta, x, *added)
 
 
-def _add_norm_forwards(x, added, noise, gamma, beta, rate, epsilon, dtype):
+def _add_norm_forwards(
+    x: tf.Tensor,
+    added: Sequence[tf.Tensor],
+    noise: tf.Tensor | None,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    rate: float,
+    epsilon: float,
+    dtype: tf.DType,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     total = _drop(tf.cast(x, tf.float32), noise, rate)
     for residual in added:
         total += tf.cast(residual, tf.float32)
@@ -362,7 +439,15 @@ def _add_norm_forwards(x, added, noise, gamma, beta, rate, epsilon, dtype):
     return tf.cast(normal * gamma + beta, dtype), normal, scale
 
 
-def _add_norm_backwards(upstream, normal, scale, noise, gamma, rate, dtypes):
+def _add_norm_backwards(
+    upstream: tf.Tensor,
+    normal: tf.Tensor,
+    scale: tf.Tensor,
+    noise: tf.Tensor | None,
+    gamma: tf.Tensor,
+    rate: float,
+    dtypes: Sequence[tf.DType],
+) -> list[tf.Tensor]:
     upstream = tf.cast(upstream, tf.float32)
     inner = upstream * gamma
     along = tf.reduce_mean(inner * normal, -1, keepdims=True)
@@ -371,16 +456,16 @@ def _add_norm_backwards(upstream, normal, scale, noise, gamma, rate, dtypes):
     return [upstream * normal, upstream, to_x, *to_added]
 
 
-def _drop(x, noise, rate):
+def _drop(x: tf.Tensor, noise: tf.Tensor | None, rate: float) -> tf.Tensor:
     return x if noise is None else x * _factors(noise, rate, x.dtype)
 
 
-def _piece(function, fused):
+def _piece(function: Callable[..., Any], fused: bool) -> Callable[..., Any]:
     """A function of tensors, compiled by XLA into one pass over memory if `fused`."""
     return _compiled(function) if fused else function
 
 
 @functools.cache
-def _compiled(function):
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # one object for all layers, so that it is compiled once
     return tf.function(function, jit_compile=True, autograph=False)

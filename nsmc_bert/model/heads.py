@@ -2,11 +2,16 @@
 so.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError, shorten
+
+if TYPE_CHECKING:
+    from transformers import BertConfig
 
 NEGATIVE = {
     "negative",
@@ -49,7 +54,7 @@ HEADS = (
 SAY = "say which of them means positive: --positive_label=NAME, or positive_label of nsmc_bert.load"
 
 
-def order(config: Any, where: object, positive: str | Collection[str] = ()) -> list[int]:
+def order(config: BertConfig, where: object, positive: str | Collection[str] = ()) -> list[int]:
     """The rows of a two-class head, negative first.
 
     Args:
@@ -77,15 +82,15 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
         raise UserError(
             f"{where}: found a head for {shorten(kind)}, expected one of two classes of which a text has one"
         )
-    names = [str(config.id2label.get(i, "")) for i in (0, 1)]
-    found = f"{where}: found a head with the labels {names[0]} and {names[1]}"
+    names = [str((config.id2label or {}).get(i, "")) for i in (0, 1)]
+    problem = f"{where}: found a head with the labels {names[0]} and {names[1]}"
     plain = [name.strip().lower() for name in names]
     wanted = {name.strip().lower() for name in ([positive] if isinstance(positive, str) else positive) if name.strip()}
     if wanted:
-        said = [name in wanted for name in plain]
-        if sum(said) != 1:
-            raise UserError(f"{found}, expected one of them to be the positive_label, {', '.join(sorted(wanted))}")
-        return [0, 1] if said[1] else [1, 0]
+        is_wanted = [name in wanted for name in plain]
+        if sum(is_wanted) != 1:
+            raise UserError(f"{problem}, expected one of them to be the positive_label, {', '.join(sorted(wanted))}")
+        return [0, 1] if is_wanted[1] else [1, 0]
     numbers = [re.sub("^label_", "", name) for name in plain]
     if sorted(numbers) == ["0", "1"]:
         task = getattr(config, "finetuning_task", None)
@@ -94,11 +99,11 @@ def order(config: Any, where: object, positive: str | Collection[str] = ()) -> l
         return [numbers.index("0"), numbers.index("1")]
     kinds = ["negative" if name in NEGATIVE else "positive" if name in POSITIVE else "" for name in plain]
     if sorted(kinds) != ["negative", "positive"]:
-        raise UserError(f"{found}, expected names such as negative and positive; {SAY}")
+        raise UserError(f"{problem}, expected names such as negative and positive; {SAY}")
     return [kinds.index("negative"), kinds.index("positive")]
 
 
-def with_names(values: Mapping) -> Mapping:
+def with_names(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config.json's values with `id2label` where it has label2id alone, which transformers would drop."""
     names = values.get("label2id")
     if values.get("id2label") is not None or not isinstance(names, dict):

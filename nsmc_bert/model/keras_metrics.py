@@ -1,9 +1,8 @@
 """Keras' metrics on the two probabilities of this project's classifiers and labels 0 and 1.
 
 Keras leaves it to its user that labels have the form that a metric expects, and some metrics broadcast what does not
-fit to a wrong
-figure. Here each kind gets what it expects: a metric of two classes the probability of positive, one of any classes
-one-hot labels.
+fit to a wrong figure. Here each kind gets what it expects: a metric of two classes the probability of positive, one of
+any classes one-hot labels.
 """
 
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ OF_ONE_HOT = (
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # Keras chooses the metric by the shapes, rightly
 
 
-def adapted(metrics: Any) -> list | None:
+def adapted(metrics: Any) -> list[Any] | None:
     """The `metrics` of Keras' compile, each ready for int labels [n] and probabilities [n, 2]; None for None."""
     if metrics is None:
         return None
@@ -83,7 +82,7 @@ class Adapted(keras.metrics.Metric):
         weights = None if sample_weight is None else tf.reshape(sample_weight, [-1])
         self.metric.update_state(y_true, y_pred, weights)
 
-    def result(self) -> tf.Tensor | Sequence:
+    def result(self) -> tf.Tensor | Sequence[tf.Tensor]:
         return self.metric.result()
 
     def reset_state(self) -> None:

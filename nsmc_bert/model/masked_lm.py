@@ -5,8 +5,13 @@ were (Devlin et al. 2019, section 3.1; whole words after Google's later release)
 the step. The last layer and the output over the vocabulary are computed at the hidden places only.
 """
 
+from __future__ import annotations
+
 import logging
 import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +21,12 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import checkpoints, forward, packing
 
+if TYPE_CHECKING:
+    from transformers import TFBertModel
+
+    from nsmc_bert.model.tokenizers import Encoded, Tokenizer
+
+Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]  # features, ratings, what each text counts
 VALIDATION_SEED = 1  # of what is hidden where perplexity is measured
 MASKED_SHARE = 0.15
 # Whole words, and one at least of each text, come to more than the share: of NSMC's reviews to 1.2 times a fifth of all
@@ -28,11 +39,11 @@ PLACES = 64  # and they are a multiple of this
 class _Alive(keras.callbacks.Callback):
     """Says at every batch that is validated that work goes on."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._supports_tf_logs = True  # Keras then leaves the figures on the device
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         alive()
 
 
@@ -60,23 +71,21 @@ class MaskedLanguageModel(keras.Model):
 
     def __init__(
         self,
-        bert,
-        tokenizer,
+        bert: TFBertModel,
+        tokenizer: Tokenizer,
         *,
-        ratings=0,
-        rating_weight=1.0,
-        masked_share=MASKED_SHARE,
-        max_length=128,
-        seed=0,
-        precision="float32",
-        predictions=None,
-        fused=None,
-    ):
+        ratings: int = 0,
+        rating_weight: float = 1.0,
+        masked_share: float = MASKED_SHARE,
+        max_length: int = 128,
+        seed: int = 0,
+        precision: str = "float32",
+        predictions: Mapping[str, np.ndarray] | None = None,
+        fused: bool | None = None,
+    ) -> None:
         super().__init__(name="masked_language_model", dtype=keras.mixed_precision.Policy(precision))
         if tokenizer.mask_id is None:
-            raise UserError(
-                "the tokenizer has no piece {}, which hides what is to be said".format(tokenizer.special["mask"])
-            )
+            raise UserError(f"the tokenizer has no piece {tokenizer.special['mask']}, which hides what is to be said")
         # === Layers ===
         config = bert.config
         initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range, seed=seed)
@@ -109,7 +118,7 @@ class MaskedLanguageModel(keras.Model):
         for name, value in (predictions or {}).items():
             self._set(name, value)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         dropout = forward.Dropout(self.seed, self.optimizer.iterations) if training else None
         firsts = inputs["firsts"][:, : 0 if self.rating is None else None]
         hidden = forward.encode(
@@ -134,31 +143,33 @@ class MaskedLanguageModel(keras.Model):
             outputs["rating"] = tf.reshape(self.rating(pooled), [-1, firsts.shape[1], self.rating.units])
         return outputs
 
-    def train_step(self, data):
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return super().train_step(
             self._targets(data, [self.seed, self.optimizer.iterations * 1024 + tf.cast(replica, tf.int64)])
         )
 
-    def test_step(self, data):
+    def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
         # the same each time, and in every run: a function of the batch
         return super().test_step(
             self._targets(data, [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64))])
         )
 
-    def _targets(self, data, seed):
+    def _targets(
+        self, data: Batch, seed: Sequence[tf.Tensor | int]
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Hides pieces of a batch and adds what is to be said of them."""
         features, ratings, weights = data
-        ids, read, pieces, there = self.hide(features["input_ids"], features["segments"], seed)
-        # the output over the vocabulary is a good part of all arithmetic: it is computed where there is something to
-        # say
+        ids, read, pieces, hidden = self.hide(features["input_ids"], features["segments"], seed)
+        # the output over the vocabulary is a good part of all arithmetic: it is computed where there is something
+        # to say
         size = min(
             -(-round(SIZE * self.masked_share * ids.shape[0] * ids.shape[1]) // PLACES) * PLACES,
             read.shape[0] * read.shape[1],
         )
-        there = tf.reshape(there, [-1])
-        places = tf.argsort(tf.cast(~there, tf.int32), stable=True)[:size]
-        real = tf.cast(tf.gather(there, places), tf.float32)
+        hidden = tf.reshape(hidden, [-1])
+        places = tf.argsort(tf.cast(~hidden, tf.int32), stable=True)[:size]
+        real = tf.cast(tf.gather(hidden, places), tf.float32)
         features = {**features, "input_ids": ids, "read": read, "places": places}
         targets = {"pieces": tf.gather(tf.reshape(pieces, [-1]), places)}
         sample_weights = {"pieces": real * (size / tf.maximum(tf.reduce_sum(real), 1.0))}
@@ -166,7 +177,7 @@ class MaskedLanguageModel(keras.Model):
             targets["rating"], sample_weights["rating"] = ratings, weights
         return features, targets, sample_weights
 
-    def compile(self, optimizer, **options):
+    def compile(self, optimizer: Any, **options: Any) -> None:
         """Keras' compile with this task's losses: cross-entropy over pieces and, weighted, over ratings."""
         # without ratings nothing teaches the pooler, and Keras warns of that
         for logger in ("absl", "tensorflow"):
@@ -180,21 +191,33 @@ class MaskedLanguageModel(keras.Model):
             **options,
         )
 
-    def plan(self, encoded, *, token_budget=None, seed=None, epoch=0):
+    def plan(
+        self, encoded: Encoded, *, token_budget: int | None = None, seed: int | None = None, epoch: int = 0
+    ) -> packing.Plan:
         """A packing.Plan for these texts that this model's devices can share."""
         replicas = self.distribute_strategy.num_replicas_in_sync
         return packing.plan(
             encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas
         )
 
-    def pipeline(self, encoded, plan, ratings, start=0, stop=None):
+    def pipeline(
+        self, encoded: Encoded, plan: packing.Plan, ratings: np.ndarray | None, start: int = 0, stop: int | None = None
+    ) -> tf.data.Dataset:
         """Batches of a plan, a share for each device."""
         labels = np.zeros(len(encoded), np.int32) if ratings is None else ratings
         return packing.shared(
             self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop
         )
 
-    def fit_batches(self, encoded, ratings, plan, start, stop, callbacks=()):
+    def fit_batches(
+        self,
+        encoded: Encoded,
+        ratings: np.ndarray | None,
+        plan: packing.Plan,
+        start: int,
+        stop: int,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
         """Trains on batches `start` to `stop` of a plan, in their order."""
         return super().fit(
             self.pipeline(encoded, plan, ratings, start, stop),
@@ -203,7 +226,7 @@ class MaskedLanguageModel(keras.Model):
             callbacks=list(callbacks),
         )
 
-    def validate(self, encoded, ratings):
+    def validate(self, encoded: Encoded, ratings: np.ndarray | None) -> dict[str, float]:
         """Figures of texts with the same pieces hidden each time, and in every run.
 
         Returns:
@@ -222,11 +245,19 @@ class MaskedLanguageModel(keras.Model):
             "rating_accuracy": results["rating_accuracy"],
         }
 
-    def score(self, figures):
+    def score(self, figures: Mapping[str, float]) -> float:
         """What the best epoch has most of."""
         return -math.log(figures["perplexity"]) - self.rating_weight * figures.get("rating_loss", 0.0)
 
-    def save(self, filepath, *, training, card, overwrite=False, dtype="float32"):
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        *,
+        training: Mapping[str, Any],
+        card: str,
+        overwrite: bool = False,
+        dtype: str = "float32",
+    ) -> None:
         """Writes a Hugging Face folder that transformers opens as BertForMaskedLM."""
         heads = {"cls.predictions." + name: value for name, value in self._head().items()}
         checkpoints.save(
@@ -242,7 +273,7 @@ class MaskedLanguageModel(keras.Model):
             dtype=dtype,
         )
 
-    def _head(self):
+    def _head(self) -> dict[str, np.ndarray]:
         return {
             "bias": self.piece_bias.numpy(),
             "transform.dense.weight": self.transform.kernel.numpy().T,
@@ -251,7 +282,7 @@ class MaskedLanguageModel(keras.Model):
             "transform.LayerNorm.bias": self.norm.beta.numpy(),
         }
 
-    def _set(self, name, value):
+    def _set(self, name: str, value: np.ndarray) -> None:
         variables = {
             "bias": self.piece_bias,
             "transform.dense.weight": self.transform.kernel,
@@ -263,7 +294,7 @@ class MaskedLanguageModel(keras.Model):
             variables[name].assign(value.T if name == "transform.dense.weight" else value)
 
 
-def _is_no_warning_of_gradients(record):
+def _is_no_warning_of_gradients(record: logging.LogRecord) -> bool:
     return "Gradients do not exist" not in record.getMessage()
 
 
@@ -279,7 +310,7 @@ class Hide:
         share: of a text's pieces, those to hide.
     """
 
-    def __init__(self, tokenizer, share=MASKED_SHARE):
+    def __init__(self, tokenizer: Tokenizer, share: float = MASKED_SHARE) -> None:
         self._mask_id = tokenizer.mask_id
         special = {tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id, tokenizer.unk_id}
         self._normal = np.array([i for i in range(tokenizer.vocab_size) if i not in special], np.int32)
@@ -287,7 +318,9 @@ class Hide:
         self._begins = tokenizer.word_beginnings()
         self._share = share
 
-    def __call__(self, ids, segments, seed):
+    def __call__(
+        self, ids: tf.Tensor, segments: tf.Tensor, seed: Sequence[tf.Tensor | int]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Hides pieces of one batch of packed rows.
 
         Args:

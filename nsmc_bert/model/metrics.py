@@ -1,14 +1,21 @@
 """How good a classifier is: accuracy with its interval, F1, confusion, calibration, its most confident errors."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LABELS = ("negative", "positive")
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
-def report(probabilities, labels, *, bins=15):
+def report(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> dict[str, Any]:
     """The figures of one set of reviews.
 
     Args:
@@ -18,12 +25,12 @@ def report(probabilities, labels, *, bins=15):
 
     Returns:
         A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their
-            mean,
-        macro_f1; confusion [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss (nats).
+        mean, macro_f1; confusion [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss
+        (nats).
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
-    said = probabilities.argmax(1)
-    confusion = np.bincount(labels * 2 + said, minlength=4).reshape(2, 2)
+    predicted = probabilities.argmax(1)
+    confusion = np.bincount(labels * 2 + predicted, minlength=4).reshape(2, 2)
     right = int(np.trace(confusion))
     occurring = [c for c in (0, 1) if confusion[c].sum() + confusion[:, c].sum()]
     f1 = [2 * confusion[c, c] / max(confusion[c].sum() + confusion[:, c].sum(), 1) for c in (0, 1)]
@@ -40,7 +47,7 @@ def report(probabilities, labels, *, bins=15):
     }
 
 
-def wilson(right, n):
+def wilson(right: int, n: int) -> list[float]:
     """The 95 % score interval of a share, `right` of `n` (Wilson 1927): [low, high], [0, 1] for n = 0."""
     if not n:
         return [0.0, 1.0]
@@ -50,7 +57,7 @@ def wilson(right, n):
     return [centre - half, centre + half]
 
 
-def expected_calibration_error(probabilities, labels, bins=15):
+def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
     """How far confidence is from accuracy, on average over reviews (Guo et al. 2017, equation 3).
 
     Reviews go by the probability of the class that was said into `bins` bins of equal width on [0, 1]; a bin adds
@@ -66,7 +73,7 @@ def expected_calibration_error(probabilities, labels, bins=15):
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def reliability(probabilities, labels, bins=15):
+def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> list[dict[str, Any]]:
     """The bins that the calibration error is made of.
 
     Returns:
@@ -85,7 +92,7 @@ def reliability(probabilities, labels, bins=15):
 LENGTHS = (1, 6, 11, 21, 31, 51, 81, 121)  # characters from which on a group of reviews begins
 
 
-def by_length(texts, probabilities, labels):
+def by_length(texts: Sequence[str], probabilities: ArrayLike, labels: ArrayLike) -> list[dict[str, Any]]:
     """Accuracy of reviews by their characters: a list of {"from", "n", "accuracy", "interval95"}, the groups of LENGTHS
     that occur.
     """
@@ -106,14 +113,14 @@ def by_length(texts, probabilities, labels):
     return out
 
 
-def confident_errors(probabilities, labels, count=20):
+def confident_errors(probabilities: ArrayLike, labels: ArrayLike, count: int = 20) -> np.ndarray:
     """Row numbers of the errors, the most confident first, at most `count`."""
     probabilities = np.asarray(probabilities)
     wrong = np.flatnonzero(probabilities.argmax(1) != np.asarray(labels))
     return wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:count]
 
 
-def one_class(figures):
+def one_class(figures: Mapping[str, Any]) -> str:
     """What is to be said of accuracy where all reviews have one label; "" where they have not."""
     counts = [sum(row) for row in figures["confusion"]]
     if min(counts) or not max(counts):
@@ -121,17 +128,16 @@ def one_class(figures):
     return f", of {LABELS[int(counts[1] > 0)]} reviews alone: whoever always says so has 100"
 
 
-def lines(figures, title):
+def lines(figures: Mapping[str, Any], title: str) -> list[str]:
     """A report in readable lines."""
     low, high = figures["accuracy_interval95"]
     (tn, fp), (fn, tp) = figures["confusion"]
     return [
-        "%s: %d reviews" % (title, figures["n"]),
-        "  accuracy {:.2f} % (95 % interval {:.2f} to {:.2f})".format(100 * figures["accuracy"], 100 * low, 100 * high)
+        f"{title}: {figures['n']} reviews",
+        f"  accuracy {100 * figures['accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
         + one_class(figures),
-        "  macro F1 {:.2f}, negative {:.2f}, positive {:.2f}".format(
-            100 * figures["macro_f1"], 100 * figures["f1"]["negative"], 100 * figures["f1"]["positive"]
-        ),
-        "  true negative said negative %d, positive %d; true positive said negative %d, positive %d" % (tn, fp, fn, tp),
-        "  calibration error {:.3f}, log loss {:.3f}".format(figures["ece"], figures["log_loss"]),
+        f"  macro F1 {100 * figures['macro_f1']:.2f}, "
+        f"negative {100 * figures['f1']['negative']:.2f}, positive {100 * figures['f1']['positive']:.2f}",
+        f"  true negative said negative {tn}, positive {fp}; true positive said negative {fn}, positive {tp}",
+        f"  calibration error {figures['ece']:.3f}, log loss {figures['log_loss']:.3f}",
     ]

@@ -6,6 +6,8 @@ Positions are counted anew in each text and attention stays inside it, so a text
 (Krell et al. 2021, arXiv 2107.02027).
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,7 +55,7 @@ class Plan:
     def __len__(self) -> int:
         return len(self.splits) - 1
 
-    def __add__(self, other: "Plan") -> "Plan":
+    def __add__(self, other: Plan) -> Plan:
         """The batches of both, one after the other, all with the rows of the larger ones."""
         if (self.length, self.slots_per_row) != (other.length, other.slots_per_row):
             raise ValueError(f"found rows of {self.length} places and of {other.length}, expected one length")
@@ -117,11 +119,11 @@ def plan(
         batch = np.repeat(np.arange(batches), [len(pack[0]) for pack in packs])
         row, offset, number = (np.concatenate([np.zeros(0, np.int64), *(pack[i] for pack in packs)]) for i in range(3))
     rows = -(-max(rows, 1) // multiple) * multiple
-    there = np.lexsort((number, row, batch))
+    by_place = np.lexsort((number, row, batch))
     return Plan(
-        texts=order[there],
-        places=(row * length + offset)[there],
-        slots=(row * MOST + number)[there],
+        texts=order[by_place],
+        places=(row * length + offset)[by_place],
+        slots=(row * MOST + number)[by_place],
         splits=np.concatenate([[0], np.cumsum(np.bincount(batch, minlength=batches))]).astype(np.int64),
         rows=rows,
         length=length,
@@ -187,7 +189,7 @@ def dataset(
     stop: int | None = None,
     replicas: int = 1,
     shares: Sequence[int] = (0,),
-) -> "tf.data.Dataset":
+) -> tf.data.Dataset:
     """A tf.data pipeline over the batches of a plan.
 
     Args:
@@ -224,7 +226,7 @@ def dataset(
     known = None if labels is None else tf.constant(labels, tf.int32 if np.ndim(labels) == 1 else tf.float32)
     each = None if weights is None else tf.constant(weights, tf.float32)
 
-    def element(features, texts, scale):
+    def element(features: dict[str, tf.Tensor], texts: tf.Tensor, scale: tf.Tensor) -> Any:
         features = {name: tf.cast(value, tf.int32) for name, value in features.items()}
         if known is None:
             return features
@@ -235,13 +237,13 @@ def dataset(
     return untuned(data.map(element, num_parallel_calls=2, deterministic=True).prefetch(4))
 
 
-def shared(strategy: "tf.distribute.Strategy", encoded: Encoded, plan: Plan, **options: Any) -> "tf.data.Dataset":
+def shared(strategy: tf.distribute.Strategy, encoded: Encoded, plan: Plan, **options: Any) -> tf.data.Dataset:
     """The batches of `dataset`, a share of each for each device of a strategy; `plan` has multiple=its replicas."""
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
         return dataset(encoded, plan, **options)
 
-    def shares(context):
+    def shares(context: tf.distribute.InputContext) -> tf.data.Dataset:
         here = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * here
         return dataset(encoded, plan, replicas=replicas, shares=range(first, first + here), **options)
@@ -249,7 +251,7 @@ def shared(strategy: "tf.distribute.Strategy", encoded: Encoded, plan: Plan, **o
     return strategy.distribute_datasets_from_function(shares)
 
 
-def untuned(data: "tf.data.Dataset") -> "tf.data.Dataset":
+def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
     """The tf.data.Dataset without autotuning, for one whose every number is given.
 
     The thread that tunes sleeps for up to a minute, and now and then the end of an iterator waits for it.
@@ -282,20 +284,20 @@ def _pack(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.
                 times = min(room // size, MOST - len(kind))
                 if not times or not todo:
                     continue
-                there = kinds[room].pop(kind)
-                full, rest = divmod(todo, times)
-                used = min(there, full)
+                available = kinds[room].pop(kind)
+                full, remainder = divmod(todo, times)
+                used = min(available, full)
                 todo -= used * times
                 _add(kinds[room - times * size], kind + (size,) * times, used)
-                if there > used and full == used and rest:  # the last one takes what is left
-                    todo -= rest
-                    _add(kinds[room - rest * size], kind + (size,) * rest, 1)
+                if available > used and full == used and remainder:  # the last one takes what is left
+                    todo -= remainder
+                    _add(kinds[room - remainder * size], kind + (size,) * remainder, 1)
                     used += 1
-                _add(kinds[room], kind, there - used)
+                _add(kinds[room], kind, available - used)
         times = min(length // size, MOST)
-        full, rest = divmod(todo, times)
+        full, remainder = divmod(todo, times)
         _add(kinds[length - times * size], (size,) * times, full)
-        _add(kinds[length - rest * size], (size,) * rest, 1 if rest else 0)
+        _add(kinds[length - remainder * size], (size,) * remainder, 1 if remainder else 0)
     # every place of every row, and then texts and places in the order of their lengths
     where, count = [], 0
     for kind, rows in ((kind, rows) for by_room in kinds for kind, rows in by_room.items()):

@@ -5,15 +5,20 @@ WordPiece vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a m
 that open the folder cut text exactly as this project does.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import hashlib
 import itertools
 import json
+import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers as hf
@@ -61,17 +66,17 @@ class Encoded:
     row_splits: np.ndarray
     truncated: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.truncated)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: np.ndarray) -> Encoded:
         """The texts of an array of row numbers, in that order, as another Encoded."""
         lengths = self.lengths[rows]
         splits = np.concatenate([[0], np.cumsum(lengths)])
         index = np.arange(splits[-1]) + np.repeat(self.row_splits[:-1][rows] - splits[:-1], lengths)
         return Encoded(self.ids[index], splits, self.truncated[rows])
 
-    def replaced(self, rows, others):
+    def replaced(self, rows: np.ndarray, others: Encoded) -> Encoded:
         """The same with the texts of some rows replaced by those of another Encoded, in that order."""
         both = Encoded(
             np.concatenate([self.ids, others.ids]),
@@ -83,7 +88,7 @@ class Encoded:
         return both[index]
 
     @property
-    def lengths(self):
+    def lengths(self) -> np.ndarray:
         """int64 [texts], tokens of each text."""
         return np.diff(self.row_splits)
 
@@ -106,7 +111,13 @@ class Tokenizer:
         array([3, 6])
     """
 
-    def __init__(self, backend, special=None, model_max_length=None, sentencepiece_model=None):
+    def __init__(
+        self,
+        backend: hf.Tokenizer,
+        special: Mapping[str, str] | None = None,
+        model_max_length: int | None = None,
+        sentencepiece_model: bytes | None = None,
+    ) -> None:
         backend.no_truncation()
         backend.no_padding()
         self._backend = backend
@@ -116,28 +127,28 @@ class Tokenizer:
         ids = {role: backend.token_to_id(token) for role, token in self.special.items()}
         missing = [self.special[role] for role in ids if ids[role] is None and role != "mask"]
         if missing:
-            raise UserError("the tokenizer's vocabulary lacks the special tokens {}".format(", ".join(missing)))
+            raise UserError(f"the tokenizer's vocabulary lacks the special tokens {', '.join(missing)}")
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[role] for role in SPECIAL)
 
     @property
-    def vocab_size(self):
+    def vocab_size(self) -> int:
         """One more than the largest id."""
         return max(self._backend.get_vocab().values()) + 1
 
     @functools.cached_property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A checksum of everything that decides ids."""
         # the library's JSON loses the last bit of a score, so a tokenizer that was saved and read again differs there
         text = re.sub(r"-?\d+\.\d{6,}", lambda score: f"{float(score[0]):.5f}", self._backend.to_str())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def word_beginnings(self):
+    def word_beginnings(self) -> np.ndarray:
         """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
         pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
         sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
         return np.array([piece.startswith("▁") if sentencepiece else not piece.startswith("##") for piece in pieces])
 
-    def encode(self, texts, max_length):
+    def encode(self, texts: Iterable[str], max_length: int) -> Encoded:
         """Token ids of texts.
 
         Args:
@@ -148,21 +159,22 @@ class Tokenizer:
             Encoded.
         """
         limit = max_length - 2
-        parts, lengths = [], []
+        parts: list[np.ndarray] = []
+        counts: list[int] = []
         for chunk in _chunks(texts):
             rows = [encoding.ids for encoding in self._encode_batch(chunk)]
-            lengths += map(len, rows)
+            counts += map(len, rows)
             around = ((self.cls_id, *row[:limit], self.sep_id) for row in rows)
             parts.append(np.fromiter(itertools.chain.from_iterable(around), np.int32))
-        lengths = np.array(lengths, np.int64)
+        lengths = np.array(counts, np.int64)
         splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
         return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
 
-    def pieces(self, words):
+    def pieces(self, words: Iterable[str]) -> list[list[int]]:
         """Token ids of words that stand for themselves, without special tokens: a list of lists of ids."""
         return [encoding.ids for encoding in self._encode_batch(list(words))]
 
-    def _encode_batch(self, texts):
+    def _encode_batch(self, texts: list[str]) -> list[hf.Encoding]:
         try:
             return self._backend.encode_batch_fast(texts, add_special_tokens=False)
         except (UnicodeEncodeError, TypeError):
@@ -171,7 +183,7 @@ class Tokenizer:
             texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
             return self._backend.encode_batch_fast(texts, add_special_tokens=False)
 
-    def save(self, folder, model_max_length):
+    def save(self, folder: str | os.PathLike[str], model_max_length: int) -> None:
         """Writes tokenizer.json, tokenizer_config.json and, where there is one, the SentencePiece model into a folder.
 
         Args:
@@ -197,7 +209,7 @@ class Tokenizer:
             (folder / "spiece.model").write_bytes(self.sentencepiece_model)
 
 
-def load(folder):
+def load(folder: str | os.PathLike[str]) -> Tokenizer:
     """The tokenizer of a model folder.
 
     Args:
@@ -234,9 +246,8 @@ def load(folder):
     if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
         if name not in UNIGRAM:
             raise UserError(
-                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
-                    folder, shorten(name), ", ".join(UNIGRAM[1:])
-                )
+                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected one of "
+                f"{', '.join(UNIGRAM[1:])}"
             )
         cleaning = None
         if name or "keep_accents" in settings or settings.get("do_lower_case"):
@@ -253,20 +264,19 @@ def load(folder):
     if vocabularies[0].is_file():
         if name not in WORDPIECE:
             raise UserError(
-                "{}: found tokenizer_class {} and no tokenizer.json, expected one of {}".format(
-                    folder, shorten(name), ", ".join(WORDPIECE[1:])
-                )
+                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected one of "
+                f"{', '.join(WORDPIECE[1:])}"
             )
-        rules = {key: settings.get(key, default) for key, default in BERTS.items()}
+        rules: dict[str, Any] = {key: settings.get(key, default) for key, default in BERTS.items()}
         tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
-        _check_said(vocabularies[0], settings, special)
+        _check_stated(vocabularies[0], settings, special)
         if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
             return tokenizer
         return _from_transformers(folder, name, settings, tokenizer._backend)
-    raise UserError("{}: found no tokenizer, expected one of {}".format(folder, ", ".join(FILES)))
+    raise UserError(f"{folder}: found no tokenizer, expected one of {', '.join(FILES)}")
 
 
-def _class(folder, settings):
+def _class(folder: Path, settings: Mapping[str, Any]) -> str:
     """The class of transformers that a folder names, without Fast; "" where it names none.
 
     Raises:
@@ -288,14 +298,14 @@ def _class(folder, settings):
     return name
 
 
-def _added(folder, settings):
+def _added(folder: Path, settings: Mapping[str, Any]) -> list[str]:
     """The tokens that a folder adds to a vocabulary, in any of the ways that transformers knows."""
     added = settings.get("added_tokens_decoder")
     added = _json(folder / "added_tokens.json") if added is None else added.values()
     return [_token(token) for token in (*(settings.get("additional_special_tokens") or ()), *added)]
 
 
-def _is_plain(folder, settings, backend):
+def _is_plain(folder: Path, settings: Mapping[str, Any], backend: hf.Tokenizer) -> bool:
     """Whether tokenizer.json alone decides: then transformers, which takes seconds to import, would change nothing."""
     plain = {"tokenizer_class", "model_max_length", "model_input_names", "clean_up_tokenization_spaces"}
     tokens = {_token(settings[key]) for key in settings if key.endswith("_token") and settings[key]}
@@ -307,7 +317,7 @@ def _is_plain(folder, settings, backend):
     )
 
 
-def _check_said(path, settings, special):
+def _check_stated(path: Path, settings: Mapping[str, Any], special: Mapping[str, str]) -> None:
     """Checks that what a vocabulary holds can come out of a text as its folder says that text is changed.
 
     Raises:
@@ -327,7 +337,7 @@ def _check_said(path, settings, special):
         )
 
 
-def _guess(pieces, special):
+def _guess(pieces: Iterable[str], special: Mapping[str, str]) -> dict[str, bool]:
     """How text was changed before a WordPiece vocabulary was made of it, by what the vocabulary holds."""
     names = {**SPECIAL, **special}.values()
     words = [piece for piece in pieces if piece not in names and not re.fullmatch(r"\[.*\]|<.*>", piece)]
@@ -338,7 +348,13 @@ def _guess(pieces, special):
     return {"do_lower_case": lower, "strip_accents": not whole and (lower or jamo)}
 
 
-def _from_transformers(folder, name, settings, backend, sentencepiece_model=None):
+def _from_transformers(
+    folder: Path,
+    name: str,
+    settings: Mapping[str, Any],
+    backend: hf.Tokenizer,
+    sentencepiece_model: bytes | None = None,
+) -> Tokenizer:
     """A folder as transformers' own tokenizer reads it.
 
     Args:
@@ -360,10 +376,14 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
     options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
     try:
         if name in WORDPIECE and not (name and (folder / "tokenizer.json").is_file()):
-            from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast as auto
+            from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast
+
+            reader: Any = BertTokenizerFast
         else:
-            from transformers import AutoTokenizer as auto
-        theirs = auto.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+            from transformers import AutoTokenizer
+
+            reader = AutoTokenizer
+        theirs = reader.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
         made = theirs.backend_tokenizer
     except Exception as error:  # of many kinds, for what a folder says
         raise UserError(f"{folder}: transformers cannot read its tokenizer ({shorten(str(error), 160)})") from None
@@ -371,7 +391,7 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
     special = {role: str(getattr(theirs, role + "_token")) for role in SPECIAL if getattr(theirs, role + "_token")}
     lost = [token for token in special.values() if token not in known]
     if lost:
-        raise UserError("{}: the tokenizer's vocabulary lacks the special tokens {}".format(folder, ", ".join(lost)))
+        raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
     for text in ("", "a"):
@@ -383,13 +403,15 @@ def _from_transformers(folder, name, settings, backend, sentencepiece_model=None
             raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
             raise UserError(
-                "{}: found a tokenizer that makes {} of {!r}, expected {} before a text and {} behind it, as BERT "
-                "reads it".format(folder, shorten(made.encode(text).tokens), text, special["cls"], special["sep"])
+                f"{folder}: found a tokenizer that makes {shorten(made.encode(text).tokens)} of {text!r}, expected "
+                f"{special['cls']} before a text and {special['sep']} behind it, as BERT reads it"
             )
     return tokenizer
 
 
-def _check_normalizer(folder, settings, before, after):
+def _check_normalizer(
+    folder: Path, settings: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
     """Refuses a folder whose tokenizer.json transformers would overrule by what no file says.
 
     Args:
@@ -410,14 +432,20 @@ def _check_normalizer(folder, settings, before, after):
 
 
 @functools.cache
-def bundled():
+def bundled() -> Tokenizer:
     """The tokenizer that ships: 8,000 SentencePiece pieces learned from NSMC's training reviews."""
     return load(shipped.ENCODER)
 
 
 def from_vocab(
-    path, *, do_lower_case=None, strip_accents=None, tokenize_chinese_chars=True, special=None, model_max_length=None
-):
+    path: str | os.PathLike[str],
+    *,
+    do_lower_case: bool | None = None,
+    strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool = True,
+    special: Mapping[str, str] | None = None,
+    model_max_length: int | None = None,
+) -> Tokenizer:
     """A WordPiece tokenizer from a vocabulary, one piece a line.
 
     Args:
@@ -457,7 +485,15 @@ def from_vocab(
     return Tokenizer(_finish(backend, special), special, model_max_length)
 
 
-def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=None, cleaning=None, added=()):
+def from_sentencepiece(
+    path: str | os.PathLike[str],
+    vocabulary: str | os.PathLike[str] | None = None,
+    *,
+    special: Mapping[str, str] | None = None,
+    model_max_length: int | None = None,
+    cleaning: Mapping[str, bool] | None = None,
+    added: Sequence[str] = (),
+) -> Tokenizer:
     """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
 
     Args:
@@ -478,7 +514,7 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     """
     from sentencepiece import sentencepiece_model_pb2
 
-    data, proto = _read(path), sentencepiece_model_pb2.ModelProto()
+    data, proto = _read(path), sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
     try:
         proto.ParseFromString(data)
     except Exception:  # protobuf's exception has moved between its versions
@@ -496,8 +532,8 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
         lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
         if lost:
             raise UserError(
-                "%s: found %d pieces of %s missing (%s …), expected the vocabulary that belongs to it"
-                % (vocabulary, len(lost), path, shorten(lost[0]))
+                f"{vocabulary}: found {len(lost)} pieces of {path} missing ({shorten(lost[0])} …), expected the "
+                "vocabulary that belongs to it"
             )
     names = {**SPECIAL, **(special or {})}
     if names["unk"] not in pieces:
@@ -558,7 +594,7 @@ def from_sentencepiece(path, vocabulary=None, *, special=None, model_max_length=
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
 
 
-def _cleaning(do_lower_case, keep_accents):
+def _cleaning(do_lower_case: bool, keep_accents: bool) -> list[normalizers.Normalizer]:
     """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
     steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if not keep_accents:
@@ -567,14 +603,14 @@ def _cleaning(do_lower_case, keep_accents):
 
 
 @functools.cache
-def _combining():
+def _combining() -> str:
     """A regular expression for a character that Unicode combines with the one before it."""
     codes = [code for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
     runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
-    return "[{}]".format("".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs))
+    return "[" + "".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs) + "]"
 
 
-def learn(texts, vocab_size, folder, model_max_length):
+def learn(texts: Iterable[str], vocab_size: int, folder: str | os.PathLike[str], model_max_length: int) -> Tokenizer:
     """Learns a SentencePiece unigram tokenizer from texts and writes it into a folder.
 
     Args:
@@ -613,16 +649,17 @@ def learn(texts, vocab_size, folder, model_max_length):
         except RuntimeError as error:
             reason = str(error).strip().split("\n")[-1][:200]
             raise UserError(
-                "a tokenizer of %d pieces cannot be learned from these texts (%s)" % (vocab_size, reason)
+                f"a tokenizer of {vocab_size} pieces cannot be learned from these texts ({reason})"
             ) from None
         tokenizer = from_sentencepiece(part / "spiece.model", model_max_length=model_max_length)
         tokenizer.save(part, model_max_length)
     return tokenizer
 
 
-def _chunks(texts):
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
     """Lists of neighbouring texts, at most CHUNK and, unless one alone is longer, CHARACTERS characters."""
-    chunk, characters = [], 0
+    chunk: list[str] = []
+    characters = 0
     for text in texts:
         if chunk and (len(chunk) == CHUNK or characters + len(text) > CHARACTERS):
             yield chunk
@@ -633,7 +670,7 @@ def _chunks(texts):
         yield chunk
 
 
-def _finish(backend, special):
+def _finish(backend: hf.Tokenizer, special: Mapping[str, str]) -> hf.Tokenizer:
     """Adds what BERT puts around a text, for tools that let the tokenizer do it."""
     known = [token for token in special.values() if backend.token_to_id(token) is not None]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in known])
@@ -647,32 +684,33 @@ def _finish(backend, special):
     return backend
 
 
-def _pieces(path):
+def _pieces(path: str | os.PathLike[str]) -> list[str]:
     """The pieces of a vocabulary, one a line.
 
     Raises:
         UserError: it cannot be read or is no UTF-8.
     """
-    for number, line in enumerate(lines := _read(path).rstrip(b"\n").split(b"\n"), 1):
+    pieces = []
+    for number, line in enumerate(_read(path).rstrip(b"\n").split(b"\n"), 1):
         try:
-            lines[number - 1] = line.decode("utf-8").rstrip("\r")
+            pieces.append(line.decode("utf-8").rstrip("\r"))
         except UnicodeDecodeError:
             raise Located(path, number, "bytes that are no UTF-8", "a vocabulary in UTF-8") from None
-    return lines
+    return pieces
 
 
-def _read(path):
+def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _json(path):
+def _json(path: Path) -> dict[str, Any]:
     return read_json(path, SETTINGS) if path.is_file() else {}
 
 
-def _token(value):
+def _token(value: Any) -> str:
     """A special token's text, which a configuration gives as a string or as an object."""
     text = value.get("content") if isinstance(value, dict) else value
     if not isinstance(text, str):
