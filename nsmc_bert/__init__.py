@@ -9,19 +9,25 @@ TFBertModel belongs to Keras 2, which TensorFlow calls legacy: this package sele
 imported before anything touches `tf.keras`.
 """
 
+from __future__ import annotations
+
 import os
 
 if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1").lower() in ("0", "false"):
     raise ImportError(
-        "TF_USE_LEGACY_KERAS={} selects Keras 3, on which transformers' TFBertModel cannot run; "
-        "unset it or set it to 1".format(os.environ["TF_USE_LEGACY_KERAS"])
+        f"TF_USE_LEGACY_KERAS={os.environ['TF_USE_LEGACY_KERAS']} selects Keras 3, on which transformers' TFBertModel "
+        "cannot run; unset it or set it to 1"
     )
 
 __version__ = "0.1.0"
 __all__ = ["load", "SentimentClassifier"]
 
+TYPE_CHECKING = False  # type checkers take it for true; typing's own would have to be imported
+if TYPE_CHECKING:
+    from nsmc_bert.model.classifier import SentimentClassifier, load
 
-def __getattr__(name):
+
+def __getattr__(name: str) -> object:
     """Imports TensorFlow when a public name is first used, so that `import nsmc_bert` stays instant."""
     if name in __all__:
         from nsmc_bert.model import classifier
