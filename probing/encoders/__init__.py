@@ -11,15 +11,26 @@
 One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a Representation, which knows no family.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import hashlib
+import os
 import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import feed
 from nsmc_bert.base.json_files import read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from probing.alignment import Sentence
 
 LAYER0 = ("lexical", "positions")
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
@@ -43,11 +54,11 @@ class Representation:
     """
 
     name: str
-    layers: tuple
+    layers: tuple[int, ...]
     mixed: bool = False
 
 
-def transformer_representation(name, layers):
+def transformer_representation(name: str, layers: int) -> Representation:
     """What a name means for an encoder with layer 0 and Transformer layers above it.
 
     Args:
@@ -60,7 +71,9 @@ def transformer_representation(name, layers):
     return representation(name, {"lex": (0,), "cat": (layers - 1, 0), "mix": tuple(range(layers))}, ("mix",), layers)
 
 
-def representation(name, named, mixed=(), layers=0):
+def representation(
+    name: str, named: Mapping[str, tuple[int, ...]], mixed: Collection[str] = (), layers: int = 0
+) -> Representation:
     """The Representation that a name means for one family.
 
     Args:
@@ -78,8 +91,8 @@ def representation(name, named, mixed=(), layers=0):
     if match and int(match[2]) < layers:
         k = int(match[2])
         return Representation(name, (k,)) if match[1] == "top" else Representation(name, tuple(range(k + 1)), True)
-    counted = ", top_0 to top_%d, mix_0 to mix_%d" % (layers - 1, layers - 1) if layers else ""
-    raise UserError("--representations={}: expected some of {}{}".format(name, ", ".join(named), counted))
+    counted = f", top_0 to top_{layers - 1}, mix_0 to mix_{layers - 1}" if layers else ""
+    raise UserError(f"--representations={name}: expected some of {', '.join(named)}{counted}")
 
 
 class Encoder:
@@ -98,15 +111,20 @@ class Encoder:
         published: tuple of str, the representations that the published table has of the family.
     """
 
-    name = fingerprint = earlier = layer0 = ""
-    widths, max_positions, source = (), 0, None
+    name: str = ""
+    fingerprint: str = ""
+    earlier: str = ""
+    widths: tuple[int, ...] = ()
+    source: dict[str, Any] | None = None
+    layer0: str = ""
+    max_positions: int = 0
     published: tuple[str, ...] = ("lex", "cat", "mix")
 
-    def read(self, sentences):
+    def read(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
         """Words to what the encoder reads: a list of alignment.Sentence for a list of lists of words."""
         raise NotImplementedError
 
-    def encode(self, payloads):
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         """The states of sentences of any lengths: a list of lists, for each sentence and layer float16 [positions,
             width].
 
@@ -114,15 +132,22 @@ class Encoder:
         """
         raise NotImplementedError
 
-    def release(self):
+    def release(self) -> None:
         """Gives back the memory of the weights, of a family that can load them again should more be encoded."""
 
-    def representation(self, name):
+    def representation(self, name: str) -> Representation:
         """The Representation of that name; UserError if there is none."""
         raise NotImplementedError
 
 
-def load(name, *, layer0="lexical", precision="float32", random_weights=None, log=None):
+def load(
+    name: str | os.PathLike[str],
+    *,
+    layer0: str = "lexical",
+    precision: str = "float32",
+    random_weights: int | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Encoder:
     """Finds an encoder's family and loads it.
 
     Args:
@@ -140,7 +165,7 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None, lo
         UserError: it cannot be found or read.
     """
     if layer0 not in LAYER0:
-        raise UserError("--layer0={}: expected one of {}".format(layer0, ", ".join(LAYER0)))
+        raise UserError(f"--layer0={layer0}: expected one of {', '.join(LAYER0)}")
     family, place = find(name)
     if family in ("elmo", "cove") and layer0 != "lexical":
         raise UserError(
@@ -152,7 +177,7 @@ def load(name, *, layer0="lexical", precision="float32", random_weights=None, lo
     return encoder
 
 
-def source(name, folder):
+def source(name: str | os.PathLike[str], folder: Path) -> dict[str, Any]:
     """What tells published weights from others of the same name.
 
     Args:
@@ -174,7 +199,14 @@ def source(name, folder):
     return {"hub": hub, "sha256": digest.hexdigest()}
 
 
-def _load(family, name, place, layer0, log, **options):
+def _load(
+    family: str,
+    name: str | os.PathLike[str],
+    place: Path,
+    layer0: str,
+    log: Callable[[str], None] | None,
+    **options: Any,
+) -> Encoder:
     if family == "gpt":
         from probing.encoders.gpt import Gpt
 
@@ -192,7 +224,7 @@ def _load(family, name, place, layer0, log, **options):
     return Bert(name, place, layer0=layer0, **options)
 
 
-def find(name):
+def find(name: str | os.PathLike[str]) -> tuple[str, Path]:
     """An encoder's family and its folder.
 
     Args:
@@ -205,19 +237,20 @@ def find(name):
         UserError: there is no such folder or hub model, or it is of another family.
     """
     name = str(name)
-    family, _, rest = name.partition(":")
-    if family in ("elmo", "cove") and rest:
-        folder = Path(rest).expanduser()
+    family, _, place = name.partition(":")
+    if family in ("elmo", "cove") and place:
+        folder = Path(place).expanduser()
         if not folder.is_dir():
-            raise UserError(f"--encoder={name}: found no folder {rest}, expected one with the files of {FILES[family]}")
+            raise UserError(
+                f"--encoder={name}: found no folder {place}, expected one with the files of {FILES[family]}"
+            )
         return family, folder
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if not HUB_NAME.fullmatch(name):
             raise UserError(
-                "{}: found no such folder, expected one with the files of {}; or a hub name".format(
-                    name, ", or of ".join(FILES.values())
-                )
+                f"{name}: found no such folder, expected one with the files of "
+                f"{', or of '.join(FILES.values())}; or a hub name"
             )
         config = _hub_config(name)  # before gigabytes of what is no encoder of ours are fetched
         if config is not None:
@@ -231,10 +264,10 @@ def find(name):
     for family, pattern in (("gpt", "params_shapes.json"), ("elmo", "*options.json"), ("cove", "glove*")):
         if any(folder.glob(pattern)):
             return family, folder
-    raise UserError("{}: found no encoder, expected the files of {}".format(folder, ", or of ".join(FILES.values())))
+    raise UserError(f"{folder}: found no encoder, expected the files of {', or of '.join(FILES.values())}")
 
 
-def _hub_config(name):
+def _hub_config(name: str) -> Path | None:
     """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then
     explains.
     """
@@ -245,7 +278,7 @@ def _hub_config(name):
     return None
 
 
-def _family_by_config(path, where):
+def _family_by_config(path: Path, where: str | os.PathLike[str]) -> str:
     kind = read_json(path, {"model_type?": str}, "the config.json of a BERT or a GPT").get("model_type", "bert")
     families = {"bert": "bert", "openai-gpt": "gpt"}
     if kind not in families:
@@ -256,20 +289,20 @@ def _family_by_config(path, where):
     return families[kind]
 
 
-def called(family, name, random_weights):
+def called(family: str, name: str | os.PathLike[str], random_weights: int | None) -> str:
     """The name that results know an encoder by: that of a folder of ELMo or CoVe says the family, as no config.json
     does.
     """
     name = str(name) if str(name).startswith(family + ":") else f"{family}:{name}"
-    return name if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
+    return name if random_weights is None else f"{name}, random weights (seed {random_weights})"
 
 
-def compute_dtype(precision):
+def compute_dtype(precision: str) -> str:
     """The dtype that matrix products run in under a Keras policy."""
     return {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}.get(precision, "float32")
 
 
-def to_float16(states):
+def to_float16(states: tf.Tensor) -> tf.Tensor:
     """States as they are stored: a float16 tensor, the largest finite number for what is beyond it."""
     import tensorflow as tf
 

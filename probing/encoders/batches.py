@@ -1,13 +1,26 @@
 """Payloads of any lengths through an encoder: batches of about one length, and windows where a sentence is too long."""
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from probing import alignment
 
 LONGEST = 512  # positions that an encoder sees at once, if it can
 
 
-def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
+def encode(
+    payloads: Sequence[np.ndarray],
+    widths: Sequence[int],
+    run: Callable[[list[np.ndarray], int], Sequence[Any]],
+    *,
+    tokens: int,
+    limit: int | None = None,
+    margin: int = 0,
+    around: int = 0,
+) -> list[list[np.ndarray]]:
     """The states of sentences.
 
     Args:
@@ -44,7 +57,7 @@ def encode(payloads, widths, run, *, tokens, limit=None, margin=0, around=0):
     return out
 
 
-def _batches(lengths, tokens):
+def _batches(lengths: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, int]]:
     """(row numbers, positions) of each batch, the longest first: the peak of memory comes at once."""
     order, first = np.argsort(-lengths, kind="stable"), 0
     while first < len(order):
@@ -54,7 +67,7 @@ def _batches(lengths, tokens):
         first += len(rows)
 
 
-def fill(payloads, length, value, dtype=np.int32):
+def fill(payloads: Sequence[np.ndarray], length: int, value: int, dtype: DTypeLike = np.int32) -> np.ndarray:
     """Payloads of token ids as one array, dtype [payloads, length], filled up with `value`."""
     out = np.full((len(payloads), length), value, dtype)
     for line, payload in zip(out, payloads):

@@ -2,18 +2,26 @@
 torch-free.
 """
 
+from __future__ import annotations
+
 import copy
 import gc
+import os
 import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import checkpoints, tokenizers
-from nsmc_bert.model import forward as forward
+from nsmc_bert.model import checkpoints, forward, tokenizers
 from probing import alignment, encoders
 from probing.encoders import batches
+
+if TYPE_CHECKING:
+    from transformers import TFBertModel
 
 TOKENS = 8192  # of an encoded batch, padding included: inference keeps no states for a backward pass
 MARGIN = 64  # positions of context at the inner ends of a window
@@ -30,47 +38,58 @@ class Bert(encoders.Encoder):
         folder: where it lies.
     """
 
-    def __init__(self, name, folder, *, layer0="lexical", precision="float32", random_weights=None):
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        folder: Path,
+        *,
+        layer0: str = "lexical",
+        precision: str = "float32",
+        random_weights: int | None = None,
+    ) -> None:
         self.tokenizer = tokenizers.load(folder)
         self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
-        self._layer0, self._lexical, self._cache = layer0, layer0 == "lexical", {}
+        self._layer0, self._lexical = layer0, layer0 == "lexical"
+        self._cache: dict[str, list[int]] = {}
         self._turn = threading.Lock()  # of loading the weights again
-        self._load()
-        config = self._bert.config
+        bert = self._load()
+        config = bert.config
         if self.tokenizer.vocab_size > config.vocab_size:
             raise UserError(
-                "%s: found a tokenizer of %d pieces, expected at most vocab_size of config.json, %d"
-                % (folder, self.tokenizer.vocab_size, config.vocab_size)
+                f"{folder}: found a tokenizer of {self.tokenizer.vocab_size} pieces, expected at most vocab_size of "
+                f"config.json, {config.vocab_size}"
             )
-        self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
+        self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
         self.layer0 = (
             "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
         )
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
         self.max_positions = min(config.max_position_embeddings, batches.LONGEST)
-        self.earlier, self.fingerprint = self._fingerprints()
+        self.earlier, self.fingerprint = self._fingerprints(bert)
 
-    def _load(self):
+    def _load(self) -> TFBertModel:
         if self._random_weights is None:
-            self._bert = checkpoints.load_encoder(self._folder).bert
+            bert = checkpoints.load_encoder(self._folder).bert
         else:
-            self._bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
+            bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
+        self._bert: TFBertModel | None = bert
         ids = tf.TensorSpec([None, None], tf.int32)
         self._states = tf.function(self._all_states, input_signature=[ids, ids], autograph=False)
+        return bert
 
-    def _fingerprints(self):
+    def _fingerprints(self, bert: TFBertModel) -> tuple[str, str]:
         """(what an earlier version of this class knew these states by, the fingerprint)."""
-        weights, config = checkpoints.parameters(self._bert).items(), self._bert.config
-        weights = checkpoints.fingerprint({name: weight for name, weight in weights if not name.startswith("pooler.")})
-        earlier = "-".join((weights, self.tokenizer.fingerprint, self._layer0, self._dtype))
+        config, parameters = bert.config, checkpoints.parameters(bert).items()
+        read = {name: weight for name, weight in parameters if not name.startswith("pooler.")}
+        earlier = "-".join((checkpoints.fingerprint(read), self.tokenizer.fingerprint, self._layer0, self._dtype))
         decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
         return earlier, "-".join((earlier, *decides))
 
-    def release(self):
+    def release(self) -> None:
         self._bert = self._states = None
         gc.collect()
 
-    def read(self, sentences):
+    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
         tokenizer = self.tokenizer
         return [
             alignment.pieces(
@@ -84,11 +103,11 @@ class Bert(encoders.Encoder):
             for words in sentences
         ]
 
-    def encode(self, payloads):
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         with self._turn:
             if self._bert is None:
-                self._load()
-                if self._fingerprints()[1] != self.fingerprint:
+                bert = self._load()
+                if self._fingerprints(bert)[1] != self.fingerprint:
                     self.release()
                     raise UserError(
                         f"{self._folder}: found another encoder than when the run began; run the command again"
@@ -97,19 +116,21 @@ class Bert(encoders.Encoder):
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
         )
 
-    def _batch(self, payloads, length):
+    def _batch(self, payloads: list[np.ndarray], length: int) -> list[tf.Tensor]:
         mask = np.arange(length) < np.array([len(payload) for payload in payloads])[:, None]
         return self._states(batches.fill(payloads, length, self.tokenizer.pad_id), mask.astype(np.int32))
 
-    def representation(self, name):
+    def representation(self, name: str) -> encoders.Representation:
         return encoders.transformer_representation(name, len(self.widths))
 
-    def _all_states(self, input_ids, attention_mask):
+    def _all_states(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> list[tf.Tensor]:
+        bert = self._bert
+        assert bert is not None  # `encode` has loaded it
         states = forward.encode(
-            self._bert, input_ids, attention_mask, compute_dtype=self._dtype, fused=False, all_layers=True
+            bert, input_ids, attention_mask, compute_dtype=self._dtype, fused=False, all_layers=True
         )
         if self._lexical:
-            embeddings = self._bert.bert.embeddings
+            embeddings = bert.bert.embeddings
             words = tf.gather(embeddings.weight, input_ids)
             states[0] = embeddings.LayerNorm(words)
         return [encoders.to_float16(each) for each in states]

@@ -14,10 +14,9 @@ backward, 600 wide. `full` puts GloVe and it side by side. The LSTM's lower laye
 representations.
 
 **Vocabulary.** Every word of every split is looked up as it is written. The published study knew the 30,000 most
-frequent words
-of train and dev alone, and read each other word as one random vector, which cost it several points on test: figures
-here may well be above it. Unknown words are zero vectors, as CoVe's authors trained with and advise. Words are the
-corpus' own, where the published study cut its text anew with Moses' tokenizer.
+frequent words of train and dev alone, and read each other word as one random vector, which cost it several points on
+test: figures here may well be above it. Unknown words are zero vectors, as CoVe's authors trained with and advise.
+Words are the corpus' own, where the published study cut its text anew with Moses' tokenizer.
 
 **Reading GloVe.** The file is read as a stream, and only the vectors of words that occur are kept. That happens once
 for each task with sentences to encode, when the first of them is encoded, for all its splits together, if it has words
@@ -30,6 +29,10 @@ import hashlib
 import os
 import re
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
@@ -46,9 +49,8 @@ SPREAD = 0.4  # standard deviation of random word vectors, which is about GloVe'
 SAMPLES, SAMPLE = 64, 1 << 16  # blocks of a text file, and bytes of each, that its checksum reads
 CONVERT = (
     'a pickle is not loaded because it can run code. Where PyTorch is installed, this converts it: python -c "import '
-    "torch, "
-    "safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', map_location='cpu', "
-    "weights_only=True).items()}, 'mtlstm.safetensors')\""
+    "torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', "
+    "map_location='cpu', weights_only=True).items()}, 'mtlstm.safetensors')\""
 )
 
 
@@ -64,7 +66,15 @@ class Cove(encoders.Encoder):
     published = ("lex", "full")
     max_positions = 1 << 31
 
-    def __init__(self, name, folder, *, precision="float32", random_weights=None, log=None):
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        folder: Path,
+        *,
+        precision: str = "float32",
+        random_weights: int | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
         self._seed, self._log, self._dtype = (
             random_weights,
             log or (lambda line: None),
@@ -76,15 +86,16 @@ class Cove(encoders.Encoder):
             self._glove = Glove(folder, weights["weight_ih_l0"].shape[1])
             read = self._glove.fingerprint
         else:
-            weights, read = _random(weights, random_weights), "random%d" % random_weights
+            weights, read = _random(weights, random_weights), f"random{random_weights}"
         self.name, self.layer0 = encoders.called("cove", name, random_weights), "lexical: GloVe"
         self._width, units = weights["weight_ih_l0"].shape[1], weights["weight_hh_l0"].shape[1]
         self.widths = (self._width, 2 * units)
         self.fingerprint = "-".join((checkpoints.fingerprint(weights), read, self._dtype))
         self._lstm = [[self._layer(weights, number, side) for side in ("", "_reverse")] for number in (0, 1)]
         self._turn = threading.Lock()  # of looking words up
-        self._fresh = {}  # words that were read and not looked up: {key: word}
-        self._rows, self._vectors = {}, np.zeros((0, self._width), np.float32)
+        self._fresh: dict[int, str] = {}  # words that were read and not looked up: {key: word}
+        self._rows: dict[int, int] = {}
+        self._vectors = np.zeros((0, self._width), np.float32)
         signature = [
             tf.TensorSpec([None, self._width], tf.float32),
             tf.TensorSpec([None], tf.int32),
@@ -92,7 +103,7 @@ class Cove(encoders.Encoder):
         ]
         self._states = tf.function(self._stored, input_signature=signature, autograph=False)
 
-    def read(self, sentences):
+    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
         out = []
         for words in sentences:
             keys = [_key(word) for word in words]
@@ -103,16 +114,16 @@ class Cove(encoders.Encoder):
             )
         return out
 
-    def encode(self, payloads):
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         with self._turn:
             if any(key in self._fresh for payload in payloads for key in payload.tolist()):
                 self._look_up()
         return batches.encode(payloads, self.widths, self._batch, tokens=TOKENS)
 
-    def representation(self, name):
+    def representation(self, name: str) -> encoders.Representation:
         return encoders.representation(name, {"lex": (0,), "full": (0, 1)})
 
-    def context(self, inputs, sizes):
+    def context(self, inputs: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
         """The LSTM.
 
         Args:
@@ -128,15 +139,15 @@ class Cove(encoders.Encoder):
             inputs = tf.concat([ahead, behind], 1)
         return inputs
 
-    def _batch(self, payloads, length):
+    def _batch(self, payloads: list[np.ndarray], length: int) -> list[tf.Tensor]:
         packing = lstm.Packing([len(payload) for payload in payloads])
         rows = packing.pack([[self._rows[key] for key in payload.tolist()] for payload in payloads])
         return self._states(self._vectors[rows], packing.sizes, packing.where(length))
 
-    def _stored(self, inputs, sizes, where):
+    def _stored(self, inputs: tf.Tensor, sizes: tf.Tensor, where: tf.Tensor) -> list[tf.Tensor]:
         return [tf.gather(encoders.to_float16(layer), where) for layer in (inputs, self.context(inputs, sizes))]
 
-    def _look_up(self):
+    def _look_up(self) -> None:
         """Finds the vectors of all words that were read since the last time."""
         fresh = dict(self._fresh)
         vectors = np.zeros((len(fresh), self._width), np.float32)
@@ -145,18 +156,18 @@ class Cove(encoders.Encoder):
                 row[:] = np.random.Generator(np.random.PCG64([self._seed, key % 2**64])).normal(0, SPREAD, self._width)
         else:
             words = {word.encode("utf-8", "replace"): i for i, word in enumerate(fresh.values())}
-            found = self._glove.read(words, vectors)
-            loud = "*** " if len(fresh) - found >= alignment.LOUD * len(fresh) else ""
-            self._log("%sGloVe: found %d of %d new words; the others are zero vectors" % (loud, found, len(fresh)))
+            known = self._glove.read(words, vectors)
+            loud = "*** " if len(fresh) - known >= alignment.LOUD * len(fresh) else ""
+            self._log(f"{loud}GloVe: found {known} of {len(fresh)} new words; the others are zero vectors")
         self._rows.update((key, len(self._vectors) + i) for i, key in enumerate(fresh))
         self._vectors = np.concatenate([self._vectors, vectors])
         for key in fresh:
             del self._fresh[key]
 
-    def _layer(self, weights, number, side):
-        name = "l%d%s" % (number, side)
+    def _layer(self, weights: Mapping[str, np.ndarray], number: int, side: str) -> lstm.Layer:
+        name = f"l{number}{side}"
 
-        def reorder(gates):  # theirs are input, forget, candidate, output
+        def reorder(gates: np.ndarray) -> np.ndarray:  # theirs are input, forget, candidate, output
             enter, keep, candidate, leave = np.split(gates, 4)
             return np.concatenate([enter, keep, leave, candidate])
 
@@ -168,7 +179,7 @@ class Cove(encoders.Encoder):
         )
 
 
-def _key(word):
+def _key(word: str) -> int:
     """A word as a number, the same in every process."""
     digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
@@ -188,26 +199,24 @@ class Glove:
         UserError: there is none, or it is no zip file.
     """
 
-    def __init__(self, folder, width):
-        found = sorted(folder.glob("glove*.txt")) or sorted(folder.glob("glove*.zip"))
-        if len(found) != 1:
-            what = " and ".join(path.name for path in found) or "no glove*.txt or glove*.zip"
+    def __init__(self, folder: Path, width: int) -> None:
+        files = sorted(folder.glob("glove*.txt")) or sorted(folder.glob("glove*.zip"))
+        if len(files) != 1:
+            what = " and ".join(path.name for path in files) or "no glove*.txt or glove*.zip"
             raise UserError(f"{folder}: found {what}, expected one of them, such as glove.840B.300d.zip")
-        self.path, self._width, self._member = found[0], width, None
+        self.path, self._width, self._member = files[0], width, None
         with archives.readable_zip(self.path):
             if self.path.suffix == ".zip":
                 texts = archives.zip_members(self.path, ".txt")
                 if len(texts) != 1:
-                    raise UserError(
-                        "%s: found %d text files inside, expected one, of vectors" % (self.path, len(texts))
-                    )
+                    raise UserError(f"{self.path}: found {len(texts)} text files inside, expected one, of vectors")
                 self._member, self._bytes = texts[0].filename, texts[0].file_size
                 self.fingerprint = f"zip{texts[0].CRC:08x}"
             else:
                 self._bytes = self.path.stat().st_size
                 self.fingerprint = "txt" + self._checksum()
 
-    def read(self, words, vectors):
+    def read(self, words: Mapping[bytes, int], vectors: np.ndarray) -> int:
         """Reads the vectors of some words.
 
         Args:
@@ -221,7 +230,8 @@ class Glove:
             Located: a line is broken.
             UserError: the file cannot be read.
         """
-        done, found = 0, set()
+        done = 0
+        seen: set[bytes] = set()
         with (
             archives.readable_zip(self.path),
             self._open() as file,
@@ -240,7 +250,7 @@ class Glove:
                     raise Located(self.path, number, self._found(line, spaces), self._expected())
                 word = line[: line.index(b" ")]
                 # more spaces are inside of a word, as a few of the published file have
-                if spaces > self._width or word not in words or word in found:
+                if spaces > self._width or word not in words or word in seen:
                     if spaces > self._width and (number == 1 or word in words) and self._all_numbers(line):
                         raise Located(self.path, number, self._found(line, spaces), self._expected())
                     continue
@@ -252,29 +262,29 @@ class Glove:
                     raise Located(
                         self.path, number, shorten(line.decode("utf-8", "replace")), self._expected()
                     ) from None
-                found.add(word)
+                seen.add(word)
             bar.update(done)
-        return len(found)
+        return len(seen)
 
-    def _found(self, line, spaces):
-        return "%d numbers behind %s" % (spaces, shorten(line.split(b" ")[0].decode("utf-8", "replace")))
+    def _found(self, line: bytes, spaces: int) -> str:
+        return f"{spaces} numbers behind {shorten(line.split(b' ')[0].decode('utf-8', 'replace'))}"
 
-    def _expected(self):
-        return "a word and %d numbers, as the LSTM's weights ask for" % self._width
+    def _expected(self) -> str:
+        return f"a word and {self._width} numbers, as the LSTM's weights ask for"
 
     @staticmethod
-    def _all_numbers(line):
+    def _all_numbers(line: bytes) -> bool:
         try:
             return bool([float(value) for value in line.split(b" ")[1:]])
         except ValueError:
             return False
 
-    def _open(self):
+    def _open(self) -> AbstractContextManager[BinaryIO]:
         if self._member is None:
             return open(self.path, "rb", buffering=1 << 20)
         return archives.open_zip_member(self.path, self._member)
 
-    def _checksum(self):
+    def _checksum(self) -> str:
         """Of the size and of blocks all over the file: reading all of it would take as long as using it."""
         digest = hashlib.sha256(str(self._bytes).encode())
         with open(self.path, "rb") as file:
@@ -286,50 +296,50 @@ class Glove:
 # The LSTM's weights
 
 
-def _weights_path(folder):
-    found = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.h5"))
-    if len(found) == 1:
-        return found[0]
-    if found:
+def _weights_path(folder: Path) -> Path:
+    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.h5"))
+    if len(files) == 1:
+        return files[0]
+    if files:
         raise UserError(
-            "{}: found {}, expected one file of the MT-LSTM".format(folder, " and ".join(path.name for path in found))
+            f"{folder}: found {' and '.join(path.name for path in files)}, expected one file of the MT-LSTM"
         )
     pickles = sorted(folder.glob("*.pth"))
     if pickles:
         raise UserError(f"{folder}: found {pickles[0].name}; {CONVERT % pickles[0].name}")
-    raise UserError("{}: found no weights, expected {}".format(folder, encoders.FILES["cove"]))
+    raise UserError(f"{folder}: found no weights, expected {encoders.FILES['cove']}")
 
 
-def _load(path):
+def _load(path: Path) -> dict[str, np.ndarray]:
     """The weights of a file by their names in PyTorch: {name: float32 array}."""
-    found = tensors.Hdf5(path) if path.suffix == ".h5" else tensors.Safetensors(path)
-    found = {name.rpartition(".")[2].rpartition("/")[2]: value for name, value in found.items()}
+    file = tensors.Hdf5(path) if path.suffix == ".h5" else tensors.Safetensors(path)
+    arrays = {name.rpartition(".")[2].rpartition("/")[2]: value for name, value in file.items()}
     weights = {}
     for name in ("weight_ih_l0", "weight_hh_l0"):
-        if name not in found or found[name].ndim != 2:
+        if name not in arrays or arrays[name].ndim != 2:
             raise UserError(
                 f"{path}: found no matrix {name}, expected the tensors of a bidirectional LSTM of two layers"
             )
-    for name, shape in _shapes(found["weight_ih_l0"].shape[1], found["weight_hh_l0"].shape[1]).items():
-        if name not in found:
+    for name, shape in _shapes(arrays["weight_ih_l0"].shape[1], arrays["weight_hh_l0"].shape[1]).items():
+        if name not in arrays:
             raise UserError(f"{path}: found no tensor {name}, expected it, {list(shape)}")
-        if found[name].shape != shape:
-            raise UserError(f"{path}: found {name} of shape {list(found[name].shape)}, expected {list(shape)}")
-        weights[name] = found[name].astype(np.float32)
+        if arrays[name].shape != shape:
+            raise UserError(f"{path}: found {name} of shape {list(arrays[name].shape)}, expected {list(shape)}")
+        weights[name] = arrays[name].astype(np.float32)
     return weights
 
 
-def _shapes(width, units):
-    out = {}
+def _shapes(width: int, units: int) -> dict[str, tuple[int, ...]]:
+    out: dict[str, tuple[int, ...]] = {}
     for number in (0, 1):
         for side in ("", "_reverse"):
             for kind, inputs in (("ih", 2 * units if number else width), ("hh", units)):
-                out["weight_%s_l%d%s" % (kind, number, side)] = (4 * units, inputs)
-                out["bias_%s_l%d%s" % (kind, number, side)] = (4 * units,)
+                out[f"weight_{kind}_l{number}{side}"] = (4 * units, inputs)
+                out[f"bias_{kind}_l{number}{side}"] = (4 * units,)
     return out
 
 
-def _random(weights, seed):
+def _random(weights: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """Weights of the same shapes, uniform on +-1/sqrt(units), as PyTorch draws them."""
     random, limit = np.random.Generator(np.random.PCG64(seed)), weights["weight_hh_l0"].shape[1] ** -0.5
     return {name: random.uniform(-limit, limit, weights[name].shape).astype(np.float32) for name in sorted(weights)}

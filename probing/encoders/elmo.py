@@ -15,7 +15,11 @@ who wants it.
 """
 
 import math
+import os
 import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +40,7 @@ GATES = 1 << 25  # numbers that the gates of a batch may take: 134 MB
 TOKENS = 8192  # of an encoded batch, where the gates leave room
 WORDS = 256  # that the character CNN reads at a time
 CACHE = 1 << 16  # words whose character layer is kept: 134 MB for the published size
+State = list[list[tuple[tf.Tensor, tf.Tensor]]]  # of the LSTMs: for each direction and layer, cells and outputs
 ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
 
 
@@ -50,7 +55,14 @@ class Elmo(encoders.Encoder):
     published = ("lex", "full")
     max_positions = 1 << 31
 
-    def __init__(self, name, folder, *, precision="float32", random_weights=None):
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        folder: Path,
+        *,
+        precision: str = "float32",
+        random_weights: int | None = None,
+    ) -> None:
         options, path = _options(folder)
         if random_weights is None:
             weights = _load(_only(folder, "*weights.hdf5", "*.hdf5"), options, path)
@@ -67,7 +79,8 @@ class Elmo(encoders.Encoder):
         ]
         self._tokens = max(1, min(TOKENS, GATES // (4 * options.cells)))
         self._turn = threading.Lock()  # of looking words up
-        self._known, self._vectors = {}, np.zeros((0, options.projection), np.float32)
+        self._known: dict[bytes, int] = {}
+        self._vectors = np.zeros((0, options.projection), np.float32)
         self._read_words = tf.function(
             self.characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
         )
@@ -79,20 +92,22 @@ class Elmo(encoders.Encoder):
         self._read_batch = tf.function(self._stored, input_signature=signature, autograph=False)
         self._carry_on = tf.function(self._context, reduce_retracing=True, autograph=False)
 
-    def read(self, sentences):
+    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
         return [self._sentence(words) for words in sentences]
 
-    def encode(self, payloads):
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         # one look-up for all, so that a word that occurs in many sentences is read once
         vectors = self._look_up([_unfilled(row) for payload in payloads for row in payload])
         ends = np.cumsum([len(payload) for payload in payloads])[:-1]
         return batches.encode(np.split(vectors, ends), self.widths, self._batch, tokens=self._tokens)
 
-    def representation(self, name):
+    def representation(self, name: str) -> encoders.Representation:
         layers = len(self.widths)
         return encoders.representation(name, {"lex": (0,), "full": tuple(range(layers))}, ("full",), layers)
 
-    def layers(self, payloads, state=None):
+    def layers(
+        self, payloads: Sequence[np.ndarray], state: State | None = None
+    ) -> tuple[list[list[np.ndarray]], State]:
         """The states of one batch of sentences, with the state of the LSTMs carried on as in the authors' code.
 
         Args:
@@ -114,7 +129,7 @@ class Elmo(encoders.Encoder):
         ]
         return out, tf.nest.map_structure(lambda values: tf.gather(values, np.argsort(packing.order)), state)
 
-    def characters(self, ids):
+    def characters(self, ids: tf.Tensor) -> tf.Tensor:
         """The character layer.
 
         Args:
@@ -126,12 +141,12 @@ class Elmo(encoders.Encoder):
         """
         embedded, parts, weights = tf.gather(self._weights["char_embed"], ids), [], self._weights
         for number in range(len(self._options.filters)):
-            filters = weights["CNN/W_cnn_%d" % number][0]
-            found = tf.reduce_max(tf.nn.conv1d(embedded, filters, 1, "VALID"), 1)
-            parts.append(self._options.activation(found + weights["CNN/b_cnn_%d" % number]))
+            filters = weights[f"CNN/W_cnn_{number}"][0]
+            features = tf.reduce_max(tf.nn.conv1d(embedded, filters, 1, "VALID"), 1)
+            parts.append(self._options.activation(features + weights[f"CNN/b_cnn_{number}"]))
         hidden = tf.concat(parts, 1)
         for number in range(self._options.highways):
-            place = "CNN_high_%d/" % number
+            place = f"CNN_high_{number}/"
             carry = tf.sigmoid(tf.matmul(hidden, weights[place + "W_carry"]) + weights[place + "b_carry"])
             made = tf.nn.relu(tf.matmul(hidden, weights[place + "W_transform"]) + weights[place + "b_transform"])
             hidden = carry * made + (1 - carry) * hidden
@@ -139,7 +154,7 @@ class Elmo(encoders.Encoder):
             hidden = tf.matmul(hidden, weights["CNN_proj/W_proj"]) + weights["CNN_proj/b_proj"]
         return hidden
 
-    def _sentence(self, words):
+    def _sentence(self, words: Sequence[str]) -> alignment.Sentence:
         longest = self._options.characters - 2
         rows = [word.encode("utf-8", "ignore")[:longest] for word in words]
         payload = np.full((len(words), max(map(len, rows)) + 2), PADDING, np.uint16)
@@ -148,12 +163,12 @@ class Elmo(encoders.Encoder):
             line[1 : len(row) + 1] = np.frombuffer(row, np.uint8)
         return alignment.Sentence(payload, np.arange(len(words) + 1, dtype=np.int32))
 
-    def _look_up(self, rows):
+    def _look_up(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         """The character layer of words, float32 [words, projection]; that of words seen lately is remembered."""
         with self._turn:
             return self._look_up_alone(rows)
 
-    def _look_up_alone(self, rows):
+    def _look_up_alone(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         keys = [row.tobytes() for row in rows]
         fresh = {key: row for key, row in zip(keys, rows) if key not in self._known}
         if len(self._known) + len(fresh) > CACHE:
@@ -170,21 +185,23 @@ class Elmo(encoders.Encoder):
         self._vectors = np.concatenate(parts)
         return self._vectors[[self._known[key] for key in keys]]
 
-    def _surround(self, vectors):
+    def _surround(self, vectors: Sequence[np.ndarray]) -> tuple[np.ndarray, lstm.Packing]:
         """(float32 [positions, projection], lstm.Packing) of sentences with their ends."""
         begin, end = self._look_up([BEGIN, END])
         surrounded = [np.concatenate([begin[None], sentence, end[None]]) for sentence in vectors]
         packing = lstm.Packing([len(sentence) for sentence in surrounded])
         return packing.pack(surrounded), packing
 
-    def _batch(self, vectors, length):
+    def _batch(self, vectors: list[np.ndarray], length: int) -> list[tf.Tensor]:
         inputs, packing = self._surround(vectors)
         return self._read_batch(inputs, packing.sizes, packing.where(length + 2)[:, 1:-1])
 
-    def _stored(self, inputs, sizes, where):
+    def _stored(self, inputs: tf.Tensor, sizes: tf.Tensor, where: tf.Tensor) -> list[tf.Tensor]:
         return [tf.gather(encoders.to_float16(layer), where) for layer in self._context(inputs, sizes)[0]]
 
-    def _context(self, inputs, sizes, state=None):
+    def _context(
+        self, inputs: tf.Tensor, sizes: tf.Tensor, state: State | None = None
+    ) -> tuple[list[tf.Tensor], State]:
         """Every layer of packed sentences, list of float32 [positions, width]; and the state after them."""
         sides, after = [], []
         for backward, stack in enumerate(self._lstm):
@@ -199,10 +216,10 @@ class Elmo(encoders.Encoder):
             after.append(ends)
         return [inputs, *(tf.concat(pair, 1) for pair in zip(*sides))], after
 
-    def _layer(self, weights, direction, number):
+    def _layer(self, weights: Mapping[str, np.ndarray], direction: int, number: int) -> lstm.Layer:
         place, options = _cell(direction, number), self._options
 
-        def reorder(gates):  # theirs are input, candidate, forget, output
+        def reorder(gates: np.ndarray) -> np.ndarray:  # theirs are input, candidate, forget, output
             enter, candidate, keep, leave = np.split(gates, 4, -1)
             return np.concatenate([enter, keep, leave, candidate], -1)
 
@@ -219,7 +236,7 @@ class Elmo(encoders.Encoder):
         )
 
 
-def _unfilled(row):
+def _unfilled(row: np.ndarray) -> np.ndarray:
     return row[: int(np.argmax(row == WORD_END)) + 1]
 
 
@@ -240,7 +257,7 @@ class Options:
         fingerprint: a checksum of what the weights' shapes do not say.
     """
 
-    def __init__(self, values):
+    def __init__(self, values: Mapping[str, Any]) -> None:
         cnn, rnn = values["char_cnn"], values["lstm"]
         self.embedding, self.characters = cnn["embedding"]["dim"], cnn["max_characters_per_token"]
         self.filters = [(width, number) for width, number in cnn["filters"]]
@@ -248,28 +265,25 @@ class Options:
         self.projection, self.cells, self.layers = rnn["projection_dim"], rnn["dim"], rnn.get("n_layers", 1)
         self.cell_clip, self.projection_clip = rnn.get("cell_clip"), rnn.get("proj_clip")
         self.skips = bool(rnn.get("use_skip_connections"))
-        self.fingerprint = "%s-%s-%s-%s-%d" % (
-            cnn["activation"],
-            self.cell_clip,
-            self.projection_clip,
-            "skips" if self.skips else "plain",
-            self.characters,
-        )
+        connections = "skips" if self.skips else "plain"
+        clips = f"{self.cell_clip}-{self.projection_clip}"
+        self.fingerprint = f"{cnn['activation']}-{clips}-{connections}-{self.characters}"
 
     @property
-    def widest(self):
+    def widest(self) -> int:
         """Characters of the widest filter."""
         return max(width for width, _ in self.filters)
 
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of the weights: {name: shape}."""
-        out, features = {"char_embed": (CHARACTERS, self.embedding)}, sum(number for _, number in self.filters)
+        out: dict[str, tuple[int, ...]] = {"char_embed": (CHARACTERS, self.embedding)}
+        features = sum(number for _, number in self.filters)
         for i, (width, number) in enumerate(self.filters):
-            out["CNN/W_cnn_%d" % i], out["CNN/b_cnn_%d" % i] = (1, width, self.embedding, number), (number,)
+            out[f"CNN/W_cnn_{i}"], out[f"CNN/b_cnn_{i}"] = (1, width, self.embedding, number), (number,)
         for i in range(self.highways):
             for kind in ("carry", "transform"):
-                out["CNN_high_%d/W_%s" % (i, kind)] = (features, features)
-                out["CNN_high_%d/b_%s" % (i, kind)] = (features,)
+                out[f"CNN_high_{i}/W_{kind}"] = (features, features)
+                out[f"CNN_high_{i}/b_{kind}"] = (features,)
         if features != self.projection:
             out["CNN_proj/W_proj"], out["CNN_proj/b_proj"] = (features, self.projection), (self.projection,)
         for direction in (0, 1):
@@ -281,26 +295,24 @@ class Options:
         return out
 
 
-def _cell(direction, number):
-    return "RNN_%d/RNN/MultiRNNCell/Cell%d/LSTMCell/" % (direction, number)
+def _cell(direction: int, number: int) -> str:
+    return f"RNN_{direction}/RNN/MultiRNNCell/Cell{number}/LSTMCell/"
 
 
-def _only(folder, *patterns):
+def _only(folder: Path, *patterns: str) -> Path:
     """The one file of a folder that the first fitting pattern gives."""
     for pattern in patterns:
-        found = sorted(folder.glob(pattern))
-        if len(found) == 1:
-            return found[0]
-        if found:
+        files = sorted(folder.glob(pattern))
+        if len(files) == 1:
+            return files[0]
+        if files:
             raise UserError(
-                "{}: found {}, expected one file {}".format(
-                    folder, " and ".join(path.name for path in found[:3]), pattern
-                )
+                f"{folder}: found {' and '.join(path.name for path in files[:3])}, expected one file {pattern}"
             )
-    raise UserError("{}: found no file {}, expected {}".format(folder, patterns[0], encoders.FILES["elmo"]))
+    raise UserError(f"{folder}: found no file {patterns[0]}, expected {encoders.FILES['elmo']}")
 
 
-def _options(folder):
+def _options(folder: Path) -> tuple[Options, Path]:
     """(Options, its path) of a folder."""
     path = _only(folder, "*options.json")
     values = read_json(path, dict, "an ELMo's options")
@@ -335,7 +347,7 @@ def _options(folder):
     return options, path
 
 
-def _load(path, options, described):
+def _load(path: Path, options: Options, described: Path) -> dict[str, np.ndarray]:
     """The weights of an HDF5 file: {name: float32 array}."""
     weights, file = {}, tensors.Hdf5(path)
     for name, shape in options.shapes().items():
@@ -347,7 +359,7 @@ def _load(path, options, described):
                 f"one of the two files belongs to another model"
             )
         weights[name] = file[name].astype(np.float32)
-    more = [_cell(0, options.layers), "CNN_high_%d/" % options.highways, "CNN/W_cnn_%d" % len(options.filters)]
+    more = [_cell(0, options.layers), f"CNN_high_{options.highways}/", f"CNN/W_cnn_{len(options.filters)}"]
     more += ["CNN_proj/"] * ("CNN_proj/W_proj" not in weights)
     more = [name for start in more for name in file if name.startswith(start)]
     if more:
@@ -355,7 +367,7 @@ def _load(path, options, described):
     return weights
 
 
-def _random(options, seed):
+def _random(options: Options, seed: int) -> dict[str, np.ndarray]:
     """Weights drawn as ELMo's training began: {name: float32 array}."""
     random, out = np.random.Generator(np.random.PCG64(seed)), {}
     checkpoints.check_memory(sum(map(math.prod, options.shapes().values())), "options.json")

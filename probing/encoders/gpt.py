@@ -19,11 +19,16 @@ the same for 2,069 of the 2,077 sentences of UD English EWT's test split, which 
 of GUM's and 99.8 % of SemEval 2010's (spaCy 3.8.18, ftfy 6.3.1). The first lines of a run say which it was.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
+import os
 import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -64,16 +69,24 @@ class Gpt(encoders.Encoder):
         folder: where it lies.
     """
 
-    def __init__(self, name, folder, *, layer0="lexical", precision="float32", random_weights=None):
+    def __init__(
+        self,
+        name: str | os.PathLike[str],
+        folder: Path,
+        *,
+        layer0: str = "lexical",
+        precision: str = "float32",
+        random_weights: int | None = None,
+    ) -> None:
         self.tokenizer = BytePairs.load(folder)
         config, weights = _load(folder) if random_weights is None else _random(folder, random_weights)
         rows, width = weights["tokens_embed.weight"].shape
         if not rows - SPECIAL <= self.tokenizer.size <= rows:
             raise UserError(
-                "%s: found a vocabulary of %d pieces, expected the embedding's %d, or up to %d fewer"
-                % (folder, self.tokenizer.size, rows, SPECIAL)
+                f"{folder}: found a vocabulary of {self.tokenizer.size} pieces, expected the "
+                f"embedding's {rows}, or up to {SPECIAL} fewer"
             )
-        self.name = str(name) if random_weights is None else "%s, random weights (seed %d)" % (name, random_weights)
+        self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
         self.layer0 = "lexical: token embedding" if layer0 == "lexical" else "positions: token and position embedding"
         self.layer0 += f"; words cut by {self.tokenizer.splitter}"
         self.widths = (width,) * (config["n_layer"] + 1)
@@ -88,12 +101,12 @@ class Gpt(encoders.Encoder):
         self._weights = {
             name: tf.constant(value, self._dtype if name in matrices else tf.float32) for name, value in weights.items()
         }
-        self._cache = {}
+        self._cache: dict[str, list[int]] = {}
         self._states = tf.function(
             self._all_states, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
         )
 
-    def read(self, sentences):
+    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
         return [
             alignment.pieces(
                 self.tokenizer, words, cls_id=None, sep_id=None, unk_id=self.tokenizer.unk_id, cache=self._cache
@@ -101,15 +114,15 @@ class Gpt(encoders.Encoder):
             for words in sentences
         ]
 
-    def encode(self, payloads):
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN
         )
 
-    def representation(self, name):
+    def representation(self, name: str) -> encoders.Representation:
         return encoders.transformer_representation(name, len(self.widths))
 
-    def layers(self, input_ids):
+    def layers(self, input_ids: tf.Tensor) -> list[tf.Tensor]:
         """The states of every layer, with layer 0 as it was asked for.
 
         Args:
@@ -122,24 +135,24 @@ class Gpt(encoders.Encoder):
         hidden = tokens + self._weights["positions_embed.weight"][: tf.shape(input_ids)[1]]
         out = [tokens if self._lexical else hidden]
         for number in range(len(self.widths) - 1):
-            hidden = self._block(hidden, "h.%d." % number)
+            hidden = self._block(hidden, f"h.{number}.")
             out.append(hidden)
         return out
 
-    def _batch(self, payloads, length):
+    def _batch(self, payloads: list[np.ndarray], length: int) -> list[tf.Tensor]:
         return self._states(batches.fill(payloads, length, 0))
 
-    def _all_states(self, input_ids):
+    def _all_states(self, input_ids: tf.Tensor) -> list[tf.Tensor]:
         return [encoders.to_float16(states) for states in self.layers(input_ids)]
 
-    def _block(self, x, block):
+    def _block(self, x: tf.Tensor, block: str) -> tf.Tensor:
         """One layer: attention, residual, normalisation; feed-forward, residual, normalisation."""
         attended = self._dense(self._attend(self._dense(x, block + "attn.c_attn")), block + "attn.c_proj")
         x = self._norm(x + attended, block + "ln_1")
         wide = self._activation(self._dense(x, block + "mlp.c_fc"))
         return self._norm(x + self._dense(wide, block + "mlp.c_proj"), block + "ln_2")
 
-    def _attend(self, x):
+    def _attend(self, x: tf.Tensor) -> tf.Tensor:
         """Attention to the position itself and those before it: [batch, positions, 3 width] -> [batch, positions,
         width].
         """
@@ -153,11 +166,11 @@ class Gpt(encoders.Encoder):
             tf.transpose(tf.matmul(tf.cast(shares, self._dtype), value), [0, 2, 1, 3]), [batch, positions, width]
         )
 
-    def _dense(self, x, name):
+    def _dense(self, x: tf.Tensor, name: str) -> tf.Tensor:
         product = tf.matmul(tf.cast(x, self._dtype), self._weights[name + ".weight"])
         return tf.cast(product, tf.float32) + self._weights[name + ".bias"]
 
-    def _norm(self, x, name):
+    def _norm(self, x: tf.Tensor, name: str) -> tf.Tensor:
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + self._epsilon)
         return centred * scale * self._weights[name + ".weight"] + self._weights[name + ".bias"]
@@ -166,10 +179,10 @@ class Gpt(encoders.Encoder):
 # Weights
 
 
-def shapes(config):
+def shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """The tensors of a GPT by their names in PyTorch, in the order of the authors' file: {name: shape}."""
     width = config["n_embd"]
-    out = {
+    out: dict[str, tuple[int, ...]] = {
         "positions_embed.weight": (config["n_positions"], width),
         "tokens_embed.weight": (config["vocab_size"], width),
     }
@@ -183,37 +196,35 @@ def shapes(config):
             "ln_2": (width,),
         }
         for name, shape in block.items():
-            out["h.%d.%s.weight" % (number, name)], out["h.%d.%s.bias" % (number, name)] = shape, shape[-1:]
+            out[f"h.{number}.{name}.weight"], out[f"h.{number}.{name}.bias"] = shape, shape[-1:]
     return out
 
 
-def _load(folder):
+def _load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(config, {name: float32 array}) of a folder."""
     config = _config(folder)
     if (folder / "params_shapes.json").exists():
         return config, _published_weights(folder, shapes(config))
-    found = {_torch_name(name): value for name, value in checkpoints.read_weights(folder).items()}
+    arrays = {_torch_name(name): value for name, value in checkpoints.read_weights(folder).items()}
     weights = {}
     for name, shape in shapes(config).items():
-        if name not in found:
+        if name not in arrays:
             raise UserError(f"{folder}: found no weights {name}, expected {list(shape)} by config.json")
-        value = found[name]
+        value = arrays[name]
         # TensorFlow's files keep biases as [1, units]
         value = value[0] if value.ndim == 2 and len(shape) == 1 and len(value) == 1 else value
         if value.shape != shape:
             raise UserError(
-                f"{folder}: found {name} of shape {list(found[name].shape)}, expected {list(shape)} by config.json; "
+                f"{folder}: found {name} of shape {list(arrays[name].shape)}, expected {list(shape)} by config.json; "
                 f"one of the two files belongs to another model"
             )
         weights[name] = value.astype(np.float32)
-    if any(name.startswith("h.%d." % config["n_layer"]) for name in found):
-        raise UserError(
-            "%s: found weights of more layers, expected n_layer of config.json, %d" % (folder, config["n_layer"])
-        )
+    if any(name.startswith(f"h.{config['n_layer']}.") for name in arrays):
+        raise UserError(f"{folder}: found weights of more layers, expected n_layer of config.json, {config['n_layer']}")
     return config, weights
 
 
-def _torch_name(name):
+def _torch_name(name: str) -> str:
     """A weight's name in any of Hugging Face's files as PyTorch calls it, without prefix.
 
     >>> _torch_name("tf_openai_gpt_model.transformer.h_._0.attn.c_attn.weight")
@@ -223,18 +234,18 @@ def _torch_name(name):
     return re.sub(r"(s_embed)\.\w+$", r"\1.weight", name)
 
 
-def _config(folder):
+def _config(folder: Path) -> dict[str, Any]:
     """What config.json says of a folder's GPT: n_embd, n_head, n_layer, n_positions, vocab_size, afn,
     layer_norm_epsilon.
     """
     path = folder / "config.json"
     if not path.exists():
         path = folder / "params_shapes.json"
-        found = read_json(path, [[int]], "the authors' params_shapes.json")
-        if [len(shape) for shape in found[:2]] != [2, 2]:
+        values = read_json(path, [[int]], "the authors' params_shapes.json")
+        if [len(shape) for shape in values[:2]] != [2, 2]:
             raise UserError(f"{path}: found no list of shapes, expected the authors' params_shapes.json")
-        (positions, width), (vocabulary, _) = found[:2]
-        layers = (len(found) - 2) // 12
+        (positions, width), (vocabulary, _) = values[:2]
+        layers = (len(values) - 2) // 12
         config = {
             "n_positions": positions,
             "n_embd": width,
@@ -243,48 +254,40 @@ def _config(folder):
             "n_head": max(1, width // HEAD),
         }
     else:
-        found = read_json(path, {"afn?": str}, "a GPT's config.json")
-        config = {"n_positions": 512, "n_embd": 768, "vocab_size": 40478, "n_layer": 12, "n_head": 12, **found}
+        values = read_json(path, {"afn?": str}, "a GPT's config.json")
+        config = {"n_positions": 512, "n_embd": 768, "vocab_size": 40478, "n_layer": 12, "n_head": 12, **values}
     for key in ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"):
         if not (type(config[key]) is int and config[key] > 0):
             raise UserError(f"{path}: found {key} {shorten(config[key])}, expected a positive whole number")
     if config["n_layer"] > checkpoints.MOST_LAYERS:
-        raise UserError(
-            "%s: found n_layer %d, expected at most %d" % (path, config["n_layer"], checkpoints.MOST_LAYERS)
-        )
+        raise UserError(f"{path}: found n_layer {config['n_layer']}, expected at most {checkpoints.MOST_LAYERS}")
     if config["n_embd"] % config["n_head"]:
-        raise UserError(
-            "%s: found n_embd %d, expected a multiple of n_head, %d" % (path, config["n_embd"], config["n_head"])
-        )
+        raise UserError(f"{path}: found n_embd {config['n_embd']}, expected a multiple of n_head, {config['n_head']}")
     config.setdefault("afn", "gelu")
     epsilon = config.setdefault("layer_norm_epsilon", EPSILON)
     if type(epsilon) not in (int, float) or not 0 <= epsilon < 1:
         raise UserError(f"{path}: found layer_norm_epsilon {shorten(epsilon)}, expected a number from 0 to 1")
     if config["afn"] not in ACTIVATIONS:
-        raise UserError(
-            "{}: found afn {}, expected one of {}".format(path, shorten(config["afn"]), ", ".join(ACTIVATIONS))
-        )
+        raise UserError(f"{path}: found afn {shorten(config['afn'])}, expected one of {', '.join(ACTIVATIONS)}")
     return config
 
 
-def _published_weights(folder, wanted):
+def _published_weights(folder: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """The authors' params_0.npy, params_1.npy …: all tensors end to end, cut into equal files."""
     sizes = [math.prod(shape) for shape in wanted.values()]
     paths = sorted(folder.glob("params_*.npy"), key=lambda path: int(re.sub(r"\D", "", path.stem) or 0))
-    parts = []
-    for path in paths:
-        parts.append(tensors.read_array(path).reshape(-1))
+    parts = [tensors.read_array(path).reshape(-1) for path in paths]
     values = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
     if len(values) != sum(sizes):
         raise UserError(
-            "%s: found %d weights in %d files params_*.npy, expected %d by params_shapes.json; fetch what is missing"
-            % (folder, len(values), len(paths), sum(sizes))
+            f"{folder}: found {len(values)} weights in {len(paths)} files params_*.npy, expected {sum(sizes)} by "
+            "params_shapes.json; fetch what is missing"
         )
     cuts = np.split(values, np.cumsum(sizes)[:-1])
     return {name: value.reshape(shape) for (name, shape), value in zip(wanted.items(), cuts)}
 
 
-def _random(folder, seed):
+def _random(folder: Path, seed: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(config, weights) drawn as GPT's training began: matrices from N(0, 0.02), biases 0, scales 1."""
     config, random = _config(folder), np.random.Generator(np.random.PCG64(seed))
     checkpoints.check_memory(sum(map(math.prod, shapes(config).values())), f"{folder}, its configuration")
@@ -315,17 +318,17 @@ class BytePairs:
         [[1925], [980, 538]]
     """
 
-    def __init__(self, vocabulary, merges):
+    def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
         self._vocabulary, self._ranks = vocabulary, {pair: rank for rank, pair in enumerate(merges)}
         self.unk_id = vocabulary.get("<unk>", 0)
         self.size = max(vocabulary.values()) + 1
         self.splitter, self._words = _splitter()
         content = json.dumps([vocabulary, merges, self.splitter], sort_keys=True)
         self.fingerprint = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        self._cache = {}
+        self._cache: dict[str, list[int]] = {}
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | os.PathLike[str]) -> BytePairs:
         """The vocabulary and the merges of a folder.
 
         Raises:
@@ -349,18 +352,18 @@ class BytePairs:
         pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
         if wrong := next((pair for pair in pairs if len(pair) != 2), None):
             raise UserError(f"{path}: found the merge {shorten(list(wrong))}, expected two pieces")
-        return cls(_vocabulary(model["vocab"], path), pairs)
+        return cls(_vocabulary(model["vocab"], path), [(first, second) for first, second in pairs])
 
-    def __call__(self, words):
+    def __call__(self, words: Sequence[str]) -> list[list[int]]:
         return [[number for part in self._words(word) for number in self.pieces(part)] for word in words]
 
-    def pieces(self, part):
+    def pieces(self, part: str) -> list[int]:
         """Ids of one lower-cased part of a word."""
         if part not in self._cache:
             self._cache[part] = [self._vocabulary.get(piece, self.unk_id) for piece in self._merge(part)]
         return self._cache[part]
 
-    def _merge(self, part):
+    def _merge(self, part: str) -> list[str]:
         pieces = [*part[:-1], part[-1] + "</w>"]
         while len(pieces) > 1:
             first = min(zip(pieces, pieces[1:]), key=lambda pair: self._ranks.get(pair, len(self._ranks)))
@@ -378,25 +381,25 @@ class BytePairs:
         return pieces
 
 
-def _vocabulary(found, path):
-    if not found or not all(number >= 0 for number in found.values()):
+def _vocabulary(vocabulary: dict[str, int], path: Path) -> dict[str, int]:
+    if not vocabulary or not all(number >= 0 for number in vocabulary.values()):
         raise UserError(f"{path}: found no vocabulary, expected a JSON object of pieces and their numbers")
-    return found
+    return vocabulary
 
 
-def _merges(path):
+def _merges(path: Path) -> list[tuple[str, str]]:
     """Pairs of a file with one a line, below a line with the version."""
     out = []
     for number, line in enumerate(_text(path).split("\n")[1:], 2):
-        pair = tuple(line.split())
-        if len(pair) == 2:
-            out.append(pair)
-        elif pair:
+        pieces = line.split()
+        if len(pieces) == 2:
+            out.append((pieces[0], pieces[1]))
+        elif pieces:
             raise Located(path, number, shorten(line), "two pieces with a space between them")
     return out
 
 
-def _text(path):
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -405,7 +408,7 @@ def _text(path):
         raise UserError(f"{path}: found bytes that are no UTF-8, expected text") from None
 
 
-def _splitter():
+def _splitter() -> tuple[str, Callable[[str], list[str]]]:
     """(its name, a function from a word to its lower-cased parts): the original's where ftfy and spaCy are."""
     try:
         import ftfy
@@ -422,7 +425,7 @@ _DASHES = str.maketrans({"—": "-", "–": "-", "―": "-", "…": "...", "´":
 _RUNS = re.compile(r'(-+|~+|!+|"+|;+|\?+|\++|,+|\)+|\(+|\\+|/+|\*+|\[+|\]+|}+|{+|\|+|_+)')
 
 
-def _standardize(text):
+def _standardize(text: str) -> str:
     """Dashes and dots as GPT's authors unify them, and spaces around runs of punctuation."""
     return " ".join(_RUNS.sub(r" \1 ", text.translate(_DASHES)).split())
 
@@ -452,7 +455,7 @@ _CONTRACTION = re.compile(
 )
 
 
-def _split(word):
+def _split(word: str) -> list[str]:
     """The parts of a word, lower-cased, without ftfy and spaCy.
 
     >>> _split("“Don't!!!”")

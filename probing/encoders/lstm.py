@@ -5,8 +5,13 @@ product; the loop over time has one product a step, of the sequences that have s
 projection.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from probing.alignment import ranges
 
@@ -25,10 +30,18 @@ class Layer:
     """
 
     def __init__(
-        self, kernel, recurrent, bias, dtype="float32", *, projection=None, cell_clip=None, projection_clip=None
-    ):
+        self,
+        kernel: np.ndarray,
+        recurrent: np.ndarray,
+        bias: np.ndarray,
+        dtype: str = "float32",
+        *,
+        projection: np.ndarray | None = None,
+        cell_clip: float | None = None,
+        projection_clip: float | None = None,
+    ) -> None:
         # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid does for all four gates
-        scale = np.repeat(np.float32([1, 1, 1, 2]), len(bias) // 4)
+        scale = np.repeat(np.array([1, 1, 1, 2], np.float32), len(bias) // 4)
         self.kernel, self.recurrent = tf.constant(kernel * scale, dtype), tf.constant(recurrent * scale, dtype)
         self.bias = tf.constant(bias * scale, dtype)
         self.projection = None if projection is None else tf.constant(projection, dtype)
@@ -50,26 +63,33 @@ class Packing:
         sequence, place: int [positions], which position of which sequence stands there.
     """
 
-    def __init__(self, lengths):
+    def __init__(self, lengths: ArrayLike) -> None:
         lengths = np.asarray(lengths)
         self.order = np.argsort(-lengths, kind="stable")
         self.sizes = (np.arange(lengths.max())[:, None] < lengths).sum(1).astype(np.int32)
         self.sequence = self.order[ranges(np.zeros_like(self.sizes), self.sizes)]
         self.place = np.repeat(np.arange(len(self.sizes)), self.sizes)
 
-    def pack(self, sequences):
+    def pack(self, sequences: Sequence[np.ndarray | list[int]]) -> np.ndarray:
         """One array, [positions, …], from a list of arrays [length, …]."""
         first = np.cumsum([0, *map(len, sequences)])
         return np.concatenate(sequences)[first[self.sequence] + self.place]
 
-    def where(self, time):
+    def where(self, time: int) -> np.ndarray:
         """int32 [sequences, time]: where each position of each sequence stands; 0 for those it does not have."""
         out = np.zeros((len(self.order), time), np.int32)
         out[self.sequence, self.place] = np.arange(len(self.place))
         return out
 
 
-def run(layer, inputs, sizes, *, backward=False, state=None):
+def run(
+    layer: Layer,
+    inputs: tf.Tensor,
+    sizes: tf.Tensor,
+    *,
+    backward: bool = False,
+    state: tuple[tf.Tensor, tf.Tensor] | None = None,
+) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
     """Runs one layer over packed sequences.
 
     Args:
@@ -90,7 +110,9 @@ def run(layer, inputs, sizes, *, backward=False, state=None):
     if state is None:
         state = tf.zeros([sizes[0], cells]), tf.zeros([sizes[0], width])
 
-    def step(number, cell, output, outputs):
+    def step(
+        number: tf.Tensor, cell: tf.Tensor, output: tf.Tensor, outputs: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
         now = time - 1 - number if backward else number
         first, size = begins[now], sizes[now]
         gates = tf.matmul(tf.cast(output[:size], dtype), layer.recurrent)
@@ -116,5 +138,5 @@ def run(layer, inputs, sizes, *, backward=False, state=None):
     return outputs.concat(), (cell, output)
 
 
-def _clip(values, limit):
+def _clip(values: tf.Tensor, limit: float | None) -> tf.Tensor:
     return values if limit is None else tf.clip_by_value(values, -limit, limit)
