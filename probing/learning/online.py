@@ -122,7 +122,7 @@ def code(
             continue
         known, following = train.take(order[:begin]), train.take(order[begin:end])
         log(f"{task.name}: description length, from {begin} records to {end}")
-        random = [control and control(part) for part in (known, dev, following)]
+        random = [control(part) if control else None for part in (known, dev, following)]
         block = {**identity, "begin": begin}
         for group, path_of_state, begun in resume.groups(folder, STEM, lacking, block):
             if probes is None or probes.keys != group:
@@ -144,7 +144,9 @@ def code(
                 checkpoint_seconds=checkpoint_seconds,
                 title=f"{task.name}, {begin} records",
             )
-            gold = {"": following.gold(), "random_labels": random[2]}
+            gold = {"": following.gold()}
+            if random[2] is not None:
+                gold["random_labels"] = random[2]
             logits = predictions.predict(probes, priced_on, folder)
             prices = {key.name: bits(logits[key], gold[key.control], one_each[key]) for key in group}
             done[str(end)] = {**done.get(str(end), {}), **prices}
