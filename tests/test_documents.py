@@ -16,13 +16,13 @@ TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path 
 CHECK = """
 import importlib, shlex, sys
 from absl import flags
-from nsmc_bert import commands
+from nsmc_bert.base import cli
 module, *lines = sys.argv[1:]
 importlib.import_module(module)
 known = flags.FLAGS._flags()
 known["help"] = known["verbosity"]  # absl's own, which takes no value
 for line in lines:
-    for argument in commands._without_flagfiles(shlex.split(line)):
+    for argument in cli._without_flagfiles(shlex.split(line)):
         if argument.startswith("--"):
             name, equals, value = argument[2:].partition("=")
             if name not in known and not name.startswith("no"):
