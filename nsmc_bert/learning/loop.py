@@ -6,12 +6,15 @@ functions of the seed and the step alone.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import re
 import shutil
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +27,8 @@ from nsmc_bert.base.json_files import parse_json, read_json
 from nsmc_bert.base.progress import Progress
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.learning.passes import Passes
+from nsmc_bert.model.packing import Plan
+from nsmc_bert.model.tokenizers import Encoded
 
 ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
@@ -73,18 +78,24 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         """Says that pass `epoch`, from 0, of `steps` steps begins after `before` steps of all."""
         self._here.assign([epoch, before, steps])
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> tf.Tensor:
         epoch, before, steps = tf.unstack(tf.convert_to_tensor(self._here))
         done = epoch + (tf.cast(step, tf.float32) - before) / steps  # passes
         rise = (done + 1.0 / steps) / max(self.warmup * self.passes, 1e-9)
         fall = (self.passes - done) / max((1.0 - self.warmup) * self.passes, 1e-9)
         return self.peak * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"peak": self.peak, "warmup": self.warmup, "passes": self.passes}
 
 
-def apply_adam(optimizer, operation, gradient, variable, **slots):
+def apply_adam(
+    optimizer: keras.optimizers.Optimizer,
+    operation: Callable[..., Any],
+    gradient: tf.Tensor,
+    variable: tf.Variable,
+    **slots: tf.Tensor,
+) -> None:
     """A Keras Adam's update of one variable by TensorFlow's one operation for it, which on CPUs takes half the time.
 
     Args:
@@ -114,11 +125,11 @@ def apply_adam(optimizer, operation, gradient, variable, **slots):
 class AdamW(keras.optimizers.AdamW):
     """Keras' AdamW with the same update computed by `apply_adam`."""
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         apply_adam(self, tf.raw_ops.ResourceApplyAdam, gradient, variable)
 
 
-def adamw(schedule, settings):
+def adamw(schedule: WarmupLinearDecay | float, settings: Settings) -> AdamW:
     """AdamW as BERT is fine-tuned: decoupled decay, none on biases and layer normalisation, global-norm clipping."""
     optimizer = AdamW(
         schedule,
@@ -132,150 +143,319 @@ def adamw(schedule, settings):
     return optimizer
 
 
+class Trainable(Protocol):
+    """What the loop needs of a model: a keras.Model, made in its strategy's scope, that plans its own batches, learns
+    from some of them and says how good it is. SentimentClassifier and MaskedLanguageModel are such models.
+    """
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of the figures of training that progress shows, "loss" among them."""
+
+    @property
+    def distribute_strategy(self) -> tf.distribute.Strategy:
+        """The strategy in whose scope it was made."""
+
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """All weights, in an order that is the same in every process."""
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        """Those of them that the optimizer changes."""
+
+    @property
+    def optimizer(self) -> Any:
+        """What `compile` made of its optimizer: that, or a LossScaleOptimizer around it."""
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, **options: Any) -> None:
+        """Keras' compile: `jit_compile` and, for labels that are probabilities, `loss` and `weighted_metrics`."""
+
+    def plan(self, encoded: Encoded, *, token_budget: int, seed: int, epoch: int) -> Plan:
+        """The batches of a pass over texts, of a number that its devices can share."""
+
+    def fit_batches(
+        self, encoded: Encoded, labels: Any, plan: Plan, start: int, stop: int, callbacks: Sequence[Any] = ()
+    ) -> Any:
+        """Learns from batches `start` to `stop` of a plan, in their order."""
+
+    def validate(self, encoded: Encoded, labels: Any) -> dict[str, Any]:
+        """Figures of texts that are not learned from."""
+
+    def score(self, figures: dict[str, Any]) -> float:
+        """Of what `validate` gives, what the best epoch has most of."""
+
+
+class Record(TypedDict):
+    """What a training comes to.
+
+    Keys:
+        history: a dict for each epoch: epoch, from 1; steps, of all epochs so far; loss and the other means of
+            training; reviews_per_second; validation, the figures.
+        best: that of the best epoch.
+        steps: of all epochs.
+        seconds: of all processes.
+    """
+
+    history: list[dict[str, Any]]
+    best: dict[str, Any]
+    steps: int
+    seconds: float
+
+
+@dataclasses.dataclass
+class RunProgress:
+    """How far a run is: what a checkpoint holds beside its tensors.
+
+    Attributes:
+        epoch: epochs that are done.
+        step: steps of the next epoch that are done.
+        seconds: of work so far, of all processes.
+        history: a dict for each epoch that is done; see Record.
+        bad: epochs since the best one.
+        done: whether training has stopped before its last epoch.
+        sums: by name the figures of the next epoch's steps so far, added up, and "steps", their number.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    bad: int = 0
+    done: bool = False
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the epochs that are done."""
+        return self.history[-1]["steps"] if self.history else 0
+
+    def add(self, figures: Mapping[str, float], stop: int) -> None:
+        """Adds the steps up to `stop` of this epoch, of which `figures` are the means, to its sums.
+
+        Keras' own means begin anew with each piece. They are over batches, whose texts count so that each batch counts
+        the same.
+        """
+        if "steps" not in self.sums:  # the first piece; or a state of before steps were counted, whose sums are others
+            self.sums.clear()
+        for name, value in {**figures, "steps": 1}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + (stop - self.step) * value
+        self.step = stop
+
+    def end_epoch(self, figures: dict[str, Any], steps: int, rate: float, better: bool, patience: int) -> None:
+        """Puts the epoch that has been learned into the history.
+
+        Args:
+            figures: of validation.
+            steps: of this epoch.
+            rate: reviews a second.
+            better: whether it is the best so far.
+            patience: epochs without a better one after which training stops.
+        """
+        counted = self.sums.pop("steps")
+        means = {name: value / counted for name, value in self.sums.items()}
+        record = {"epoch": self.epoch + 1, "steps": self.steps + steps, **means}
+        self.history.append({**record, "reviews_per_second": rate, "validation": figures})
+        self.bad = 0 if better else self.bad + 1
+        self.done = self.bad >= patience
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+
+
 def train(
-    model,
-    train_set,
-    validation_set,
-    settings,
-    run_dir,
+    model: Trainable,
+    train_set: tuple[Encoded, Any],
+    validation_set: tuple[Encoded, Any],
+    settings: Settings,
+    run_dir: str | Path,
     *,
-    identity,
-    perturbed=None,
-    jit=False,
-    checkpoint_seconds=60.0,
-    chief=True,
-    log=lambda line: None,
-):
+    identity: Mapping[str, Any],
+    perturbed: Callable[[int], Encoded] | None = None,
+    first_plan: Plan | None = None,
+    jit: bool = False,
+    checkpoint_seconds: float = 60.0,
+    chief: bool = True,
+    log: Callable[[str], None] = lambda line: None,
+) -> Record:
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
-        model: a SentimentClassifier or a MaskedLanguageModel made in its strategy's scope; ends with the best epoch's
-            weights.
+        model: what learns; ends with the best epoch's weights.
         train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, 2] probabilities, or None
             for a model that learns from text alone).
         validation_set: (tokenizers.Encoded, labels).
-        settings: Settings.
+        settings: how to train.
         run_dir: the folder that holds all state of the run.
         identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
             another identity is refused.
         perturbed: makes the Encoded of each pass from its number, from 0, instead of the train set's: as many texts, in
             the same order.
+        first_plan: the first pass's batches as model.plan would make them, where the caller has them already.
         jit: compile the whole step with XLA.
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
         log: called with each line to show.
 
     Returns:
-        {"history": [per epoch a dict], "best": the best epoch's dict, "steps": int, "seconds": float of all processes}.
+        The history and the best of it.
 
     Raises:
         UserError: the folder belongs to another run or cannot be written.
     """
     (encoded, labels), run_dir = train_set, Path(run_dir).expanduser()
-    strategy = model.distribute_strategy
+    plans = functools.partial(_plan, model, settings, first_plan)
+    passes = Passes(perturbed or encoded, plans, settings.epochs)
+    schedule = _compile(model, settings, probabilities=np.ndim(labels) == 2, jit=jit)
+    held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
+    state = State(run_dir, model)
+    progress = state.restore() or RunProgress()
+    several = _has_workers(model.distribute_strategy)
+    if several:
+        _check_workers(model.distribute_strategy, progress, run_dir)
+    done = progress.epoch * len(encoded)  # reviews that an earlier process has learned
+    if progress.step:
+        done += int(passes(progress.epoch)[1].splits[progress.step])
+    bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title="train")
+    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
+    first = FirstStep(log)
+    with writer.as_default(), bar, Watchdog() as watchdog:
+        seconds = None if several else checkpoint_seconds
+        run = _Run(model, settings, state, progress, schedule, bar, watchdog, first, seconds, chief)
+        while not progress.done and progress.epoch < settings.epochs:
+            encoded, plan = passes(progress.epoch)
+            run.learn(encoded, labels, plan)
+            run.end_epoch(model.validate(*validation_set), len(plan))
+    if chief:
+        state.recall()
+    best = max(progress.history, key=lambda epoch: model.score(epoch["validation"]))
+    return {"history": progress.history, "best": best, "steps": progress.steps, "seconds": progress.seconds}
 
-    def plan_of(encoded, epoch):
-        return model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
 
-    passes = Passes(perturbed or encoded, plan_of, settings.epochs)
-    with strategy.scope():
+def _plan(model: Trainable, settings: Settings, first: Plan | None, encoded: Encoded, epoch: int) -> Plan:
+    """The batches of a pass."""
+    if first is not None and epoch == 0:
+        return first
+    return model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+
+
+def _compile(model: Trainable, settings: Settings, *, probabilities: bool, jit: bool) -> WarmupLinearDecay:
+    """Compiles a model with its optimizer, whose slots exist then; returns the schedule of its rate.
+
+    Args:
+        model: what learns.
+        settings: how.
+        probabilities: whether its labels are probabilities.
+        jit: compile the whole step with XLA.
+    """
+    with model.distribute_strategy.scope():
         schedule = WarmupLinearDecay(peak=settings.learning_rate, warmup=settings.warmup, passes=settings.epochs)
-        options = {"jit_compile": jit}
-        if np.ndim(labels) == 2:  # probabilities
+        options: dict[str, Any] = {"jit_compile": jit}
+        if probabilities:
             options["loss"] = keras.losses.CategoricalCrossentropy()
             options["weighted_metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
         model.compile(adamw(schedule, settings), **options)
         model.optimizer.build(model.trainable_variables)
-    held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
-    state = State(run_dir, model)
-    progress = state.restore() or {
-        "epoch": 0,
-        "step": 0,
-        "seconds": 0.0,
-        "history": [],
-        "bad": 0,
-        "done": False,
-        "sums": {},
-    }
-    several = strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
-    if several and _differs_between_workers(
-        strategy, tf.constant(progress["epoch"] * 2.0**20 + progress["step"], tf.float64)
-    ):
+    return schedule
+
+
+@dataclasses.dataclass
+class _Run:
+    """A run under way in this process.
+
+    Attributes:
+        model, settings, state, progress, schedule, bar, watchdog, first: what its parts are.
+        checkpoint_seconds: about how often the state is saved; None: after so many steps, where several workers, whose
+            clocks differ, have to do it alike.
+        chief: whether this process writes.
+    """
+
+    model: Trainable
+    settings: Settings
+    state: "State"
+    progress: RunProgress
+    schedule: WarmupLinearDecay
+    bar: Progress
+    watchdog: Watchdog
+    first: "FirstStep"
+    checkpoint_seconds: float | None
+    chief: bool
+
+    def __post_init__(self) -> None:
+        self._start = time.monotonic() - self.progress.seconds
+
+    def learn(self, encoded: Encoded, labels: Any, plan: Plan) -> None:
+        """Learns what is left of an epoch, in pieces that each end with a checkpoint but for the last. Where they are
+        cut changes nothing in the result.
+
+        Raises:
+            UserError: the loss is not finite, before such weights are saved.
+        """
+        progress = self.progress
+        self.schedule.begin(progress.epoch, progress.steps, len(plan))
+        follow = _Follow(self.bar, plan, progress, self.schedule, self.watchdog)
+        while progress.step < len(plan):
+            seconds = self.checkpoint_seconds
+            steps = PIECE_OF_WORKERS if seconds is None else follow.steps_in(seconds)
+            stop = min(len(plan), progress.step + steps)
+            self.model.fit_batches(encoded, labels, plan, progress.step, stop, [self.first, follow])
+            figures = follow.ask()
+            if not math.isfinite(figures["loss"]):
+                raise UserError(
+                    f"the loss is {figures['loss']} after step {stop} of epoch {progress.epoch + 1}, expected a finite "
+                    f"one; lower --learning_rate, {self.settings.learning_rate:g}, in a new --run_dir"
+                )
+            progress.add(figures, stop)
+            progress.seconds = time.monotonic() - self._start
+            if stop < len(plan) and self.chief:
+                self.state.save(progress)
+
+    def end_epoch(self, figures: dict[str, Any], steps: int) -> None:
+        """Records an epoch of `steps` steps with its validation's figures, and its weights if they are the best."""
+        progress, score = self.progress, self.model.score
+        better = all(score(figures) > score(epoch["validation"]) for epoch in progress.history)
+        progress.end_epoch(figures, steps, self.bar.rate, better, self.settings.patience)
+        for name, value in figures.items():
+            if isinstance(value, float):
+                _log_scalar(f"validation/{name}", value, progress.steps)
+        progress.seconds = time.monotonic() - self._start
+        if self.chief:
+            if better:
+                self.state.remember(progress)
+            self.state.save(progress)
+
+
+def _has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether several processes share the work."""
+    return strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
+
+
+def _check_workers(strategy: tf.distribute.Strategy, progress: RunProgress, run_dir: Path) -> None:
+    """Refuses workers that have found different checkpoints."""
+    if _differs_between_workers(strategy, tf.constant(progress.epoch * 2.0**20 + progress.step, tf.float64)):
         raise UserError(
             f"{run_dir}: the workers found different checkpoints in it, expected --run_dir on a disk that all share"
         )
-    writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
-    before = progress["epoch"] * len(encoded)  # reviews that an earlier process has learned
-    if progress["step"]:
-        before += int(passes(progress["epoch"])[1].splits[progress["step"]])
-    start = time.monotonic() - progress["seconds"]
-    bar = Progress(settings.epochs * len(encoded), "reviews", done=before, title="train")
-    first = FirstStep(log)
-    with writer.as_default(), bar, Watchdog() as watchdog:
-        while not progress["done"] and progress["epoch"] < settings.epochs:
-            encoded, plan = passes(progress["epoch"])
-            offset = progress["history"][-1]["steps"] if progress["history"] else 0
-            schedule.begin(progress["epoch"], offset, len(plan))
-            follow = _Follow(bar, plan, progress, offset, schedule, watchdog)
-            while progress["step"] < len(plan):
-                # a piece ends with a checkpoint; pieces are cut by the clock, which changes nothing in the result, but
-                # that workers, whose clocks differ, have to cut alike
-                steps = PIECE_OF_WORKERS if several else follow.steps_in(checkpoint_seconds)
-                stop = min(len(plan), progress["step"] + steps)
-                model.fit_batches(encoded, labels, plan, progress["step"], stop, [first, follow])
-                follow.add_up(stop, settings)
-                progress.update(step=stop, seconds=time.monotonic() - start)
-                if stop < len(plan) and chief:
-                    state.save(progress)
-            figures = model.validate(*validation_set)
-            better = all(model.score(figures) > model.score(epoch["validation"]) for epoch in progress["history"])
-            counted = progress["sums"].pop("steps")
-            means = {name: value / counted for name, value in progress["sums"].items()}
-            progress["history"].append(
-                {
-                    "epoch": progress["epoch"] + 1,
-                    "steps": offset + len(plan),
-                    **means,
-                    "reviews_per_second": bar.rate,
-                    "validation": figures,
-                }
-            )
-            for name, value in figures.items():
-                if isinstance(value, float):
-                    _log_scalar("validation/" + name, value, offset + len(plan))
-            progress["bad"] = 0 if better else progress["bad"] + 1
-            progress["done"] = progress["bad"] >= settings.patience
-            progress.update(epoch=progress["epoch"] + 1, step=0, sums={}, seconds=time.monotonic() - start)
-            if better:
-                state.remember(progress, chief)
-            if chief:
-                state.save(progress)
-    if chief:
-        state.recall()
-    history = progress["history"]
-    return {
-        "history": history,
-        "best": max(history, key=lambda epoch: model.score(epoch["validation"])),
-        "steps": history[-1]["steps"],
-        "seconds": progress["seconds"],
-    }
 
 
-def _differs_between_workers(strategy, value):
+def _differs_between_workers(strategy: tf.distribute.Strategy, value: tf.Tensor) -> bool:
     """Whether workers hold different whole numbers, float64, in which all find the same: some then differ from the
     rounded mean.
     """
 
     @tf.function
-    def distance():
+    def distance() -> tf.Tensor:
         mean = strategy.reduce("MEAN", strategy.run(lambda mine: mine, [value]), axis=None)
         return strategy.reduce("SUM", strategy.run(lambda mine: tf.abs(mine - tf.round(mean)), [value]), axis=None)
 
     return distance().numpy() > 0
 
 
-def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:
+def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Lock | None:
     """Makes the run folder ours, or checks that it is.
+
+    Args:
+        run_dir: the folder.
+        identity: all that decides the run's result.
+        chief: whether this process writes into it.
 
     Returns:
         Of the chief the hold on it: nobody else may claim it before that is gone.
@@ -289,33 +469,35 @@ def claim(run_dir: Path, identity: dict, chief: bool = True) -> Lock | None:
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
     if path.exists():
-        there = read_json(path, dict, "a run's record; choose another --run_dir")
-        for key in sorted({*identity, *there}):
-            if identity.get(key) != there.get(key):
+        recorded = read_json(path, dict, "a run's record; choose another --run_dir")
+        for key in sorted({*identity, *recorded}):
+            if identity.get(key) != recorded.get(key):
                 raise UserError(
-                    f"{run_dir}: holds another run: found {key}={there.get(key)}, expected {identity.get(key)}; "
+                    f"{run_dir}: holds another run: found {key}={recorded.get(key)}, expected {identity.get(key)}; "
                     f"choose another --run_dir, or delete this one"
                 )
-    elif run_dir.exists() and not all(path.name == "lock" or _is_left_over(path) for path in run_dir.iterdir()):
+    elif run_dir.exists() and not all(file.name == "lock" or _is_left_over(file) for file in run_dir.iterdir()):
         raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
     if not chief:
         return None
     make_folder(run_dir)
     held = lock(run_dir)
-    for path_left in filter(_is_left_over, run_dir.glob("*")):
-        shutil.rmtree(path_left) if path_left.is_dir() else path_left.unlink()
+    for left_over in filter(_is_left_over, run_dir.glob("*")):
+        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     if not path.exists():
         write_text(path, json.dumps(identity, indent=1) + "\n")
     return held
 
 
-def _is_left_over(path):
+def _is_left_over(path: Path) -> bool:
     """Whether a file or folder is what a killed run was about to write."""
     ours = r"(run\.json|(checkpoint|best)\.safetensors|\.(model|encoder))\.part-\d+|\.(model|encoder)\.old-\d+"
-    return re.fullmatch(ours + r"|\.tmp\w{6}", path.name)  # .tmpXXXXXX is what safetensors writes before it renames it
+    return bool(
+        re.fullmatch(ours + r"|\.tmp\w{6}", path.name)
+    )  # .tmpXXXXXX is what safetensors writes before it renames it
 
 
-PROGRESS = {
+PROGRESS = {  # the shape of a RunProgress in a checkpoint
     "epoch": int,
     "step": int,
     "seconds": float,
@@ -327,51 +509,62 @@ PROGRESS = {
 
 
 class State:
-    """A run's files: checkpoint.safetensors (weights, optimizer, progress) and best.safetensors (weights)."""
+    """A run's files: checkpoint.safetensors (weights, optimizer, progress) and best.safetensors (weights).
 
-    def __init__(self, run_dir, model):
+    Args:
+        run_dir: the run's folder.
+        model: compiled, its optimizer built.
+    """
+
+    def __init__(self, run_dir: Path, model: Trainable):
         self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
         self._weights, optimizer = model.weights, model.optimizer
         self._variables = [*self._weights, *optimizer.variables]
-        if isinstance(
-            optimizer, keras.mixed_precision.LossScaleOptimizer
-        ):  # which lists its inner optimizer's variables alone
+        # a LossScaleOptimizer lists its inner optimizer's variables alone
+        if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
             self._variables += [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale._counter]
 
-    def save(self, progress):
+    def save(self, progress: RunProgress) -> None:
         """Writes everything that the next step depends on."""
         self._write(self._checkpoint, self._variables, progress)
 
-    def restore(self):
-        """Reads it back; None where there is nothing yet."""
+    def restore(self) -> RunProgress | None:
+        """Reads it back; None where there is nothing yet.
+
+        Raises:
+            UserError: it is no checkpoint of this run.
+        """
         return self._read(self._checkpoint, self._variables)
 
-    def remember(self, progress, chief):
+    def remember(self, progress: RunProgress) -> None:
         """Keeps the present weights as the best so far."""
-        if chief:
-            self._write(self._best, self._weights, progress)
+        self._write(self._best, self._weights, progress)
 
-    def recall(self):
-        """Brings the best weights back."""
+    def recall(self) -> None:
+        """Brings the best weights back.
+
+        Raises:
+            UserError: they are missing, or of another run.
+        """
         if self._read(self._best, self._weights) is None:
             raise UserError(
                 f"{self._best}: missing, expected the best epoch's weights; delete the run's folder to start over"
             )
 
     @staticmethod
-    def _write(path, variables, progress):
+    def _write(path: Path, variables: Sequence[tf.Variable], progress: RunProgress) -> None:
         from safetensors.numpy import save_file
 
-        tensors = {"%04d" % i: np.asarray(variable.numpy()) for i, variable in enumerate(variables)}
-        metadata = {"progress": json.dumps(progress)}
-        write_atomically(path, lambda part: save_file(tensors, str(part), metadata))
+        arrays = {f"{i:04d}": np.asarray(variable.numpy()) for i, variable in enumerate(variables)}
+        metadata = {"progress": json.dumps(dataclasses.asdict(progress))}
+        write_atomically(path, lambda part: save_file(arrays, str(part), metadata))
 
     @staticmethod
-    def _read(path, variables):
+    def _read(path: Path, variables: Sequence[tf.Variable]) -> RunProgress | None:
         if not path.exists():
             return None
         file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over")
-        expected = ["%04d" % i for i in range(len(variables))]
+        expected = [f"{i:04d}" for i in range(len(variables))]
         if sorted(file) != expected or any(
             file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)
         ):
@@ -384,87 +577,78 @@ class State:
                 variable.assign(file[name])
         except TypeError as error:  # of another dtype
             raise UserError(f"{path}: not a checkpoint of this run ({error}); delete it to start over") from None
-        return progress
+        return RunProgress(**{name: progress[name] for name in PROGRESS})
 
 
-def _log_scalar(tag, value, step):
+def _log_scalar(tag: str, value: Any, step: int) -> None:
     """A point of a TensorBoard curve; tf.summary.scalar would need the tensorboard package, as viewing does."""
     metadata = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")
     tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
 
 
 class FirstStep(keras.callbacks.Callback):
-    """Says how long it took until the first step of a process was done, which is when it was traced and compiled."""
+    """Logs how long it took until the first step of a process was done, which is when it was traced and compiled.
 
-    def __init__(self, log):
+    Args:
+        log: called with the line.
+    """
+
+    def __init__(self, log: Callable[[str], None]):
         super().__init__()
-        self._log, self._began, self._said = log, time.monotonic(), False
+        self._log, self._start, self._is_logged = log, time.monotonic(), False
         self._supports_tf_logs = True
 
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._said:
-            self._said = True
-            self._log("first step done after %.0f s, tracing and compiling included" % (time.monotonic() - self._began))
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self._is_logged:
+            self._is_logged = True
+            seconds = time.monotonic() - self._start
+            self._log(f"first step done after {seconds:.0f} s, tracing and compiling included")
 
 
 class _Follow(keras.callbacks.Callback):
     """Shows and logs the progress of one epoch, over its pieces. It asks the device for figures once a second, not at
     every step: an answer has to wait until all steps so far are done."""
 
-    def __init__(self, bar, plan, progress, offset, schedule, watchdog):
+    def __init__(
+        self, bar: Progress, plan: Plan, progress: RunProgress, schedule: WarmupLinearDecay, watchdog: Watchdog
+    ):
         super().__init__()
+        self._bar, self._plan, self._progress, self._schedule = bar, plan, progress, schedule
         self._watchdog = watchdog
-        self._bar, self._plan, self._progress, self._offset, self._schedule = bar, plan, progress, offset, schedule
-        self._start, self._steps, self._logs, self._latest, self._asked = time.monotonic(), 0, {}, {}, 0.0
+        self._start, self._steps, self._asked = time.monotonic(), 0, 0.0
+        self._figures: dict[str, float] = {}
+        self._latest: Any = {}
         self._supports_tf_logs = True  # Keras then leaves the figures on the device
 
-    def steps_in(self, seconds):
+    def steps_in(self, seconds: float) -> int:
         """How many steps fit, by the pace so far; few at first, while there is none."""
         pace = (time.monotonic() - self._start) / self._steps if self._steps else seconds / 20
         return max(1, int(seconds / max(pace, 1e-6)))
 
-    def on_train_batch_end(self, batch, logs=None):
-        step = self._progress["step"] + batch
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        step = self._progress.step + batch
         self._steps += 1
         self._latest = logs
         asks = time.monotonic() - self._asked >= ASK_SECONDS
         if asks:
-            self._ask()
+            self.ask()
         self._bar.update(
             int(self._plan.splits[step + 1] - self._plan.splits[step]),
-            epoch=str(self._progress["epoch"] + 1),
-            **{name: f"{value:.4f}" for name, value in self._logs.items()},
+            epoch=str(self._progress.epoch + 1),
+            **{name: f"{value:.4f}" for name, value in self._figures.items()},
         )
-        step += self._offset
         if asks:
-            for name, value in self._logs.items():
-                _log_scalar("train/" + name, value, step)
-            _log_scalar("train/learning_rate", self._schedule(step), step)
-            _log_scalar("train/reviews_per_second", self._bar.rate, step)
+            self._log(self._progress.steps + step)
 
-    def _ask(self):
-        self._logs = {name: float(self._latest[name]) for name in self.model.shown}
+    def _log(self, step: int) -> None:
+        for name, value in self._figures.items():
+            _log_scalar(f"train/{name}", value, step)
+        _log_scalar("train/learning_rate", self._schedule(step), step)
+        _log_scalar("train/reviews_per_second", self._bar.rate, step)
+
+    def ask(self) -> dict[str, float]:
+        """The figures of the piece so far, as means over its steps."""
+        self._figures = {name: float(self._latest[name]) for name in self.model.shown}
         self._watchdog.alive()
         self._asked = time.monotonic()
-
-    def add_up(self, stop, settings):
-        """Adds the piece that ends at `stop` to the epoch's sums: Keras' own means begin anew with each piece.
-
-        Raises:
-            UserError: the loss is not finite, before such weights are saved.
-        """
-        self._ask()
-        if not math.isfinite(self._logs["loss"]):
-            raise UserError(
-                "the loss is %s after step %d of epoch %d, expected a finite one; lower --learning_rate, %g, in a new "
-                "--run_dir" % (self._logs["loss"], stop, self._progress["epoch"] + 1, settings.learning_rate)
-            )
-        # Keras' means are over batches, whose texts count so that each batch counts the same
-        steps = stop - self._progress["step"]
-        sums = self._progress["sums"]
-        if (
-            "steps" not in sums
-        ):  # the first piece; or the state is of before steps were counted, and its sums are of something else
-            sums.clear()
-        for name, value in {**self._logs, "steps": 1}.items():
-            sums[name] = sums.get(name, 0.0) + steps * value
+        return self._figures

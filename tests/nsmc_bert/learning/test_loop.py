@@ -101,6 +101,67 @@ def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
     assert list(dict.fromkeys(seen)) == [id(encoded), id(other)]
 
 
+def test_a_plan_that_is_there_is_not_made_again(make_model, tmp_path):
+    model = make_model()
+    train_set, held_out = sets(model)
+    settings = loop.Settings(epochs=2, token_budget=128, learning_rate=0.01, seed=3)
+    first = model.plan(train_set[0], token_budget=128, seed=3, epoch=0)
+    planned, learned = [], []
+
+    class Spy(type(model)):
+        def plan(self, encoded, *arguments, **options):
+            if encoded is train_set[0]:
+                planned.append(options["epoch"])
+            return super().plan(encoded, *arguments, **options)
+
+        def fit_batches(self, encoded, labels, plan, *rest):
+            learned.append(plan)
+            return super().fit_batches(encoded, labels, plan, *rest)
+
+    model.__class__ = Spy
+    loop.train(model, train_set, held_out, settings, tmp_path / "run", identity={}, first_plan=first)
+    assert planned == [1]
+    assert learned[0] is first and learned[-1].epoch == 1
+
+
+def test_both_models_are_what_the_loop_needs(make_model, make_bert, tiny_tokenizer):
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
+
+    needed = {name for name in vars(loop.Trainable) if not name.startswith("_")}
+    assert {"plan", "fit_batches", "validate", "score", "shown", "compile", "optimizer", "weights"} <= needed
+    for model in (make_model(), MaskedLanguageModel(make_bert(), tiny_tokenizer, max_length=16)):
+        model.compile(loop.adamw(0.0, loop.Settings()))
+        assert [name for name in needed if not hasattr(model, name)] == []
+
+
+def test_a_pass_is_put_into_the_history_by_hand():
+    progress = loop.RunProgress()
+    progress.add({"loss": 0.5, "accuracy": 0.5}, 2)
+    assert (progress.step, progress.sums) == (2, {"loss": 1.0, "accuracy": 1.0, "steps": 2.0})
+    progress.add({"loss": 0.25, "accuracy": 1.0}, 6)
+    progress.end_epoch({"accuracy": 0.75}, 6, 10.0, better=True, patience=1)
+    first = {"epoch": 1, "steps": 6, "loss": 2 / 6, "accuracy": 5 / 6, "reviews_per_second": 10.0}
+    assert progress.history == [{**first, "validation": {"accuracy": 0.75}}]
+    assert (progress.epoch, progress.step, progress.sums, progress.bad, progress.done) == (1, 0, {}, 0, False)
+    progress.sums = {"loss": 9.0}  # of a state without a count, whose sums are of something else
+    progress.add({"loss": 1.0}, 6)
+    progress.end_epoch({"accuracy": 0.5}, 6, 10.0, better=False, patience=1)
+    assert (progress.steps, progress.history[-1]["loss"], progress.bad, progress.done) == (12, 1.0, 1, True)
+
+
+def test_what_a_checkpoint_says_of_the_progress(make_model, tmp_path):
+    """These keys stand in the checkpoint of every run that can be gone on with."""
+    from safetensors import safe_open
+
+    run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+    with safe_open(tmp_path / "run" / "checkpoint.safetensors", "numpy") as file:
+        progress = json.loads(file.metadata()["progress"])
+    assert list(progress) == ["epoch", "step", "seconds", "history", "bad", "done", "sums"]
+    assert (progress["epoch"], progress["step"], progress["bad"], progress["sums"]) == (1, 0, 0, {})
+    keys = ["epoch", "steps", "loss", "accuracy", "reviews_per_second", "validation"]
+    assert list(progress["history"][0]) == keys
+
+
 def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(make_model, tmp_path, monkeypatch):
     settings = loop.Settings(epochs=2, token_budget=64, learning_rate=0.01, seed=3)
     means = []
