@@ -1,6 +1,7 @@
 """The model cards that a trained classifier and a pretrained encoder carry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 PARTS = {  # of a record, and what its row is called
     "validation": "validation",
@@ -50,7 +51,7 @@ pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네�
 """  # noqa: E501
 
 
-def model_card(training: Mapping) -> str:
+def model_card(training: Mapping[str, Any]) -> str:
     """Markdown for README.md of a classifier's folder.
 
     Args:
@@ -61,18 +62,7 @@ def model_card(training: Mapping) -> str:
     Returns:
         The card, with the front matter that model hubs read.
     """
-    rows = [(name, training[part]) for part, name in PARTS.items() if training.get(part)]
-    table = "\n".join(
-        "| {} | {:,} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.3f} |".format(
-            name,
-            r["n"],
-            100 * r["accuracy"],
-            *(100 * edge for edge in r["accuracy_interval95"]),
-            100 * r["macro_f1"],
-            r["ece"],
-        )
-        for name, r in rows
-    )
+    table = "\n".join(_row(name, training[part]) for part, name in PARTS.items() if training.get(part))
     films = training.get("data", {}).get("name") in ("NSMC", "bundled sample")
     return CLASSIFIER.format(
         name=training.get("encoder", "a fine-tuned BERT"),
@@ -92,24 +82,30 @@ def model_card(training: Mapping) -> str:
     )
 
 
-def _chosen(training):
+def _row(name: str, figures: Mapping[str, Any]) -> str:
+    """A row of the table of figures."""
+    low, high = figures["accuracy_interval95"]
+    accuracy = f"{100 * figures['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+    return f"| {name} | {figures['n']:,} | {accuracy} | {100 * figures['macro_f1']:.2f} | {figures['ece']:.3f} |"
+
+
+def _chosen(training: Mapping[str, Any]) -> str:
     """What was chosen on which reviews, in sentences."""
-    found = training["calibration"]
+    calibration = training["calibration"]
     lines = []
     if "best_epoch" in training:
         lines.append("The epoch was chosen on the validation reviews, which were cut from the training file.")
-    if found["skipped"]:
-        lines.append(f"Its confidence was not calibrated: {found['skipped']}.")
+    if calibration["skipped"]:
+        lines.append(f"Its confidence was not calibrated: {calibration['skipped']}.")
     else:
         where = (
             "the validation reviews"
             if training.get("validation")
-            else f"{found['reviews']:,} reviews of {found['name']}"
+            else f"{calibration['reviews']:,} reviews of {calibration['name']}"
         )
         lines.append(
-            f"On {where} its confidence was calibrated: the logit was divided by {found['temperature']:.3f} and "
-            f"{found['bias']:+.3f} was"
-            " added, both fitted by log loss (they are in the head's weights)."
+            f"On {where} its confidence was calibrated: the logit was divided by {calibration['temperature']:.3f} and "
+            f"{calibration['bias']:+.3f} was added, both fitted by log loss (they are in the head's weights)."
         )
     if tested := training.get("tested_on"):
         lines.append(f"The test reviews, {tested['name']}, were read with the model as it is here.")
@@ -118,7 +114,7 @@ def _chosen(training):
     return "\n".join(lines)
 
 
-def _training(training):
+def _training(training: Mapping[str, Any]) -> Iterator[str]:
     """How it was made, in sentences."""
     data, before, settings = training.get("data") or {}, training.get("pretraining"), training.get("settings")
     if "train" in data:
@@ -136,9 +132,8 @@ def _training(training):
         )
     if data.get("teachers"):
         yield (
-            f"It learned the mean probabilities of {data['teachers']} classifiers, averaged with the label where "
-            f"there is one;"
-            f" {data['unlabelled']:,} more texts had none."
+            f"It learned the mean probabilities of {data['teachers']} classifiers, averaged with the label where there "
+            f"is one; {data['unlabelled']:,} more texts had none."
         )
     yield from training.get("notes", ())
     if settings:
@@ -153,17 +148,16 @@ def _training(training):
         yield f"Calibrated by: `{training['calibrated_by']}`"
 
 
-def encoder_card(training):
+def encoder_card(training: Mapping[str, Any]) -> str:
     """Markdown for README.md of a pretrained encoder's folder.
 
     Args:
         training: what goes into training.json: keys `encoder`, `parameters`, `data`, `settings`, `validation`, `steps`,
             `hardware`, `seconds`, `command`, and perhaps `versions` and `notes` (sentences).
     """
-    data = training["data"]
-    figures = "\n".join(
-        "| {} | {:.3f} |".format(name.replace("_", " "), value) for name, value in training["validation"].items()
-    )
+    data, seconds = training["data"], training["seconds"]
+    figures = "\n".join(f"| {name.replace('_', ' ')} | {value:.3f} |" for name, value in training["validation"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in training.get("versions", {}).items())
     ratings = " Their star ratings were learned beside: that is more supervision than text." if data["ratings"] else ""
     return """---
 language: ko
@@ -198,14 +192,10 @@ It knows what its texts are about and how they are written, and little else.
         steps=training["steps"],
         ratings=ratings,
         encoder=training["encoder"],
-        settings=", ".join("{} {}".format(*item) for item in training["settings"].items()),
-        took="{:.1f} hours".format(training["seconds"] / 3600)
-        if training["seconds"] >= 1800
-        else "{:.0f} seconds".format(training["seconds"]),
+        settings=", ".join(f"{name} {value}" for name, value in training["settings"].items()),
+        took=f"{seconds / 3600:.1f} hours" if seconds >= 1800 else f"{seconds:.0f} seconds",
         notes="".join(f"* {note}\n" for note in training.get("notes", ())),
         hardware=training["hardware"],
-        versions="* Versions: {}.\n".format(", ".join("{} {}".format(*item) for item in training["versions"].items()))
-        if "versions" in training
-        else "",
+        versions=f"* Versions: {versions}.\n" if "versions" in training else "",
         command=training["command"],
     )
