@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from absl import flags
 
@@ -49,57 +51,60 @@ CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
 WORDS = {"negative": "부정", "positive": "긍정"}
 
 
-def main():
-    chunks = _chunks(_reviews())
+def main() -> None:
+    """Classifies reviews chunk by chunk, and prints a line for each."""
+    form, chunks = FLAGS.output, _chunks(_reviews(FLAGS.text, FLAGS.input), FLAGS.chunk)
     folder = FLAGS.model or bundled.CLASSIFIER
-    first = next(chunks, None)
-    if FLAGS.output != "text":
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    chunk = next(chunks, None)
+    if form != "text":
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     if not FLAGS.model:
         say(f"model: {folder}")
     cli.import_tensorflow()
     from nsmc_bert.model.classifier import load
 
     model = load(folder, FLAGS.precision, FLAGS.positive_label)
-    if FLAGS.output == "tsv":
+    if form == "tsv":
         print("label\tnegative\tpositive\ttext")
     truncated = 0
-    while first:
-        encoded = model.encode(first)
+    while chunk:
+        encoded = model.encode(chunk)
         truncated += int(encoded.truncated.sum())
-        for review, probabilities in zip(first, model.predict_encoded(encoded)):
-            print(_line(review, probabilities.tolist()))
+        for review, probabilities in zip(chunk, model.predict_encoded(encoded)):
+            print(_line(review, probabilities.tolist(), form))
         sys.stdout.flush()
-        first = next(chunks, None)
+        chunk = next(chunks, None)
     if truncated:
-        say("%d reviews longer than %d pieces: only their beginnings were read" % (truncated, model.max_length - 2))
+        say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
 
 
-def _chunks(reviews):
-    """Lists of reviews: as many as --chunk says, fewer where they are very long."""
-    chunk, characters = [], 0
+def _chunks(reviews: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Lists of so many reviews, of fewer where they are very long."""
+    chunk: list[str] = []
+    characters = 0
     for review in reviews:
         chunk.append(review)
         characters += len(review)
-        if len(chunk) == FLAGS.chunk or characters > CHARACTERS:
+        if len(chunk) == size or characters > CHARACTERS:
             yield chunk
             chunk, characters = [], 0
     if chunk:
         yield chunk
 
 
-def _reviews():
-    if FLAGS.text and FLAGS.input:
+def _reviews(given: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
+    """The reviews given on the command line or, where there are none, those of files or of standard input."""
+    if given and paths:
         raise UserError("found both --text and --input, expected one of them")
-    if FLAGS.text:
-        return iter(FLAGS.text)
-    paths = FLAGS.input or ["-"]
-    if not FLAGS.input and sys.stdin.isatty():
+    if given:
+        return iter(given)
+    if not paths and sys.stdin.isatty():
         raise UserError('found no review: expected --text="…", --input=FILE, or reviews on standard input')
-    return itertools.chain.from_iterable([_file(path) for path in paths])  # all are opened before any is classified
+    # all are opened before any is classified
+    return itertools.chain.from_iterable([_file(path) for path in paths or ["-"]])
 
 
-def _file(path):
+def _file(path: str) -> Iterator[str]:
     if path in ("", "-"):
         return texts.lines(sys.stdin.buffer, "standard input")
     try:
@@ -109,25 +114,28 @@ def _file(path):
     return _closed_behind(texts.lines(stream, path), stream)
 
 
-def _closed_behind(reviews, stream):
+def _closed_behind(reviews: Iterable[str], stream: BinaryIO) -> Iterator[str]:
     with stream:
         yield from reviews
 
 
-def _line(review, probabilities):
-    label = max(WORDS, key=dict(zip(WORDS, probabilities)).get)
+def _line(review: str, probabilities: list[float], form: str) -> str:
+    """A review and what the model says of it, as text, tsv or jsonl."""
+    by_label = dict(zip(WORDS, probabilities))
+    label = max(WORDS, key=lambda name: by_label[name])
     # a lone surrogate is a valid review and no valid output
     review = review.encode("utf-8", "replace").decode("utf-8")
-    if FLAGS.output == "jsonl":
-        values = dict(zip(WORDS, (round(p, 6) for p in probabilities)))
+    if form == "jsonl":
+        values = {name: round(probability, 6) for name, probability in by_label.items()}
         return json.dumps({"label": label, "probabilities": values, "text": review}, ensure_ascii=False)
     review = " ".join(review.splitlines()).replace("\t", " ")
-    if FLAGS.output == "tsv":
-        return "{}\t{:.6f}\t{:.6f}\t{}".format(label, *probabilities, review)
-    return "[[{:.3f}, {:.3f}]]  {} {}  {}".format(*probabilities, label, WORDS[label], review)
+    negative, positive = probabilities
+    if form == "tsv":
+        return f"{label}\t{negative:.6f}\t{positive:.6f}\t{review}"
+    return f"[[{negative:.3f}, {positive:.3f}]]  {label} {WORDS[label]}  {review}"
 
 
-def command():
+def command() -> None:
     """The console script nsmc-bert-predict."""
     cli.run(main)
 
