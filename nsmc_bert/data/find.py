@@ -1,0 +1,192 @@
+"""Which data a command reads: labelled reviews to learn from or to measure on, and texts to pretrain on."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import nsmc, reviews
+from nsmc_bert.data.texts import documents
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
+
+
+@dataclasses.dataclass(frozen=True)
+class ReviewSources:
+    """Where reviews are looked for: the user's own files, the bundled sample, or NSMC, the first of these that is
+    named; NSMC where none is.
+
+    Attributes:
+        nsmc_dir: folder that holds NSMC's two files; "" for the cache, then a download.
+        cache_dir: folder for downloads; "" for the user's cache folder.
+        nsmc_url: address that NSMC's two files are downloaded from; "" for the published one.
+        download: whether NSMC may be downloaded.
+        sample: take the bundled sample.
+        train_file: the user's own reviews to learn from, or "".
+        test_file: the user's own reviews to measure on, or "".
+        text_column: name of the column of the user's files that holds the text.
+        label_column: name of the column of the user's files that holds 0 for negative and 1 for positive.
+        delimiter: character between the columns of the user's files; "" for a comma in .csv and a tab otherwise.
+        skip_bad_rows: go on at a row that cannot be read, and count it.
+    """
+
+    nsmc_dir: str = ""
+    cache_dir: str = ""
+    nsmc_url: str = ""
+    download: bool = True
+    sample: bool = False
+    train_file: str = ""
+    test_file: str = ""
+    text_column: str = "document"
+    label_column: str = "label"
+    delimiter: str = ""
+    skip_bad_rows: bool = False
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The keyword arguments of reviews.read for the user's own files."""
+        return {
+            "text_column": self.text_column,
+            "label_column": self.label_column,
+            "delimiter": self.delimiter or None,
+            "skip_bad_rows": self.skip_bad_rows,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The reviews of a run.
+
+    Attributes:
+        name: what they are called.
+        folder: the name of the folder that a run on them has where none is given: nsmc, reviews or sample.
+        train: the reviews to learn from, or None.
+        test: the reviews to measure on, or None.
+    """
+
+    name: str
+    folder: str
+    train: reviews.Corpus | None
+    test: reviews.Corpus | None
+
+    @property
+    def measured(self) -> str:
+        """What the test reviews are called: of the user's own files the test's own name."""
+        return Path(self.test.path).name if self.test is not None and self.folder == "reviews" else self.name
+
+
+def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: bool = True) -> Data:
+    """The reviews to train on or to measure on: the user's own files, the bundled sample, or NSMC.
+
+    Args:
+        sources: where they are looked for.
+        log: called with each line to show.
+        to_train: whether training reviews are needed; then the bundled sample stands in where NSMC cannot be had.
+
+    Returns:
+        The reviews; without `to_train`, either part may be missing.
+
+    Raises:
+        UserError: a file cannot be read, or `sources.nsmc_dir` does not hold NSMC; to train, there are test reviews
+            alone or reviews of one label alone; not to train, NSMC cannot be had.
+    """
+    if sources.test_file and not sources.train_file and to_train:
+        raise UserError(f"--test_file={sources.test_file}: found no --train_file beside it, expected both")
+    if sources.train_file or sources.test_file:
+        data = _own(sources, to_train)
+    elif sources.sample:
+        data = _sample()
+    else:
+        data = _nsmc(sources, to_train, log)
+    for name, part in (("train", data.train), ("test", data.test)):
+        if part is not None:
+            log(f"{data.name}, {name}: {part.path} ({len(part)} reviews)")
+            if part.skipped:
+                log(f"  {part.skipped} bad rows skipped")
+    return data
+
+
+def _own(sources: ReviewSources, to_train: bool) -> Data:
+    """The user's own files."""
+    train, test = (
+        reviews.read(path, **sources.columns) if path else None for path in (sources.train_file, sources.test_file)
+    )
+    if to_train and train is not None and len(set(train.labels.tolist())) < 2:
+        raise UserError(
+            f"{train.path}: found {len(train)} reviews, all labelled {train.labels[0]}, expected some of either label"
+        )
+    return Data(Path(sources.train_file or sources.test_file).name, "reviews", train, test)
+
+
+def _sample() -> Data:
+    return Data("bundled sample", "sample", *reviews.sample())
+
+
+def _nsmc(sources: ReviewSources, to_train: bool, log: Callable[[str], None]) -> Data:
+    """NSMC or, to train where it can neither be found nor downloaded and no folder was named, the bundled sample."""
+    try:
+        train, test = nsmc.find_nsmc(
+            sources.nsmc_dir or None,
+            sources.cache_dir or None,
+            url=sources.nsmc_url or nsmc.NSMC_URL,
+            download=sources.download,
+            log=log,
+        )
+        return Data("NSMC", "nsmc", *(reviews.read(p, skip_bad_rows=sources.skip_bad_rows) for p in (train, test)))
+    except nsmc.NsmcUnavailable as error:
+        if sources.nsmc_dir or not to_train:
+            raise
+        log(f"NSMC cannot be had: {error}")
+        log("*** Training on the bundled SAMPLE of a few hundred reviews instead: it shows that everything works, and")
+        log("*** makes a poor classifier. With NSMC at hand: --nsmc_dir=FOLDER (make train NSMC_DIR=FOLDER).")
+        return _sample()
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSources:
+    """Where texts to pretrain on are read from.
+
+    Attributes:
+        data: files of texts, one a line, plain or compressed as .xz or .gz.
+        text_column: name of the column of the text, where the files are tables with a header line and tabs; or "".
+        rating_column: name of a column of star ratings, whole numbers from 1, to learn beside the text; or "".
+        nsmc_dir: folder that holds NSMC, whose test reviews and validation split are left out; or "".
+    """
+
+    data: tuple[str, ...] = ()
+    text_column: str = ""
+    rating_column: str = ""
+    nsmc_dir: str = ""
+
+
+def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[list[str], np.ndarray | None]":
+    """The texts to pretrain on, each once.
+
+    Args:
+        sources: where they are read from.
+        log: called with each line to show.
+
+    Returns:
+        n texts and their ratings, int32 [n] from 0, or None where there are none.
+
+    Raises:
+        UserError: there is no file, or one cannot be read.
+    """
+    if not sources.data:
+        raise UserError("found no --data, expected a file of texts, one a line")
+    if sources.rating_column and not sources.text_column:
+        raise UserError(f"--rating_column={sources.rating_column}: found no --text_column beside it, expected both")
+    texts, ratings = documents(sources.data, text_column=sources.text_column, rating_column=sources.rating_column)
+    log(f"{', '.join(sources.data)}: {len(texts)} different texts")
+    if sources.nsmc_dir:
+        train, test = (reviews.read(path) for path in nsmc.find_nsmc(sources.nsmc_dir, log=log))
+        _, held_out = reviews.split(train.texts, VALIDATION, SPLIT_SEED)
+        keep = reviews.unseen(texts, test.texts + [train.texts[i] for i in held_out])
+        log(f"  {len(texts) - keep.sum()} of them are NSMC's to test or to validate on: left out")
+        texts = [text for text, wanted in zip(texts, keep) if wanted]
+        ratings = None if ratings is None else ratings[keep]
+    return texts, ratings

@@ -1,0 +1,132 @@
+"""nsmc_bert.data.find: whose reviews are read, what stands in for them, and which texts pretraining may not see."""
+
+import numpy as np
+import pytest
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import find, nsmc, reviews
+from nsmc_bert.data.find import ReviewSources, TextSources
+
+TRAIN = [f"글 {i}" for i in range(20)]
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Makes a file of reviews of a name, from texts and labels; returns its path."""
+
+    def make(name, texts, labels=None, header="document\tlabel"):
+        labels = [i % 2 for i in range(len(texts))] if labels is None else labels
+        rows = "".join(f"{text}\t{label}\n" for text, label in zip(texts, labels))
+        (tmp_path / name).write_text(f"{header}\n{rows}", encoding="utf-8")
+        return str(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def nsmc_dir(files, tmp_path):
+    """A folder with NSMC's two files, smaller."""
+    files("ratings_train.txt", TRAIN)
+    files("ratings_test.txt", ["시험 1", "시험 2"])
+    return str(tmp_path)
+
+
+def test_own_files(files, lines):
+    sources = ReviewSources(train_file=files("mine.tsv", TRAIN), test_file=files("test.tsv", ["좋다", "싫다"]))
+    data = find.find_data(sources, log=lines.append)
+    assert (data.name, data.folder, data.measured) == ("mine.tsv", "reviews", "test.tsv")
+    assert (data.train.texts, data.test.texts) == (TRAIN, ["좋다", "싫다"])
+    assert lines == [
+        f"mine.tsv, train: {sources.train_file} (20 reviews)",
+        f"mine.tsv, test: {sources.test_file} (2 reviews)",
+    ]
+
+
+def test_own_columns_and_bad_rows(files, lines):
+    path = files("mine.txt", ["좋다", "싫다", "글"], [1, 0, 7], "리뷰;별".replace(";", "\t"))
+    sources = ReviewSources(train_file=path, text_column="리뷰", label_column="별", delimiter="\t", skip_bad_rows=True)
+    data = find.find_data(sources, log=lines.append)
+    assert (data.train.texts, data.test) == (["좋다", "싫다"], None)
+    assert lines == [f"mine.txt, train: {path} (2 reviews)", "  1 bad rows skipped"]
+
+
+def test_one_label_teaches_nothing_but_can_be_measured_on(files, lines):
+    path = files("one.tsv", ["좋다", "최고"], [1, 1])
+    with pytest.raises(UserError, match=r"one.tsv: found 2 reviews, all labelled 1, expected some of either label"):
+        find.find_data(ReviewSources(train_file=path), log=lines.append)
+    data = find.find_data(ReviewSources(test_file=path), log=lines.append, to_train=False)
+    assert (data.name, data.train, len(data.test)) == ("one.tsv", None, 2)
+
+
+def test_test_reviews_alone_teach_nothing(files, lines):
+    path = files("test.tsv", ["좋다", "싫다"])
+    with pytest.raises(UserError, match=r"--test_file=.*test.tsv: found no --train_file beside it, expected both"):
+        find.find_data(ReviewSources(test_file=path), log=lines.append)
+
+
+def test_the_sample_comes_before_nsmc(nsmc_dir, lines):
+    data = find.find_data(ReviewSources(sample=True, nsmc_dir=nsmc_dir), log=lines.append)
+    assert (data.name, data.folder, data.measured) == ("bundled sample", "sample", "bundled sample")
+    assert (len(data.train), len(data.test)) == (660, 224)
+
+
+def test_nsmc(nsmc_dir, lines):
+    data = find.find_data(ReviewSources(nsmc_dir=nsmc_dir), log=lines.append)
+    assert (data.name, data.folder, data.measured) == ("NSMC", "nsmc", "NSMC")
+    assert data.train.texts == TRAIN
+    assert [line for line in lines if line.startswith("NSMC, ")] == [
+        f"NSMC, train: {nsmc_dir}/ratings_train.txt (20 reviews)",
+        f"NSMC, test: {nsmc_dir}/ratings_test.txt (2 reviews)",
+    ]
+
+
+def test_the_sample_stands_in_for_nsmc_to_train_and_loudly(tmp_path, lines):
+    sources = ReviewSources(cache_dir=str(tmp_path), download=False)
+    data = find.find_data(sources, log=lines.append)
+    assert data.name == "bundled sample"
+    assert lines[0].startswith("NSMC cannot be had: ") and "downloading is turned off" in lines[0]
+    assert lines[1].startswith("*** Training on the bundled SAMPLE") and lines[2].startswith("*** makes a poor")
+    with pytest.raises(nsmc.NsmcUnavailable):
+        find.find_data(sources, log=lines.append, to_train=False)
+
+
+def test_nothing_stands_in_for_a_folder_that_was_named(tmp_path, lines):
+    with pytest.raises(nsmc.NsmcUnavailable, match="found no ratings_train.txt and no ratings_test.txt"):
+        find.find_data(ReviewSources(nsmc_dir=str(tmp_path)), log=lines.append)
+
+
+def test_what_nsmc_measures_on_is_kept_from_pretraining(nsmc_dir, tmp_path, lines):
+    rows = [("다른 글", 3), *((text, i % 5 + 1) for i, text in enumerate(TRAIN)), ("시험 2", 1)]
+    path = str(tmp_path / "texts.tsv")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("text\tstars\n" + "".join(f"{text}\t{stars}\n" for text, stars in rows))
+    sources = TextSources(data=(path,), text_column="text", rating_column="stars", nsmc_dir=nsmc_dir)
+    texts, ratings = find.find_texts(sources, log=lines.append)
+    _, held_out = reviews.split(TRAIN, 0.1, 0)  # as fine-tuning splits unless told otherwise
+    gone = {"시험 2", *(TRAIN[row] for row in held_out)}
+    assert len(gone) == 3
+    assert texts == [text for text, _ in rows if text not in gone]
+    np.testing.assert_array_equal(ratings, [stars - 1 for text, stars in rows if text not in gone])
+    assert lines[0] == f"{path}: 22 different texts"
+    assert lines[-1] == "  3 of them are NSMC's to test or to validate on: left out"
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (TextSources(), "found no --data, expected a file of texts, one a line"),
+        (
+            TextSources(data=("a",), rating_column="stars"),
+            "--rating_column=stars: found no --text_column beside it, expected both",
+        ),
+    ],
+)
+def test_texts_that_are_not_named(sources, message, lines):
+    with pytest.raises(UserError) as caught:
+        find.find_texts(sources, log=lines.append)
+    assert (str(caught.value), lines) == (message, [])
