@@ -1,12 +1,36 @@
-"""The flags that several commands share, and their values as what the library takes."""
+"""The flags that several commands share, and flags' values as what the library takes."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import flags
 
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.data.find import ReviewSources
 from nsmc_bert.data.perturbation import PERTURBATIONS
 
+if TYPE_CHECKING:  # predict starts without them
+    from nsmc_bert.learning.finetuning import FineTuning
+    from nsmc_bert.learning.pretraining import Pretraining
 
-def define_data_flags():
+Settings = TypeVar("Settings")
+
+
+def from_flags(settings: type[Settings], **values: Any) -> Settings:
+    """A frozen dataclass of which every field has the value of the flag of its name, a list of them as a tuple.
+
+    Args:
+        settings: the dataclass.
+        **values: of fields whose flags are not taken as they are.
+    """
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        if field.name not in values:
+            value = flags.FLAGS[field.name].value
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+    return settings(**values)
+
+
+def define_data_flags() -> None:
     """The flags that say which reviews a command reads; train and evaluate share them."""
     flags.DEFINE_string(
         "nsmc_dir",
@@ -33,9 +57,13 @@ def define_data_flags():
     flags.DEFINE_string(
         "test_file", "", "Your own test reviews, in the same format; without them no test figure is reported."
     )
-    flags.DEFINE_string("text_column", "document", "Name of the column of your file that holds the text.")
     flags.DEFINE_string(
-        "label_column", "label", "Name of the column of your file that holds 0 for negative and 1 for positive."
+        "text_column", ReviewSources.text_column, "Name of the column of your file that holds the text."
+    )
+    flags.DEFINE_string(
+        "label_column",
+        ReviewSources.label_column,
+        "Name of the column of your file that holds 0 for negative and 1 for positive.",
     )
     flags.DEFINE_string(
         "delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise."
@@ -45,27 +73,7 @@ def define_data_flags():
     )
 
 
-def data_flags():
-    """Their values, as the arguments of recipe.find_data."""
-    values = flags.FLAGS
-    return dict(
-        sample=values.sample,
-        train_file=values.train_file,
-        test_file=values.test_file,
-        nsmc_dir=values.nsmc_dir,
-        cache_dir=values.cache_dir,
-        url=values.nsmc_url,
-        download=values.download,
-        columns=dict(
-            text_column=values.text_column,
-            label_column=values.label_column,
-            delimiter=values.delimiter or None,
-            skip_bad_rows=values.skip_bad_rows,
-        ),
-    )
-
-
-def define_perturb_flag():
+def define_perturb_flag() -> None:
     """The flag that says how test reviews are perturbed; train and evaluate share it."""
     flags.DEFINE_list(
         "perturb",
@@ -75,19 +83,19 @@ def define_perturb_flag():
     )
 
 
-def perturbations():
+def perturbations() -> tuple[str, ...]:
     """Its value.
 
     Raises:
         UserError: it has a name that is none of perturbation.PERTURBATIONS.
     """
-    names = flags.FLAGS["perturb"].value
+    names = tuple(flags.FLAGS.perturb)
     if set(names) - set(PERTURBATIONS):
-        raise UserError("--perturb={}: expected some of {}".format(",".join(names), ", ".join(PERTURBATIONS)))
+        raise UserError(f"--perturb={','.join(names)}: expected some of {', '.join(PERTURBATIONS)}")
     return names
 
 
-def define_positive_label_flag(whose="the model's"):
+def define_positive_label_flag(whose: str = "the model's") -> None:
     """The flag that says which label of somebody else's classifier means positive; predict, evaluate and train share
     it.
     """
@@ -99,7 +107,7 @@ def define_positive_label_flag(whose="the model's"):
     )
 
 
-def define_weights_flag():
+def define_weights_flag() -> None:
     """The flag that says how weights are saved; train and pretrain share it."""
     flags.DEFINE_enum(
         "weights",
@@ -110,28 +118,35 @@ def define_weights_flag():
     )
 
 
-def define_optimizer_flags(rates, *, warmup):
-    """The flags of AdamW and its schedule; train and pretrain share them, with defaults of their own."""
-    flags.DEFINE_float("learning_rate", None, f"Peak of AdamW's learning rate. Default: {rates}.", lower_bound=0.0)
+def define_optimizer_flags(rates: str, defaults: "type[FineTuning] | type[Pretraining]") -> None:
+    """The flags of AdamW and its schedule; train and pretrain share them.
+
+    Args:
+        rates: what learning rate is taken where none is given, in words.
+        defaults: where the other defaults stand.
+    """
+    flags.DEFINE_float(
+        "learning_rate", defaults.learning_rate, f"Peak of AdamW's learning rate. Default: {rates}.", lower_bound=0.0
+    )
     flags.DEFINE_float(
         "warmup",
-        warmup,
+        defaults.warmup,
         "Share of all steps in which the learning rate rises to its peak; it then falls linearly to 0.",
         lower_bound=0.0,
         upper_bound=1.0,
     )
     flags.DEFINE_float(
-        "weight_decay", 0.01, "AdamW's weight decay, not applied to biases and layer normalisation.", lower_bound=0.0
+        "weight_decay",
+        defaults.weight_decay,
+        "AdamW's weight decay, not applied to biases and layer normalisation.",
+        lower_bound=0.0,
     )
-    flags.DEFINE_float("clip_norm", 1.0, "Global norm that gradients are scaled down to.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "clip_norm", defaults.clip_norm, "Global norm that gradients are scaled down to.", lower_bound=0.0
+    )
 
 
-def optimizer_flags():
-    """Their values, as fields of training.Settings."""
-    return {name: flags.FLAGS[name].value for name in ("learning_rate", "warmup", "weight_decay", "clip_norm")}
-
-
-def define_runtime_flags():
+def define_runtime_flags() -> None:
     """The flags that say what a command computes on; train and pretrain share them."""
     flags.DEFINE_enum(
         "precision",
@@ -152,8 +167,3 @@ def define_runtime_flags():
         ["auto", "one", "mirrored", "multiworker", "tpu"],
         "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.",
     )
-
-
-def runtime_flags():
-    """Their values, as the arguments of runtime.configure."""
-    return dict(precision=flags.FLAGS.precision, xla=flags.FLAGS.xla, strategy=flags.FLAGS.strategy)

@@ -2,9 +2,11 @@
 
 from absl import flags
 
-from nsmc_bert import options, recipe
+from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
+from nsmc_bert.data.find import TextSources, find_texts
+from nsmc_bert.learning.pretraining import Pretraining, pretrain, summary
 from nsmc_bert.model import packing
 
 flags.DEFINE_multi_string(
@@ -20,7 +22,10 @@ flags.DEFINE_string(
     "text alone: say so with every figure.",
 )
 flags.DEFINE_float(
-    "rating_weight", 1.0, "What the loss of the rating counts beside the loss of the hidden pieces.", lower_bound=0.0
+    "rating_weight",
+    Pretraining.rating_weight,
+    "What the loss of the rating counts beside the loss of the hidden pieces.",
+    lower_bound=0.0,
 )
 flags.DEFINE_string(
     "nsmc_dir",
@@ -30,97 +35,89 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string(
     "run_dir",
-    "runs/pretrained",
+    Pretraining.run_dir,
     "Folder of the run: its state, its logs, and the encoder in the end. The same command run again goes on from "
     "there.",
 )
 flags.DEFINE_string(
     "encoder",
-    "",
+    Pretraining.encoder,
     "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: random "
     "weights in the shape of the encoder that ships, 4 layers of 256.",
 )
 flags.DEFINE_string(
     "tokenizer",
-    "",
+    Pretraining.tokenizer,
     "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one.",
 )
 flags.DEFINE_integer(
-    "vocab_size", 0, "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.", lower_bound=0
+    "vocab_size",
+    Pretraining.vocab_size,
+    "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.",
+    lower_bound=0,
 )
-flags.DEFINE_integer("validation", 5000, "Texts that are held out to measure perplexity on.", lower_bound=1)
+flags.DEFINE_integer(
+    "validation", Pretraining.validation, "Texts that are held out to measure perplexity on.", lower_bound=1
+)
 flags.DEFINE_integer(
     "max_length",
-    128,
+    Pretraining.max_length,
     "Pieces of a text that are read, the two special ones included; the rest is dropped.",
     lower_bound=3,
     upper_bound=packing.LONGEST,
 )
-flags.DEFINE_integer("epochs", 1, "Passes over the texts.", lower_bound=1)
+flags.DEFINE_integer("epochs", Pretraining.epochs, "Passes over the texts.", lower_bound=1)
 flags.DEFINE_integer(
     "token_budget",
-    0,
+    Pretraining.token_budget,
     "Tokens a batch, padding included, over all devices. 0: 4,096, on GPUs and TPUs 32,768.",
     lower_bound=0,
 )
 options.define_optimizer_flags(
     "1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a "
     "pretrained base wants 5e-5",
-    warmup=0.05,
+    Pretraining,
 )
 flags.DEFINE_float(
     "dropout",
-    0.0,
+    Pretraining.dropout,
     "Dropout while pretraining; the encoder's own is kept for fine-tuning. A small encoder that sees each text a few "
     "times needs none.",
     lower_bound=0.0,
     upper_bound=0.9,
 )
 flags.DEFINE_float(
-    "masked_share", 0.15, "Share of a text's pieces that are hidden, in whole words.", lower_bound=0.01, upper_bound=0.9
+    "masked_share",
+    Pretraining.masked_share,
+    "Share of a text's pieces that are hidden, in whole words.",
+    lower_bound=0.01,
+    upper_bound=0.9,
 )
 flags.DEFINE_integer(
-    "seed", 1, "Seed of the weights, the order, what is hidden, and the validation split.", lower_bound=0
+    "seed",
+    Pretraining.seed,
+    "Seed of the weights, the order, what is hidden, and the validation split.",
+    lower_bound=0,
 )
-flags.DEFINE_float("checkpoint_seconds", 120.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+flags.DEFINE_float(
+    "checkpoint_seconds",
+    Pretraining.checkpoint_seconds,
+    "About how many seconds of work a kill may cost.",
+    lower_bound=0.0,
+)
 options.define_weights_flag()
 options.define_runtime_flags()
-FLAGS = flags.FLAGS
 
 
-def main():
-    texts, ratings = recipe.find_texts(FLAGS.data, FLAGS.text_column, FLAGS.rating_column, FLAGS.nsmc_dir, log=say)
+def main() -> None:
+    """Pretrains, and prints the figures and what to do next."""
+    texts, ratings = find_texts(options.from_flags(TextSources), log=say)
     cli.import_tensorflow()
-    result = recipe.pretrain(
-        texts,
-        ratings,
-        run_dir=FLAGS.run_dir,
-        encoder=FLAGS.encoder,
-        tokenizer=FLAGS.tokenizer,
-        vocab_size=FLAGS.vocab_size,
-        validation=FLAGS.validation,
-        max_length=FLAGS.max_length,
-        dropout=FLAGS.dropout,
-        masked_share=FLAGS.masked_share,
-        rating_weight=FLAGS.rating_weight,
-        settings=dict(
-            epochs=FLAGS.epochs,
-            token_budget=FLAGS.token_budget,
-            **options.optimizer_flags(),
-            seed=FLAGS.seed,
-        ),
-        dtype=FLAGS.weights,
-        runtime=options.runtime_flags(),
-        checkpoint_seconds=FLAGS.checkpoint_seconds,
-        log=say,
-    )
-    for name, value in result["validation"].items():
-        print("validation {} {:.4f}".format(name.replace("_", " "), value))
-    print("encoder: {}".format(result["folder"]))
-    print("next: {} -m nsmc_bert.train --encoder={}".format(recipe.interpreter(), result["folder"]))
+    for line in summary(pretrain(texts, ratings, options.from_flags(Pretraining), log=say)):
+        print(line)
 
 
-def command():
+def command() -> None:
     """The console script nsmc-bert-pretrain."""
     cli.run(main)
 

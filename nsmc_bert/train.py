@@ -2,52 +2,55 @@
 
 from absl import flags
 
-from nsmc_bert import options, recipe
+from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.data import texts
+from nsmc_bert.data.find import ReviewSources, find_data
+from nsmc_bert.data.texts import documents
+from nsmc_bert.learning.evaluation import summary
+from nsmc_bert.learning.finetuning import FineTuning, fine_tune
 from nsmc_bert.model import packing
 
 options.define_data_flags()
 flags.DEFINE_string(
     "run_dir",
-    "",
+    FineTuning.run_dir,
     "Folder of the run: its state, its logs, and the model in the end. The same command run again goes on from there. "
     "Default: runs/nsmc, runs/reviews for your own file, runs/sample for the bundled sample.",
 )
 flags.DEFINE_string(
     "encoder",
-    "",
+    FineTuning.encoder,
     "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the "
     "encoder that ships, 4 layers of 256, pretrained on reviews.",
 )
 flags.DEFINE_string(
     "tokenizer",
-    "",
+    FineTuning.tokenizer,
     "Folder of the tokenizer, if it is not the encoder's own. Default with a config.json: the bundled one, 8,000 "
     "pieces.",
 )
 flags.DEFINE_float(
-    "validation", recipe.VALIDATION, "Share of the training reviews that is held out to choose the epoch by."
+    "validation", FineTuning.validation, "Share of the training reviews that is held out to choose the epoch by."
 )
-flags.DEFINE_integer("split_seed", recipe.SPLIT_SEED, "Seed of that split; the same for all seeds of training.")
+flags.DEFINE_integer("split_seed", FineTuning.split_seed, "Seed of that split; the same for all seeds of training.")
 flags.DEFINE_integer(
     "max_length",
-    128,
+    FineTuning.max_length,
     "Pieces of a review that are read, the two special ones included; the rest is dropped.",
     lower_bound=3,
     upper_bound=packing.LONGEST,
 )
 flags.DEFINE_integer(
     "epochs",
-    0,
+    FineTuning.epochs,
     "Passes over the training reviews, at most. 0: two, and more on small data, up to 30, to make 500 steps.",
     lower_bound=0,
 )
 flags.DEFINE_integer(
     "token_budget",
-    0,
+    FineTuning.token_budget,
     "Tokens a batch, padding included, over all devices. 0: 3,072, on GPUs and TPUs 16,384, and less on small data, "
     "down to 256, to make 40 steps an epoch.",
     lower_bound=0,
@@ -55,18 +58,18 @@ flags.DEFINE_integer(
 options.define_optimizer_flags(
     "by the width of the encoder, 3e-4 for 256 or less, as the one that ships has, 5e-5 from 768 on; with random "
     "weights 5e-4 and 1e-4",
-    warmup=0.1,
+    FineTuning,
 )
 flags.DEFINE_float(
     "dropout",
-    None,
+    FineTuning.dropout,
     "Dropout of hidden states and attention, instead of the encoder's own.",
     lower_bound=0.0,
     upper_bound=0.9,
 )
 flags.DEFINE_float(
     "augment",
-    0.0,
+    FineTuning.augment,
     "Share of the training reviews that each pass over them changes as people type: half of it without spaces, half "
     "with a mistyped jamo.",
     lower_bound=0.0,
@@ -74,7 +77,7 @@ flags.DEFINE_float(
 )
 flags.DEFINE_list(
     "teachers",
-    [],
+    list(FineTuning.teachers),
     "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the "
     "label where there is one.",
 )
@@ -90,58 +93,42 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer(
     "patience",
-    0,
+    FineTuning.patience,
     "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.",
     lower_bound=0,
 )
 flags.DEFINE_list(
-    "seeds", "1", "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported."
+    "seeds",
+    [str(seed) for seed in FineTuning.seeds],
+    "Seeds, separated by commas: a model is trained for each, and their mean and spread are reported.",
 )
-flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
+flags.DEFINE_float(
+    "checkpoint_seconds",
+    FineTuning.checkpoint_seconds,
+    "About how many seconds of work a kill may cost.",
+    lower_bound=0.0,
+)
 options.define_perturb_flag()
 options.define_weights_flag()
 options.define_runtime_flags()
 FLAGS = flags.FLAGS
 
 
-def main():
-    seeds, perturb = cli.integers("seeds", FLAGS.seeds), options.perturbations()
+def main() -> None:
+    """Fine-tunes, and prints the figures and what to do next."""
+    how = options.from_flags(
+        FineTuning, seeds=tuple(cli.integers("seeds", FLAGS.seeds)), perturb=options.perturbations()
+    )
     if FLAGS.unlabelled and not FLAGS.teachers:
         raise UserError(f"--unlabelled={FLAGS.unlabelled[0]}: found no --teachers beside it, expected both")
-    data = recipe.find_data(**options.data_flags(), log=say)
-    unlabelled = texts.documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
+    data = find_data(options.from_flags(ReviewSources), log=say)
+    unlabelled = documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
     cli.import_tensorflow()
-    results = recipe.fine_tune(
-        data,
-        run_dir=FLAGS.run_dir,
-        encoder=FLAGS.encoder,
-        tokenizer=FLAGS.tokenizer,
-        validation=FLAGS.validation,
-        split_seed=FLAGS.split_seed,
-        seeds=seeds,
-        max_length=FLAGS.max_length,
-        dropout=FLAGS.dropout,
-        augment=FLAGS.augment,
-        teachers=FLAGS.teachers,
-        positive_label=FLAGS.positive_label,
-        unlabelled=unlabelled,
-        epochs=FLAGS.epochs,
-        settings=dict(
-            token_budget=FLAGS.token_budget,
-            **options.optimizer_flags(),
-            patience=FLAGS.patience,
-        ),
-        dtype=FLAGS.weights,
-        perturb=perturb,
-        runtime=options.runtime_flags(),
-        checkpoint_seconds=FLAGS.checkpoint_seconds,
-        log=say,
-    )
-    for line in recipe.summary(results):
+    for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)
 
 
-def command():
+def command() -> None:
     """The console script nsmc-bert-train."""
     cli.run(main)
 

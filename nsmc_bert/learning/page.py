@@ -2,14 +2,15 @@
 
 import csv
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsmc_bert import bundled, recipe
+from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
+from nsmc_bert.learning.provenance import PARTS, record_of
 from nsmc_bert.model import metrics
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -20,82 +21,95 @@ CAVEAT = (
     "star ratings, or "
     "learned from others that have, had more supervision than NSMC's labels: the table says which."
 )
+BESIDE = "Beside published models"  # the heading of their plot and table
 OURS = "nsmc_bert: "  # begins the names of this project's models
 RATED, OFFICIAL = "star ratings read", "official labels"
 
 
-def write(folder, figures, record, parameters, data, model, command):
-    """Writes the page and its plots; returns their paths.
+def write(
+    folder: Path,
+    figures: Mapping[str, Any],
+    record: Mapping[str, Any],
+    parameters: int,
+    data: str,
+    model: str,
+    command: str,
+) -> list[Path]:
+    """Writes the page and its plots.
 
     Args:
-        folder: where to, a Path.
-        figures: as from recipe.evaluate.
+        folder: where to.
+        figures: as from evaluation.evaluate.
         record: the model's training.json, or {}.
         parameters: how many the model has.
         data: what the reviews are called; published figures are of NSMC.
         model: what the model is called, "" for the one that ships.
         command: what made this.
 
+    Returns:
+        The paths of what was written.
+
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
-    history = record["history"] if "best_epoch" in record else []  # this project's
-    beside = []
-    if data == "NSMC":
-        mine = Row(
-            "This model",
-            parameters / 1e6,
-            100 * figures["test"]["accuracy"],
-            supervision(record),
-            _protocol(record),
-            "this page",
-        )
-        beside = [*published(), *([shipped()] if model else []), mine]
-    pictures = html_pages.draw(
-        [
-            ("Beside published models", CAVEAT, beside, _beside),
-            (
-                "Calibration",
-                "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many "
-                "reviews.",
-                figures["reliability"],
-                _calibration,
-            ),
-            ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
-            (
-                "Accuracy by length",
-                "Accuracy by the characters of a review, with 95 % intervals.",
-                figures["by_length"],
-                _lengths,
-            ),
-            ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
-        ]
-    )
-    title = "How good is %s" % (model or "the classifier that ships")
-    body = [
-        "<p>Measured on %d reviews of %s.</p>"
-        % (figures["test"]["n"], html.escape(data + metrics.one_class(figures["test"]))),
-        _figures(figures),
-    ]
+    rows = _rows(figures, record, parameters, model) if data == "NSMC" else []
+    pictures = html_pages.draw(_plots(figures, record, rows))
+    title = f"How good is {model or 'the classifier that ships'}"
+    reviews = html.escape(data + metrics.one_class(figures["test"]))
+    body = [f"<p>Measured on {figures['test']['n']} reviews of {reviews}.</p>", _figures(figures)]
     for name, (caption, images) in pictures.items():
         body += [f"<h2>{name}</h2>", html_pages.picture(name, caption, images)]
-        if name == "Beside published models":
-            lines = [["model", "parameters, millions", "accuracy, %", "supervision", "how it was chosen", "source"]]
-            lines += [
-                [r.model, f"{round(r.parameters, 1):g}", f"{r.accuracy:.2f}", r.supervision, r.protocol, r.source]
-                for r in beside
-            ]
-            body.append(html_pages.plain(lines, "With where each figure was read.", text=lines[0][3:]))
+        if name == BESIDE:
+            body.append(_published(rows))
     if figures["errors"]:
         lines = [["said", "confidence", "label", "review"]]
-        lines += [[e["said"], "{:.3f}".format(e["confidence"]), e["label"], e["text"]] for e in figures["errors"]]
-        body += [
-            "<h2>Most confident errors</h2>",
-            html_pages.plain(lines, "Labels are star ratings cut in two: some are wrong.", text=["review"]),
-        ]
+        lines += [[e["said"], f"{e['confidence']:.3f}", e["label"], e["text"]] for e in figures["errors"]]
+        caption = "Labels are star ratings cut in two: some are wrong."
+        body += ["<h2>Most confident errors</h2>", html_pages.plain(lines, caption, text=["review"])]
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
-    body += ["<h2>Commands</h2>", "<pre>{}</pre>".format("\n".join(map(html.escape, commands)))]
+    escaped = "\n".join(map(html.escape, commands))
+    body += ["<h2>Commands</h2>", f"<pre>{escaped}</pre>"]
     return html_pages.write(folder, {"classifier.html": html_pages.document(title, body).encode()}, pictures)
+
+
+def _rows(figures: Mapping[str, Any], record: Mapping[str, Any], parameters: int, model: str) -> "list[Row]":
+    """Published models, the one that ships and, last, this one."""
+    accuracy = 100 * figures["test"]["accuracy"]
+    mine = Row("This model", parameters / 1e6, accuracy, supervision(record), _protocol(record), "this page")
+    return [*published(), *([shipped()] if model else []), mine]
+
+
+def _plots(
+    figures: Mapping[str, Any], record: Mapping[str, Any], rows: "Sequence[Row]"
+) -> list[tuple[str, str, Any, Callable]]:
+    """The plots as html_pages.draw takes them: title, caption, what is drawn, how."""
+    history = record["history"] if "best_epoch" in record else []  # this project's
+    return [
+        (BESIDE, CAVEAT, rows, _beside),
+        (
+            "Calibration",
+            "How often it is right, by how sure it is; below the diagonal it is too sure. Areas show how many reviews.",
+            figures["reliability"],
+            _calibration,
+        ),
+        ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
+        (
+            "Accuracy by length",
+            "Accuracy by the characters of a review, with 95 % intervals.",
+            figures["by_length"],
+            _lengths,
+        ),
+        ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+    ]
+
+
+def _published(rows: "Sequence[Row]") -> str:
+    """The table of published models."""
+    lines = [["model", "parameters, millions", "accuracy, %", "supervision", "how it was chosen", "source"]]
+    for row in rows:
+        parameters, accuracy = f"{round(row.parameters, 1):g}", f"{row.accuracy:.2f}"
+        lines.append([row.model, parameters, accuracy, row.supervision, row.protocol, row.source])
+    return html_pages.plain(lines, "With where each figure was read.", text=lines[0][3:])
 
 
 class Row(NamedTuple):
@@ -115,21 +129,21 @@ def published() -> list[Row]:
     with open(PUBLISHED, encoding="utf-8", newline="") as file:
         rows = [
             Row(
-                r["model"],
-                float(r["parameters_millions"]),
-                float(r["accuracy"]),
-                r["supervision"],
-                r["protocol"],
-                r["source"],
+                row["model"],
+                float(row["parameters_millions"]),
+                float(row["accuracy"]),
+                row["supervision"],
+                row["protocol"],
+                row["source"],
             )
-            for r in csv.DictReader(file)
+            for row in csv.DictReader(file)
         ]
     return sorted(rows, key=lambda row: -row.accuracy)
 
 
 def shipped() -> Row:
     """The classifier that ships."""
-    record = recipe.record_of(bundled.CLASSIFIER)
+    record = record_of(bundled.CLASSIFIER)
     return Row(
         OURS + "what ships",
         record["parameters"] / 1e6,
@@ -140,7 +154,7 @@ def shipped() -> Row:
     )
 
 
-def supervision(record: Mapping) -> str:
+def supervision(record: Mapping[str, Any]) -> str:
     """What a model learned from, in the words of PUBLISHED, by its training.json; "not recorded" where that does not
     tell.
     """
@@ -153,35 +167,34 @@ def supervision(record: Mapping) -> str:
     return OFFICIAL if known and data.get("name") == "NSMC" else "not recorded"
 
 
-def _protocol(record):
-    return (
-        "chosen on validation"
-        if "best_epoch" in record
-        else "calibrated on validation"
-        if record.get("validation")
-        else "not recorded"
-    )
+def _protocol(record: Mapping[str, Any]) -> str:
+    """How a model was chosen, by its training.json."""
+    if "best_epoch" in record:
+        return "chosen on validation"
+    return "calibrated on validation" if record.get("validation") else "not recorded"
 
 
-def _figures(figures):
+def _figures(figures: Mapping[str, Any]) -> str:
+    """The table of figures."""
     lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
-    for part, title in recipe.PARTS.items():
-        if found := figures.get(part):
+    for part, title in PARTS.items():
+        if report := figures.get(part):
+            low, high = report["accuracy_interval95"]
             lines.append(
                 [
                     title,
-                    "%d" % found["n"],
-                    "%.2f" % (100 * found["accuracy"]),
-                    "{:.2f} to {:.2f}".format(*tuple(100 * edge for edge in found["accuracy_interval95"])),
-                    "%.2f" % (100 * found["macro_f1"]),
-                    "{:.3f}".format(found["ece"]),
-                    "{:.3f}".format(found["log_loss"]),
+                    f"{report['n']}",
+                    f"{100 * report['accuracy']:.2f}",
+                    f"{100 * low:.2f} to {100 * high:.2f}",
+                    f"{100 * report['macro_f1']:.2f}",
+                    f"{report['ece']:.3f}",
+                    f"{report['log_loss']:.3f}",
                 ]
             )
     return html_pages.plain(lines, "The interval is Wilson's; the calibration error has 15 bins.")
 
 
-def _beside(plt, rows):
+def _beside(plt: Any, rows: Sequence[Row]) -> Any:
     rows = sorted(rows, key=lambda row: row.accuracy)
     figure, axis = plt.subplots(figsize=(7, 0.6 + 0.26 * len(rows)))
     bars = axis.barh(
@@ -197,13 +210,13 @@ def _beside(plt, rows):
     return figure
 
 
-def _is_ours(row):
+def _is_ours(row: Row) -> bool:
     return row.model == "This model" or row.model.startswith(OURS)
 
 
-def _calibration(plt, bins):
+def _calibration(plt: Any, bins: Sequence[Mapping[str, float]]) -> Any:
     figure, axis = plt.subplots(figsize=(4.5, 4))
-    x, y, n = (np.array([one[key] for one in bins]) for key in ("confidence", "accuracy", "n"))
+    x, y, n = (np.array([each[key] for each in bins]) for key in ("confidence", "accuracy", "n"))
     axis.plot([0.5, 1], [0.5, 1], "--", color="gray", linewidth=1)
     axis.plot(x, y, "-", color="C0", linewidth=1)
     axis.scatter(x, y, s=10 + 300 * n / n.max(), alpha=0.6)
@@ -213,14 +226,14 @@ def _calibration(plt, bins):
     return figure
 
 
-def _confusion(plt, matrices):
+def _confusion(plt: Any, matrices: Sequence[Sequence[Sequence[int]]]) -> Any:
     (matrix,) = np.array(matrices)
     figure, axis = plt.subplots(figsize=(3.4, 3))
     axis.imshow(matrix, cmap="Blues")
-    for (label, said), count in np.ndenumerate(matrix):
+    for (label, predicted), count in np.ndenumerate(matrix):
         colour = "white" if count > matrix.max() / 2 else "black"
-        text = "%d\n%.1f %%" % (count, 100 * count / max(matrix[label].sum(), 1))
-        axis.text(said, label, text, ha="center", va="center", color=colour)
+        text = f"{count}\n{100 * count / max(matrix[label].sum(), 1):.1f} %"
+        axis.text(predicted, label, text, ha="center", va="center", color=colour)
     axis.set_xticks([0, 1], metrics.LABELS)
     axis.set_yticks([0, 1], metrics.LABELS, rotation=90, va="center")
     axis.set_xlabel("said")
@@ -228,13 +241,13 @@ def _confusion(plt, matrices):
     return figure
 
 
-def _lengths(plt, groups):
+def _lengths(plt: Any, groups: Sequence[Mapping[str, Any]]) -> Any:
     figure, axis = plt.subplots(figsize=(6, 3))
     y = np.array([100 * group["accuracy"] for group in groups])
     around = np.abs(100 * np.array([group["interval95"] for group in groups]).T - y)
     axis.errorbar(range(len(groups)), y, yerr=around, fmt="o-", capsize=3)
     ends = [group["from"] - 1 for group in groups[1:]] + [None]
-    names = ["%d%s\n%d" % (g["from"], "+" if end is None else "-%d" % end, g["n"]) for g, end in zip(groups, ends)]
+    names = [f"{g['from']}{'+' if end is None else f'-{end}'}\n{g['n']}" for g, end in zip(groups, ends)]
     axis.set_xticks(range(len(groups)), names)
     axis.set_xlabel("characters; reviews")
     axis.set_ylabel("accuracy, %")
@@ -242,7 +255,7 @@ def _lengths(plt, groups):
     return figure
 
 
-def _training(plt, history):
+def _training(plt: Any, history: Sequence[Mapping[str, Any]]) -> Any:
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
     passes = [epoch["epoch"] for epoch in history]
     left.plot(passes, [epoch["loss"] for epoch in history], "o-", label="training")

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nsmc_bert import recipe
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
+from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
 from nsmc_bert.learning.card import model_card
+from nsmc_bert.learning.provenance import PARTS
 from nsmc_bert.model import calibration, metrics
 from nsmc_bert.model.classifier import SentimentClassifier
 
@@ -28,9 +30,9 @@ class Reviews:
 
 def find(
     calibrate_on: str,
-    data: recipe.Data,
-    record: Mapping,
-    columns: Mapping,
+    data: Data,
+    record: Mapping[str, Any],
+    columns: Mapping[str, Any],
     log: Callable[[str], None],
     minimum: int = calibration.FEWEST,
 ) -> Reviews:
@@ -40,7 +42,7 @@ def find(
         calibrate_on: a file, or HELD_OUT.
         data: the reviews at hand; data.train is what HELD_OUT is cut from.
         record: the model's training.json, or {}.
-        columns: keyword arguments of corpus.read for a file.
+        columns: keyword arguments of reviews.read for a file.
         log: called with each line to show.
         minimum: of them.
 
@@ -49,43 +51,44 @@ def find(
             seen of it; or there are too few reviews.
     """
     if calibrate_on == HELD_OUT:
-        rows = _held_out(data, record)
-        found = Reviews(data.name, True, [data.train.texts[row] for row in rows], data.train.labels[rows])
+        train, rows = _held_out(data, record)
+        chosen = Reviews(data.name, True, [train.texts[row] for row in rows], train.labels[rows])
     else:
         mine = reviews.read(calibrate_on, **columns)
-        found = Reviews(calibrate_on, False, mine.texts, mine.labels)
+        chosen = Reviews(calibrate_on, False, mine.texts, mine.labels)
     if data.test is not None:
-        keep = reviews.unseen(found.texts, data.test.texts)
+        keep = reviews.unseen(chosen.texts, data.test.texts)
         if not keep.all():
             log(f"  {np.sum(~keep)} of the {len(keep)} reviews to calibrate on stand in the test: left out")
-            texts = [text for text, wanted in zip(found.texts, keep) if wanted]
-            found = dataclasses.replace(found, texts=texts, labels=found.labels[keep])
-    if len(found.texts) < minimum:
-        raise UserError(f"{found.name}: found {len(found.texts)} reviews to calibrate on, expected {minimum} or more")
-    return found
+            texts = [text for text, wanted in zip(chosen.texts, keep) if wanted]
+            chosen = dataclasses.replace(chosen, texts=texts, labels=chosen.labels[keep])
+    if len(chosen.texts) < minimum:
+        raise UserError(f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more")
+    return chosen
 
 
-def _held_out(data: recipe.Data, record: Mapping) -> np.ndarray:
-    """The rows of data.train that the model's training held out."""
+def _held_out(data: Data, record: Mapping[str, Any]) -> tuple[reviews.Corpus, np.ndarray]:
+    """data.train, and its rows that the model's training held out."""
     if data.train is None:
         raise UserError(
-            f"--calibrate_on={HELD_OUT}: found no training reviews, expected --train_file=FILE, or a file to "
-            f"calibrate on"
+            f"--calibrate_on={HELD_OUT}: found no training reviews, expected --train_file=FILE, or a file to calibrate "
+            "on"
         )
     learned = record.get("data") or {}
-    share, seed = learned.get("split", (recipe.VALIDATION, recipe.SPLIT_SEED))
+    share, seed = learned.get("split", (VALIDATION, SPLIT_SEED))
     if learned.get("train_sha1") == data.train.sha1:
         _, rows = reviews.split(data.train.texts, share, seed)
         if len(rows) == learned.get("validation"):
-            return rows
+            return data.train, rows
     raise UserError(
         f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path}, so that nobody "
-        f"knows which of these"
-        " reviews it has learned from; expected a file of others: --calibrate_on=FILE"
+        "knows which of these reviews it has learned from; expected a file of others: --calibrate_on=FILE"
     )
 
 
-def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> tuple[calibration.Calibration, dict]:
+def calibrate(
+    model: SentimentClassifier, reviews: Reviews, record: Mapping[str, Any]
+) -> tuple[calibration.Calibration, dict[str, Any]]:
     """Calibrates a model in place, with its weights as they will be saved.
 
     Args:
@@ -98,12 +101,12 @@ def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> 
         as "validation" or "calibrated_on".
     """
     encoded = model.encode(reviews.texts)
-    found = calibration.fit(model.predict_encoded(encoded), reviews.labels)
-    model.calibrate(found)
+    calibrated = calibration.fit(model.predict_encoded(encoded), reviews.labels)
+    model.calibrate(calibrated)
     model.round_weights(_dtype(record))
     part = "validation" if reviews.held_out else "calibrated_on"
-    return found, {
-        "calibration": {**dataclasses.asdict(found), "name": reviews.name},
+    return calibrated, {
+        "calibration": {**dataclasses.asdict(calibrated), "name": reviews.name},
         part: metrics.report(model.predict_encoded(encoded), reviews.labels),
     }
 
@@ -111,10 +114,10 @@ def calibrate(model: SentimentClassifier, reviews: Reviews, record: Mapping) -> 
 def save(
     model: SentimentClassifier,
     folder: Path,
-    record: Mapping,
-    changed: Mapping,
-    figures: Mapping,
-    data: recipe.Data,
+    record: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    data: Data,
     command: str,
 ) -> None:
     """Writes a calibrated model; its record keeps what is still true of how it was trained, and no figure of before.
@@ -124,14 +127,15 @@ def save(
         folder: where to.
         record: the model's training.json, or {}.
         changed: what the record says of that, as from `calibrate`.
-        figures: as from recipe.evaluate, of the calibrated model.
+        figures: as from evaluation.evaluate, of the calibrated model.
         data: what these are of.
         command: what calibrated it.
 
     Raises:
         UserError: the folder exists or cannot be written.
     """
-    kept = {key: value for key, value in record.items() if key not in (*recipe.PARTS, "temperature", *figures)}
+    assert data.test is not None  # or there would be no figures
+    kept = {key: value for key, value in record.items() if key not in (*PARTS, "temperature", *figures)}
     new = {
         "parameters": model.count_params(),
         "max_length": model.max_length,
@@ -144,6 +148,6 @@ def save(
     model.save(folder, training=new, card=model_card(new), dtype=_dtype(record))
 
 
-def _dtype(record: Mapping) -> str:
+def _dtype(record: Mapping[str, Any]) -> str:
     """The number format that the model's weights are saved in."""
     return (record.get("settings") or {}).get("weights", "float32")

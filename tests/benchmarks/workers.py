@@ -13,12 +13,12 @@ from nsmc_bert import bundled
 
 def model(folder):
     """Writes a model folder of the bundled shape with random weights."""
-    from nsmc_bert import recipe
+    from nsmc_bert.learning.provenance import Start
     from nsmc_bert.model import tokenizers
     from nsmc_bert.model.classifier import SentimentClassifier
 
-    source = recipe.Source(bundled.CONFIG, "")
-    SentimentClassifier(source.build(0, None), tokenizers.bundled()).save(folder)
+    start = Start(bundled.CONFIG)
+    SentimentClassifier(start.build(0, None), tokenizers.bundled()).save(folder)
 
 
 def predict(folder, path, count, precision):
@@ -70,27 +70,27 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
 
 def _epoch(model, texts, labels, layers, width, heads, budget):
     """(seconds, tokens) of an epoch of a model with random weights."""
-    from nsmc_bert import recipe
     from nsmc_bert.base import runtime
-    from nsmc_bert.learning import loop as loop
+    from nsmc_bert.learning import loop
+    from nsmc_bert.learning.provenance import Start
     from nsmc_bert.model import checkpoints
 
     devices = runtime.configure()
-    source = recipe.Source(bundled.CONFIG, "")
+    origin = Start(bundled.CONFIG)
     shape = dict(
         num_hidden_layers=int(layers),
         hidden_size=int(width),
         num_attention_heads=int(heads),
         intermediate_size=4 * int(width),
     )
-    source.config.update(shape)
+    origin.config.update(shape)
     learner = model(
-        checkpoints.build(source.config, 0),
-        source.tokenizer,
+        checkpoints.build(origin.config, 0),
+        origin.tokenizer,
         precision=devices.precision,
         fused=None if devices.fused else False,
     )
-    encoded = source.tokenizer.encode(texts, 128)
+    encoded = origin.tokenizer.encode(texts, 128)
     plan = learner.plan(encoded, token_budget=int(budget), seed=0)
     schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import nsmc_bert
-from nsmc_bert import recipe
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
+from nsmc_bert.data.find import Data
 from nsmc_bert.learning import recalibration
 from nsmc_bert.model import calibration
 
@@ -83,8 +83,8 @@ def find(data, record, **options):
 
 
 def test_what_training_held_out_is_what_it_recorded():
-    train = reviews(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
-    data, split = recipe.Data("mine", "reviews", train, None), [0.4, 7]
+    train = corpus(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
+    data, split = Data("mine", "reviews", train, None), [0.4, 7]
     _, rows = reviews.split(train.texts, *split)
     record = {"data": {"train_sha1": "sha", "split": split, "validation": 400}}
     found = find(data, record)
@@ -99,8 +99,8 @@ def test_what_training_held_out_is_what_it_recorded():
     ids=["no record", "other reviews", "another split"],
 )
 def test_reviews_that_it_may_have_learned_from_are_refused(record):
-    train = reviews(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
+    train = corpus(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
     with pytest.raises(UserError, match="nobody knows which of these reviews it has learned from"):
-        find(recipe.Data("mine", "reviews", train, None), record, minimum=1)
+        find(Data("mine", "reviews", train, None), record, minimum=1)
     with pytest.raises(UserError, match="found no training reviews"):
-        find(recipe.Data("mine", "reviews", None, train), record)
+        find(Data("mine", "reviews", None, train), record)

@@ -1,0 +1,192 @@
+"""How good a classifier is: its figures on test reviews, and the lines that say so."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsmc_bert import bundled
+from nsmc_bert.base import html_pages
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.files import write_text
+from nsmc_bert.data import perturbation, reviews
+from nsmc_bert.data.find import Data
+from nsmc_bert.learning import page
+from nsmc_bert.learning.provenance import PARTS, command_line, interpreter, record_of
+from nsmc_bert.model import checkpoints, metrics
+
+if TYPE_CHECKING:
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What to measure a model by, as the flags of nsmc_bert.evaluate say it.
+
+    Attributes:
+        model: folder or hub name of the model; "" for the classifier that ships.
+        positive_label: which label of somebody else's classifier means positive; see heads.order.
+        json: file that all figures are written to; "" for none.
+        page: folder that a page with plots is written to; "" for none.
+        errors: how many of the most confident errors are shown.
+        perturb: names in perturbation.PERTURBATIONS, with which the test reviews are read as well.
+        calibrate_on: file of labelled reviews, or recalibration.HELD_OUT, that the model is calibrated on first; "" for
+            none.
+        calibrated: new folder that the calibrated model is written to; goes with `calibrate_on`.
+        precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16.
+
+    Raises:
+        UserError: one of `calibrate_on` and `calibrated` without the other, `calibrated` is not new, or there is
+            nothing to draw the page's plots with.
+    """
+
+    model: str = ""
+    positive_label: tuple[str, ...] = ()
+    json: str = ""
+    page: str = ""
+    errors: int = 10
+    perturb: tuple[str, ...] = ()
+    calibrate_on: str = ""
+    calibrated: str = ""
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if bool(self.calibrate_on) != bool(self.calibrated):
+            raise UserError(
+                "--calibrate_on and --calibrated: found one of them, expected both: the reviews, and where to write "
+                "the model"
+            )
+        if self.calibrated:
+            checkpoints.check_vacant(Path(self.calibrated).expanduser())
+        if self.page:
+            html_pages.check()
+
+
+def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Callable[[str], None]) -> Iterator[str]:
+    """Measures a model, calibrates it before if that is wanted, and writes what is to be written.
+
+    Args:
+        data: the reviews, with test reviews among them.
+        how: what to measure, and where figures, page and calibrated model go.
+        columns: keyword arguments of reviews.read for a file in `how.calibrate_on`.
+        log: called with each line that is no result.
+
+    Yields:
+        The lines of the result, each as soon as it is known.
+
+    Raises:
+        UserError: the model, or the reviews to calibrate it on, cannot be read, or a file cannot be written.
+    """
+    from nsmc_bert.learning import recalibration
+    from nsmc_bert.model.classifier import load
+
+    folder = how.model or bundled.CLASSIFIER
+    log(f"model: {folder}")
+    model, command = load(folder, how.precision, how.positive_label), command_line("evaluate")
+    record: dict[str, Any] = record_of(checkpoints.resolve(folder))
+    changed: dict[str, Any] = {}
+    if how.calibrated:
+        held_out = recalibration.find(how.calibrate_on, data, record, columns, log)
+        calibrated, changed = recalibration.calibrate(model, held_out, record)
+        yield str(calibrated)
+    figures = evaluate(model, data, errors=how.errors, perturb=how.perturb)
+    assert data.test is not None  # or there would be no figures
+    if how.calibrated:
+        target = Path(how.calibrated).expanduser()
+        recalibration.save(model, target, record, changed, figures, data, command)
+        log(f"wrote {target}")
+    if how.json:
+        record = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
+        write_text(how.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    yield from _lines(figures)
+    if how.page:
+        target, parameters = Path(how.page).expanduser(), model.count_params()
+        for path in page.write(target, figures, record, parameters, data.measured, how.model, command):
+            log(f"wrote {path}")
+
+
+def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of each part, and the most confident errors."""
+    for part, title in PARTS.items():
+        if figures.get(part):
+            yield from metrics.lines(figures[part], title)
+    if figures["errors"]:
+        yield "most confident errors:"
+    for error in figures["errors"]:
+        yield f"  {error['confidence']:.3f} {error['said']}, labelled {error['label']}: {error['text']}"
+
+
+def evaluate(
+    model: "SentimentClassifier", data: Data, errors: int = 0, perturb: Collection[str] = ()
+) -> dict[str, Any]:
+    """A model's figures on data.test, whole, without the texts that stand in data.train, and perturbed.
+
+    Args:
+        model: what to measure.
+        data: the reviews, with test reviews among them.
+        errors: how many of the most confident errors to add.
+        perturb: names in perturbation.PERTURBATIONS.
+
+    Returns:
+        {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None,
+        "reliability": metrics.reliability, "by_length": metrics.by_length, "errors": [{text, label, said,
+        confidence}]}, and "test_NAME": metrics.report for each name in `perturb`.
+
+    Raises:
+        UserError: there are no test reviews.
+    """
+    if data.test is None:
+        path = data.train.path if data.train is not None else data.name
+        raise UserError(f"found no test reviews beside {path}, expected --test_file=FILE")
+    texts, labels = data.test.texts, data.test.labels
+    probabilities = model.predict_encoded(model.encode(texts))
+    unseen = np.zeros(len(texts), bool) if data.train is None else reviews.unseen(texts, data.train.texts)
+    wrong = metrics.confident_errors(probabilities, labels, errors)
+    figures = {
+        "test": metrics.report(probabilities, labels),
+        "test_unseen": metrics.report(probabilities[unseen], labels[unseen]) if unseen.any() else None,
+        "reliability": metrics.reliability(probabilities, labels),
+        "by_length": metrics.by_length(texts, probabilities, labels),
+        "errors": [
+            {
+                "text": texts[i],
+                "label": metrics.LABELS[labels[i]],
+                "said": metrics.LABELS[probabilities[i].argmax()],
+                "confidence": float(probabilities[i].max()),
+            }
+            for i in wrong
+        ],
+    }
+    for name in perturb:
+        changed = model.encode(perturbation.PERTURBATIONS[name](texts))
+        figures[f"test_{name}"] = metrics.report(model.predict_encoded(changed), labels)
+    return figures
+
+
+def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines that end a run: the figures, mean and spread over seeds, and the next command to try.
+
+    Args:
+        results: what went into training.json, a dict for each seed, with `folder`, the model's.
+    """
+    if not results:
+        return []
+    lines: list[str] = []
+    for result in results:
+        for part, title in PARTS.items():
+            if result.get(part):
+                lines += metrics.lines(result[part], f"seed {result['seed']}, {title}")
+    for part in PARTS:
+        if len(results) > 1 and results[0].get(part):
+            accuracy = [100 * result[part]["accuracy"] for result in results]
+            lines.append(
+                f"{part} accuracy over {len(results)} seeds: mean {np.mean(accuracy):.2f}, standard deviation "
+                f"{np.std(accuracy, ddof=1):.2f} ({', '.join(f'{value:.2f}' for value in accuracy)})"
+            )
+    best = max(results, key=lambda result: result["validation"]["accuracy"])
+    predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
+    return [*lines, f"model: {best['folder']}", f'next: {predict} --text "이 영화 엄청 재미있네요"']

@@ -1,0 +1,461 @@
+"""Fine-tuning: reviews are split and tokenised, and for each seed a classifier is trained, calibrated, measured and
+saved.
+"""
+
+import dataclasses
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsmc_bert import bundled
+from nsmc_bert.base import runtime
+from nsmc_bert.base.files import Lock
+from nsmc_bert.base.json_files import read_json
+from nsmc_bert.data import perturbation, reviews
+from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
+from nsmc_bert.learning import distillation, provenance
+from nsmc_bert.learning.card import model_card
+from nsmc_bert.learning.evaluation import evaluate
+from nsmc_bert.learning.provenance import Start
+from nsmc_bert.model import calibration, metrics, packing
+from nsmc_bert.model.tokenizers import Encoded
+
+if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' flags are defined without it
+    from nsmc_bert.learning.loop import Record, Settings
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+RUNS = Path("runs")  # where runs go that are given no folder
+TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # a GPU's steps are too short with less
+LEAST_BUDGET = 256
+STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
+ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
+# peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
+# one (Devlin et al. 2019)
+WIDTHS, PRETRAINED_RATES, RANDOM_RATES = (256, 768), (3e-4, 5e-5), (5e-4, 1e-4)
+ERRORS = 20  # of the most confident ones that a record keeps
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuning:
+    """How to fine-tune, as the flags of nsmc_bert.train say it; its defaults are theirs.
+
+    Attributes:
+        run_dir: the run's folder, with several seeds of a folder seed-N for each; "" for one below RUNS that the data
+            names.
+        encoder: a folder or hub name of a BERT, or a config.json for random weights; "" for the encoder that ships.
+        tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
+        validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
+        split_seed: seed of that split.
+        max_length: pieces of a review that are read, the two special ones included.
+        epochs: passes over the training reviews, at most; 0 goes by the size of the data.
+        token_budget: tokens a batch, padding included, over all devices; 0 goes by the hardware and the size of the
+            data.
+        learning_rate: peak of AdamW's; None goes by the encoder, see `learning_rate`.
+        warmup: share of all steps, from 0 to 1, over which the rate rises; it then falls linearly to 0.
+        weight_decay: AdamW's, on everything but biases and layer normalisation.
+        clip_norm: global norm that gradients are scaled down to.
+        dropout: of hidden states and attention, from 0 to 0.9; None for the encoder's own.
+        augment: share of the training reviews, from 0 to 1, that each epoch perturbs; see perturbation.augment.
+        teachers: folders of classifiers to learn from besides the labels; see distillation.targets.
+        positive_label: which of the teachers' labels mean positive, where their names do not say so; see heads.order.
+        patience: epochs without a better validation accuracy after which training stops; 0 for a third of all epochs,
+            at least two.
+        seeds: a model is trained for each.
+        checkpoint_seconds: about how many seconds of work a kill may cost.
+        perturb: names in perturbation.PERTURBATIONS, with which the test reviews are read as well.
+        weights: number format of the weights that are saved, float32 or float16.
+        precision, xla, strategy: see runtime.configure.
+    """
+
+    run_dir: str = ""
+    encoder: str = ""
+    tokenizer: str = ""
+    validation: float = VALIDATION
+    split_seed: int = SPLIT_SEED
+    max_length: int = 128
+    epochs: int = 0
+    token_budget: int = 0
+    learning_rate: float | None = None
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    dropout: float | None = None
+    augment: float = 0.0
+    teachers: tuple[str, ...] = ()
+    positive_label: tuple[str, ...] = ()
+    patience: int = 0
+    seeds: tuple[int, ...] = (1,)
+    checkpoint_seconds: float = 60.0
+    perturb: tuple[str, ...] = ()
+    weights: str = "float32"
+    precision: str = "auto"
+    xla: str = "auto"
+    strategy: str = "auto"
+
+
+def token_budget(tokens: int, kind: str) -> int:
+    """The tokens of a batch that suit an epoch of so many tokens on a device of a kind, CPU, GPU or TPU."""
+    return int(np.clip(tokens // STEPS, LEAST_BUDGET, TOKEN_BUDGETS[kind]))
+
+
+def epoch_count(steps: int) -> int:
+    """The epochs of so many steps each that suit fine-tuning: two, and more on small data."""
+    return int(np.clip(round(ALL_STEPS / steps), FEWEST_EPOCHS, MOST_EPOCHS))
+
+
+def learning_rate(width: int, pretrained: bool) -> float:
+    """The peak of fine-tuning's learning rate that suits an encoder of this many hidden units, to two digits.
+
+    Between WIDTHS it goes by a power of the width.
+    """
+    rates = PRETRAINED_RATES if pretrained else RANDOM_RATES
+    return float(f"{np.exp(np.interp(np.log(width), np.log(WIDTHS), np.log(rates))):.1e}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What all seeds of a run share.
+
+    Attributes:
+        data: the reviews, as they were found.
+        how: what was asked for.
+        start: the encoder and the tokenizer.
+        devices: what is computed on.
+        run_dir: the run's folder.
+        max_length: pieces of a review that are read, by what was asked for and what the encoder knows.
+        texts: those to learn from: n with a label, and after them those that only teachers label.
+        labels: int32 [n], 0 negative and 1 positive.
+        encoded: the token ids of `texts`.
+        validation_set: the reviews held out, and their labels, int32.
+        plan: the batches of the first epoch of the first seed, where one device computes and nothing is perturbed; of
+            as many steps as those of any epoch.
+        settings: the loop's, with the first seed.
+        identity: what decides the result beside start, devices and settings.
+    """
+
+    data: Data
+    how: FineTuning
+    start: Start
+    devices: runtime.Runtime
+    run_dir: Path
+    max_length: int
+    texts: list[str]
+    labels: np.ndarray
+    encoded: Encoded
+    validation_set: tuple[Encoded, np.ndarray]
+    plan: packing.Plan
+    settings: "Settings"
+    identity: dict[str, Any]
+
+    def __str__(self) -> str:
+        tokens, plan = int(self.encoded.lengths.sum()), self.plan
+        return (
+            f"{len(self.texts)} reviews to train on, {len(self.validation_set[0])} to validate on; {tokens} tokens, "
+            f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {self.encoded.truncated.sum()} reviews cut at "
+            f"{self.max_length} pieces; {self.settings.epochs} epochs of {len(plan)} steps"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The training of one seed.
+
+    Attributes:
+        folder: its own.
+        settings: the loop's.
+        identity: all that decides its result.
+    """
+
+    folder: Path
+    settings: "Settings"
+    identity: dict[str, Any]
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model that comes of it."""
+        return self.folder / "model"
+
+
+def fine_tune(
+    data: Data, how: FineTuning, *, unlabelled: Sequence[str] = (), log: Callable[[str], None] = print
+) -> list[dict[str, Any]]:
+    """Trains, evaluates and saves a model for each seed, or goes on where a run like this was interrupted.
+
+    Args:
+        data: the reviews; without test reviews no test figure is reported.
+        how: everything else.
+        unlabelled: texts that the teachers label; those that stand in `data` are left out.
+        log: called with each line to show.
+
+    Returns:
+        For each seed what went into training.json, and `folder`, the model's. Of several workers only the chief has
+        it.
+
+    Raises:
+        UserError: what to start from cannot be read, this machine cannot compute so, or a run's folder holds another
+            run or cannot be written.
+
+    Example:
+        >>> sample = Data("bundled sample", "sample", *reviews.sample())
+        >>> results = fine_tune(sample, FineTuning(epochs=2, seeds=(1, 2)))
+        >>> [result["test"]["accuracy"] for result in results]
+    """
+    start = Start(how.encoder or bundled.ENCODER, how.tokenizer)
+    devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
+    from nsmc_bert.learning import loop
+
+    log(f"computing on {devices.description}")
+    log(f"starting from {start.name}")
+    prepared = prepare(data, how, start, devices, unlabelled)
+    log(str(prepared))
+    results: list[dict[str, Any]] = []
+    held: list[Lock | None] = []  # until all models are saved, not only until they are trained
+    targets = None
+    for run in runs(prepared):
+        seed, finished = run.settings.seed, run.model / "training.json"
+        if finished.exists():
+            loop.claim(run.folder, run.identity, devices.chief)
+            log(f"seed {seed}: finished already, in {run.model}")
+            results.append({**read_json(finished, provenance.FINISHED), "folder": str(run.model)})
+            continue
+        held.append(loop.claim(run.folder, run.identity, devices.chief))
+        if len(how.seeds) > 1:
+            log(f"seed {seed}")
+        if targets is None:  # teachers are asked when it is known that there is something to learn, and once
+            targets = targets_of(prepared, log) if how.teachers else prepared.labels
+        model, learned = learn(prepared, run, targets, log)
+        if devices.chief:
+            final, calibrated = finish(prepared, model, log)
+            result = record(prepared, run, learned, final, calibrated)
+            final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
+            results.append({**result, "folder": str(run.model)})
+            del final
+        del model  # the next seed has the memory
+    devices.leave()
+    return results
+
+
+def prepare(
+    data: Data, how: FineTuning, start: Start, devices: runtime.Runtime, unlabelled: Sequence[str] = ()
+) -> Prepared:
+    """Splits and tokenises the reviews, and decides what was left open.
+
+    Args:
+        data: the reviews.
+        how: what was asked for.
+        start: the encoder and the tokenizer.
+        devices: what is computed on.
+        unlabelled: texts that the teachers label; those that stand in `data` are left out.
+
+    Raises:
+        UserError: the reviews cannot be split so, or a teacher is none.
+    """
+    assert data.train is not None
+    max_length = min(how.max_length, start.config.max_position_embeddings)
+    train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed)
+    texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
+    held_out = [data.train.texts[row] for row in validation_rows]
+    validation_set = start.tokenizer.encode(held_out, max_length), data.train.labels[validation_rows]
+    identity = {
+        "data": provenance.checksum_of(data.train),
+        "test": None if data.test is None else provenance.checksum_of(data.test),
+        "validation": [how.validation, how.split_seed],
+        "max_length": max_length,
+        "dropout": how.dropout,
+        "augment": how.augment,
+        "dtype": how.weights,
+    }
+    if how.teachers:
+        known = data.train.texts + ([] if data.test is None else data.test.texts)
+        new = [text for text, wanted in zip(unlabelled, reviews.unseen(unlabelled, known)) if wanted]
+        texts += new
+        identity["teachers"] = [distillation.fingerprint(teacher, how.positive_label) for teacher in how.teachers]
+        identity["unlabelled"] = provenance.checksum(new)
+    encoded = start.tokenizer.encode(texts, max_length)
+    budget = how.token_budget or token_budget(int(encoded.lengths.sum()), devices.kind)
+    plan = packing.plan(encoded.lengths, budget, seed=how.seeds[0])
+    run_dir = Path(how.run_dir).expanduser() if how.run_dir else RUNS / data.folder
+    settings = _settings(how, start, budget, len(plan))
+    return Prepared(
+        data, how, start, devices, run_dir, max_length, texts, labels, encoded, validation_set, plan, settings, identity
+    )
+
+
+def _settings(how: FineTuning, start: Start, budget: int, steps: int) -> "Settings":
+    """The loop's settings with the first seed, for epochs of so many steps of so many tokens."""
+    from nsmc_bert.learning.loop import Settings
+
+    rate, epochs = how.learning_rate, how.epochs or epoch_count(steps)
+    return Settings(
+        epochs=epochs,
+        token_budget=budget,
+        learning_rate=learning_rate(start.config.hidden_size, start.has_weights) if rate is None else rate,
+        warmup=how.warmup,
+        weight_decay=how.weight_decay,
+        clip_norm=how.clip_norm,
+        patience=how.patience or max(2, epochs // 3),
+        seed=how.seeds[0],
+    )
+
+
+def runs(prepared: Prepared) -> list[Run]:
+    """A run for each seed."""
+    made, seeds = [], prepared.how.seeds
+    for seed in seeds:
+        folder = prepared.run_dir / (f"seed-{seed}" if len(seeds) > 1 else "")
+        settings = dataclasses.replace(prepared.settings, seed=seed)
+        identity = provenance.identity(prepared.devices, prepared.start, settings, **prepared.identity)
+        made.append(Run(folder, settings, identity))
+    return made
+
+
+def targets_of(prepared: Prepared, log: Callable[[str], None]) -> np.ndarray:
+    """What the teachers say of the texts, float32 [texts, 2]; where there is a label, the mean of theirs and of it."""
+    how, devices = prepared.how, prepared.devices
+    probabilities = devices.chief_first(
+        lambda: distillation.targets(
+            how.teachers,
+            prepared.texts,
+            prepared.run_dir,
+            precision=devices.precision,
+            log=log,
+            positive_label=how.positive_label,
+        )
+    )
+    return distillation.blend(probabilities, prepared.labels)
+
+
+def learn(
+    prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str], None]
+) -> "tuple[SentimentClassifier, Record]":
+    """Trains one seed's model, or goes on with what its folder holds.
+
+    Args:
+        prepared: what all seeds share.
+        run: of this seed.
+        targets: what to learn, int32 [texts] labels or float32 [texts, 2] probabilities.
+        log: called with each line to show.
+
+    Returns:
+        The model with the best epoch's weights, in the precision that it was trained in, and what training came to.
+
+    Raises:
+        UserError: its folder holds another run, or cannot be written.
+    """
+    from nsmc_bert.learning import loop
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+    how, start, devices, encoded = prepared.how, prepared.start, prepared.devices, prepared.encoded
+    seed = run.settings.seed
+    gc.collect()  # what the last seed computed with
+    with devices.strategy.scope():
+        model = SentimentClassifier(
+            start.build(seed, how.dropout),
+            start.tokenizer,
+            max_length=prepared.max_length,
+            seed=seed,
+            precision=devices.precision,
+            fused=None if devices.fused else False,
+        )
+
+    def perturbed(epoch: int) -> Encoded:
+        rows, changed = perturbation.augment(prepared.texts, how.augment, seed, epoch)
+        return encoded.replaced(rows, start.tokenizer.encode(changed, prepared.max_length))
+
+    is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
+    learned = loop.train(
+        model,
+        (encoded, targets),
+        prepared.validation_set,
+        run.settings,
+        run.folder,
+        identity=run.identity,
+        perturbed=perturbed if how.augment else None,
+        first_plan=prepared.plan if is_planned else None,
+        jit=devices.xla,
+        checkpoint_seconds=how.checkpoint_seconds,
+        chief=devices.chief,
+        log=log,
+    )
+    for epoch in learned["history"]:
+        accuracy = epoch["validation"]["accuracy"]
+        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation accuracy {accuracy:.4f}")
+    return model, learned
+
+
+def finish(
+    prepared: Prepared, model: "SentimentClassifier", log: Callable[[str], None]
+) -> "tuple[SentimentClassifier, calibration.Calibration]":
+    """Makes of a trained model the one that users load: computing in float32, its confidence made honest, its weights
+    as they are saved. Figures are of that.
+
+    Args:
+        prepared: what all seeds share.
+        model: as `learn` gives it; the encoder is shared with it.
+        log: called with each line to show.
+    """
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+    final = SentimentClassifier(model.bert, prepared.start.tokenizer, max_length=prepared.max_length, seed=model.seed)
+    final.classifier.set_weights(model.classifier.get_weights())
+    encoded, labels = prepared.validation_set
+    calibrated = calibration.fit(final.predict_encoded(encoded), labels)
+    log(str(calibrated))
+    final.calibrate(calibrated)
+    final.round_weights(prepared.how.weights)
+    return final, calibrated
+
+
+def record(
+    prepared: Prepared,
+    run: Run,
+    learned: "Record",
+    model: "SentimentClassifier",
+    calibrated: calibration.Calibration,
+) -> dict[str, Any]:
+    """What goes into training.json.
+
+    Args:
+        prepared: what all seeds share.
+        run: of this seed.
+        learned: what training came to.
+        model: as it is saved; it is measured here.
+        calibrated: what was done to its confidence.
+    """
+    data, how, start, devices = prepared.data, prepared.how, prepared.start, prepared.devices
+    assert data.train is not None
+    encoded, labels = prepared.validation_set
+    settings = {"dropout": how.dropout, "augment": how.augment, "precision": devices.precision, "weights": how.weights}
+    return {
+        "encoder": start.name,
+        "pretraining": start.pretraining,
+        "parameters": model.count_params(),
+        "max_length": prepared.max_length,
+        "data": {
+            "name": data.name,
+            "train": len(prepared.labels),
+            "validation": len(labels),
+            "split": [how.validation, how.split_seed],
+            "unlabelled": len(prepared.texts) - len(prepared.labels),
+            "teachers": len(how.teachers),
+            "train_sha1": data.train.sha1,
+            "test_sha1": None if data.test is None else data.test.sha1,
+        },
+        "settings": dataclasses.asdict(run.settings) | settings,
+        "calibration": dataclasses.asdict(calibrated),
+        "seed": run.settings.seed,
+        "steps": learned["steps"],
+        "best_epoch": learned["best"]["epoch"],
+        "history": learned["history"],
+        "validation": metrics.report(model.predict_encoded(encoded), labels),
+        **(
+            {"test": None, "test_unseen": None, "errors": []}
+            if data.test is None
+            else evaluate(model, data, errors=ERRORS, perturb=how.perturb)
+        ),
+        "seconds": learned["seconds"],
+        **provenance.circumstances(devices, "train"),
+    }

@@ -1,0 +1,364 @@
+"""Pretraining: an encoder learns from texts by masked language modelling, and from ratings where there are any."""
+
+import dataclasses
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsmc_bert import bundled
+from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.json_files import read_json
+from nsmc_bert.learning import provenance
+from nsmc_bert.learning.card import encoder_card
+from nsmc_bert.learning.provenance import Start
+from nsmc_bert.model import tokenizers
+from nsmc_bert.model.tokenizers import Encoded
+
+if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' flags are defined without it
+    from nsmc_bert.learning.loop import Record, Settings
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
+
+TOKEN_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
+LARGE_BUDGET = 32768  # tokens of a batch from which on the higher of the rates suits
+RATE, LARGE_RATE = 1e-3, 1.5e-3  # peaks of the learning rate for small encoders and random weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """How to pretrain, as the flags of nsmc_bert.pretrain say it; its defaults are theirs.
+
+    Attributes:
+        run_dir: the run's folder; the encoder goes into `encoder` in it.
+        encoder: a folder or hub name of a BERT, or a config.json for random weights; "" for random weights in the
+            shape of the encoder that ships.
+        tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
+        vocab_size: pieces of a SentencePiece tokenizer to learn from the texts; 0: none is learned.
+        validation: texts that are held out to measure perplexity on.
+        max_length: pieces of a text that are read, the two special ones included.
+        epochs: passes over the texts.
+        token_budget: tokens a batch, padding included, over all devices; 0 goes by the hardware.
+        learning_rate: peak of AdamW's; None goes by the batch, see `learning_rate`.
+        warmup: share of all steps, from 0 to 1, over which the rate rises; it then falls linearly to 0.
+        weight_decay: AdamW's, on everything but biases and layer normalisation.
+        clip_norm: global norm that gradients are scaled down to.
+        dropout: of hidden states and attention while pretraining, from 0 to 0.9; None for the encoder's own.
+        masked_share: share of a text's pieces that are hidden, in whole words.
+        rating_weight: what the loss of the rating counts beside the loss of the hidden pieces.
+        seed: of the weights, the order, what is hidden, and the validation split.
+        checkpoint_seconds: about how many seconds of work a kill may cost.
+        weights: number format of the weights that are saved, float32 or float16.
+        precision, xla, strategy: see runtime.configure.
+    """
+
+    run_dir: str = "runs/pretrained"
+    encoder: str = ""
+    tokenizer: str = ""
+    vocab_size: int = 0
+    validation: int = 5000
+    max_length: int = 128
+    epochs: int = 1
+    token_budget: int = 0
+    learning_rate: float | None = None
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    dropout: float | None = 0.0
+    masked_share: float = 0.15
+    rating_weight: float = 1.0
+    seed: int = 1
+    checkpoint_seconds: float = 120.0
+    weights: str = "float32"
+    precision: str = "auto"
+    xla: str = "auto"
+    strategy: str = "auto"
+
+
+def learning_rate(budget: int) -> float:
+    """The peak of pretraining's learning rate that suits batches of this many tokens."""
+    return LARGE_RATE if budget >= LARGE_BUDGET else RATE
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a run learns from, and how.
+
+    Attributes:
+        how: what was asked for.
+        start: the encoder and the tokenizer.
+        devices: what is computed on.
+        run_dir: the run's folder.
+        max_length: pieces of a text that are read, by what was asked for and what the encoder knows.
+        train_set: the texts to learn from, n of them, and their ratings, int32 [n] from 0, or None.
+        validation_set: the texts held out, likewise.
+        classes: of the rating; 0 for none.
+        checksum: of all texts.
+        settings: the loop's.
+        identity: all that decides the result.
+    """
+
+    how: Pretraining
+    start: Start
+    devices: runtime.Runtime
+    run_dir: Path
+    max_length: int
+    train_set: tuple[Encoded, np.ndarray | None]
+    validation_set: tuple[Encoded, np.ndarray | None]
+    classes: int
+    checksum: str
+    settings: "Settings"
+    identity: dict[str, Any]
+
+    @property
+    def encoder(self) -> Path:
+        """The folder of the encoder that comes of it."""
+        return self.run_dir / "encoder"
+
+    def __str__(self) -> str:
+        encoded, held_out = self.train_set[0], self.validation_set[0]
+        return (
+            f"{len(encoded)} texts to learn from, {len(held_out)} to validate on; {encoded.lengths.sum()} tokens a pass"
+        )
+
+
+def pretrain(
+    texts: Sequence[str], ratings: np.ndarray | None, how: Pretraining, *, log: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Pretrains an encoder and saves it, or goes on where a run like this was interrupted.
+
+    Args:
+        texts: n different texts.
+        ratings: int32 [n] from 0, to learn beside the texts; or None.
+        how: everything else.
+        log: called with each line to show.
+
+    Returns:
+        What went into training.json, and `folder`, the encoder's.
+
+    Raises:
+        UserError: there are too few texts, what to start from cannot be read, this machine cannot compute so, or the
+            run's folder holds another run or cannot be written.
+
+    Example:
+        >>> reviews = ["이 영화 엄청 재미있네요", "정말 최고!", "다시는 안 본다"]
+        >>> pretrain(reviews, None, Pretraining(run_dir="runs/three", validation=1))["validation"]["perplexity"]
+    """
+    if not 0 < how.validation < len(texts):
+        raise UserError(f"--validation={how.validation}: expected fewer than the {len(texts)} texts there are")
+    devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
+    checksum = provenance.checksum(texts)
+    tokenizer = learned_tokenizer(texts, checksum, how, devices, log) if how.vocab_size else how.tokenizer
+    start = Start(how.encoder or bundled.CONFIG, tokenizer)
+    from nsmc_bert.learning import loop
+
+    log(f"computing on {devices.description}")
+    log(f"starting from {start.name}")
+    prepared = prepare(texts, ratings, checksum, how, start, devices)
+    log(str(prepared))
+    folder, finished = prepared.encoder, prepared.encoder / "training.json"
+    if finished.exists():
+        loop.claim(prepared.run_dir, prepared.identity, devices.chief)
+        log(f"finished already, in {folder}")
+        shape = {**provenance.TRAINING, "validation": {str: float}}
+        return {**read_json(finished, shape), "folder": str(folder)}
+    held = loop.claim(prepared.run_dir, prepared.identity, devices.chief)  # noqa: F841  until the encoder is saved
+    model, learned = learn(prepared, log)
+    result = record(prepared, model, learned)
+    if devices.chief:
+        finish(prepared, model)
+        model.save(folder, training=result, card=encoder_card(result), dtype=how.weights)
+    devices.leave()
+    return {**result, "folder": str(folder)}
+
+
+def learned_tokenizer(
+    texts: Sequence[str], checksum: str, how: Pretraining, devices: runtime.Runtime, log: Callable[[str], None]
+) -> str:
+    """The folder, beside the run's, of a tokenizer of `how.vocab_size` pieces learned from the texts."""
+    run_dir = Path(how.run_dir).expanduser()
+    folder = run_dir.with_name(f"{run_dir.name}-tokenizer-{how.vocab_size}-{checksum[:8]}")
+
+    def learn_it() -> None:
+        if not (folder / "tokenizer_config.json").exists():
+            log(f"learning a tokenizer of {how.vocab_size} pieces, into {folder}")
+            tokenizers.learn(texts, how.vocab_size, folder, how.max_length)
+
+    devices.chief_first(learn_it)
+    return str(folder)
+
+
+def prepare(
+    texts: Sequence[str],
+    ratings: np.ndarray | None,
+    checksum: str,
+    how: Pretraining,
+    start: Start,
+    devices: runtime.Runtime,
+) -> Prepared:
+    """Tokenises and splits the texts, and decides what was left open.
+
+    Args:
+        texts: n different texts.
+        ratings: int32 [n] from 0, or None.
+        checksum: of the texts.
+        how: what was asked for.
+        start: the encoder and the tokenizer.
+        devices: what is computed on.
+    """
+    max_length = min(how.max_length, start.config.max_position_embeddings)
+    encoded = start.tokenizer.encode(texts, max_length)
+    order = np.random.Generator(np.random.PCG64(how.seed)).permutation(len(texts))
+    train_set, validation_set = (
+        (encoded[rows], None if ratings is None else ratings[rows])
+        for rows in (np.sort(order[how.validation :]), np.sort(order[: how.validation]))
+    )
+    settings = _settings(how, start, devices)
+    identity = provenance.identity(
+        devices,
+        start,
+        settings,
+        texts=checksum,
+        validation=how.validation,
+        masked_share=how.masked_share,
+        rating_weight=how.rating_weight,
+        max_length=max_length,
+        ratings=None if ratings is None else hashlib.sha1(ratings.tobytes()).hexdigest(),
+        dropout=how.dropout,
+    )
+    return Prepared(
+        how,
+        start,
+        devices,
+        run_dir=Path(how.run_dir).expanduser(),
+        max_length=max_length,
+        train_set=train_set,
+        validation_set=validation_set,
+        classes=0 if ratings is None else int(ratings.max()) + 1,
+        checksum=checksum,
+        settings=settings,
+        identity=identity,
+    )
+
+
+def _settings(how: Pretraining, start: Start, devices: runtime.Runtime) -> "Settings":
+    """The loop's settings."""
+    from nsmc_bert.learning.loop import Settings
+
+    budget = how.token_budget or TOKEN_BUDGETS[devices.kind]
+    return Settings(
+        epochs=how.epochs,
+        token_budget=budget,
+        learning_rate=learning_rate(budget) if how.learning_rate is None else how.learning_rate,
+        warmup=how.warmup,
+        weight_decay=how.weight_decay,
+        clip_norm=how.clip_norm,
+        patience=how.epochs,
+        # an encoder that goes on sees the texts in another order, and other pieces hidden, than those it has learned
+        # already
+        seed=zlib.crc32(start.fingerprint.encode(), how.seed) >> 1 if start.has_weights else how.seed,
+    )
+
+
+def learn(prepared: Prepared, log: Callable[[str], None]) -> "tuple[MaskedLanguageModel, Record]":
+    """Trains the model, or goes on with what the run's folder holds.
+
+    Args:
+        prepared: what to learn from, and how.
+        log: called with each line to show.
+
+    Returns:
+        The model with the best epoch's weights, and what training came to.
+
+    Raises:
+        UserError: the folder holds another run, or cannot be written.
+    """
+    from nsmc_bert.learning import loop
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
+
+    how, start, devices, settings = prepared.how, prepared.start, prepared.devices, prepared.settings
+    with devices.strategy.scope():
+        bert, predictions = start.build_with_predictions(how.seed, how.dropout)
+        model = MaskedLanguageModel(
+            bert,
+            start.tokenizer,
+            ratings=prepared.classes,
+            rating_weight=how.rating_weight,
+            masked_share=how.masked_share,
+            max_length=prepared.max_length,
+            seed=settings.seed,
+            precision=devices.precision,
+            predictions=predictions,
+            fused=None if devices.fused else False,
+        )
+    learned = loop.train(
+        model,
+        prepared.train_set,
+        prepared.validation_set,
+        settings,
+        prepared.run_dir,
+        identity=prepared.identity,
+        jit=devices.xla,
+        checkpoint_seconds=how.checkpoint_seconds,
+        chief=devices.chief,
+        log=log,
+    )
+    return model, learned
+
+
+def finish(prepared: Prepared, model: "MaskedLanguageModel") -> None:
+    """Gives the encoder its own dropout back, which fine-tuning uses."""
+    config = prepared.start.config
+    model.bert.config.hidden_dropout_prob = config.hidden_dropout_prob
+    model.bert.config.attention_probs_dropout_prob = config.attention_probs_dropout_prob
+
+
+def record(prepared: Prepared, model: "MaskedLanguageModel", learned: "Record") -> dict[str, Any]:
+    """What goes into training.json.
+
+    Args:
+        prepared: what was learned from, and how.
+        model: what came of it.
+        learned: what training came to.
+    """
+    how, devices = prepared.how, prepared.devices
+    encoded, ratings = prepared.train_set
+    settings = {
+        "seed": how.seed,
+        "dropout": how.dropout,
+        "masked_share": how.masked_share,
+        "rating_weight": how.rating_weight,
+        "precision": devices.precision,
+    }
+    return {
+        "encoder": prepared.start.name,
+        "parameters": model.bert.count_params(),
+        "max_length": prepared.max_length,
+        "data": {
+            "texts": len(encoded),
+            "validation": how.validation,
+            "tokens": int(encoded.lengths.sum()),
+            "texts_sha1": prepared.checksum,
+            "ratings": ratings is not None,
+        },
+        "settings": dataclasses.asdict(prepared.settings) | settings,
+        "steps": learned["steps"],
+        "history": learned["history"],
+        "validation": learned["best"]["validation"],
+        "seconds": learned["seconds"],
+        **provenance.circumstances(devices, "pretrain"),
+    }
+
+
+def summary(result: Mapping[str, Any]) -> list[str]:
+    """The lines that end a run: the figures, and the next command to try.
+
+    Args:
+        result: as from `pretrain`.
+    """
+    figures = [f"validation {name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items()]
+    train = f"{provenance.interpreter()} -m nsmc_bert.train --encoder={result['folder']}"
+    return [*figures, f"encoder: {result['folder']}", f"next: {train}"]

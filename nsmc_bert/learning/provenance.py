@@ -1,0 +1,223 @@
+"""Where a training's result comes from: what it starts from, all that decides it, and what is recorded of that."""
+
+import copy
+import dataclasses
+import hashlib
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nsmc_bert import bundled
+from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.json_files import read_json
+from nsmc_bert.data.reviews import Corpus
+from nsmc_bert.model import checkpoints, tokenizers
+
+if TYPE_CHECKING:
+    from transformers import TFBertModel
+
+    from nsmc_bert.learning.loop import Settings
+
+PARTS = {  # of a record, and what they are called
+    "validation": "validation",
+    "calibrated_on": "reviews calibrated on",
+    "test": "test",
+    "test_unseen": "test that is unseen",
+    "test_spaces": "test without spaces",
+    "test_typo": "test with a typo each",
+}
+# The shapes of what is read back: of a report, of a training.json, and of one of a finished run of fine-tuning.
+FIGURES: dict[str, Any] = {
+    "n": int,
+    "accuracy": float,
+    "accuracy_interval95": [float],
+    "macro_f1": float,
+    "ece": float,
+    "log_loss": float,
+    "f1": {"negative": float, "positive": float},
+    "confusion": [[int]],
+}
+TRAINING: dict[str, Any] = {
+    "encoder?": str,
+    "command?": str,
+    "parameters?": int,
+    "notes?": [str],
+    "settings?": {"weights?": str},
+    "data?": {"name?": str, "train_sha1?": str, "split?": [float], "validation?": int},
+    "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None),
+    "calibration?": dict,
+    "validation?": (dict, None),
+    "history?": [{"epoch": int, "loss": float, "validation": dict}],
+}
+FINISHED: dict[str, Any] = {
+    **TRAINING,
+    "seed": int,
+    "validation": FIGURES,
+    **{f"{part}?": (FIGURES, None) for part in PARTS if part != "validation"},
+}
+
+
+class Start:
+    """What a run starts from: an encoder with weights, or a configuration alone.
+
+    Args:
+        encoder: a folder or hub name of a BERT, or a config.json for random weights.
+        tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
+
+    Attributes:
+        has_weights: whether there are weights to start from.
+        folder: where the encoder, or its config.json, lies.
+        config: the BertConfig; without weights its vocabulary is the tokenizer's.
+        name: what it is called.
+        tokenizer: the tokenizers.Tokenizer.
+        fingerprint: a checksum of the weights and of what is unusual in the configuration; without weights the whole
+            configuration.
+
+    Raises:
+        UserError: one of them is missing or cannot be read.
+    """
+
+    def __init__(self, encoder: str | Path, tokenizer: str = ""):
+        path = Path(encoder).expanduser()
+        self.has_weights = not path.name.endswith(".json")
+        if self.has_weights:
+            self.folder = checkpoints.resolve(encoder)
+            self.config = checkpoints.read_config(self.folder)
+            self.name = "the encoder that ships" if path == bundled.ENCODER else str(encoder)
+        else:
+            if not path.is_file():
+                raise UserError(f"--encoder={encoder}: found no such file, expected a BERT's config.json")
+            self.folder = path.parent
+            self.config = checkpoints.read_config(path)
+        if tokenizer:
+            self.tokenizer = tokenizers.load(checkpoints.resolve(tokenizer))
+        else:
+            self.tokenizer = tokenizers.load(self.folder) if self.has_weights else tokenizers.bundled()
+        if self.has_weights:
+            weights = checkpoints.fingerprint(checkpoints.read_weights(self.folder))
+            self.fingerprint = weights + checkpoints.unusual(self.config)
+        else:
+            self.config.vocab_size = self.tokenizer.vocab_size
+            self.config.pad_token_id = self.tokenizer.pad_id
+            self.name = f"random weights, {self.config.num_hidden_layers} layers of {self.config.hidden_size}"
+            self.fingerprint = str(self.config.to_json_string(use_diff=False))
+
+    @property
+    def pretraining(self) -> dict[str, Any] | None:
+        """What the encoder learned from, where its folder has this project's record of it: {texts, ratings, epochs,
+        command}.
+
+        Of a classifier, what its own encoder learned from.
+        """
+        if not self.has_weights:
+            return None
+        record = record_of(self.folder)
+        if "pretraining" in record:
+            return record["pretraining"]
+        try:
+            learned = {"texts": record["data"]["texts"], "ratings": record["data"]["ratings"]}
+            return {**learned, "epochs": record["settings"]["epochs"], "command": record["command"]}
+        except (KeyError, TypeError):
+            return None
+
+    def build(self, seed: int, dropout: float | None) -> "TFBertModel":
+        """The encoder with the first weights of a run; see `build_with_predictions`."""
+        return self.build_with_predictions(seed, dropout)[0]
+
+    def build_with_predictions(self, seed: int, dropout: float | None) -> "tuple[TFBertModel, dict]":
+        """The encoder with the first weights of a run, and its masked language model's output.
+
+        Args:
+            seed: of the weights that are drawn.
+            dropout: of hidden states and attention, instead of the encoder's own; None to keep that.
+
+        Returns:
+            A built TFBertModel, and the weights of the output, empty where it has none: see checkpoints.Loaded.
+        """
+        if self.has_weights:
+            loaded = checkpoints.load_encoder(self.folder, seed)
+            bert, predictions = loaded.bert, loaded.predictions
+        else:
+            bert, predictions = checkpoints.build(copy.deepcopy(self.config), seed), {}
+        if dropout is not None:
+            bert.config.hidden_dropout_prob = bert.config.attention_probs_dropout_prob = dropout
+        return bert, predictions
+
+
+def identity(devices: runtime.Runtime, start: Start, settings: "Settings", **others: Any) -> dict[str, Any]:
+    """All that decides a run's result: a run is resumed with the same of it or not at all.
+
+    Args:
+        devices: what it computes on.
+        start: what it starts from.
+        settings: how it trains.
+        **others: what else decides the result, each a value that JSON can hold.
+
+    Returns:
+        A flat dict, as loop.claim takes it.
+    """
+    return {
+        "encoder": start.fingerprint,
+        "tokenizer": start.tokenizer.fingerprint,
+        "precision": devices.precision,
+        "xla": devices.xla,
+        "fused": devices.fused,
+        "replicas": devices.replicas,
+        "batches": "packed",  # a step of a run by batches of one length each is another step
+        **dataclasses.asdict(settings),
+        **others,
+    }
+
+
+def circumstances(devices: runtime.Runtime, command: str) -> dict[str, Any]:
+    """The part of a record that says where, with what and how it was made.
+
+    Args:
+        devices: what was computed on.
+        command: the module of nsmc_bert that was run, such as "train".
+    """
+    return {
+        "hardware": f"{devices.description}, {runtime.processor()}",
+        "versions": runtime.versions(),
+        "python": platform.python_version(),
+        "command": command_line(command),
+    }
+
+
+def command_line(command: str) -> str:
+    """The command line of this process, as one would type it to run it again."""
+    return " ".join([f"python -m nsmc_bert.{command}", *map(shlex.quote, sys.argv[1:])])
+
+
+def interpreter() -> str:
+    """This interpreter as one would type it here: relative to the working directory where it lies below it."""
+    path = Path(sys.executable)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+
+def record_of(folder: str | Path) -> dict[str, Any]:
+    """What training wrote into a model's training.json; {} where there is none that can be read."""
+    try:
+        return read_json(Path(folder).expanduser() / "training.json", TRAINING, "what training wrote")
+    except UserError:
+        return {}
+
+
+def checksum(texts: Sequence[str]) -> str:
+    """The sha1 of texts in their order, in hex."""
+    return _digest(texts).hexdigest()
+
+
+def checksum_of(corpus: Corpus) -> str:
+    """The sha1 of texts and labels, in hex, whatever file and columns they were read from."""
+    digest = _digest(corpus.texts)
+    digest.update(corpus.labels.tobytes())
+    return digest.hexdigest()
+
+
+def _digest(texts: Sequence[str]) -> "hashlib._Hash":
+    return hashlib.sha1("\0".join(texts).encode("utf-8", "replace"))

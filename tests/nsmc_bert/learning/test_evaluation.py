@@ -1,0 +1,101 @@
+"""nsmc_bert.learning.evaluation: figures of a model whose answers are known, and the lines that say them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data.find import Data
+from nsmc_bert.data.reviews import Corpus
+from nsmc_bert.learning import evaluation
+from nsmc_bert.learning.evaluation import Evaluation
+from nsmc_bert.model import metrics
+
+
+class Reader:
+    """A model that says positive of a text with a space in it, 0.9, and negative of any other, 0.8."""
+
+    def encode(self, texts):
+        return texts
+
+    def predict_encoded(self, encoded):
+        positive = np.array([0.9 if " " in text else 0.2 for text in encoded], np.float32)
+        return np.stack([1 - positive, positive], 1)
+
+
+def corpus(texts, labels, path="some.tsv"):
+    return Corpus(list(texts), np.array(labels, np.int32), Path(path), "sha")
+
+
+TEST = corpus(["정말 최고", "참 나쁘다", "별로", "재밌다"], [1, 0, 0, 1])
+
+
+def test_figures_by_hand():
+    data = Data("mine", "reviews", corpus(["정말 최고", "다른 글"], [1, 0]), TEST)
+    figures = evaluation.evaluate(Reader(), data, errors=9, perturb=("spaces",))
+    assert figures["test"]["confusion"] == [[1, 1], [1, 1]]
+    assert figures["test_unseen"]["confusion"] == [[1, 1], [1, 0]]  # without the first, which is in train
+    assert figures["test_spaces"]["confusion"] == [[2, 0], [2, 0]]  # without spaces all is negative
+    assert [(e["text"], e["label"], e["said"]) for e in figures["errors"]] == [
+        ("참 나쁘다", "negative", "positive"),
+        ("재밌다", "positive", "negative"),
+    ]
+    np.testing.assert_allclose([error["confidence"] for error in figures["errors"]], [0.9, 0.8], rtol=1e-6)
+    assert list(figures) == ["test", "test_unseen", "reliability", "by_length", "errors", "test_spaces"]
+
+
+@pytest.mark.parametrize("train", [None, TEST], ids=["no training reviews", "all of them seen"])
+def test_nothing_unseen(train):
+    assert evaluation.evaluate(Reader(), Data("mine", "reviews", train, TEST))["test_unseen"] is None
+
+
+def test_without_test_reviews():
+    with pytest.raises(UserError, match="found no test reviews beside some.tsv, expected --test_file=FILE"):
+        evaluation.evaluate(Reader(), Data("mine", "reviews", TEST, None))
+
+
+def report(accuracy):
+    """Figures of 100 reviews."""
+    right = round(100 * accuracy)
+    probabilities = np.array([[0.9, 0.1]] * 100)
+    return metrics.report(probabilities, np.array([0] * right + [1] * (100 - right)))
+
+
+def test_a_summary_of_one_seed(monkeypatch):
+    monkeypatch.setattr(evaluation, "interpreter", lambda: "python")
+    result = {"seed": 3, "validation": report(0.8), "test": None, "folder": "my runs/model"}
+    lines = evaluation.summary([result])
+    assert lines[: len(lines) - 2] == metrics.lines(result["validation"], "seed 3, validation")
+    assert lines[-2:] == [
+        "model: my runs/model",
+        "next: python -m nsmc_bert.predict --model='my runs/model' --text \"이 영화 엄청 재미있네요\"",
+    ]
+
+
+def test_a_summary_of_several_seeds():
+    results = [
+        {"seed": seed, "validation": report(validation), "test": report(test), "folder": f"seed-{seed}"}
+        for seed, validation, test in ((1, 0.8, 0.7), (2, 0.9, 0.6))
+    ]
+    lines = evaluation.summary(results)
+    assert "validation accuracy over 2 seeds: mean 85.00, standard deviation 7.07 (80.00, 90.00)" in lines
+    assert "test accuracy over 2 seeds: mean 65.00, standard deviation 7.07 (70.00, 60.00)" in lines
+    assert "model: seed-2" in lines  # the best on validation
+
+
+def test_no_worker_but_the_chief_has_a_summary():
+    assert evaluation.summary([]) == []
+
+
+@pytest.mark.parametrize("given", [{"calibrate_on": "a.tsv"}, {"calibrated": "new"}])
+def test_what_goes_together(given):
+    with pytest.raises(UserError, match="--calibrate_on and --calibrated: found one of them, expected both"):
+        Evaluation(**given)
+
+
+def test_a_calibrated_model_overwrites_nothing(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="expected a new folder"):
+        Evaluation(calibrate_on="a.tsv", calibrated=str(tmp_path / "model"))

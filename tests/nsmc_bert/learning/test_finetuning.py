@@ -1,0 +1,200 @@
+"""nsmc_bert.learning.finetuning: what is chosen where nobody has, what seeds share, and what each is given."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nsmc_bert.base import runtime
+from nsmc_bert.data import reviews
+from nsmc_bert.data.find import Data
+from nsmc_bert.learning import distillation, finetuning, loop
+from nsmc_bert.learning.finetuning import FineTuning
+from nsmc_bert.learning.provenance import Start
+from nsmc_bert.model import packing
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kind", "budget"),
+    [
+        (2_700_000, "CPU", 3072),
+        (2_700_000, "GPU", 16384),
+        (2_700_000, "TPU", 16384),
+        (8_000, "CPU", 256),
+        (8_000, "GPU", 256),
+        (40_000, "GPU", 1000),
+    ],
+)
+def test_batches_go_by_the_hardware_and_the_data(tokens, kind, budget):
+    assert finetuning.token_budget(tokens, kind) == budget
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 30), (16, 30), (40, 12), (100, 5), (250, 2), (5000, 2)])
+def test_small_data_is_read_more_often(steps, epochs):
+    assert finetuning.epoch_count(steps) == epochs
+
+
+@pytest.mark.parametrize(
+    ("width", "pretrained", "rate"),
+    [
+        (256, True, 3e-4),
+        (128, True, 3e-4),
+        (768, True, 5e-5),
+        (1024, True, 5e-5),
+        (256, False, 5e-4),
+        (768, False, 1e-4),
+        (512, True, 9.7e-5),  # 3e-4 * 2 ** (log(1/6) / log(3))
+    ],
+)
+def test_learning_rates_go_by_the_width(width, pretrained, rate):
+    assert finetuning.learning_rate(width, pretrained) == rate
+
+
+@pytest.fixture(scope="module")
+def devices():
+    return runtime.configure(precision="float32", xla="off", strategy="one")
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return Data("bundled sample", "sample", *reviews.sample())
+
+
+@pytest.fixture
+def prepare(sample, devices, tiny_config):
+    """Prepares a run on the sample by an encoder of random weights."""
+
+    def prepare(unlabelled=(), **settings):
+        return finetuning.prepare(sample, FineTuning(**settings), Start(tiny_config), devices, unlabelled)
+
+    return prepare
+
+
+def test_what_is_left_open_is_decided(prepare, sample):
+    prepared = prepare(seeds=(4, 5))
+    tokens = prepared.encoded.lengths.sum()
+    assert prepared.settings == loop.Settings(
+        epochs=finetuning.epoch_count(len(prepared.plan)),
+        token_budget=finetuning.token_budget(tokens, "CPU"),
+        learning_rate=5e-4,
+        warmup=0.1,
+        weight_decay=0.01,
+        clip_norm=1.0,
+        patience=max(2, prepared.settings.epochs // 3),
+        seed=4,
+    )
+    assert prepared.max_length == 64  # the positions of the encoder
+    assert str(prepared).startswith(f"594 reviews to train on, 66 to validate on; {tokens} tokens, ")
+    assert str(prepared).endswith(f"cut at 64 pieces; {prepared.settings.epochs} epochs of {len(prepared.plan)} steps")
+    train_rows, validation_rows = reviews.split(sample.train.texts, 0.1, 0)
+    assert prepared.texts == [sample.train.texts[row] for row in train_rows]
+    np.testing.assert_array_equal(prepared.labels, sample.train.labels[train_rows])
+    np.testing.assert_array_equal(prepared.validation_set[1], sample.train.labels[validation_rows])
+
+
+def test_what_is_said_is_taken(prepare):
+    given = dict(
+        epochs=7, token_budget=512, learning_rate=0.25, warmup=0.5, weight_decay=0.0, clip_norm=2.0, patience=9
+    )
+    assert prepare(**given).settings == loop.Settings(**given, seed=1)
+
+
+def test_runs_and_their_folders(prepare, tmp_path):
+    several = finetuning.runs(prepare(seeds=(4, 5), run_dir=str(tmp_path)))
+    assert [run.model for run in several] == [tmp_path / "seed-4" / "model", tmp_path / "seed-5" / "model"]
+    assert [(run.settings.seed, run.identity["seed"]) for run in several] == [(4, 4), (5, 5)]
+    (run,) = finetuning.runs(prepare(seeds=(4,)))
+    assert str(run.folder) == "runs/sample"
+
+
+def test_what_makes_a_run_another_one(prepare, trained):
+    """The keys in their order, as in every run's folder: with others none is resumed."""
+    (run,) = finetuning.runs(prepare())
+    recorded = json.loads((trained[0] / "run.json").read_text())
+    assert list(run.identity) == list(recorded)
+    assert list(recorded)[-7:] == ["data", "test", "validation", "max_length", "dropout", "augment", "dtype"]
+    for key in ("encoder", "tokenizer", "data", "test", "validation", "max_length", "dropout", "augment", "dtype"):
+        assert run.identity[key] == recorded[key], key
+
+
+def test_teachers_are_part_of_it_and_label_what_is_new(prepare, sample, monkeypatch):
+    monkeypatch.setattr(distillation, "fingerprint", lambda teacher, positive_label: f"{teacher} {positive_label}")
+    new = ["처음 보는 글", sample.test.texts[0], sample.train.texts[3], "또 다른 글"]
+    prepared = prepare(new, teachers=("a", "b"), positive_label=("x",))
+    assert prepared.texts[594:] == ["처음 보는 글", "또 다른 글"]
+    assert (len(prepared.labels), len(prepared.encoded)) == (594, 596)
+    assert list(prepared.identity)[-2:] == ["teachers", "unlabelled"]
+    assert prepared.identity["teachers"] == ["a ('x',)", "b ('x',)"]
+    asked = []
+
+    def targets(teachers, texts, run_dir, **options):
+        asked.append((teachers, len(texts), str(run_dir), options["precision"], options["positive_label"]))
+        return np.full((len(texts), 2), 0.5, np.float32)
+
+    monkeypatch.setattr(distillation, "targets", targets)
+    probabilities = finetuning.targets_of(prepared, print)
+    assert asked == [(("a", "b"), 596, "runs/sample", "float32", ("x",))]
+    np.testing.assert_array_equal(probabilities[:594, 1], 0.25 + prepared.labels / 2)
+    np.testing.assert_array_equal(probabilities[594:], 0.5)
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """What the loop is given instead of training."""
+    calls = []
+
+    def train(model, *arguments, **options):
+        calls.append((model, arguments, options))
+        return {"history": [], "best": {}, "steps": 0, "seconds": 0.0}
+
+    monkeypatch.setattr(loop, "train", train)
+    return calls
+
+
+def test_the_first_plan_is_made_once(prepare, learned):
+    prepared = prepare(seeds=(4, 5), token_budget=512)
+    for run in finetuning.runs(prepared):
+        finetuning.learn(prepared, run, prepared.labels, print)
+    (model, arguments, options), (_, _, others) = learned
+    made = model.plan(prepared.encoded, token_budget=512, seed=4, epoch=0)
+    for name in ("texts", "places", "slots", "splits"):
+        np.testing.assert_array_equal(getattr(options["first_plan"], name), getattr(made, name))
+    assert (arguments[0][0], arguments[2].seed) == (prepared.encoded, 4)
+    assert others["first_plan"] is None  # it is the first seed's
+    assert len(packing.plan(prepared.encoded.lengths, 512, seed=5)) == len(made)
+
+
+def test_each_epoch_is_perturbed_anew_and_planned_anew(prepare, learned):
+    prepared = prepare(augment=0.5)
+    (run,) = finetuning.runs(prepared)
+    finetuning.learn(prepared, run, prepared.labels, print)
+    options = learned[0][2]
+    assert options["first_plan"] is None
+    first, second, again = (options["perturbed"](epoch) for epoch in (0, 1, 0))
+    assert len(first) == len(second) == len(prepared.encoded)
+    np.testing.assert_array_equal(first.ids, again.ids)
+    assert first.ids.shape != second.ids.shape or (first.ids != second.ids).any()
+
+
+def test_a_run_in_one_process(sample, tiny_config, tmp_path):
+    """As the command does it: two seeds, the second time finished already."""
+    lines = []
+    how = FineTuning(
+        run_dir=str(tmp_path / "run"),
+        encoder=str(tiny_config),
+        epochs=1,
+        token_budget=2048,
+        learning_rate=0.01,
+        seeds=(1, 2),
+        weights="float16",
+        precision="float32",
+        xla="off",
+        strategy="one",
+    )
+    results = finetuning.fine_tune(sample, how, log=lines.append)
+    assert [result["seed"] for result in results] == [1, 2]
+    assert [line for line in lines if line.startswith("seed")] == ["seed 1", "seed 2"]
+    assert results[0]["data"]["train"] == 594 and results[0]["settings"]["weights"] == "float16"
+    again = finetuning.fine_tune(sample, how, log=lines.append)
+    assert again == json.loads(json.dumps(results))
+    assert lines[-2:] == [f"seed {seed}: finished already, in {tmp_path}/run/seed-{seed}/model" for seed in (1, 2)]

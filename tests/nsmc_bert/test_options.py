@@ -1,0 +1,71 @@
+"""What the flags say is what the library takes: every field of a dataclass of settings is a flag, with one default."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nsmc_bert.data.find import ReviewSources, TextSources
+from nsmc_bert.learning.evaluation import Evaluation
+from nsmc_bert.learning.finetuning import FineTuning
+from nsmc_bert.learning.pretraining import Pretraining
+from tests.conftest import ROOT
+
+DEFAULTS = """
+import importlib, json, sys
+from absl import flags
+importlib.import_module("nsmc_bert." + sys.argv[1])
+modules = flags.FLAGS.flags_by_module_dict()
+own = modules["nsmc_bert." + sys.argv[1]] + modules["nsmc_bert.options"]
+print(json.dumps({flag.name: flag.default for flag in own}))
+"""
+FILES_OF_TEXTS = {"unlabelled", "unlabelled_column"}  # what train reads, and fine_tune has as texts
+
+
+def run(program, *arguments):
+    """What a program prints in a process of its own: two commands' flags do not go together in one."""
+    result = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "others"),
+    [
+        ("train", (FineTuning, ReviewSources), FILES_OF_TEXTS),
+        ("pretrain", (Pretraining, TextSources), set()),
+        ("evaluate", (Evaluation, ReviewSources), set()),
+    ],
+)
+def test_every_flag_is_a_field_and_every_field_a_flag(command, settings, others):
+    flags = json.loads(run(DEFAULTS, command))
+    fields = [field for each in settings for field in dataclasses.fields(each)]
+    assert sorted(flags) == sorted({field.name for field in fields} | others)
+    assert len(fields) == len({field.name for field in fields})
+    if "seeds" in flags:
+        flags["seeds"] = [int(seed) for seed in flags["seeds"]]
+    defaults = json.loads(json.dumps({field.name: field.default for field in fields}))  # tuples become lists
+    assert {name: flags[name] for name in defaults} == defaults
+
+
+VALUES = """
+import dataclasses, json, sys
+from absl import flags
+import nsmc_bert.train
+from nsmc_bert import options
+from nsmc_bert.learning.finetuning import FineTuning
+flags.FLAGS(["train", *sys.argv[1:]])
+how = options.from_flags(FineTuning, seeds=(7,), perturb=options.perturbations())
+assert how.teachers == ("a", "b") and how.perturb == ("typo",), how  # no list, which could be changed
+print(json.dumps(dataclasses.asdict(how)))
+"""
+
+
+def test_a_flag_comes_to_the_field_of_its_name():
+    given = ["--teachers=a,b", "--perturb=typo", "--dropout=0.2", "--run_dir=here", "--epochs=3", "--weights=float16"]
+    expected = FineTuning(
+        teachers=("a", "b"), perturb=("typo",), dropout=0.2, run_dir="here", epochs=3, weights="float16", seeds=(7,)
+    )
+    assert json.loads(run(VALUES, *given)) == json.loads(json.dumps(dataclasses.asdict(expected)))
