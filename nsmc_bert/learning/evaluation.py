@@ -87,7 +87,7 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     folder = how.model or bundled.CLASSIFIER
     log(f"model: {folder}")
     model, command = load(folder, how.precision, how.positive_label), command_line("evaluate")
-    record: dict[str, Any] = record_of(checkpoints.resolve(folder))
+    record = record_of(checkpoints.resolve(folder))
     changed: dict[str, Any] = {}
     if how.calibrated:
         held_out = recalibration.find(how.calibrate_on, data, record, columns, log)
@@ -100,8 +100,8 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
         recalibration.save(model, target, record, changed, figures, data, command)
         log(f"wrote {target}")
     if how.json:
-        record = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
-        write_text(how.json, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        measured = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
+        write_text(how.json, json.dumps(measured, ensure_ascii=False, indent=1) + "\n")
     yield from _lines(figures)
     if how.page:
         target, parameters = Path(how.page).expanduser(), model.count_params()

@@ -66,6 +66,16 @@ def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
     assert np.sum(figures["test_unseen"]["confusion"]) == 224
 
 
+def test_the_page_tells_of_training_whatever_else_is_written(trained, command, tmp_path):
+    pytest.importorskip("matplotlib")
+    model = trained[0] / "model"
+    result = command("evaluate", "--sample", f"--model={model}", "--json=f.json", "--page=page", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "page" / "classifier.html").read_text(encoding="utf-8")
+    assert "Loss in training and accuracy on validation after each pass." in page
+    assert "python -m nsmc_bert.train --sample" in page and "python -m nsmc_bert.evaluate --sample" in page
+
+
 def test_an_unknown_perturbation(command):
     result = command("evaluate", "--sample", "--perturb=spaces,caps")
     assert (result.returncode, result.stderr) == (1, "error: --perturb=spaces,caps: expected some of spaces, typo\n")
