@@ -1,5 +1,6 @@
 """Learning from other classifiers: their mean probabilities, for labelled reviews and others (Hinton et al. 2015)."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def targets(
                     model = model or load(teacher, precision, positive_label)
                     answers = model.predict_encoded(model.encode(piece))
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    files.write_atomically(path, lambda part, answers=answers: _write(part, answers))
+                    files.write_atomically(path, functools.partial(_write, array=answers))
                 total[start : start + PIECE] += answers
                 bar.update(len(piece))
     return total / len(teachers)

@@ -45,7 +45,7 @@ def save(
 
     tensors = {name: np.asarray(variable.numpy()) for name, variable in probes.variables()}
     for name, weights in best_weights.items():
-        tensors.update({"%s/best/%03d" % (name, i): np.asarray(weight) for i, weight in enumerate(weights)})
+        tensors.update({f"{name}/best/{i:03d}": np.asarray(weight) for i, weight in enumerate(weights)})
     identity = {**identity, "cells": [key.name for key in probes.keys]}
     metadata = {"progress": json.dumps(progress), "identity": json.dumps(identity, sort_keys=True)}
     write_atomically(path, lambda part: save_file(tensors, str(part), metadata))

@@ -18,7 +18,8 @@ def text(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A table in Markdown."""
-    body = ["| {} |".format(" | ".join(cell.replace("|", "\\|") for cell in line)) for line in table.rows]
+    rows = [" | ".join(cell.replace("|", "\\|") for cell in line) for line in table.rows]
+    body = [f"| {row} |" for row in rows]
     return "\n".join([body[0], "|---" * len(table.header) + "|", *body[1:]])
 
 
