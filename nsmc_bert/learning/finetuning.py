@@ -200,8 +200,8 @@ def fine_tune(
 
     Example:
         >>> sample = Data("bundled sample", "sample", *reviews.sample())
-        >>> results = fine_tune(sample, FineTuning(epochs=2, seeds=(1, 2)))
-        >>> [result["test"]["accuracy"] for result in results]
+        >>> results = fine_tune(sample, FineTuning(epochs=2, seeds=(1, 2)))  # doctest: +SKIP
+        >>> [result["test"]["accuracy"] for result in results]  # doctest: +SKIP
     """
     start = Start(how.encoder or bundled.ENCODER, how.tokenizer)
     devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
