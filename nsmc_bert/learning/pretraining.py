@@ -145,7 +145,7 @@ def pretrain(
 
     Example:
         >>> reviews = ["이 영화 엄청 재미있네요", "정말 최고!", "다시는 안 본다"]
-        >>> pretrain(reviews, None, Pretraining(run_dir="runs/three", validation=1))["validation"]["perplexity"]  # doctest: +SKIP
+        >>> pretrain(reviews, None, Pretraining(run_dir="runs/three", validation=1))  # doctest: +SKIP
     """
     if not 0 < how.validation < len(texts):
         raise UserError(f"--validation={how.validation}: expected fewer than the {len(texts)} texts there are")
