@@ -31,19 +31,39 @@ PRELOADED = [
 
 
 def run(arguments, *, cwd, env, input=""):
-    """What `python ARGUMENTS` does: ["-m", module, …] or ["-c", program, …] -> CompletedProcess with text."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [os.path.join(folder, name) for name in ("in", "out", "err")]
-        for path in paths:
+    """What `python ARGUMENTS` does: ["-m", module, …], ["-c", text, …] or [file, …] -> CompletedProcess with text."""
+    return Started(arguments, cwd=cwd, env=env, input=input).finish()
+
+
+class Started:
+    """Such a process on its way, which may be killed."""
+
+    def __init__(self, arguments, *, cwd, env, input=""):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self._arguments, self._folder = list(map(str, arguments)), tempfile.TemporaryDirectory()
+        self._paths = [os.path.join(self._folder.name, name) for name in ("in", "out", "err")]
+        for path in self._paths:
             with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-                file.write(input if path == paths[0] else "")
-        process = context.Process(target=_become, args=(list(arguments), str(cwd), env, paths))
-        process.start()
-        process.join()
-        outputs = [open(path, encoding="utf-8").read() for path in paths[1:]]
-    return subprocess.CompletedProcess([sys.executable, *arguments], process.exitcode, *outputs)
+                file.write(input if path == self._paths[0] else "")
+        self._process = context.Process(target=_become, args=(self._arguments, str(cwd), dict(env), self._paths))
+        self._process.start()
+
+    def poll(self):
+        """The exit code, or None."""
+        return self._process.exitcode
+
+    def kill(self):
+        """Ends it at once; returns its CompletedProcess."""
+        self._process.kill()
+        return self.finish()
+
+    def finish(self):
+        """Waits for its end; returns its CompletedProcess."""
+        self._process.join()
+        outputs = [open(path, encoding="utf-8").read() for path in self._paths[1:]]
+        self._folder.cleanup()
+        return subprocess.CompletedProcess([sys.executable, *self._arguments], self._process.exitcode, *outputs)
 
 
 def _become(arguments, cwd, env, paths):
@@ -61,16 +81,17 @@ def _become(arguments, cwd, env, paths):
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    kind, program, *rest = arguments
-    sys.argv = [program if kind == "-m" else "-c", *rest]
-    sys.path[:] = [
-        "",
-        *env.get("PYTHONPATH", "").split(os.pathsep),
-        *(p for p in sys.path if "-packages" in p or "lib" in p),
-    ]
+    installed = [path for path in sys.path if "-packages" in path or "lib" in path]
     for name in [name for name in sys.modules if name.partition(".")[0] in ("nsmc_bert", "probing", "tests")]:
         del sys.modules[name]
-    if kind == "-m":
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    program, *sys.argv = arguments
+    first = "" if program.startswith("-") else os.path.dirname(os.path.abspath(program))
+    sys.path[:] = [first, *env.get("PYTHONPATH", "").split(os.pathsep), *installed]
+    if program == "-m":
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    elif program == "-c":
+        text, sys.argv[0] = sys.argv[0], "-c"
+        exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
     else:
-        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+        sys.argv.insert(0, program)
+        runpy.run_path(program, run_name="__main__")

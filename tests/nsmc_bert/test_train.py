@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests import forked
+
 ROWS = "리뷰,별\n" + "".join("%s %d,%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2) for i in range(40))
 
 
@@ -110,25 +112,15 @@ def test_another_column_is_another_run(command, tiny_config, tmp_path):
 def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
     """The wiring; tests of nsmc_bert.learning.loop kill at many moments."""
     folder, arguments, _ = trained
-    program = [
-        sys.executable,
-        "-m",
-        "nsmc_bert.train",
-        *arguments[:-1],
-        "--run_dir=killed",
-        "--checkpoint_seconds=0.01",
-    ]
+    program = ["-m", "nsmc_bert.train", *arguments[:-1], "--run_dir=killed", "--checkpoint_seconds=0.01"]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    process = subprocess.Popen(
-        program, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    process = forked.Started(program, cwd=tmp_path, env=environment)
     while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.kill().returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model").exists()
-    subprocess.run(program, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    forked.run(program, cwd=tmp_path, env=environment).check_returncode()
     weights = load_file(tmp_path / "killed" / "model" / "model.safetensors")
     for name, expected in load_file(folder / "model" / "model.safetensors").items():
         np.testing.assert_array_equal(weights[name], expected, err_msg=name)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import loop
+from tests import forked
+from tests.conftest import ROOT
 
 WORDS = ["이", "영화", "엄청", "정말", "다시", "."]
 
@@ -239,9 +240,7 @@ def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
     )
     held = loop.claim(tmp_path / "run", {})
     (tmp_path / "run" / "checkpoint.safetensors.part-1").write_text("half")
-    other = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "run")], env=environment(), capture_output=True, text=True
-    )
+    other = forked.run(["-c", script, tmp_path / "run"], cwd=ROOT, env=environment())
     assert other.stdout == "None\n"
     assert "run: another process is at work in it (process %d on" % os.getpid() in other.stderr
     assert (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
@@ -308,28 +307,28 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     (tmp_path / "program.py").write_text(KILLED.format(root=str(ROOT)))
 
-    def command(name):
-        return [sys.executable, "program.py", "vocab.txt", "run-" + name, name + ".npy"]
+    def start(name):
+        arguments = ["program.py", "vocab.txt", f"run-{name}", f"{name}.npy"]
+        return forked.Started(arguments, cwd=tmp_path, env=environment())
 
-    quiet = dict(cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    whole = subprocess.Popen(command("whole"), **quiet)
+    whole = start("whole")
     checkpoint = tmp_path / "run-killed" / "checkpoint.safetensors"
     kills, seen = 0, None
     while True:
-        process = subprocess.Popen(command("killed"), **quiet)
+        process = start("killed")
         # killed as soon as there is a checkpoint that was not there before, three times over
         while kills < 3 and process.poll() is None:
             now = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
             if now != seen:
                 seen, kills = now, kills + 1
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 break
             time.sleep(0.002)
-        error = process.communicate()[1].decode()
-        if process.returncode != -signal.SIGKILL:
-            assert process.returncode == 0, error
+        else:
+            ended = process.finish()
+            assert ended.returncode == 0, ended.stderr
             break
-    assert whole.wait() == 0
+    assert whole.finish().returncode == 0
     assert kills == 3
     np.testing.assert_array_equal(np.load(tmp_path / "killed.npy"), np.load(tmp_path / "whole.npy"))
     assert not list((tmp_path / "run-killed").glob("*.part-*"))
@@ -339,9 +338,7 @@ def test_mirrored_on_two_devices_equals_one(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(DISTRIBUTED)
     for strategy in ("one", "mirrored"):
-        subprocess.run(
-            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
-        )
+        forked.run([program, strategy, tmp_path / strategy], cwd=ROOT, env=environment()).check_returncode()
     assert_same_run(tmp_path / "mirrored", tmp_path / "one")
 
 
@@ -374,9 +371,7 @@ def test_replicas_take_the_step_that_one_device_takes(tmp_path):
     program.write_text(DISTRIBUTED.partition("data = (")[0] + GRADIENT_DESCENT)
     for strategy in ("one", "mirrored"):
         (tmp_path / strategy).mkdir()
-        subprocess.run(
-            [sys.executable, str(program), strategy, str(tmp_path / strategy)], check=True, env=environment()
-        )
+        forked.run([program, strategy, tmp_path / strategy], cwd=ROOT, env=environment()).check_returncode()
     one, other = (np.load(tmp_path / strategy / "moved.npy") for strategy in ("one", "mirrored"))
     assert np.abs(one).max() > 1e-3
     np.testing.assert_allclose(one, other, atol=1e-5)

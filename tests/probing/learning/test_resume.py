@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 
@@ -13,6 +11,8 @@ import pytest
 from nsmc_bert.base.errors import UserError
 from probing.learning import fit, resume
 from probing.learning.schedule import ProbeKey
+from tests import forked
+from tests.conftest import ROOT
 from tests.probing.learning.conftest import SCHEDULE, run
 
 
@@ -45,24 +45,21 @@ print(json.dumps([results[cell]["history"] for cell in cells]))
 
 
 def test_killed_and_started_again_it_ends_with_the_same_weights(encoder_folder, tmp_path):
-    def script(name):
+    def start(name):
         text = RESUMED.format(
             path=sys.path, folder=str(encoder_folder), state=str(tmp_path / name), out=str(tmp_path / name)
         )
-        return [sys.executable, "-c", text]
+        return forked.Started(["-c", text], cwd=ROOT, env=os.environ)
 
-    whole = subprocess.run(script("whole"), capture_output=True, text=True, check=True, cwd=os.getcwd())
-    process = subprocess.Popen(
-        script("killed"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=os.getcwd()
-    )
+    whole = start("whole").finish()
+    process = start("killed")
     while not (tmp_path / "killed").exists():
         assert process.poll() is None
         time.sleep(0.005)
     time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     assert not (tmp_path / "killed.npz").exists()
-    resumed = subprocess.run(script("killed"), capture_output=True, text=True, check=True, cwd=os.getcwd())
+    resumed = start("killed").finish()
     assert json.loads(resumed.stdout.split("\n")[-2]) == json.loads(whole.stdout.split("\n")[-2])
     one, two = (np.load(tmp_path / (name + ".npz")) for name in ("whole", "killed"))
     for name in one.files:
