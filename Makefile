@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train table test lint bench campaign clean
+.PHONY: help train table test lint docs bench campaign clean
 
 # Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
 # one that was copied here from elsewhere, is not taken for this one's.
@@ -39,6 +39,10 @@ lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 	"$(VENV)/bin/ruff" check .
 	"$(VENV)/bin/ruff" format --check .
 	"$(VENV)/bin/mypy"
+
+# commands are left out, whose flags have the same names
+docs: $(VENV)/.docs-$(NAME) ## write pages of the library's docstrings into build/docs
+	"$(VENV)/bin/pdoc" --docformat google --output-directory build/docs nsmc_bert probing $(foreach name,train evaluate predict pretrain,!nsmc_bert.$(name)) $(foreach name,run convert report,!probing.$(name))
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)
@@ -80,6 +84,9 @@ $(VENV)/.test-$(NAME): $(INPUTS)
 
 $(VENV)/.lint-$(NAME): $(INPUTS)
 	$(call install,[lint],"$@" "$(VENV)/.run-$(NAME)")
+
+$(VENV)/.docs-$(NAME): $(INPUTS)
+	$(call install,[docs],"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.bench-$(NAME): $(INPUTS)
 	$(call install,[bench],"$@" "$(VENV)/.run-$(NAME)")

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier, load
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__", "__doc__"]
+
+
 def __getattr__(name: str) -> object:
     """Imports TensorFlow when a public name is first used, so that `import nsmc_bert` stays instant."""
     if name in __all__:
