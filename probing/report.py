@@ -16,6 +16,7 @@ flags.DEFINE_enum(
     ["text", "markdown", "csv", "latex"],
     "Form of the table on standard output; csv has a line for every cell.",
 )
+flags.DEFINE_list("columns", [], "Representations that are shown, separated by commas. Default: all.")
 flags.DEFINE_bool(
     "published",
     False,
@@ -65,6 +66,7 @@ def main(folders: list[str]) -> None:
         results,
         samples=FLAGS.bootstrap,
         whole=FLAGS.published,
+        columns=FLAGS.columns,
         compare=tuple(FLAGS.compare) or None,
         sentence=_sentence(results) if FLAGS.text or FLAGS.records else None,
     )

@@ -41,7 +41,7 @@ tbody tr:hover { background: var(--soft); }
 img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; } figcaption, .note { color: GrayText; font-size: .85rem; }
 @media (max-width: 600px) { picture { display: block; overflow-x: auto; }
-  figure img { max-width: none; width: 42rem; } }
+  figure img { max-width: none; } }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem; font-size: .8rem; border-radius: .3rem; }
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from probing.results import published
@@ -12,8 +13,11 @@ from probing.results.tables import Figure, Report, Table
 
 def text(table: Table) -> str:
     """A table in aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*table.rows)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table.rows)
+    widths = [max(map(_width, column)) for column in zip(*table.rows)]
+    return "\n".join(
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths)).rstrip()
+        for line in table.rows
+    )
 
 
 def markdown(table: Table) -> str:
@@ -89,6 +93,11 @@ def gains_csv(gains: Iterable[Figure]) -> str:
             [figure.row, figure.representation, *values, figure.seeds, figure.split, figure.corpus, figure.unlike]
         )
     return _csv(lines)
+
+
+def _width(text: str) -> int:
+    """The columns of a terminal that a text takes: two for a Hangul syllable, none for an accent."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _csv(lines: Iterable[Sequence]) -> str:

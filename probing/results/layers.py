@@ -100,7 +100,8 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]]) -> Layers | None:
     every = [result for group in named.values() for result in group]
     mixed = [result for result in named.get("mix", named.get("full", [])) if result.mix]
     mixes = [result.mix for result in mixed if result.mix]
-    cumulative, single = _cumulative(named, mixed), _single(named)
+    on_dev = {name: group for name, group in named.items() if all("dev" in result.figures for result in group)}
+    cumulative, single = _cumulative(on_dev, mixed), _single(on_dev)
     if not mixes and cumulative is None and single is None:
         return None
     return Layers(
@@ -120,7 +121,7 @@ def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> np.nd
     steps = sorted(int(name[4:]) for name in named if name.startswith("mix_"))
     names = [f"mix_{k}" for k in steps]
     if mixed and mixed[0].mix and steps == list(range(max(mixed[0].mix.layers))):
-        names.append(mixed[0].representation)
+        names += [name for name in [mixed[0].representation] if name in named]
     elif steps != list(range(len(steps))):
         names = []
     return np.array([mean_f1(named[name], split="dev") for name in names]) if len(names) > 1 else None

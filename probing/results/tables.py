@@ -23,6 +23,11 @@ from probing.results.result import SPLITS, Result, draws, mean_f1
 from probing.tasks import TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
+LAYERS = (
+    "expected layer: where F1 rises, on average over its rises; centre of gravity: the mean layer by the mixing "
+    "weights; K: how far either is from no preference, in bits; gamma: what the mix is scaled by (Tenney, Das and "
+    "Pavlick 2019)"
+)
 LEGEND = {  # what stands behind a figure
     OUTSIDE: "the published figure, in brackets, lies outside the interval",
     CHANGED: "the interval leaves 0 out",
@@ -141,6 +146,7 @@ def build(
     samples: int = 1000,
     whole: bool = False,
     differences: bool = False,
+    columns: Collection[str] = (),
     compare: tuple[str, str] | None = None,
     sentence: Table | None = None,
 ) -> Report:
@@ -151,15 +157,26 @@ def build(
         samples: bootstrap samples.
         whole: every row and column of the published table besides, and what those not run would take.
         differences: columns besides of what a representation has more than the first one.
+        columns: the representations that are shown; none for all.
         compare: two encoders, before and after: what changed from one to the other; see `gains`.
         sentence: a table of one sentence, see sentence.table.
     """
     results = list(results)
+    _check_columns(results, columns)
     every, layers = figures(results, samples, differences), by_layer(results)
     gained = gains(results, *compare, samples) if compare else []
+    if columns:
+        every, gained = ([figure for figure in of if figure.representation in columns] for of in (every, gained))
+        results = [result for result in results if result.representation in columns]
     tables = [f1_table(every, whole), layer_table(layers), beside(results), gain_table(gained)]
     shown = [table for table in tables if table.lines] + ([sentence] if sentence else [])
     return Report(results, every, layers, gained, shown, wanting(every) if whole else [], whole)
+
+
+def _check_columns(results: Sequence[Result], columns: Collection[str]) -> None:
+    known = sorted({result.representation for result in results}, key=_place)
+    if unknown := [name for name in columns if name not in known]:
+        raise UserError(f"--columns={','.join(unknown)}: expected some of {', '.join(known)}")
 
 
 # Figures
@@ -444,7 +461,7 @@ def layer_table(every: Sequence[Layers]) -> Table:
                 _computed(layers.gamma, float, mix and mix.gamma),
             ]
         )
-    return Table("layers", header, lines, _layer_notes(every))
+    return Table("layers", header, lines, [*_layer_notes(every), LAYERS])
 
 
 def beside(results: Iterable[Result]) -> Table:

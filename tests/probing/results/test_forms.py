@@ -6,6 +6,7 @@ import io
 import pytest
 
 from probing.results import forms, published, runs, tables
+from probing.results.tables import Table
 from tests.probing.results.test_tables import write
 
 
@@ -34,3 +35,8 @@ def test_every_form_has_every_figure(tmp_path):
     assert float(rows[0]["f1"]) == pytest.approx(100 * cells[0].value, abs=0.005)
     assert (rows[0]["published"], rows[1]["published"]) == (f"{known:.2f}", "")
     assert rows[1]["note"] == "no published encoder"
+
+
+def test_hangul_takes_two_columns_of_a_terminal():
+    table = Table("table", ["", "값"], [["영화", "1"], ["cafe\u0301", "2"], ["a", "3"]])
+    assert forms.text(table) == "      값\n영화  1\ncafe\u0301  2\na     3"

@@ -92,13 +92,13 @@ def test_layers_by_hand(tmp_path):
     # rises of .2, 0 and .2; published for BERT-base: 2.52 and 1.18
     assert line[2:4] == ["2.00 [2.52]", f"{np.log2(3 / 2):.2f} [1.18]"]
     assert line[4:] == ["1.50", "0.00", "2.00"]
-    assert tables.layer_table([one]).notes == []
+    assert tables.layer_table([one]).notes == [tables.LAYERS]
     # the published study of layers began with the embeddings' whole output
     for path in tmp_path.glob("dep/*/*.json"):
         path.write_text(path.read_text(encoding="utf-8").replace("positions: ", "lexical: "), encoding="utf-8")
     (one,) = by_layer(runs.load([tmp_path]))
     assert tables.layer_table([one]).lines[0][2] == "2.00"
-    assert tables.layer_table([one]).notes == [
+    assert tables.layer_table([one]).notes[:-1] == [
         "layers of bert-base, Dependencies: other layer 0: lexical, published positions; not compared"
     ]
 
@@ -403,3 +403,14 @@ def test_controls_and_description_length_stand_beside(tmp_path):
         ["Part-of-Speech", "mine", "mix", "test", "90.0", "60.0", "30.0", "2.00", "5.00", "8.00", "1.25"],
     ]
     assert tables.beside([]).lines == []
+
+
+def test_columns_are_chosen(tmp_path):
+    for name in ("lex", "mix", "top_1"):
+        write(tmp_path, "pos", "mine", name, 0.9)
+    report = tables.build(runs.load([tmp_path]), samples=100, columns=["mix", "lex"])
+    assert report.tables[0].header == ["", "split", "mine lex", "mine mix"]
+    assert {figure.representation for figure in report.figures} == {"lex", "mix"}
+    assert [layers.single for layers in report.layers] == [None]  # of dev, which these have no figures of
+    with pytest.raises(UserError, match="--columns=cat: expected some of lex, mix, top_1"):
+        tables.build(runs.load([tmp_path]), samples=100, columns=["lex", "cat"])
