@@ -173,6 +173,13 @@ class Result:
         return self.layer0.partition(":")[0]
 
     @property
+    def shape_of(self) -> str:
+        """The encoder, or of one with random weights that whose shape it has."""
+        return (
+            self.encoder.partition(", random weights (seed ")[0] if self.control == "random_encoder" else self.encoder
+        )
+
+    @property
     def command(self) -> str:
         """What made it, or ""."""
         return self.record.get("command", "")

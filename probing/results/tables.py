@@ -473,7 +473,7 @@ def beside(results: Iterable[Result]) -> Table:
     """
     groups: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for result in results:
-        key = result.task.name, result.encoder, result.representation
+        key = result.task.name, result.shape_of, result.representation
         groups.setdefault(key, {}).setdefault(result.control, []).append(result)
     lines = []
     for (_, encoder, representation), by_control in groups.items():

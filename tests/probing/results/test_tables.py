@@ -414,3 +414,21 @@ def test_columns_are_chosen(tmp_path):
     assert [layers.single for layers in report.layers] == [None]  # of dev, which these have no figures of
     with pytest.raises(UserError, match="--columns=cat: expected some of lex, mix, top_1"):
         tables.build(runs.load([tmp_path]), samples=100, columns=["lex", "cat"])
+
+
+def test_what_the_same_shape_with_random_weights_has(tmp_path):
+    write(tmp_path, "pos", "mine", "mix", 0.9)
+    write(tmp_path, "pos", "mine, random weights (seed 0)", "mix", 0.6, control="random_encoder")
+    for path in tmp_path.glob("pos/*/*.json"):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        result["figures"]["test"]["labels"] = {"NN": [9, 1, 1]}
+        path.write_text(json.dumps(result), encoding="utf-8")
+    results = runs.load([tmp_path])
+    real, random = (
+        100 * next(result for result in results if result.control == control).f1() for control in ("", "random_encoder")
+    )
+    table = tables.beside(results)
+    assert table.header[-2:] == ["random encoder", "gain over it"]
+    assert [line[:3] + line[-2:] for line in table.lines] == [
+        ["Part-of-Speech", "mine", "mix", f"{random:.1f}", f"{real - random:.1f}"]
+    ]
