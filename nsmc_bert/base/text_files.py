@@ -1,18 +1,21 @@
 """Text files: plain or compressed, read line by line, with errors that name file and line."""
 
+import codecs
 import contextlib
 import functools
+import importlib
 import io
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 
 BOM = b"\xef\xbb\xbf"
-CONVERT = "convert with iconv -f cp949 -t utf-8"  # the other encoding that Korean texts come in
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp949", "euc-kr")  # that a user may name
+COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
 Stream = BinaryIO | io.BufferedIOBase  # a file that is open, or what decompresses one
 
 _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and what to do
@@ -33,6 +36,102 @@ def check_text(path: str | os.PathLike[str], line: bytes) -> None:
             raise Located(path, 1, f"bytes that are no UTF-8: {shorten(line[:12])}", f"UTF-8 text; this is {kind}")
 
 
+class Utf8:
+    """What is read of a stream of text, as UTF-8 whatever its encoding: UTF-16 is known by its mark.
+
+    Bytes that mean nothing in the encoding are bytes that mean nothing in UTF-8, so that whoever decodes a line sees
+    which one is bad.
+
+    Args:
+        stream: binary.
+        encoding: one of ENCODINGS for a stream without a mark; "" for UTF-8.
+
+    Attributes:
+        encoding: what it turned out to be, once something was read; "" for UTF-8.
+        marked: whether it began with a mark, UTF-8's or UTF-16's.
+    """
+
+    def __init__(self, stream: Stream, encoding: str = "") -> None:
+        self._stream, self._begun = stream, False
+        self.encoding, self.marked = "" if encoding == "utf-8" else encoding, False
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line with its end, or as many of its bytes; b"" behind the last one. UTF-8's mark stays."""
+        line = self._stream.readline(limit)
+        if self._begun:
+            return line
+        self._begun = True
+        if line.startswith(BOM):
+            self.encoding, self.marked = "", True
+        elif line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self.encoding, self.marked = "utf-16", True
+        if self.encoding and line:
+            self._stream = io.BufferedReader(_Recoded(self._stream, line, self.encoding), 1 << 16)
+            line = self._stream.readline(limit)
+        return line
+
+
+class _Recoded(io.RawIOBase):
+    """A stream in another encoding, from its first bytes on, as UTF-8."""
+
+    def __init__(self, stream: Stream, head: bytes, encoding: str) -> None:
+        codecs.register_error("nsmc_bert_bad", lambda error: ("\udcff", _end(error)))
+        self._stream, self._head = stream, head
+        self._decoder = codecs.getincrementaldecoder(encoding)("nsmc_bert_bad")
+        self._left = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left and not self._ended:
+            # a line of UTF-16 ends between the two bytes of its line feed, and as soon as a line is there it is read
+            piece, self._head = self._head or self._stream.readline(1 << 16), b""
+            self._ended = not piece
+            self._left = self._decoder.decode(piece, self._ended).encode("utf-8", "surrogateescape")
+        piece, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _end(error: UnicodeError) -> int:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.end
+
+
+def undecodable(line: bytes, error: UnicodeDecodeError, encoding: str = "") -> tuple[str, str]:
+    """(what was found, what was expected) of a line, or of its beginning, that cannot be decoded.
+
+    Args:
+        line: as Utf8 gives it.
+        error: what decoding it raised.
+        encoding: what it was recoded from, if it was.
+    """
+    if encoding:
+        return f"bytes that are no {encoding.upper()}", "text in one encoding; --encoding names it"
+    otherwise = "convert with iconv -t utf-8 -f and the encoding it has"
+    with contextlib.suppress(UnicodeDecodeError):
+        codecs.getincrementaldecoder("cp949")().decode(line, False)
+        otherwise = "read as CP949, the other encoding that Korean texts come in, it makes sense: --encoding=cp949"
+    return invalid_utf8(error), utf8_expected(line, otherwise)
+
+
+def check_encoding(encoding: str) -> str:
+    """The name of ENCODINGS that a user means; "" for "".
+
+    Raises:
+        UserError: there is no such encoding.
+    """
+    if not encoding:
+        return ""
+    with contextlib.suppress(LookupError, ValueError):
+        name = codecs.lookup(encoding).name.replace("_", "-")
+        if name in ENCODINGS:
+            return name
+    raise UserError(f"--encoding={encoding}: expected one of {', '.join(ENCODINGS)}")
+
+
 def utf8_expected(line: bytes, otherwise: str) -> str:
     """What was expected of a line that is no UTF-8; `otherwise`: what to do where it is text in another encoding."""
     utf16 = "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"
@@ -50,23 +149,50 @@ def readable(path: str | os.PathLike[str]) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:
         # of lzma, zlib and tarfile, which are imported where they are used
-        if type(error).__name__ not in ("LZMAError", "error", "ReadError"):
+        if type(error).__name__ not in ("LZMAError", "error", "ReadError", "ZstdError"):
             raise
         raise UserError(f"{path}: cannot be read ({error})") from None
 
 
 def decompressed(path: str | os.PathLike[str]) -> io.BufferedIOBase:
-    """A binary stream of a file's content: of .xz and .gz what was compressed."""
+    """A binary stream of a file's content: of .xz, .gz, .bz2 and .zst what was compressed.
+
+    Raises:
+        UserError: this Python cannot unpack .zst. What the system says of the file passes through.
+    """
     path = Path(os.path.expanduser(path))
-    if path.suffix == ".xz":
+    suffix = path.suffix.lower()
+    if suffix == ".xz":
         import lzma
 
         return lzma.open(path, "rb")
-    if path.suffix == ".gz":
+    if suffix == ".gz":
         import gzip
 
         return gzip.open(path, "rb")
+    if suffix == ".bz2":
+        import bz2
+
+        return bz2.open(path, "rb")
+    if suffix == ".zst":
+        return _open_zstandard(path)
     return open(path, "rb")
+
+
+def _open_zstandard(path: Path) -> io.BufferedIOBase:
+    """Python has had it since 3.14; before, a package has it."""
+    try:
+        module: Any = importlib.import_module("compression.zstd")
+        return module.open(path, "rb")
+    except ImportError:
+        pass
+    try:
+        module = importlib.import_module("zstandard")
+    except ImportError:
+        raise UserError(
+            f"{path}: found zstandard, which this Python cannot unpack; pip install zstandard, or unpack it with unzstd"
+        ) from None
+    return io.BufferedReader(module.open(path, "rb"))
 
 
 MAX_LINE = 1 << 24
@@ -85,7 +211,7 @@ def numbered_lines(file: Stream, path: str | os.PathLike[str]) -> Iterator[tuple
 
 
 def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    r"""The lines of a text file, plain or compressed (.gz, .xz), UTF-8 with or without a byte order mark.
+    r"""The lines of a text file, plain or compressed (COMPRESSIONS), UTF-8 with or without a byte order mark.
 
     Yields:
         (number from 1, str without the line's end); only "\n" or "\r\n" ends a line.
