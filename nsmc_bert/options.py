@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from absl import flags
 
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import tables
 from nsmc_bert.data.find import ReviewSources
 from nsmc_bert.data.perturbation import PERTURBATIONS
 
@@ -52,24 +53,79 @@ def define_data_flags() -> None:
         "sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier."
     )
     flags.DEFINE_string(
-        "train_file", "", "Your own reviews instead of NSMC: TSV or, if it ends in .csv, CSV, with a header line."
+        "train_file",
+        "",
+        "Your own reviews instead of NSMC: a table with a header line as CSV, TSV, JSON lines, Parquet or Excel, plain "
+        "or compressed. Several are named with commas between them, or by a pattern in quotes, such as 'mine-*.csv'; - "
+        "is standard input.",
     )
     flags.DEFINE_string(
-        "test_file", "", "Your own test reviews, in the same format; without them no test figure is reported."
+        "test_file", "", "Your own test reviews, named likewise; without them no test figure is reported."
     )
     flags.DEFINE_string(
-        "text_column", ReviewSources.text_column, "Name of the column of your file that holds the text."
+        "text_column",
+        ReviewSources.text_column,
+        "Name of the column of your file that holds the text. Where it is not there, the column that it might be is "
+        "proposed.",
     )
     flags.DEFINE_string(
         "label_column",
         ReviewSources.label_column,
-        "Name of the column of your file that holds 0 for negative and 1 for positive.",
+        "Name of the column of your file that holds the label: 0, negative, neg or 부정; 1, positive, pos or 긍정; or "
+        "what --labels names, or ratings, with --positive_from and --negative_to.",
+    )
+    define_table_flags()
+    flags.DEFINE_list(
+        "labels",
+        list(ReviewSources.labels),
+        "Your own two labels, negative first, such as 나쁨,좋음; case and spaces around them do not count. Any other "
+        "label is then a bad row.",
+    )
+    flags.DEFINE_float(
+        "positive_from",
+        ReviewSources.positive_from,
+        "Ratings from this one on are positive, such as 4 of five stars. Goes with --negative_to; without both a "
+        "column of ratings stops the command.",
+    )
+    flags.DEFINE_float(
+        "negative_to",
+        ReviewSources.negative_to,
+        "Ratings up to this one are negative, such as 2 of five stars. What lies between the two is left out, and "
+        "counted.",
+    )
+    define_skip_flag()
+
+
+def define_table_flags() -> None:
+    """The flags that say how tables are written, where their names do not; all commands that read them share these."""
+    flags.DEFINE_string(
+        "delimiter",
+        ReviewSources.delimiter,
+        "Character between the columns of your file, also written as \\t. Default: comma for .csv, tab for other text. "
+        "With any other than the tab, columns may be quoted.",
+    )
+    flags.DEFINE_enum(
+        "input_format",
+        ReviewSources.input_format,
+        [tables.AUTO, *tables.FORMATS],
+        "Format of your tables; auto goes by the ending of the file, and takes one that says nothing for TSV. Standard "
+        "input has no ending, and needs it.",
     )
     flags.DEFINE_string(
-        "delimiter", "", "Character between the columns of your file. Default: comma for .csv, tab otherwise."
+        "encoding",
+        ReviewSources.encoding,
+        "Encoding of your text files: cp949, euc-kr, utf-16-le, utf-16-be. Default: UTF-8, and UTF-16 where a file "
+        "begins with its mark. Nothing is guessed: a file in CP949 is refused until it is named.",
     )
+
+
+def define_skip_flag() -> None:
+    """The flag that lets bad rows be passed over; train, evaluate and predict share it."""
     flags.DEFINE_bool(
-        "skip_bad_rows", False, "Go on at a row that cannot be read, and count it, instead of stopping there."
+        "skip_bad_rows",
+        ReviewSources.skip_bad_rows,
+        "Go on at a row that cannot be read, and count it, instead of stopping there. Where labels are read it stops "
+        "all the same if more than half of the rows are bad.",
     )
 
 

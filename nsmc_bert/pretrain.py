@@ -10,11 +10,18 @@ from nsmc_bert.learning.pretraining import Pretraining, pretrain, summary
 from nsmc_bert.model import packing
 
 flags.DEFINE_multi_string(
-    "data", [], "File of texts, one a line: plain, or compressed as .xz or .gz. May be given several times."
+    "data",
+    [],
+    "File of texts, one a line, or a table, of which --text_column names the column; plain or compressed. A pattern in "
+    "quotes stands for all files that fit, - for standard input. May be given several times.",
 )
 flags.DEFINE_string(
-    "text_column", "", "Name of the column of the text, where the files are tables with a header line and tabs."
+    "text_column",
+    "",
+    "Name of the column of the text, where the files are tables. Without it a file that is a table by its ending is "
+    "refused, with the column that it might be.",
 )
+options.define_table_flags()
 flags.DEFINE_string(
     "rating_column",
     "",

@@ -7,6 +7,7 @@ from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data.find import ReviewSources, find_data
+from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
 from nsmc_bert.learning.evaluation import summary
 from nsmc_bert.learning.finetuning import FineTuning, fine_tune
@@ -85,11 +86,14 @@ options.define_positive_label_flag("the teachers'")
 flags.DEFINE_multi_string(
     "unlabelled",
     [],
-    "File of texts that the teachers label, one a line: plain, or compressed as .xz or .gz. May be given several "
-    "times.",
+    "File of texts that the teachers label, one a line, or a table, of which --unlabelled_column names the column; "
+    "plain or compressed. A pattern in quotes stands for all files that fit. May be given several times.",
 )
 flags.DEFINE_string(
-    "unlabelled_column", "", "Name of the column of the text, where those files are tables with a header line and tabs."
+    "unlabelled_column",
+    "",
+    "Name of the column of the text, where those files are tables. Without it a file that is a table by its ending is "
+    "refused, with the column that it might be.",
 )
 flags.DEFINE_integer(
     "patience",
@@ -122,7 +126,10 @@ def main() -> None:
     if FLAGS.unlabelled and not FLAGS.teachers:
         raise UserError(f"--unlabelled={FLAGS.unlabelled[0]}: found no --teachers beside it, expected both")
     data = find_data(options.from_flags(ReviewSources), log=say)
-    unlabelled = documents(FLAGS.unlabelled, text_column=FLAGS.unlabelled_column)[0] if FLAGS.unlabelled else []
+    unlabelled: list[str] = []
+    if FLAGS.unlabelled:
+        column, layout = FLAGS.unlabelled_column, Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding)
+        unlabelled, _ = documents(FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column")
     cli.import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.data import nsmc, reviews
+from nsmc_bert.data import nsmc, reviews, tables
 from nsmc_bert.data.texts import documents
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ class ReviewSources:
         nsmc_url: address that NSMC's two files are downloaded from; "" for the published one.
         download: whether NSMC may be downloaded.
         sample: take the bundled sample.
-        train_file: the user's own reviews to learn from, or "".
-        test_file: the user's own reviews to measure on, or "".
+        train_file: the user's own reviews to learn from, or "": a file, several with commas between them, a pattern of
+            their names, or tables.STDIN.
+        test_file: the user's own reviews to measure on, likewise.
         text_column: name of the column of the user's files that holds the text.
-        label_column: name of the column of the user's files that holds 0 for negative and 1 for positive.
+        label_column: name of the column of the user's files that holds the label.
         delimiter: character between the columns of the user's files; "" for a comma in .csv and a tab otherwise.
+        input_format: one of tables.FORMATS, or tables.AUTO for that of the ending.
+        encoding: of the user's files; "" for UTF-8, or UTF-16 by its mark.
+        labels, positive_from, negative_to: how their labels are told; see labels.Labelling.
         skip_bad_rows: go on at a row that cannot be read, and count it.
     """
 
@@ -44,6 +48,11 @@ class ReviewSources:
     text_column: str = "document"
     label_column: str = "label"
     delimiter: str = ""
+    input_format: str = tables.AUTO
+    encoding: str = ""
+    labels: tuple[str, ...] = ()
+    positive_from: float | None = None
+    negative_to: float | None = None
     skip_bad_rows: bool = False
 
     @property
@@ -53,6 +62,11 @@ class ReviewSources:
             "text_column": self.text_column,
             "label_column": self.label_column,
             "delimiter": self.delimiter or None,
+            "input_format": self.input_format,
+            "encoding": self.encoding,
+            "labels": self.labels,
+            "positive_from": self.positive_from,
+            "negative_to": self.negative_to,
             "skip_bad_rows": self.skip_bad_rows,
         }
 
@@ -107,19 +121,31 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
             log(f"{data.name}, {name}: {part.path} ({len(part)} reviews)")
             if part.skipped:
                 log(f"  {part.skipped} bad rows skipped")
+            for note in part.notes:
+                log(f"  {note}")
+            if data.folder == "reviews":
+                texts, rows = reviews.contradictions(part)
+                if texts:
+                    log(f"  {texts} texts stand there with both labels, in {rows} reviews")
     return data
 
 
 def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
+    if sources.train_file == sources.test_file == tables.STDIN:
+        raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
     train, test = (
         reviews.read(path, **sources.columns) if path else None for path in (sources.train_file, sources.test_file)
     )
-    if to_train and train is not None and len(set(train.labels.tolist())) < 2:
-        raise UserError(
-            f"{train.path}: found {len(train)} reviews, all labelled {train.labels[0]}, expected some of either label"
-        )
-    return Data(Path(sources.train_file or sources.test_file).name, "reviews", train, test)
+    for part, of in ((train, "learn from"), (test, "measure on")):
+        if to_train and part is not None and len(set(part.labels.tolist())) < 2:
+            raise UserError(
+                f"{part.path}: found {len(part)} reviews, all labelled {part.labels[0]}, expected some of either label "
+                f"to {of}; --label_column, --labels and --positive_from say what labels are"
+            )
+    named = train or test
+    assert named is not None  # one of them is named, or nobody asks
+    return Data(named.path.name, "reviews", train, test)
 
 
 def _sample() -> Data:
@@ -151,16 +177,20 @@ class TextSources:
     """Where texts to pretrain on are read from.
 
     Attributes:
-        data: files of texts, one a line, plain or compressed as .xz or .gz.
-        text_column: name of the column of the text, where the files are tables with a header line and tabs; or "".
+        data: files of texts, one a line, or tables; plain or compressed.
+        text_column: name of the column of the text, where the files are tables; or "".
         rating_column: name of a column of star ratings, whole numbers from 1, to learn beside the text; or "".
         nsmc_dir: folder that holds NSMC, whose test reviews and validation split are left out; or "".
+        delimiter, input_format, encoding: how the files are written; see tables.Layout.
     """
 
     data: tuple[str, ...] = ()
     text_column: str = ""
     rating_column: str = ""
     nsmc_dir: str = ""
+    delimiter: str = ""
+    input_format: str = tables.AUTO
+    encoding: str = ""
 
 
 def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[list[str], np.ndarray | None]":
@@ -180,7 +210,10 @@ def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[li
         raise UserError("found no --data, expected a file of texts, one a line")
     if sources.rating_column and not sources.text_column:
         raise UserError(f"--rating_column={sources.rating_column}: found no --text_column beside it, expected both")
-    texts, ratings = documents(sources.data, text_column=sources.text_column, rating_column=sources.rating_column)
+    layout = tables.Layout(sources.input_format, sources.delimiter or None, sources.encoding)
+    texts, ratings = documents(
+        sources.data, text_column=sources.text_column, rating_column=sources.rating_column, layout=layout
+    )
     log(f"{', '.join(sources.data)}: {len(texts)} different texts")
     if sources.nsmc_dir:
         train, test = (reviews.read(path) for path in nsmc.find_nsmc(sources.nsmc_dir, log=log))

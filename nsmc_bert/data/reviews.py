@@ -1,30 +1,22 @@
-"""Labelled reviews: NSMC and the user's own TSV or CSV found, downloaded, verified, read, split; the bundled sample.
-
-NSMC, the Naver sentiment movie corpus (https://github.com/e9t/nsmc, CC0), is 150,000 reviews to train on and 50,000 to
-test on, half of them positive.
-"""
+"""Labelled reviews: read from tables, split; the bundled sample."""
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from nsmc_bert import bundled
-from nsmc_bert.base import text_files
 from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.data import tables
+from nsmc_bert.data.labels import LEFT_OUT, Labelling
 
 if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
     import numpy as np
 
-
-_LABELS = {"0": 0, "1": 1}
-Problem = tuple[int, str, str]  # line, what was found, what was expected
-Row = tuple[int, list[str]]  # line, columns
+DIFFERENT = 1000  # labels that a proposal is made from
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,9 +26,10 @@ class Corpus:
     Attributes:
         texts: list of str.
         labels: int32 [n], 0 negative and 1 positive.
-        path: the file they were read from.
-        sha1: the checksum of that file's bytes, in hex.
+        path: the file they were read from, or the pattern of several.
+        sha1: the checksum of the bytes of that file, unpacked, or of those files one after the other, in hex.
         skipped: how many bad rows were passed over.
+        notes: what else there is to say of how they were read, in lines.
     """
 
     texts: list[str]
@@ -44,6 +37,7 @@ class Corpus:
     path: Path
     sha1: str
     skipped: int = 0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -56,69 +50,165 @@ def read(
     label_column: str = "label",
     delimiter: str | None = None,
     skip_bad_rows: bool = False,
+    input_format: str = tables.AUTO,
+    encoding: str = "",
+    labels: Sequence[str] = (),
+    positive_from: float | None = None,
+    negative_to: float | None = None,
 ) -> Corpus:
-    r"""Reads labelled texts from a table with a header line, UTF-8 with or without a byte order mark.
+    r"""Reads labelled texts from tables of any kind that tables.Table reads.
 
-    With a tab between the columns, every line is one row and a quotation mark is a character like any other, as in
-    NSMC. With another delimiter, columns may be quoted as in CSV and then hold line ends. Only "\n" or "\r\n" ends a
-    line. A text may be empty; a line that is empty altogether is no row.
+    A text may be empty.
 
     Args:
-        path: the file.
-        text_column, label_column: names of the columns that are read; labels are 0 and 1.
-        delimiter: the character between two columns. Default: a comma for .csv, a tab otherwise.
-        skip_bad_rows: pass over rows with another number of columns than the header, another label, broken quoting or
-            invalid UTF-8, and count them, instead of raising.
+        path: the file, several with commas between them, a pattern of their names, or tables.STDIN.
+        text_column, label_column: names of the columns that are read.
+        delimiter: the character between two columns. Default: a comma for .csv, a tab for other texts.
+        skip_bad_rows: pass over rows with another number of columns than the header, no label or another one, broken
+            quoting or bytes that cannot be decoded, and count them, instead of raising.
+        input_format: one of tables.FORMATS, or tables.AUTO.
+        encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
+        labels, positive_from, negative_to: how labels are told, see Labelling.
 
     Returns:
         Corpus.
 
     Raises:
-        Located: what is wrong with the file, and on which line. A row of several lines is known by its first.
-        UserError: the file cannot be opened, or `delimiter` is not one character.
+        Located: what is wrong with the file, and on which line. A row of several lines is known by its first. Even with
+            `skip_bad_rows`: more than half of the rows are bad, or labels are ratings and there is no rule for them.
+        UserError: the file cannot be opened, or an argument is wrong.
 
     Example:
         >>> corpus = read("nsmc_bert/bundled/sample_test.tsv")
         >>> corpus.texts[0], corpus.labels[0]
         ('왜 칭찬받는지 1도 모르겠음 나만 이상해?', np.int32(0))
     """
+    import hashlib
+
     import numpy as np
 
-    path = Path(os.path.expanduser(path))
-    delimiter = _delimiter(path, delimiter)
-    texts: list[str] = []
-    labels: list[int] = []
-    skipped = 0
-    first: Problem | None = None
-    with text_files.readable(path), open(path, "rb") as file, _unlimited_csv_fields():
-        source = _Lines(file)
-        rows = _plain_rows(source) if delimiter == "\t" else _quoted_rows(source, delimiter)
-        header = _header(path, source, rows, text_column, label_column)
-        text_at, label_at = header.index(text_column), header.index(label_column)
-        for number, row in rows:
-            problem, source.problem = source.problem, None
+    labelling = Labelling(tuple(labels), positive_from, negative_to)
+    layout = tables.Layout(input_format, delimiter, encoding)
+    digest = hashlib.sha1(usedforsecurity=False)
+    reading = _Reading(labelling, skip_bad_rows)
+    paths = tables.expand(path)
+    for each in paths:
+        with tables.Table(each, layout, digest=digest) as table:
+            reading.read(table, text_column, label_column)
+    name = tables.STDIN_NAME if paths == [tables.STDIN] else os.path.expanduser(path)
+    reading.check(name)
+    told = np.array(reading.labels, np.int32)
+    return Corpus(reading.texts, told, Path(name), digest.hexdigest(), reading.skipped, reading.notes())
+
+
+class _Reading:
+    """What has been read of labelled tables.
+
+    Args:
+        labelling: how labels are told.
+        skip_bad_rows: whether bad rows are passed over.
+
+    Attributes:
+        texts, labels: of the good rows; a label is 0 or 1.
+        skipped: how many rows are bad.
+        missing: how many of them have no label.
+        left_out: how many rows have a rating between negative and positive.
+    """
+
+    def __init__(self, labelling: Labelling, skip_bad_rows: bool) -> None:
+        self._labelling, self._skip = labelling, skip_bad_rows
+        self.texts: list[str] = []
+        self.labels: list[int] = []
+        self.skipped = self.missing = self.left_out = 0
+        self._first: tuple[str, tables.Problem] | None = None
+        self._others: set[str] = set()
+
+    def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
+        """Reads one table."""
+        wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
+        text_at, label_at = tables.locate(table, wanted)
+        told: dict[str, int | None] = {}
+        for row in table:
+            text, problem = tables.text_at(row, text_at, text_column)
             if problem is None:
-                if len(row) == len(header) and row[label_at] in _LABELS:
-                    texts.append(row[text_at])
-                    labels.append(_LABELS[row[label_at]])
+                said = tables.text_of(row.values[label_at])
+                if said not in told:
+                    if len(told) == DIFFERENT:
+                        told.clear()
+                    told[said] = self._labelling.of(said)
+                label = told[said]
+                if label == LEFT_OUT:
+                    self.left_out += 1
                     continue
-                if row in ([], [""]):
+                if label is not None:
+                    self.texts.append(text)
+                    self.labels.append(label)
                     continue
-                if len(row) != len(header):
-                    found = "1 column" if len(row) == 1 else f"{len(row)} columns"
-                    problem = number, found, f"{len(header)} as in the header line {shorten(header, 200)}"
-                else:
-                    problem = number, f"the label {shorten(row[label_at])}", "0 (negative) or 1 (positive)"
-            if not skip_bad_rows:
-                raise Located(path, *problem)
-            skipped += 1
-            first = first or problem
-    if first and not texts:
-        number, found, expected = first
-        raise Located(path, number, f"{found}, and no good row in {skipped}", expected)
-    if not texts:
-        raise Located(path, None, "a header line and no rows", "one row a line below it")
-    return Corpus(texts, np.array(labels, np.int32), path, source.sha1.hexdigest(), skipped)
+                problem = row.line, f"the label {shorten(said)}", self._labelling.expected
+                if self._labelling.is_rating(said):
+                    self._others |= {said, *_understood(told)}
+                    raise Located(table.name, *self._advised(problem, table, label_at))
+                self.missing += not said.strip()
+                if len(self._others) < DIFFERENT and said.strip():
+                    self._others.add(said)
+                if not self._skip:
+                    self._others |= _understood(told)
+                    raise Located(table.name, *self._advised(problem, table, label_at))
+            if not self._skip:
+                raise Located(table.name, *problem)
+            self.skipped += 1
+            self._first = self._first or (table.name, problem)
+
+    def _advised(self, problem: tables.Problem, table: tables.Table, label_at: int) -> tables.Problem:
+        """A label's problem with what to do, which the labels below it tell."""
+        for row in table:
+            if row.problem is None and len(self._others) < DIFFERENT:
+                self._others.add(tables.text_of(row.values[label_at]))
+        line, found, expected = problem
+        return line, found, expected + self._labelling.advice({other for other in self._others if other.strip()})
+
+    def check(self, name: str) -> None:
+        """Whether enough rows are good."""
+        good = len(self.texts) + self.left_out
+        if self._first and self.skipped > good:
+            path, (line, found, expected) = self._first
+            expected += self._labelling.advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
+            if not good:
+                raise Located(path, line, f"{found}, and no good row in {self.skipped}", expected)
+            found += f", and {self.skipped} bad rows of {self.skipped + good}"
+            raise Located(path, line, found, f"{expected}; most rows have to be good, even with --skip_bad_rows")
+        if not self.texts and self.left_out:
+            raise Located(
+                name, None, f"all {self.left_out} ratings between the two", "some of either; see --negative_to"
+            )
+        if not self.texts:
+            raise Located(name, None, "a header line and no rows", "one row a line below it")
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say beside the number of bad rows."""
+        notes = []
+        if self.missing:
+            notes.append(f"{self.missing} of them without a label")
+        if self._labelling.rated:
+            positive = sum(self.labels)
+            notes.append(
+                f"{positive} rated {self._labelling.positive_from:g} or more: positive; {len(self.labels) - positive} "
+                f"rated {self._labelling.negative_to:g} or less: negative; {self.left_out} between them left out"
+            )
+        return tuple(notes)
+
+
+def _understood(told: dict[str, int | None]) -> set[str]:
+    return {said for said, label in told.items() if label is not None}
+
+
+def contradictions(corpus: Corpus) -> tuple[int, int]:
+    """(texts that stand in a corpus with both labels, the reviews that these are)."""
+    labels_of: dict[str, list[int]] = {}
+    for text, label in zip(corpus.texts, corpus.labels.tolist()):
+        labels_of.setdefault(text, []).append(label)
+    both = [labels for labels in labels_of.values() if len(set(labels)) > 1]
+    return len(both), sum(map(len, both))
 
 
 def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -176,128 +266,3 @@ def unseen(texts: Iterable[str], known: Iterable[str]) -> np.ndarray:
 def sample() -> tuple[Corpus, Corpus]:
     """The bundled sample, a few hundred reviews written for this project: (train Corpus, test Corpus)."""
     return read(bundled.SAMPLE["train"]), read(bundled.SAMPLE["test"])
-
-
-class _Lines:
-    """Decodes a file's lines, ends included, and hashes its bytes on the way.
-
-    Attributes:
-        sha1: hash object of the bytes so far.
-        problem: (line, found, expected) of the first bad line since the attribute was last set to None. A bad line is
-            yielded too, so that the rows around it are still told apart.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        import hashlib
-
-        self._file = file
-        self.sha1 = hashlib.sha1(usedforsecurity=False)
-        self.problem: Problem | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        for number, line in enumerate(self._file, 1):
-            self.sha1.update(line)
-            if number == 1:
-                text_files.check_text(self._file.name, line)
-                line = line.removeprefix(text_files.BOM)
-            try:
-                text = line.decode()
-            except UnicodeDecodeError as error:
-                expected = text_files.utf8_expected(line, text_files.CONVERT)
-                self.problem = self.problem or (number, text_files.invalid_utf8(error), expected)
-                text = line.decode(errors="surrogateescape")
-            yield text
-
-
-def _plain_rows(source: _Lines) -> Iterator[Row]:
-    """(line, columns) of each row without quoting."""
-    for number, line in enumerate(source, 1):
-        yield number, line.removesuffix("\n").removesuffix("\r").split("\t")
-
-
-def _quoted_rows(source: _Lines, delimiter: str) -> Iterator[Row]:
-    """(first line, columns) of each row of a CSV; where it is a bad one by its quoting, `source.problem` says so.
-
-    A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone
-    is bad; the others are read again.
-    """
-    import csv
-
-    numbered, width = _numbered(source), 0
-    again: collections.deque[tuple[int, str, Problem | None]] = collections.deque()
-
-    def take(taken: list[tuple[int, str, Problem | None]]) -> Iterator[str]:
-        while line := again.popleft() if again else next(numbered, None):
-            taken.append(line)
-            yield line[1]
-
-    while True:
-        taken: list[tuple[int, str, Problem | None]] = []
-        row: list[str] = []
-        found = expected = ""
-        try:
-            row = next(csv.reader(take(taken), delimiter=delimiter, strict=True))
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # what follows the dash is advice to programmers
-            found = f"broken CSV ({str(error).partition(' - ')[0]})"
-            expected = 'a column that holds " or a line end to stand in "…", with each " in it doubled'
-            if "unexpected end of data" in str(error):
-                found, expected = "a quotation mark that is never closed", 'a second " at the end of the column'
-        number = taken[0][0]
-        width = width or len(row)
-        if not found and len(taken) > 1 and len(row) != width:
-            found = f"{len(row)} columns in {len(taken)} lines"
-            expected = f"{width} as in the header line; is there a stray quotation mark?"
-        if found:
-            again.extendleft(reversed(taken[1:]))
-            del taken[1:]
-        problems = [problem for _, _, problem in taken if problem]
-        source.problem = problems[0] if problems else (number, found, expected) if found else None
-        yield number, row
-
-
-def _numbered(source: _Lines) -> Iterator[tuple[int, str, Problem | None]]:
-    """(number, line, what is wrong with it) of each line."""
-    for number, line in enumerate(source, 1):
-        problem, source.problem = source.problem, None
-        yield number, line, problem
-
-
-@contextlib.contextmanager
-def _unlimited_csv_fields() -> Iterator[None]:
-    """Lifts the csv module's limit of 131,072 characters a column, which is global."""
-    import csv
-
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _header(path: Path, source: _Lines, rows: Iterator[Row], *columns: str) -> list[str]:
-    """The first row, which has to hold each of `columns` once."""
-    _, header = next(rows, (1, None))
-    if header is None:
-        expected = f"a header line with the columns {' and '.join(map(repr, columns))}, then one row a line"
-        raise Located(path, None, "an empty file", expected)
-    if source.problem:
-        raise Located(path, *source.problem)
-    for column in columns:
-        if header.count(column) != 1:
-            found = f"the columns {shorten(header, 200)}" if any(header) else "an empty line"
-            advice = "text_column, label_column and delimiter say how a file is read"
-            raise Located(path, 1, found, f"a header line with one column {column!r}; {advice}")
-    return header
-
-
-def _delimiter(path: Path, delimiter: str | None) -> str:
-    if delimiter is None:
-        return "," if path.suffix.lower() == ".csv" else "\t"
-    if delimiter == "\\t":  # a tab as it is written on command lines
-        return "\t"
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UserError(f"found {shorten(delimiter)} as the delimiter, expected one character, such as , or ;")
-    return delimiter

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from nsmc_bert.base.errors import Located, UserError, shorten
-from nsmc_bert.base.text_files import (
-    BOM,
-    CONVERT,
-    Stream,
-    check_text,
-    decompressed,
-    invalid_utf8,
-    readable,
-    utf8_expected,
-)
+from nsmc_bert.base.text_files import BOM, Stream, Utf8, check_text, decompressed, readable, undecodable
+from nsmc_bert.data import tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,26 +18,27 @@ if TYPE_CHECKING:
 LINE_BYTES = 1 << 20  # of a line that are kept by `lines`
 
 
-def lines(stream: Stream, name: str | os.PathLike[str]) -> Iterator[str]:
+def lines(stream: Stream, name: str | os.PathLike[str], encoding: str = "") -> Iterator[str]:
     r"""Reviews from a stream, one a line, in constant memory.
 
     Args:
         stream: binary, such as sys.stdin.buffer. Only "\n" or "\r\n" ends a line; the last line needs no end.
         name: what errors call the stream.
+        encoding: one of text_files.ENCODINGS for a stream without a mark of its own; "" for UTF-8.
 
     Yields:
         str, "" for an empty line. Of a line longer than LINE_BYTES, a megabyte, the beginning is kept and the rest
         dropped unread: a classifier reads less.
 
     Raises:
-        Located: a line is not UTF-8.
+        Located: a line is not in that encoding.
         UserError: the stream cannot be read.
     """
     import codecs
 
-    number = 0
+    number, text_stream = 0, Utf8(stream, encoding)
     with readable(name):
-        while piece := stream.readline(LINE_BYTES + 2):
+        while piece := text_stream.readline(LINE_BYTES + 2):
             if not number:
                 check_text(name, piece)
             cut = len(piece) > LINE_BYTES and not piece.endswith(b"\n")
@@ -58,62 +52,87 @@ def lines(stream: Stream, name: str | os.PathLike[str]) -> Iterator[str]:
                 # a character that the cut parts in two is no error
                 text, _ = codecs.utf_8_decode(line, "strict", not cut)
             except UnicodeDecodeError as error:
-                raise Located(name, number, invalid_utf8(error), utf8_expected(line, CONVERT)) from None
+                raise Located(name, number, *undecodable(line, error, text_stream.encoding)) from None
             yield text
             while cut and not piece.endswith(b"\n") and piece:
-                piece = stream.readline(1 << 16)
+                piece = text_stream.readline(1 << 16)
 
 
 def documents(
-    paths: Collection[str | os.PathLike[str]], *, text_column: str = "", rating_column: str = ""
+    paths: Collection[str | os.PathLike[str]],
+    *,
+    text_column: str = "",
+    rating_column: str = "",
+    layout: tables.Layout = tables.AS_NAMED,
+    flag: str = "--text_column",
 ) -> tuple[list[str], np.ndarray | None]:
-    r"""Texts to pretrain on, one a line, from any files; of a text that comes several times the first is kept.
+    r"""Texts to pretrain on, from any files; of a text that comes several times the first is kept.
 
     Args:
-        paths: plain text, or compressed by xz or gzip (.xz, .gz), UTF-8.
-        text_column: where the files are tables with a header line and tabs between the columns, the name of the text's.
+        paths: files, patterns of their names, or tables.STDIN; plain or compressed. Their lines are the texts, unless a
+            column is named.
+        text_column: where the files are tables, with a header line, the name of the text's column.
         rating_column: the name of a column of whole numbers from 1, or "".
+        layout: how they are written.
+        flag: what a proposal calls `text_column`.
 
     Returns:
         (list of str, int32 [n] ratings less 1, or None without `rating_column`). Empty texts are left out.
 
     Raises:
-        Located: a line that is no row, a rating that is no whole number from 1, invalid UTF-8.
-        UserError: a file cannot be read, or there is no text in any.
+        Located: a line that is no row, a rating that is no whole number from 1, text that cannot be decoded.
+        UserError: a file cannot be read, it is a table by its ending and no column is named, or there is no text in
+            any.
     """
     import numpy as np
 
     texts: list[str] = []
     ratings: list[int] = []
     seen: set[str] = set()
-    for path in paths:
-        with readable(path), decompressed(path) as stream:
-            rows = lines(stream, path)
-            at: int | None = None
-            rating_at: int | None = None
-            if text_column:
-                header = next(rows, "").split("\t")
-                for column in filter(None, (text_column, rating_column)):
-                    if header.count(column) != 1:
-                        found = f"the columns {shorten(header, 200)}"
-                        raise Located(path, 1, found, f"a header line with one column {column!r}")
-                at, rating_at = header.index(text_column), header.index(rating_column) if rating_column else None
-            for number, line in enumerate(rows, 2 if text_column else 1):
-                if at is not None:
-                    row = line.split("\t")
-                    if len(row) != len(header):
-                        raise Located(path, number, f"{len(row)} columns", f"{len(header)} as in the header line")
-                    line = row[at]
-                    if rating_at is not None and not re.fullmatch(r"[1-9]\d?|100", row[rating_at], re.ASCII):
-                        raise Located(
-                            path, number, f"the rating {shorten(row[rating_at])}", "a whole number from 1 to 100"
-                        )
-                if not line or line in seen:
-                    continue
-                seen.add(line)
-                texts.append(line)
-                if rating_at is not None:
-                    ratings.append(int(row[rating_at]) - 1)
+    for path in tables.expand(paths):
+        is_table = text_column or layout.input_format != tables.AUTO or tables.format_of(path)
+        rows = _rows(path, text_column, rating_column, layout, flag) if is_table else _lines(path, layout.encoding)
+        for text, rating in rows:
+            if not text or text in seen:
+                continue
+            seen.add(text)
+            texts.append(text)
+            if rating_column:
+                ratings.append(rating - 1)
     if not texts:
         raise UserError(f"{', '.join(map(str, paths))}: found no text, expected one text a line")
     return texts, np.array(ratings, np.int32) if rating_column else None
+
+
+def _lines(path: str, encoding: str) -> Iterator[tuple[str, int]]:
+    """Each line of a file, and no rating."""
+    if path == tables.STDIN:
+        for text in lines(sys.stdin.buffer, tables.STDIN_NAME, encoding):
+            yield text, 0
+        return
+    with readable(path), decompressed(path) as stream:
+        for text in lines(stream, path, encoding):
+            yield text, 0
+
+
+def _rows(
+    path: str, text_column: str, rating_column: str, layout: tables.Layout, flag: str
+) -> Iterator[tuple[str, int]]:
+    """Text and rating, or 0, of each row of a table."""
+    wanted = {flag: (text_column, "text")}
+    if rating_column:
+        wanted["--rating_column"] = rating_column, "rating"
+    with tables.Table(path, layout) as table:
+        at = tables.locate(table, wanted)
+        for row in table:
+            text, problem = tables.text_at(row, at[0], text_column)
+            rating = 0
+            if problem is None and rating_column:
+                said = tables.text_of(row.values[at[1]])
+                if re.fullmatch(r"([1-9]\d?|100)(\.0+)?", said, re.ASCII):
+                    rating = int(float(said))
+                else:
+                    problem = row.line, f"the rating {shorten(said)}", "a whole number from 1 to 100"
+            if problem:
+                raise Located(table.name, *problem)
+            yield text, rating

@@ -12,6 +12,7 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import perturbation, reviews
@@ -251,12 +252,14 @@ def prepare(
         unlabelled: texts that the teachers label; those that stand in `data` are left out.
 
     Raises:
-        UserError: the reviews cannot be split so, or a teacher is none.
+        UserError: the reviews cannot be split so, or of one's own a part has one label alone; or a teacher is none.
     """
     assert data.train is not None
     max_length = min(how.max_length, start.config.max_position_embeddings)
     train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed)
     texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
+    if data.folder == "reviews":
+        _check_split(data.train, train_rows, validation_rows)
     held_out = [data.train.texts[row] for row in validation_rows]
     validation_set = start.tokenizer.encode(held_out, max_length), data.train.labels[validation_rows]
     identity = {
@@ -282,6 +285,17 @@ def prepare(
     return Prepared(
         data, how, start, devices, run_dir, max_length, texts, labels, encoded, validation_set, plan, settings, identity
     )
+
+
+def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
+    """Raises UserError where the reviews to train on, or those to validate on, are of one label alone."""
+    for rows, to in zip(parts, ("train on", "choose the epoch by")):
+        labels = set(train.labels[rows].tolist())
+        if len(labels) < 2:
+            raise UserError(
+                f"{train.path}: found all {len(rows)} reviews to {to} labelled {labels.pop()}, expected some of either "
+                "label; --split_seed=1 parts them otherwise, --validation=0.3 holds out more, or add reviews"
+            )
 
 
 def _settings(how: FineTuning, start: Start, budget: int, steps: int) -> "Settings":

@@ -55,6 +55,8 @@ def find(
         chosen = Reviews(data.name, True, [train.texts[row] for row in rows], train.labels[rows])
     else:
         mine = reviews.read(calibrate_on, **columns)
+        for note in mine.notes:
+            log(f"  {note}")
         chosen = Reviews(calibrate_on, False, mine.texts, mine.labels)
     if data.test is not None:
         keep = reviews.unseen(chosen.texts, data.test.texts)

@@ -48,7 +48,7 @@ def test_own_files(files, lines):
 
 
 def test_own_columns_and_bad_rows(files, lines):
-    path = files("mine.txt", ["좋다", "싫다", "글"], [1, 0, 7], "리뷰;별".replace(";", "\t"))
+    path = files("mine.txt", ["좋다", "싫다", "글"], [1, 0, 70], "리뷰;별".replace(";", "\t"))
     sources = ReviewSources(train_file=path, text_column="리뷰", label_column="별", delimiter="\t", skip_bad_rows=True)
     data = find.find_data(sources, log=lines.append)
     assert (data.train.texts, data.test) == (["좋다", "싫다"], None)
@@ -61,6 +61,29 @@ def test_one_label_teaches_nothing_but_can_be_measured_on(files, lines):
         find.find_data(ReviewSources(train_file=path), log=lines.append)
     data = find.find_data(ReviewSources(test_file=path), log=lines.append, to_train=False)
     assert (data.name, data.train, len(data.test)) == ("one.tsv", None, 2)
+
+
+def test_what_is_said_of_own_labels(files, lines):
+    path = files("mine.tsv", ["좋다", "싫다", "좋다", "글", "글"], [5, 1, 2, 3, 4])
+    data = find.find_data(ReviewSources(train_file=path, positive_from=4, negative_to=2), log=lines.append)
+    assert data.train.labels.tolist() == [1, 0, 0, 1]
+    assert lines[1:] == [
+        "  2 rated 4 or more: positive; 2 rated 2 or less: negative; 1 between them left out",
+        "  1 texts stand there with both labels, in 2 reviews",
+    ]
+
+
+def test_a_test_of_one_label_measures_no_training(files, lines):
+    sources = ReviewSources(train_file=files("a.tsv", ["좋다", "싫다"]), test_file=files("b.tsv", ["좋다"], [1]))
+    with pytest.raises(
+        UserError, match=r"b.tsv: found 1 reviews, all labelled 1, expected some of either label to mea"
+    ):
+        find.find_data(sources, log=lines.append)
+
+
+def test_standard_input_is_read_once(lines):
+    with pytest.raises(UserError, match="expected one of them to be standard input"):
+        find.find_data(ReviewSources(train_file="-", test_file="-"), log=lines.append)
 
 
 def test_test_reviews_alone_teach_nothing(files, lines):

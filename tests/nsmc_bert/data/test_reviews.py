@@ -103,10 +103,6 @@ def test_a_csv_column_may_be_long(tmp_path):
 
 CP949 = "좋다".encode("cp949")
 BAD_TABS = {
-    "missing column": (
-        b"id\ttext\tlabel\n1\ta\t1\n",
-        ":1: found the columns ['id', 'text', 'label'], expected a header line with one column 'document'",
-    ),
     "column twice": (
         b"label\tdocument\tlabel\n1\ta\t1\n",
         ":1: found the columns ['label', 'document', 'label'], expected a header line with one column 'label'",
@@ -123,15 +119,10 @@ BAD_TABS = {
     "label with a blank": (HEADER.encode() + b"1\ta\t 1\n", ":2: found the label ' 1', expected 0"),
     "encoding": (
         HEADER.encode() + b"1\ta\t1\n2\t" + CP949 + b"\t1\n",
-        ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; convert with iconv",
+        ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; read as CP949, ",
     ),
     "surrogate": (HEADER.encode() + b"1\t\xed\xa0\x80\t1\n", ":2: found bytes that are no UTF-8: b'\\xed\\xa0\\x80"),
     "encoding of the header": (CP949 + b"\tdocument\tlabel\n1\ta\t1\n", ":1: found bytes that are no UTF-8"),
-    "utf-16": (
-        "document\tlabel\n1\ta\n".encode("utf-16"),
-        ":1: found bytes that are no UTF-8: b'\\xff\\xfed\\x00o\\x00c\\x00u\\x00m\\x00', expected UTF-8 text; this is "
-        "UTF-16; ",
-    ),
     "empty file": (b"", ": found an empty file, expected a header line with the columns 'document' and 'label'"),
     "header only": (HEADER.encode(), ": found a header line and no rows, expected one row a line below it"),
     "header and empty lines": (HEADER.encode() + b"\n\r\n", ": found a header line and no rows"),
@@ -157,7 +148,14 @@ BAD_CSV = {
     "empty file": ("", ": found an empty file"),
     "mark alone": ("\ufeff", ":1: found an empty line, expected a header line"),
     "header only": ("document,label\n", ": found a header line and no rows"),
-    "tabs": ("document\tlabel\n", ":1: found the columns ['document\\tlabel'], expected a header line with one column"),
+    "tabs": (
+        "document\tlabel\n",
+        ":1: found no comma but 1 tab in the header line, expected columns; --delimiter='\\t'",
+    ),
+    "semicolons": (
+        "id;document;label\n",
+        ":1: found no comma but 2 semicolons in the header line, expected columns; --delimiter=';'",
+    ),
 }
 
 
@@ -170,12 +168,13 @@ def test_what_is_wrong_with_a_csv(tmp_path, content, message):
 
 
 def test_bad_rows_are_skipped_and_counted(tmp_path):
-    content = HEADER.encode() + b"1\ta\t1\n2\t\xff\t1\n3\n4\tb\t2\n5\tc\td\t0\n\n6\te\t0\n"
+    content = HEADER.encode() + b"1\ta\t1\n2\t\xff\t1\n3\n4\tb\t\n5\tc\td\t0\n\n6\te\t0\n7\tf\t0\n8\tg\t0\n"
     data = reviews.read(write(tmp_path, content), skip_bad_rows=True)
-    assert (data.texts, data.labels.tolist(), data.skipped) == (["a", "e"], [1, 0], 4)
-    content = b'document,label\n"a\n\xff",1\nb,1\n"c"d,1\n\xff"e",x\nf,2\n"g\n",0\n'
+    assert (data.texts, data.labels.tolist(), data.skipped) == (["a", "e", "f", "g"], [1, 0, 0, 0], 4)
+    assert data.notes == ("1 of them without a label",)
+    content = b'document,label\n"a\n\xff",1\nb,1\n"c"d,1\n\xff"e",x\nf,21\n"g\n",0\nh,1\ni,0\n'
     data = reviews.read(write(tmp_path, content, "x.csv"), skip_bad_rows=True)
-    assert (data.texts, data.labels.tolist(), data.skipped) == (["b", "g\n"], [1, 0], 4)
+    assert (data.texts, data.labels.tolist(), data.skipped) == (["b", "g\n", "h", "i"], [1, 0, 1, 0], 4)
 
 
 ROWS = "".join("good %d,1\n" % i for i in range(60))
@@ -199,8 +198,10 @@ def test_a_stray_quotation_mark_costs_its_own_line_alone(tmp_path, bad, skipped)
 
 
 def test_bad_bytes_behind_a_stray_quotation_mark_are_bad_all_the_same(tmp_path):
-    data = reviews.read(write(tmp_path, b'document,label\n"a,1\n\xff,1\nb,1\n"c"d,1\n', "x.csv"), skip_bad_rows=True)
-    assert (data.texts, data.skipped) == (["b"], 3)
+    data = reviews.read(
+        write(tmp_path, b'document,label\n"a,1\n\xff,1\nb,1\nb,1\nb,1\n"c"d,1\n', "x.csv"), skip_bad_rows=True
+    )
+    assert (data.texts, data.skipped) == (["b", "b", "b"], 3)
 
 
 def test_what_cannot_be_skipped(tmp_path):
@@ -229,6 +230,73 @@ def test_a_folder_below_home(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     write(tmp_path, HEADER + "1\ta\t1\n")
     assert reviews.read("~/reviews.tsv").texts == ["a"]
+
+
+# Labels
+
+
+def table_of(folder, labels, name="mine.csv"):
+    rows = "".join(f"글 {number},{label}\n" for number, label in enumerate(labels))
+    return write(folder, "document,label\n" + rows, name)
+
+
+def test_words_and_floats_are_labels(tmp_path):
+    labels = ["1.0", "0.", "Negative", " POS ", "긍정", "부정", "neg", "positive"]
+    assert reviews.read(table_of(tmp_path, labels)).labels.tolist() == [1, 0, 0, 1, 1, 0, 0, 1]
+    own = reviews.read(table_of(tmp_path, ["좋음", "나쁨", " 좋음"]), labels=["나쁨", "좋음"])
+    assert own.labels.tolist() == [1, 0, 1]
+    found = error_of(reviews.read, table_of(tmp_path, ["좋음", "1"]), labels=["나쁨", "좋음"])
+    assert ":3: found the label '1', expected 나쁨 (negative) or 좋음 (positive), by --labels" in found
+
+
+def test_ratings_by_a_rule(tmp_path):
+    path = table_of(tmp_path, [5, 4, 3, 2, 1, "4.5", "3.0"])
+    data = reviews.read(path, positive_from=4, negative_to=2)
+    assert (data.texts, data.labels.tolist()) == (["글 0", "글 1", "글 3", "글 4", "글 5"], [1, 1, 0, 0, 1])
+    assert data.notes == ("3 rated 4 or more: positive; 2 rated 2 or less: negative; 2 between them left out",)
+    found = error_of(reviews.read, table_of(tmp_path, [5, "별 둘"]), positive_from=4, negative_to=2)
+    assert ":3: found the label '별 둘', expected a number, by --positive_from and --negative_to" in found
+    found = error_of(reviews.read, table_of(tmp_path, [3, 3]), positive_from=4, negative_to=2)
+    assert "found all 2 ratings between the two, expected some of either" in found
+
+
+@pytest.mark.parametrize("skip_bad_rows", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        ([1, 1, 1, 5, 3], "are these ratings? --positive_from=4 --negative_to=2 takes"),
+        (["1.0"] * 50 + ["2.0"] + ["4.5"], "--positive_from=4 --negative_to=2 takes"),
+        ([0, 1] * 30 + [9], "--positive_from=8 --negative_to=4 takes"),
+        ([1, -1, 0], "--positive_from=1 --negative_to=-1 takes"),
+        ([1, 2, 2, 1], "--labels=1,2 takes 1 as negative and 2 as positive"),
+    ],
+)
+def test_ratings_without_a_rule_stop(tmp_path, labels, advice, skip_bad_rows):
+    """Those of one star are no positive reviews, whatever is skipped."""
+    found = error_of(reviews.read, table_of(tmp_path, labels), skip_bad_rows=skip_bad_rows)
+    assert ", expected 0 (negative) or 1 (positive); " in found and advice in found
+
+
+def test_a_file_of_which_most_is_bad_stops(tmp_path):
+    found = error_of(reviews.read, table_of(tmp_path, [1, 0, "", "", ""]), skip_bad_rows=True)
+    assert "mine.csv:4: found the label '', and 3 bad rows of 5, expected 0 (negative) or 1 (positive)" in found
+    assert found.endswith("; most rows have to be good, even with --skip_bad_rows")
+    assert reviews.read(table_of(tmp_path, [1, 0, "", ""]), skip_bad_rows=True).skipped == 2
+    found = error_of(reviews.read, table_of(tmp_path, ["good", "bad", "good"]), skip_bad_rows=True)
+    assert "and no good row in 3, expected 0 (negative) or 1 (positive); which is which? --labels=bad,good" in found
+
+
+def test_contradictions(tmp_path):
+    path = write(tmp_path, "document,label\na,1\nb,0\na,0\na,1\nb,0\n", "mine.csv")
+    assert reviews.contradictions(reviews.read(path)) == (1, 3)
+
+
+def test_several_files_are_read_as_one(tmp_path):
+    parts = [table_of(tmp_path, labels, f"part-{number}.csv") for number, labels in enumerate(([1, 0], [0]))]
+    for path in (f"{tmp_path}/part-*.csv", ",".join(map(str, parts))):
+        data = reviews.read(path)
+        assert (data.texts, data.labels.tolist()) == (["글 0", "글 1", "글 0"], [1, 0, 0])
+        assert data.sha1 == hashlib.sha1(parts[0].read_bytes() + parts[1].read_bytes()).hexdigest()
 
 
 # Splits

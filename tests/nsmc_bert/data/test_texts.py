@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nsmc_bert.base import text_files
 from nsmc_bert.base.errors import Located
-from nsmc_bert.data import reviews, texts
+from nsmc_bert.data import reviews, tables, texts
 from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
 
 
@@ -28,9 +28,12 @@ from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
             b"PK\x03\x04\n",
             "this is an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
         ),
-        ("좋다\t1\n".encode("utf-16"), "this is UTF-16; convert with iconv -f utf-16 -t utf-8"),
         ("좋다\t1\n".encode("utf-16-le"), "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"),
-        (CP949 + b"\t1\n", "convert with iconv -f cp949 -t utf-8"),
+        (
+            CP949 + b"\t1\n",
+            "read as CP949, the other encoding that Korean texts come in, it makes sense: --encoding=cp949",
+        ),
+        (b"\xff\xe0\t1\n", "convert with iconv -t utf-8 -f and the encoding it has"),
     ],
 )
 def test_what_is_advised_for_bytes_that_are_no_text(tmp_path, content, advice):
@@ -79,7 +82,7 @@ def test_a_stream_that_is_not_utf_8():
     assert next(reviews) == "좋다"
     message = error_of(next, reviews, kind=Located)
     assert message.startswith("standard input:2: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9', expected ")
-    assert message.endswith("UTF-8 text; convert with iconv -f cp949 -t utf-8")
+    assert message.endswith("it makes sense: --encoding=cp949")
     assert ":1: found bytes" in error_of(stream_lines, "가".encode()[:2])
 
 
@@ -140,7 +143,8 @@ def test_documents_of_every_kind(tmp_path):
     import lzma
 
     text = "하나\n둘 둘\r\n\n하나\n셋"
-    for name, pack in (("a.txt", bytes), ("a.txt.xz", lzma.compress), ("a.gz", gzip.compress)):
+    packs = (("a.txt", bytes), ("a.txt.xz", lzma.compress), ("a.gz", gzip.compress), ("a.BZ2", bz2.compress))
+    for name, pack in packs:
         (tmp_path / name).write_bytes(pack(text.encode()))
         assert texts.documents([tmp_path / name]) == (["하나", "둘 둘", "셋"], None)
     table = write(tmp_path, "rating\tdocument\n10\t하나\n1\t넷\n3\t\n")
@@ -149,15 +153,31 @@ def test_documents_of_every_kind(tmp_path):
     assert texts.documents([tmp_path / "a.txt", tmp_path / "a.gz"])[0] == ["하나", "둘 둘", "셋"]
 
 
+def test_documents_of_tables(tmp_path):
+    write(tmp_path, '글,별\n좋다,5.0\n"나쁘다, 정말",1\n좋다,3\n', "a.csv")
+    write(tmp_path, '{"글": "최고", "별": 4}\n{"글": null, "별": 1}\n', "b.jsonl")
+    read, ratings = texts.documents([f"{tmp_path}/*"], text_column="글", rating_column="별")
+    assert (read, ratings.tolist()) == (["좋다", "나쁘다, 정말", "최고"], [4, 0, 3])
+    message = error_of(texts.documents, [tmp_path / "a.csv"], flag="--unlabelled_column")
+    assert message == f"{tmp_path}/a.csv:1: found the columns 글, 별; which is the text? --unlabelled_column=글"
+
+
+def test_documents_in_other_encodings(tmp_path):
+    write(tmp_path, CP949 + b"\n" + CP949 * 2, "a.txt")
+    assert texts.documents([tmp_path / "a.txt"], layout=tables.Layout(encoding="cp949"))[0] == ["좋다", "좋다좋다"]
+    write(tmp_path, "좋다\n나쁘다\r\n".encode("utf-16"), "b.txt")
+    assert texts.documents([tmp_path / "b.txt"])[0] == ["좋다", "나쁘다"]
+
+
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
         ("rating\tdocument\n0\ta\n", "a.tsv", "a.tsv:2: found the rating '0', expected a whole number from 1 to 100"),
-        ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 columns, expected 2 as in the header line"),
+        ("rating\tdocument\n1\ta\n1\n", "a.tsv", "a.tsv:3: found 1 column, expected 2 as in the header line"),
         (
             "rating\ttext\n",
             "a.tsv",
-            "a.tsv:1: found the columns ['rating', 'text'], expected a header line with one column 'document'",
+            "a.tsv:1: found the columns rating, text, none of them 'document'; which is the text? --text_column=NAME",
         ),
         ("rating\tdocument\n", "a.tsv", "found no text, expected one text a line"),
         (b"rating\tdocument\n1\t\xff\n", "a.tsv", "a.tsv:2: found bytes that are no UTF-8"),

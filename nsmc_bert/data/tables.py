@@ -1,0 +1,626 @@
+"""Tables as people have them: CSV, TSV, JSON lines, Parquet and Excel, plain or compressed, read row by row."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import glob
+import importlib
+import io
+import itertools
+import json
+import os
+import re
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from nsmc_bert.base import json_files, text_files
+from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.text_files import BOM, COMPRESSIONS, MAX_LINE, Stream, Utf8
+
+if TYPE_CHECKING:
+    import hashlib
+
+AUTO = "auto"  # the format is that of the file's ending
+FORMATS = {  # and the endings of their files
+    "csv": (".csv",),
+    "tsv": (".tsv", ".tab"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "parquet": (".parquet", ".pq"),
+    "xlsx": (".xlsx", ".xlsm", ".xls"),
+}
+STDIN = "-"
+STDIN_NAME = "standard input"
+MAX_UNPACKED = 1 << 32  # bytes of a workbook or of a Parquet file that came packed
+SAMPLE = 100  # rows that a proposal is made from
+Problem = tuple[int, str, str]  # line, what was found, what was expected
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        line: its number: of the first of its lines, of a workbook's row, or in Parquet of the row from 1.
+        values: one for each of the table's columns: str in CSV and TSV, else what stands there, or None.
+        problem: what makes it a bad row, or None.
+        json: of JSON lines, the line as it stands.
+        absent: of JSON lines, columns that its object has not.
+        strange: of JSON lines, names in its object that are no columns: the first object did not have them.
+    """
+
+    line: int
+    values: list[Any]
+    problem: Problem | None = None
+    json: str = ""
+    absent: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How tables are written, as far as their names and first bytes do not say it.
+
+    Attributes:
+        input_format: one of FORMATS; AUTO for that of the file's ending.
+        delimiter: character between two columns of CSV; a tab makes it TSV. None for the format's own.
+        encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
+
+    Raises:
+        UserError: one of them is none.
+    """
+
+    input_format: str = AUTO
+    delimiter: str | None = None
+    encoding: str = ""
+
+    def __post_init__(self) -> None:
+        if self.input_format not in (AUTO, *FORMATS):
+            raise UserError(f"--input_format={self.input_format}: expected one of {', '.join((AUTO, *FORMATS))}")
+        delimiter = "\t" if self.delimiter == "\\t" else self.delimiter  # a tab as it is written on command lines
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise UserError(f"found {shorten(delimiter)} as the delimiter, expected one character, such as , or ;")
+        object.__setattr__(self, "delimiter", delimiter)
+        object.__setattr__(self, "encoding", text_files.check_encoding(self.encoding))
+
+    def of(self, path: str) -> tuple[str, str]:
+        """(format, delimiter) of a file: of one whose ending says nothing TSV, unless there is a delimiter.
+
+        Raises:
+            UserError: standard input without a format.
+        """
+        name = self.input_format if self.input_format != AUTO else format_of(path)
+        if path == STDIN and self.input_format == AUTO:
+            raise UserError(
+                f"{STDIN_NAME}: found no name that tells its format, expected --input_format=csv, tsv or jsonl"
+            )
+        if name in ("", "csv", "tsv"):
+            delimiter = self.delimiter or ("," if name == "csv" else "\t")
+            return ("tsv" if delimiter == "\t" else "csv"), delimiter
+        return name, ""
+
+
+AS_NAMED = Layout()  # every file says by its name and its first bytes how it is written
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format that a file's ending names, compressed or not; "" where it is no table's.
+
+    >>> format_of("orders.CSV.gz"), format_of("reviews.txt")
+    ('csv', '')
+    """
+    name = Path(path).name.lower()
+    for ending in COMPRESSIONS:
+        name = name.removesuffix(ending)
+    return next((kind for kind, endings in FORMATS.items() if name.endswith(endings)), "")
+
+
+def expand(names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The files that names stand for: each as it is or, where there is no such file, all that fit it as a pattern; in
+    a single str also several with commas between them.
+
+    Raises:
+        UserError: no file fits a pattern, or standard input comes twice.
+
+    Example:
+        >>> expand("nsmc_bert/bundled/sample_t*.tsv")
+        ['nsmc_bert/bundled/sample_test.tsv', 'nsmc_bert/bundled/sample_train.tsv']
+    """
+    if isinstance(names, (str, os.PathLike)):
+        name = os.path.expanduser(os.fspath(names))
+        names = name.split(",") if "," in name and not os.path.exists(name) and not glob.glob(name) else [name]
+    paths: list[str] = []
+    for given in names:
+        name = os.path.expanduser(os.fspath(given))
+        if os.path.exists(name) or not glob.has_magic(name):
+            paths.append(name)
+            continue
+        found = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
+        if not found:
+            raise UserError(f"{name}: found no file that fits, expected one or more")
+        paths += found
+    if paths.count(STDIN) > 1:
+        raise UserError(f"found {STDIN_NAME} twice, expected it once")
+    return paths
+
+
+class Table:
+    """A table that is open: its columns, and as an iterable its rows, once and in bounded memory.
+
+    A text file's first line names the columns. With a tab between the columns, every line is one row and a quotation
+    mark is a character like any other, as in NSMC. With another delimiter, columns may be quoted as in CSV and then
+    hold line ends. Only "\\n" or "\\r\\n" ends a line. A line that is empty altogether is no row. JSON lines have the
+    columns of their first object. Of a workbook the first sheet is read.
+
+    Args:
+        path: the file, or STDIN.
+        layout: how it is written.
+        digest: hash object that the content is added to, unpacked, up to what was read.
+
+    Attributes:
+        name: what errors call it.
+        format: one of FORMATS.
+        delimiter: of CSV and TSV.
+        columns: their names; [] for an empty file.
+        marked: whether the text was in UTF-16, in a named encoding, or had UTF-8's mark, as Excel writes and wants it.
+        schema: of Parquet, the pyarrow.Schema.
+
+    Raises:
+        Located: the header line cannot be read.
+        UserError: the file cannot be read, or its format needs a package that is missing.
+
+    Example:
+        >>> with Table("nsmc_bert/bundled/sample_test.tsv") as table:
+        ...     print(table.columns, next(iter(table)).values[1:])
+        ['id', 'document', 'label'] ['왜 칭찬받는지 1도 모르겠음 나만 이상해?', '0']
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], layout: Layout = AS_NAMED, *, digest: hashlib._Hash | None = None
+    ) -> None:
+        given = os.path.expanduser(os.fspath(path))
+        self.name = STDIN_NAME if given == STDIN else given
+        self.format, self.delimiter = layout.of(given)
+        self.schema: Any = None
+        self.marked = False
+        self._files = contextlib.ExitStack()
+        try:
+            with text_files.readable(self.name):
+                if given == STDIN:
+                    stream: Stream = sys.stdin.buffer
+                else:
+                    stream = self._files.enter_context(text_files.decompressed(given))
+                if self.format in ("parquet", "xlsx"):
+                    self._rows = self._binary(_seekable(stream, self.name, self._files), digest)
+                else:
+                    self._rows = self._text(_Lines(stream, self.name, layout.encoding, digest))
+        except BaseException:
+            self._files.close()
+            raise
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    def __iter__(self) -> Iterator[Row]:
+        width = len(self.columns)
+        with text_files.readable(self.name):
+            for row in self._rows:
+                if row.problem is None and self.format == "jsonl":
+                    row = self._of_object(row)
+                elif row.problem is None and len(row.values) != width:
+                    if row.values in ([], [""]):
+                        continue  # an empty line
+                    found = "1 column" if len(row.values) == 1 else f"{len(row.values)} columns"
+                    expected = f"{width} as in the header line {shorten(self.columns, 200)}"
+                    row = row._replace(problem=(row.line, found, expected))
+                yield row
+
+    def _text(self, source: _Lines) -> Iterator[Row]:
+        readers = {"tsv": _plain_rows, "csv": lambda lines: _quoted_rows(lines, self.delimiter), "jsonl": _json_rows}
+        rows = readers[self.format](source)
+        first = next(rows, None)
+        self.marked = source.text.marked or bool(source.text.encoding)
+        if first is not None and first.problem:
+            raise Located(self.name, *first.problem)
+        values = [] if first is None else first.values[0] if self.format == "jsonl" else first.values
+        self.columns = [] if first is None else list(values) or [""]
+        return itertools.chain([first] if first and self.format == "jsonl" else [], rows)
+
+    def _of_object(self, row: Row) -> Row:
+        """A row whose one value is a JSON object, with the values of the columns instead."""
+        whole = row.values[0]
+        return row._replace(
+            values=[whole.get(column) for column in self.columns],
+            absent=tuple(column for column in self.columns if column not in whole),
+            strange=tuple(whole.keys() - set(self.columns)),
+        )
+
+    def _binary(self, file: BinaryIO, digest: hashlib._Hash | None) -> Iterator[Row]:
+        if digest is not None:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+            file.seek(0)
+        if self.format == "parquet":
+            self.schema, rows = _parquet(file, self.name)
+            self.columns = list(self.schema.names)
+            return rows
+        rows = _sheet_rows(file, self.name)
+        first = next(rows, None)
+        self.columns = [] if first is None else [text_of(value) for value in first.values]
+        return _padded(rows, len(self.columns))
+
+
+def text_of(value: Any) -> str:
+    """A value as text, as it stands in CSV: "" for one that is missing."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:  # NaN, as pandas writes what is missing
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=text_of)
+    return str(value)
+
+
+def text_at(row: Row, at: int, column: str) -> tuple[str, Problem | None]:
+    """(text, what makes the row a bad one or None) of a row's column: numbers are texts, lists and objects are none."""
+    if row.problem:
+        return "", row.problem
+    if column in row.absent:
+        return "", (row.line, f"no {column!r} in the object", "the names of the first line's object in each")
+    value = row.values[at]
+    if isinstance(value, (bool, dict, list)):
+        return "", (row.line, f"{shorten(value)} as {column!r}", "a text")
+    return text_of(value), None
+
+
+def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
+    """Where columns stand in a table.
+
+    Args:
+        table: of which nothing was read yet.
+        wanted: {flag that names the column: (name, what it holds: "text", "label" or "rating")}; "" as a name for one
+            that was not named.
+
+    Raises:
+        Located: a name is missing, and which it might be, or it comes twice.
+    """
+    names = [name for name, _ in wanted.values() if name]
+    if not table.columns:
+        columns = " with the columns " + " and ".join(map(repr, names)) if names else ""
+        raise Located(table.name, None, "an empty file", f"a header line{columns}, then one row a line")
+    for name in names:
+        if table.columns.count(name) > 1:
+            raise Located(
+                table.name, 1, f"the columns {shorten(table.columns, 200)}", f"a header line with one column {name!r}"
+            )
+    missing = {flag: held for flag, (name, held) in wanted.items() if name not in table.columns or not name}
+    if not missing:
+        return [table.columns.index(name) for name in names]
+    if not any(table.columns):
+        raise Located(table.name, 1, "an empty line", "a header line that names the columns")
+    if table.format in ("csv", "tsv") and (other := _other_delimiter(table)):
+        found = f"no {_NAMES.get(table.delimiter, table.delimiter)} but {other[1]} {_NAMES[other[0]]}"
+        found += "s" * (other[1] > 1)
+        flag = "--delimiter='\\t'" if other[0] == "\t" else f"--delimiter='{other[0]}'"
+        raise Located(table.name, 1, f"{found} in the header line", f"columns; {flag}")
+    rows = [row for row in itertools.islice(table, SAMPLE) if row.problem is None]
+    proposals, taken = [], set(names)
+    for flag, held in missing.items():
+        likely = _likely(table.columns, rows, held, taken)
+        taken.add(likely)
+        proposals.append(f"{flag}={_quoted(likely) if likely else 'NAME'}")
+    columns = shorten_names(table.columns)
+    lacking = [repr(name) for flag, (name, _) in wanted.items() if flag in missing and name]
+    none = f", none of them {' or '.join(lacking)}" if lacking else ""
+    held = " and which the ".join(missing.values())
+    raise UserError(f"{table.name}:1: found the columns {columns}{none}; which is the {held}? {' '.join(proposals)}")
+
+
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+_LABEL = re.compile(r"-?(\d|10)(\.\d+)?|neg|negative|pos|positive|부정|긍정")
+_LABEL_NAME = re.compile(r"label|라벨|레이블|rating|star|score|별|평점|점수|감정|감성|sentiment|긍정|긍부정")
+
+
+def _other_delimiter(table: Table) -> tuple[str, int] | None:
+    """(character, how many) of what parts the columns of a header line that was read as one, or None."""
+    if len(table.columns) > 1:
+        return None
+    counts = {other: table.columns[0].count(other) for other in _NAMES if other != table.delimiter}
+    best = max(counts, key=lambda other: counts[other])
+    return (best, counts[best]) if counts[best] else None
+
+
+def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Iterable[str]) -> str:
+    """The column whose values look most like texts, or like labels or ratings; "" for none."""
+    scores = {}
+    for at, column in enumerate(columns):
+        values = [text_of(row.values[at]) for row in rows]
+        different = set(filter(None, values))
+        if column in taken or columns.count(column) > 1 or not column or not different:
+            continue
+        if held == "text":
+            scores[column] = sum(len(re.findall(r"[^\W\d_]", value)) for value in different) / len(values)
+        else:
+            # at most a dozen labels, and numbers that are ratings; a name may say that it is them
+            told = sum(bool(_LABEL.fullmatch(value.strip().casefold())) for value in values) / len(values)
+            scores[column] = told * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(column.casefold()))
+    best = max(scores, key=lambda column: scores[column], default="")
+    return best if best and scores[best] > (0 if held == "text" else 0.5) else ""
+
+
+def shorten_names(columns: Sequence[str], limit: int = 200) -> str:
+    """Columns' names with commas between them, so many characters of them."""
+    names = ", ".join(name if name.isprintable() and name.strip() == name != "" else repr(name) for name in columns)
+    return names if len(names) <= limit else names[: limit - 1] + "…"
+
+
+def _quoted(name: str) -> str:
+    """A name as one types it on a command line."""
+    return name if re.fullmatch(r"[\w.-]+", name) else "'" + name.replace("'", "'\\''") + "'"
+
+
+class _Lines:
+    """Decodes a stream's lines, ends included, and hashes its bytes on the way.
+
+    Attributes:
+        name: what errors call the stream.
+        text: the stream as UTF-8.
+        problem: (line, found, expected) of the first bad line since the attribute was last set to None. A bad line is
+            yielded too, so that the rows around it are still told apart.
+    """
+
+    def __init__(self, stream: Stream, name: str, encoding: str = "", digest: hashlib._Hash | None = None) -> None:
+        self.name, self.text = name, Utf8(stream if digest is None else _Hashed(stream, digest), encoding)
+        self.problem: Problem | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        number = 0
+        while line := self.text.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE:
+                raise Located(
+                    self.name, number, f"more than {MAX_LINE:,} bytes without an end of line", "text in lines"
+                )
+            if number == 1:
+                text_files.check_text(self.name, line)
+                line = line.removeprefix(BOM)
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                problem = (number, *text_files.undecodable(line, error, self.text.encoding))
+                self.problem = self.problem or problem
+                text = line.decode(errors="surrogateescape")
+            yield text
+
+
+class _Hashed(io.BufferedIOBase):
+    """A stream whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: Stream, digest: hashlib._Hash) -> None:
+        self._stream, self._digest = stream, digest
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = self._stream.readline(-1 if size is None else size)
+        self._digest.update(line)
+        return line
+
+
+def _plain_rows(source: _Lines) -> Iterator[Row]:
+    """The rows of a table without quoting."""
+    for number, line in enumerate(source, 1):
+        problem, source.problem = source.problem, None
+        yield Row(number, line.removesuffix("\n").removesuffix("\r").split("\t"), problem)
+
+
+def _json_rows(source: _Lines) -> Iterator[Row]:
+    """Rows with one value each, an object."""
+    for number, line in enumerate(source, 1):
+        problem, source.problem = source.problem, None
+        line = line.strip()
+        if not line:
+            continue
+        value: Any = None
+        expected = "one JSON object a line"
+        if number == 1 and line.startswith("["):
+            expected += "; jq -c '.[]' makes such lines of a list"
+        if problem is None:
+            try:
+                value = json_files.parse_line(line)
+            except (ValueError, RecursionError) as error:
+                problem = number, f"no valid JSON ({error})", expected
+            else:
+                if not isinstance(value, dict):
+                    problem = number, shorten(value), expected
+                elif json_files.too_deep(value):
+                    problem = number, f"an object nested deeper than {json_files.MAX_DEPTH}", expected
+        yield Row(number, [value], problem, json=line)
+
+
+def _quoted_rows(source: _Lines, delimiter: str) -> Iterator[Row]:
+    """The rows of a CSV.
+
+    A stray quotation mark opens a column that takes in the lines up to the next one. Of such a row the first line alone
+    is bad; the others are read again.
+    """
+    import csv
+
+    numbered, width = _numbered(source), 0
+    again: collections.deque[tuple[int, str, Problem | None]] = collections.deque()
+
+    def take(taken: list[tuple[int, str, Problem | None]]) -> Iterator[str]:
+        size = 0
+        while size <= MAX_LINE and (line := again.popleft() if again else next(numbered, None)):
+            taken.append(line)
+            size += len(line[1])
+            yield line[1]
+
+    while True:
+        taken: list[tuple[int, str, Problem | None]] = []
+        values: list[str] = []
+        found = expected = ""
+        try:
+            with _unlimited_csv_fields():
+                values = next(csv.reader(take(taken), delimiter=delimiter, strict=True))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # what follows the dash is advice to programmers
+            found = f"broken CSV ({str(error).partition(' - ')[0]})"
+            expected = 'a column that holds " or a line end to stand in "…", with each " in it doubled'
+            if "unexpected end of data" in str(error):
+                found, expected = "a quotation mark that is never closed", 'a second " at the end of the column'
+        number = taken[0][0]
+        width = width or len(values)
+        if not found and len(taken) > 1 and len(values) != width:
+            found = f"{len(values)} columns in {len(taken)} lines"
+            expected = f"{width} as in the header line; is there a stray quotation mark?"
+        if found:
+            again.extendleft(reversed(taken[1:]))
+            del taken[1:]
+        problems = [problem for _, _, problem in taken if problem]
+        yield Row(number, values, problems[0] if problems else (number, found, expected) if found else None)
+
+
+def _numbered(source: _Lines) -> Iterator[tuple[int, str, Problem | None]]:
+    """(number, line, what is wrong with it) of each line."""
+    for number, line in enumerate(source, 1):
+        problem, source.problem = source.problem, None
+        yield number, line, problem
+
+
+@contextlib.contextmanager
+def _unlimited_csv_fields() -> Iterator[None]:
+    """Lifts the csv module's limit of 131,072 characters a column, which is global."""
+    import csv
+
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _seekable(stream: Stream, name: str, files: contextlib.ExitStack) -> BinaryIO:
+    """The file itself or, of what is unpacked or comes through a pipe, a temporary copy."""
+    if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO) and stream.seekable():
+        return stream  # type: ignore[return-value]
+    copy = files.enter_context(tempfile.TemporaryFile())
+    while piece := stream.read(1 << 20):
+        if copy.tell() + len(piece) > MAX_UNPACKED:
+            raise UserError(f"{name}: found more than {MAX_UNPACKED >> 30} GiB unpacked, expected less")
+        copy.write(piece)
+    copy.seek(0)
+    return copy  # type: ignore[return-value]
+
+
+def package(name: str, path: str | os.PathLike[str]) -> Any:
+    """A module of a package that reads or writes a format, and that only those have who asked for it.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        needed = name.partition(".")[0]
+        raise UserError(
+            f"{path}: needs {needed}, which is not installed; pip install {needed}, or pip install 'nsmc-bert[tables]'"
+        ) from None
+
+
+@contextlib.contextmanager
+def _others_errors(name: str, kind: str) -> Iterator[None]:
+    """Turns what pyarrow and openpyxl raise, which can be anything, into a UserError."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{name}: cannot be read as {kind} ({reason})") from None
+
+
+def _parquet(file: BinaryIO, name: str) -> tuple[Any, Iterator[Row]]:
+    """(pyarrow.Schema, rows) of a Parquet file, read row group by row group."""
+    parquet = package("pyarrow.parquet", name)
+    kind = "Parquet"
+    with _others_errors(name, kind):
+        opened = parquet.ParquetFile(file)
+        schema = opened.schema_arrow
+
+    def rows() -> Iterator[Row]:
+        number = 0
+        with _others_errors(name, kind):
+            batches = opened.iter_batches(batch_size=1024)
+        while True:
+            with _others_errors(name, kind):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                columns = [column.to_pylist() for column in batch.columns]
+            for values in zip(*columns):
+                number += 1
+                yield Row(number, list(values))
+
+    return schema, rows()
+
+
+def _sheet_rows(file: BinaryIO, name: str) -> Iterator[Row]:
+    """The rows of a workbook's first sheet that hold anything, without the empty cells at their ends."""
+    start = file.read(8)
+    file.seek(0)
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise UserError(f"{name}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that")
+    openpyxl, kind = package("openpyxl", name), "an Excel workbook"
+    with _others_errors(name, kind):
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_UNPACKED:
+            raise UserError(f"{name}: found more than {MAX_UNPACKED >> 30} GiB unpacked, expected less")
+        file.seek(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is no data: styles, validation
+            sheets = openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
+    if not sheets:
+        return
+    sheets[0].reset_dimensions()  # what a file says of its size would be filled up with empty cells
+    rows = sheets[0].iter_rows()
+    while True:
+        with _others_errors(name, kind):
+            cells = next(rows, None)
+            if cells is None:
+                return
+            values = [_shown(cell) for cell in cells]
+        while values and values[-1] is None:
+            values.pop()
+        if values:
+            yield Row(cells[len(values) - 1].row, values)
+
+
+def _shown(cell: Any) -> Any:
+    """A cell's value; a whole number that is shown with zeros before it, such as a customer's, as it is shown."""
+    if type(cell.value) is int and cell.value >= 0 and re.fullmatch(r"0{2,40}", cell.number_format or ""):
+        return str(cell.value).zfill(len(cell.number_format))
+    return cell.value
+
+
+def _padded(rows: Iterable[Row], width: int) -> Iterator[Row]:
+    for row in rows:
+        yield row._replace(values=row.values + [None] * (width - len(row.values)))

@@ -1,0 +1,447 @@
+"""nsmc_bert.data.tables: any table that the csv module, pandas or a person wrote is read back; others are one line."""
+
+import bz2
+import csv
+import datetime
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import lzma
+import os
+import sys
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.data import tables
+from nsmc_bert.data.tables import Layout, Table
+from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
+
+
+def read(path, layout=tables.AS_NAMED):
+    """(columns, values of each row) of a table without bad rows."""
+    with Table(path, layout) as table:
+        rows = list(table)
+    assert [row for row in rows if row.problem] == []
+    return table.columns, [row.values for row in rows]
+
+
+# Formats
+
+
+def test_every_text_format(tmp_path):
+    expected = (["id", "리뷰"], [["007", "좋다"], ["008", "나쁘다"]])
+    assert read(write(tmp_path, "id,리뷰\r\n007,좋다\r\n\r\n008,나쁘다", "a.csv")) == expected
+    assert read(write(tmp_path, "id\t리뷰\n007\t좋다\n008\t나쁘다\n", "a.TSV")) == expected
+    assert read(write(tmp_path, "id\t리뷰\n007\t좋다\n008\t나쁘다\n", "a.txt")) == expected
+    lines = '{"id": "007", "리뷰": "좋다"}\n\n {"리뷰": "나쁘다", "id": "008"} \n'
+    assert read(write(tmp_path, lines, "a.jsonl")) == expected
+    assert read(write(tmp_path, "id|리뷰\n007|좋다\n008|나쁘다\n", "a.csv"), Layout(delimiter="|")) == expected
+    assert read(write(tmp_path, lines, "a.dat"), Layout(input_format="jsonl")) == expected
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("GZ", gzip.compress)]
+)
+def test_packed(tmp_path, ending, pack):
+    path = write(tmp_path, pack("id,리뷰\n1,좋다\n".encode()), f"a.csv.{ending}")
+    assert read(path) == (["id", "리뷰"], [["1", "좋다"]])
+
+
+def test_zstandard(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    path = write(tmp_path, zstandard.compress("id,리뷰\n1,좋다\n".encode()), "a.csv.zst")
+    assert read(path) == (["id", "리뷰"], [["1", "좋다"]])
+
+
+def test_zstandard_that_this_python_has_not(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    path = write(tmp_path, b"", "a.csv.zst")
+    expected = f"{path}: found zstandard, which this Python cannot unpack; pip install zstandard, or unpack it with"
+    assert error_of(Table, path).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "marked"),
+    [
+        ("id,리뷰\n1,좋다\n".encode(), "", False),
+        ("id,리뷰\n1,좋다\n".encode("utf-8-sig"), "", True),
+        ("id,리뷰\n1,좋다\n".encode("utf-8-sig"), "cp949", True),  # a mark counts more
+        ("id,리뷰\n1,좋다\n".encode("utf-16"), "", True),
+        (b"\xfe\xff" + "id,리뷰\n1,좋다\n".encode("utf-16-be"), "", True),
+        ("id,리뷰\n1,좋다\n".encode("utf-16-le"), "utf-16-le", True),
+        ("id,리뷰\n1,좋다\n".encode("cp949"), "CP949", True),
+        ("id,리뷰\n1,좋다\n".encode("euc-kr"), "euc_kr", True),
+    ],
+)
+def test_encodings(tmp_path, content, encoding, marked):
+    digest = hashlib.sha1()
+    with Table(write(tmp_path, content, "a.csv"), Layout(encoding=encoding), digest=digest) as table:
+        assert (table.columns, [row.values for row in table], table.marked) == (["id", "리뷰"], [["1", "좋다"]], marked)
+    assert digest.digest() == hashlib.sha1(content).digest()
+
+
+def test_an_encoding_is_named_and_never_guessed(tmp_path):
+    path = write(tmp_path, b"id,text\n1," + CP949 + b"\n", "a.csv")
+    with Table(path) as table:
+        (row,) = table
+    assert row.problem[0] == 2 and row.problem[2].endswith("--encoding=cp949")
+    found = error_of(Table, write(tmp_path, "id,리뷰\n".encode("cp949"), "a.csv"), kind=Located)
+    assert found.startswith(f"{path}:1: found bytes that are no UTF-8: ") and found.endswith("--encoding=cp949")
+
+
+def test_bytes_that_mean_nothing_cost_their_row_alone(tmp_path):
+    path = write(tmp_path, "id,리뷰\n1,좋다\n".encode("cp949") + b"2,\xff\xff\n3,a\n", "a.csv")
+    with Table(path, Layout(encoding="cp949")) as table:
+        rows = list(table)
+    assert [row.problem for row in rows] == [
+        None,
+        (3, "bytes that are no CP949", "text in one encoding; --encoding names it"),
+        None,
+    ]
+    path = write(tmp_path, "id,리뷰\n1,좋다\n".encode("utf-16") + b"\x00\xdc\n\x003\x00,\x00a\x00", "a.csv")
+    with Table(path) as table:
+        assert [row.problem and row.problem[1] for row in table] == [None, "bytes that are no UTF-16", None]
+
+
+def test_standard_input_is_a_table_of_a_named_format(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("id,리뷰\n1,좋다\n".encode())))
+    assert read("-", Layout(input_format="csv")) == (["id", "리뷰"], [["1", "좋다"]])
+    assert error_of(Table, "-").startswith("standard input: found no name that tells its format, expected --input_fo")
+
+
+# Round trips
+
+cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=8)
+
+
+@given(st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8), st.sampled_from(",;|"))
+@settings(max_examples=150, deadline=None)
+def test_any_table_of_the_csv_module(tmp_path_factory, rows, delimiter):
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter).writerows([("a", "b", "c"), *rows])
+    path = write(tmp_path_factory.mktemp("csv"), stream.getvalue(), "a.csv")
+    assert read(path, Layout(delimiter=delimiter)) == (["a", "b", "c"], rows)
+
+
+# pandas puts "\r" into CSV without quotes, and reads it back as the end of a line
+cells_of_pandas = cells.filter(lambda text: "\r" not in text)
+rows_of_pandas = st.tuples(cells_of_pandas, st.none() | cells_of_pandas, st.integers(), st.booleans())
+
+
+@given(st.lists(rows_of_pandas, min_size=1, max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_any_table_of_pandas_as_csv_and_json_lines(tmp_path_factory, rows):
+    import pandas as pd
+
+    folder, frame = tmp_path_factory.mktemp("pandas"), pd.DataFrame(rows, columns=list("abcd"), dtype=object)
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_json(folder / "a.jsonl", orient="records", lines=True, force_ascii=False)
+    expected = [[a, b or "", str(c), str(d)] for a, b, c, d in rows]
+    assert read(folder / "a.csv") == (list("abcd"), expected)
+    assert read(folder / "a.jsonl") == (list("abcd"), [list(row) for row in rows])
+
+
+@given(st.lists(st.tuples(cells, st.none() | cells, st.integers(-(2**60), 2**60)), min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_any_table_of_pandas_as_parquet(tmp_path_factory, rows):
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    path = tmp_path_factory.mktemp("pandas") / "a.parquet"
+    pd.DataFrame(rows, columns=list("abc")).to_parquet(path, row_group_size=3)
+    assert read(path) == (list("abc"), [list(row) for row in rows])
+
+
+# what XML can say
+seen = st.text(st.characters(min_codepoint=32, blacklist_categories=["Cs", "Cn"], blacklist_characters="_"), min_size=1)
+
+
+@given(st.lists(st.tuples(seen, st.none() | seen, st.integers(-1000, 1000)), min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_any_workbook(tmp_path_factory, rows):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = tmp_path_factory.mktemp("excel") / "a.xlsx"
+    book = openpyxl.Workbook()
+    for number, row in enumerate([("a", "b", "c"), *rows], 1):
+        for at, value in enumerate(row, 1):
+            cell = book.active.cell(number, at)
+            cell.value = value
+            cell.data_type = "s" if isinstance(value, str) else cell.data_type
+    book.save(path)
+    assert read(path) == (["a", "b", "c"], [list(row) for row in rows])
+
+
+def test_a_workbook_as_people_have_it(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["번호", "날짜", "리뷰", None])
+    sheet.append([7, datetime.datetime(2024, 1, 5), "좋다", None])
+    sheet["A2"].number_format = "00000"
+    sheet["A4"] = 8
+    sheet["C4"] = '=CONCATENATE("나", "쁘다")'
+    sheet["E5"] = "daneben"
+    book.create_sheet("other").append(["not", "read"])
+    book.save(tmp_path / "a.xlsx")
+    with Table(tmp_path / "a.xlsx") as table:
+        rows = list(table)
+    assert table.columns == ["번호", "날짜", "리뷰"]
+    assert [(row.line, row.values) for row in rows[:2]] == [
+        (2, ["00007", datetime.datetime(2024, 1, 5), "좋다"]),
+        (4, [8, None, None]),  # Excel has not computed it
+    ]
+    assert rows[2].problem == (5, "5 columns", "3 as in the header line ['번호', '날짜', '리뷰']")
+    packed = tmp_path / "a.xlsx.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "a.xlsx").read_bytes()))
+    with Table(packed) as table:
+        assert len(list(table)) == 3
+
+
+# In bounded memory
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_a_long_table_takes_constant_memory(tmp_path, name):
+    texts = [f"글 {number} " * 20 for number in range(20_000)]
+    if name == "a.jsonl":
+        content = "".join(json.dumps({"id": 1, "text": text}) + "\n" for text in texts)
+    else:
+        content = "id,text\n".replace(",", "," if name == "a.csv" else "\t")
+        content += "".join(f"1{',' if name == 'a.csv' else chr(9)}{text}\n" for text in texts)
+    path = write(tmp_path, content, name)
+    del content, texts
+    tracemalloc.start()
+    try:
+        with Table(path) as table:
+            assert sum(row.problem is None for row in table) == 20_000
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_rows_come_as_soon_as_they_are_there(monkeypatch):
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as stream, open(writer, "wb", buffering=0) as out:
+        monkeypatch.setattr(sys, "stdin", stream)
+        out.write('id,리뷰\n1,"좋\n다"\n2'.encode())
+        with Table("-", Layout(input_format="csv")) as table:
+            assert next(iter(table)).values == ["1", "좋\n다"]
+
+
+def test_a_quotation_mark_that_is_never_closed_does_not_take_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_LINE", 100)
+    path = write(tmp_path, 'id,text\n1,"open\n' + "2,closed\n" * 100, "a.csv")
+    with Table(path) as table:
+        rows = list(table)
+    assert rows[0].problem[:2] == (2, "a quotation mark that is never closed")
+    assert [row.problem for row in rows[1:]] == [None] * 100
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"text": "a"}]\n', ":1: found [{'text': 'a'}], expected one JSON object a line; jq -c '.[]' makes such"),
+        (b"[\n", ":1: found no valid JSON (Expecting value: line 1 column 2 (char 1)), expected one JSON object a li"),
+        (b"text\n", ":1: found no valid JSON (Expecting value: line 1 column 1 (char 0)), expected one JSON object"),
+        (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", ":1: found an object nested deeper than 64, expected one JSON"),
+        (b'{"a": ' + b"[" * 100_000, ":1: found no valid JSON ("),
+        (b'{"a": ' + b"9" * 5000 + b"}", ":1: found no valid JSON ("),
+        (b'{"a": "\xc1\xc1"}', ":1: found bytes that are no UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_json_lines(tmp_path, content, message):
+    path = write(tmp_path, content, "a.jsonl")
+    assert error_of(Table, path).startswith(f"{path}{message}")
+
+
+def test_objects_of_other_names(tmp_path):
+    path = write(tmp_path, '{"id": 1, "글": "a"}\n{"id": 2}\n{"글": [1], "x": 1, "id": 3}\n{"글": 4}\n', "a.jsonl")
+    with Table(path) as table:
+        rows = list(table)
+    assert [(row.absent, row.strange) for row in rows] == [((), ()), (("글",), ()), ((), ("x",)), (("id",), ())]
+    assert [tables.text_at(row, 1, "글") for row in rows] == [
+        ("a", None),
+        ("", (2, "no '글' in the object", "the names of the first line's object in each")),
+        ("", (3, "[1] as '글'", "a text")),
+        ("4", None),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.xlsx", "a.xlsx.gz"])
+def test_what_is_no_table_at_all(tmp_path, name):
+    pytest.importorskip("pyarrow" if "parquet" in name else "openpyxl")
+    kind = "Parquet" if "parquet" in name else "an Excel workbook"
+    for content in (b"", b"PK\x03\x04", b"PAR1", os.urandom(200)):
+        content = gzip.compress(content) if name.endswith(".gz") else content
+        path = write(tmp_path, content, name)
+        assert error_of(Table, path).startswith(f"{path}: cannot be read as {kind} (")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.xlsx"])
+def test_damage_is_one_line(tmp_path, name):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow" if name == "a.parquet" else "openpyxl")
+    frame = pd.DataFrame({"글": [f"글 {number}" for number in range(50)], "id": range(50)})
+    (frame.to_parquet if name == "a.parquet" else frame.to_excel)(tmp_path / name, index=False)
+    content = (tmp_path / name).read_bytes()
+    for at in range(0, len(content), max(1, len(content) // 60)):
+        for damaged in (content[:at], content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]):
+            path = write(tmp_path, damaged, name)
+            try:
+                with Table(path) as table:
+                    list(table)
+            except UserError as error:
+                assert "\n" not in str(error)
+
+
+def test_a_workbook_that_unpacks_to_too_much(tmp_path, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
+    openpyxl.Workbook().save(tmp_path / "a.xlsx")
+    monkeypatch.setattr(tables, "MAX_UNPACKED", 1000)
+    assert "a.xlsx: found more than 0 GiB unpacked, expected less" in error_of(Table, tmp_path / "a.xlsx")
+    packed = write(tmp_path, gzip.compress((tmp_path / "a.xlsx").read_bytes()), "a.xlsx.gz")
+    assert "a.xlsx.gz: found more than 0 GiB unpacked" in error_of(Table, packed)
+
+
+def test_an_old_workbook(tmp_path):
+    path = write(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a.xls")
+    assert error_of(Table, path) == (
+        f"{path}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that"
+    )
+
+
+@pytest.mark.parametrize(("name", "package"), [("a.parquet", "pyarrow"), ("a.xlsx", "openpyxl")])
+def test_a_package_that_is_missing(tmp_path, monkeypatch, name, package):
+    for module in list(sys.modules):
+        if module.partition(".")[0] == package:
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    path = write(tmp_path, b"PK\x03\x04", name)
+    assert error_of(Table, path) == (
+        f"{path}: needs {package}, which is not installed; pip install {package}, or pip install 'nsmc-bert[tables]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(input_format="xml"), "--input_format=xml: expected one of auto, csv, tsv, jsonl, parquet, xlsx"),
+        (dict(delimiter=";;"), "found ';;' as the delimiter, expected one character"),
+        (dict(encoding="klingon"), "--encoding=klingon: expected one of utf-8, utf-16, "),
+        (dict(encoding="unicode_escape"), "--encoding=unicode_escape: expected one of"),
+        (dict(encoding="a\0"), "expected one of utf-8, utf-16, "),
+    ],
+)
+def test_layouts_that_are_none(arguments, message):
+    assert message in error_of(Layout, **arguments)
+
+
+# Files and columns
+
+
+def test_files_that_names_stand_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a1.csv", "a2.csv", "a[1].csv", "x,y.csv"):
+        write(tmp_path, "", name)
+    (tmp_path / "a3.csv").mkdir()
+    assert tables.expand("a?.csv") == ["a1.csv", "a2.csv"]
+    assert tables.expand("a[1].csv") == ["a[1].csv"]  # there is such a file
+    assert tables.expand("x,y.csv") == ["x,y.csv"]
+    assert tables.expand("a1.csv,a2.csv") == ["a1.csv", "a2.csv"]
+    assert tables.expand(["a2.csv", "-", "a*.csv"]) == ["a2.csv", "-", "a1.csv", "a2.csv", "a[1].csv"]
+    assert tables.expand(tmp_path / "none.csv") == [f"{tmp_path}/none.csv"]
+    assert error_of(tables.expand, "b*.csv") == "b*.csv: found no file that fits, expected one or more"
+    assert error_of(tables.expand, ["-", "-"]) == "found standard input twice, expected it once"
+
+
+def locate(path, text="", label=None, layout=tables.AS_NAMED):
+    wanted = {"--text_column": (text, "text")}
+    if label is not None:
+        wanted["--label_column"] = label, "label"
+    with Table(path, layout) as table:
+        return tables.locate(table, wanted)
+
+
+ORDERS = "주문번호,리뷰,작성자,별점\n001,배송이 빨라요,kim,5\n002,별로예요 ㅠㅠ,lee,1\n003,그냥 그래요,park,3\n"
+
+
+def test_a_proposal_for_each_name_that_is_missing(tmp_path):
+    path = write(tmp_path, ORDERS, "mine.csv")
+    found = f"{path}:1: found the columns 주문번호, 리뷰, 작성자, 별점"
+    assert error_of(locate, path) == f"{found}; which is the text? --text_column=리뷰"
+    assert error_of(locate, path, "document", "별점") == (
+        f"{found}, none of them 'document'; which is the text? --text_column=리뷰"
+    )
+    assert error_of(locate, path, "document", "label") == (
+        f"{found}, none of them 'document' or 'label'; which is the text and which the label? --text_column=리뷰 "
+        "--label_column=별점"
+    )
+    assert locate(path, "리뷰", "별점") == [1, 3]
+
+
+def test_a_proposal_that_can_be_typed(tmp_path):
+    path = write(tmp_path, "id,it's a review\n1,좋아요\n", "mine.csv")
+    assert error_of(locate, path).endswith("--text_column='it'\\''s a review'")
+    path = write(tmp_path, "id,n\n1,2\n", "mine.csv")
+    assert error_of(locate, path).endswith("--text_column=NAME")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (
+            "id;리뷰;별점\n",
+            "a.csv",
+            "found no comma but 2 semicolons in the header line, expected columns; --delimiter=';'",
+        ),
+        ("id\t리뷰\n", "a.csv", "found no comma but 1 tab in the header line, expected columns; --delimiter='\\t'"),
+        ("id,리뷰\n", "a.tsv", "found no tab but 1 comma in the header line, expected columns; --delimiter=','"),
+    ],
+)
+def test_another_delimiter_is_proposed_and_not_guessed(tmp_path, content, name, message):
+    path = write(tmp_path, content, name)
+    assert error_of(locate, path, "리뷰") == f"{path}:1: {message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", ": found an empty file, expected a header line, then one row a line"),
+        ("\n", ":1: found an empty line, expected a header line that names the columns"),
+        (",\n", ":1: found an empty line, expected a header line that names the columns"),
+    ],
+)
+def test_files_without_columns(tmp_path, content, message):
+    path = write(tmp_path, content, "a.csv")
+    assert error_of(locate, path) == f"{path}{message}"
+
+
+def test_values_as_text():
+    moment = datetime.datetime(2024, 1, 5, 9, 30)
+    values = ["a", None, float("nan"), True, 5, 0.5, moment, moment.replace(hour=0, minute=0), b"\xea\xb0\x80", [1]]
+    assert [tables.text_of(value) for value in values] == [
+        *("a", "", "", "true", "5", "0.5"),
+        *("2024-01-05 09:30:00", "2024-01-05", "가", "[1]"),
+    ]
+
+
+def test_one_column_alone(tmp_path):
+    """An empty value of it is a row, not an empty line."""
+    assert read(write(tmp_path, '글\na\n""\n\nb\n', "a.csv")) == (["글"], [["a"], [""], ["b"]])
+    assert read(write(tmp_path, "글\na\n\nb\n", "a.tsv")) == (["글"], [["a"], [""], ["b"]])
+
+
+def test_rows_are_read_once(tmp_path):
+    with Table(write(tmp_path, ORDERS, "a.csv")) as table:
+        assert len(list(itertools.islice(table, 1))) == 1
+        assert [row.line for row in table] == [3, 4]
