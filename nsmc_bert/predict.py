@@ -1,19 +1,26 @@
 """Classifies reviews: python -m nsmc_bert.predict --text "이 영화 엄청 재미있네요" """
 
+import contextlib
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from absl import flags
 
 from nsmc_bert import bundled, options
-from nsmc_bert.base import cli
+from nsmc_bert.base import cli, files
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.errors import UserError
-from nsmc_bert.data import texts
+from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.text_files import check_encoding, decompressed
+from nsmc_bert.data import table_writer, tables, texts
+from nsmc_bert.data.tables import STDIN, Row, Table
+
+if TYPE_CHECKING:
+    from nsmc_bert.model.classifier import SentimentClassifier
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 options.define_positive_label_flag()
@@ -21,15 +28,25 @@ flags.DEFINE_multi_string("text", [], "A review to classify; may be given severa
 flags.DEFINE_multi_string(
     "input",
     [],
-    "File of reviews, one a line, or - for standard input, which is also read when there is neither --text nor "
-    "--input. May be given several times.",
+    "File of reviews, one a line, or a table, of which --text_column names the column; plain or compressed. A pattern "
+    "in quotes, such as 'orders-*.csv', stands for all files that fit; - for standard input, which is also read when "
+    "there is neither --text nor --input. May be given several times.",
 )
-flags.DEFINE_enum(
+flags.DEFINE_string(
+    "text_column",
+    "",
+    "Name of the column of the text. All of --input is then read as tables, and every column is kept. Without it a "
+    "file that is a table by its ending is refused, with the column that it might be.",
+)
+options.define_table_flags()
+options.define_skip_flag()
+flags.DEFINE_string(
     "output",
-    "text",
-    ["text", "tsv", "jsonl"],
-    "Form of the results on standard output: lines to read, tab-separated columns with a header, or one JSON object a "
-    "line.",
+    "",
+    "Where results go: text, lines to read; tsv, csv or jsonl, a table on standard output; or a file that ends in "
+    ".csv, .tsv, .jsonl, .parquet or .xlsx, which is there whole or not at all. Default: text, and for a table the "
+    "format that it has. To a table's columns are added label, negative and positive or, where one of these is there, "
+    "predicted_label, predicted_negative and predicted_positive.",
 )
 flags.DEFINE_integer(
     "chunk",
@@ -49,42 +66,63 @@ FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
 WORDS = {"negative": "부정", "positive": "긍정"}
+ADDED = ("label", *WORDS)
+PRINTED = ("text", "tsv", "csv", "jsonl")
+Review = tuple[Row, str]
 
 
 def main() -> None:
-    """Classifies reviews chunk by chunk, and prints a line for each."""
-    form, chunks = FLAGS.output, _chunks(_reviews(FLAGS.text, FLAGS.input), FLAGS.chunk)
+    """Classifies reviews chunk by chunk, and prints or writes a line for each."""
+    source = _source()
+    form, target = _output(FLAGS.output, source)
+    chunks = _chunks(source.reviews, FLAGS.chunk)
+    first = next(chunks, None)
+    chunks = itertools.chain([first] if first else [], chunks)
     folder = FLAGS.model or bundled.CLASSIFIER
-    chunk = next(chunks, None)
-    if form != "text":
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     if not FLAGS.model:
         say(f"model: {folder}")
     cli.import_tensorflow()
     from nsmc_bert.model.classifier import load
 
     model = load(folder, FLAGS.precision, FLAGS.positive_label)
-    if form == "tsv":
-        print("label\tnegative\tpositive\ttext")
+    if target:
+        files.make_folder(target.parent)
+        files.write_atomically(target, lambda part: _write(model, chunks, part, form, source))
+        say(f"wrote {target}")
+    else:
+        _classify(model, chunks, _printer(form, source))
+    if source.skipped:
+        say(f"{source.skipped} bad rows skipped")
+
+
+def _write(
+    model: "SentimentClassifier", chunks: Iterator[list[Review]], part: Path, form: str, source: "_Source"
+) -> None:
+    with open(part, "wb") as file:
+        _classify(model, chunks, _sink(file, FLAGS.output, form, source))
+
+
+def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink: "_Sink") -> None:
+    """Hands all reviews with their probabilities to the sink."""
     truncated = 0
-    while chunk:
-        encoded = model.encode(chunk)
-        truncated += int(encoded.truncated.sum())
-        for review, probabilities in zip(chunk, model.predict_encoded(encoded)):
-            print(_line(review, probabilities.tolist(), form))
-        sys.stdout.flush()
-        chunk = next(chunks, None)
+    with sink:
+        for chunk in chunks:
+            encoded = model.encode([text for _, text in chunk])
+            truncated += int(encoded.truncated.sum())
+            for (row, text), probabilities in zip(chunk, model.predict_encoded(encoded)):
+                sink.put(row, text, probabilities.tolist())
+            sink.flush()
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
 
 
-def _chunks(reviews: Iterable[str], size: int) -> Iterator[list[str]]:
+def _chunks(reviews: Iterable[Review], size: int) -> Iterator[list[Review]]:
     """Lists of so many reviews, of fewer where they are very long."""
-    chunk: list[str] = []
+    chunk: list[Review] = []
     characters = 0
-    for review in reviews:
-        chunk.append(review)
-        characters += len(review)
+    for row, text in reviews:
+        chunk.append((row, text))
+        characters += len(text) + sum(len(value) for value in row.values if isinstance(value, str))
         if len(chunk) == size or characters > CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -92,47 +130,234 @@ def _chunks(reviews: Iterable[str], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def _reviews(given: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
+# What is read
+
+
+class _Source:
+    """The reviews: those of the command line, of lines, or of tables.
+
+    Attributes:
+        table: the first table, or None.
+        reviews: each with its row; without a table the row is empty.
+        skipped: how many bad rows were passed over.
+    """
+
+    def __init__(self, lines: Iterable[str] = (), paths: Sequence[str] = (), layout: tables.Layout | None = None):
+        self.table: Table | None = None
+        self.skipped = 0
+        self.reviews: Iterator[Review] = ((Row(0, []), line) for line in lines)
+        if layout is not None:
+            self._layout = layout
+            # the columns of all are looked at before any is classified
+            self.table, at = self._open(paths[0])
+            for path in paths[1:]:
+                if path != STDIN:
+                    with self._open(path)[0]:
+                        pass
+            self.reviews = self._rows(self.table, at, paths[1:])
+
+    def _open(self, path: str) -> tuple[Table, int]:
+        table = Table(path, self._layout)
+        (at,) = tables.locate(table, {"--text_column": (FLAGS.text_column, "text")})
+        if self.table and table.columns != self.table.columns:
+            expected = f"those of {self.table.name}, {tables.shorten_names(self.table.columns)}"
+            raise Located(table.name, 1, f"the columns {tables.shorten_names(table.columns)}", expected)
+        return table, at
+
+    def _rows(self, table: Table, at: int, paths: Sequence[str]) -> Iterator[Review]:
+        for path in (None, *paths):
+            if path is not None:
+                table, at = self._open(path)
+            with table:
+                for row in table:
+                    text, problem = tables.text_at(row, at, FLAGS.text_column)
+                    if problem is None:
+                        yield row, text
+                    elif FLAGS.skip_bad_rows:
+                        self.skipped += 1
+                    else:
+                        raise Located(table.name, *problem)
+
+
+def _source() -> _Source:
     """The reviews given on the command line or, where there are none, those of files or of standard input."""
+    given, paths = FLAGS.text, [path or STDIN for path in FLAGS.input]
     if given and paths:
         raise UserError("found both --text and --input, expected one of them")
+    if given and FLAGS.text_column:
+        raise UserError("found both --text and --text_column, expected one of them")
     if given:
-        return iter(given)
+        return _Source(given)
     if not paths and sys.stdin.isatty():
         raise UserError('found no review: expected --text="…", --input=FILE, or reviews on standard input')
+    paths = tables.expand(paths or [STDIN])
+    as_tables = [path for path in paths if tables.format_of(path)]
+    if FLAGS.text_column or FLAGS.input_format != tables.AUTO or as_tables:
+        layout = tables.Layout(FLAGS.input_format, FLAGS.delimiter or None, FLAGS.encoding)
+        if not FLAGS.text_column and as_tables:
+            paths = as_tables  # the first of which says what its column might be
+        return _Source(paths=paths, layout=layout)
     # all are opened before any is classified
-    return itertools.chain.from_iterable([_file(path) for path in paths or ["-"]])
+    return _Source(itertools.chain.from_iterable([_lines(path, check_encoding(FLAGS.encoding)) for path in paths]))
 
 
-def _file(path: str) -> Iterator[str]:
-    if path in ("", "-"):
-        return texts.lines(sys.stdin.buffer, "standard input")
+def _lines(path: str, encoding: str) -> Iterator[str]:
+    if path == STDIN:
+        return texts.lines(sys.stdin.buffer, tables.STDIN_NAME, encoding)
     try:
-        stream = open(os.path.expanduser(path), "rb")
+        stream = decompressed(path)
     except OSError as error:
         raise UserError(f"--input={path}: cannot be read ({error.strerror})") from None
-    return _closed_behind(texts.lines(stream, path), stream)
+    return _closed_behind(texts.lines(stream, path, encoding), stream)
 
 
-def _closed_behind(reviews: Iterable[str], stream: BinaryIO) -> Iterator[str]:
+def _closed_behind(reviews: Iterable[str], stream: contextlib.AbstractContextManager) -> Iterator[str]:
     with stream:
         yield from reviews
 
 
-def _line(review: str, probabilities: list[float], form: str) -> str:
-    """A review and what the model says of it, as text, tsv or jsonl."""
-    by_label = dict(zip(WORDS, probabilities))
-    label = max(WORDS, key=lambda name: by_label[name])
+# What is written
+
+
+def _output(output: str, source: _Source) -> tuple[str, Path | None]:
+    """(form, the file or None for standard output) that --output says for this source."""
+    if not output:
+        form = source.table.format if source.table else "text"
+        if source.table and form not in PRINTED:
+            example = f"{Path(source.table.name).name.partition('.')[0]}.labelled.{form}"
+            raise UserError(
+                f"{source.table.name}: found a format that cannot be printed, expected a file to write: "
+                f"--output={example}, or --output=csv"
+            )
+        return form, None
+    if output in PRINTED:
+        return output, None
+    form = table_writer.format_to_write(output)
+    if not form or os.path.basename(output).startswith("."):
+        raise UserError(
+            f"--output={output}: expected {', '.join(PRINTED)} to print, or a file that ends in .csv, .tsv, .jsonl, "
+            ".parquet or .xlsx"
+        )
+    if form in ("parquet", "xlsx"):
+        tables.package("pyarrow" if form == "parquet" else "openpyxl", output)  # before reviews are read
+    return form, Path(os.path.expanduser(output))
+
+
+def _added(table: Table) -> list[str]:
+    """The names of the columns that come to a table's."""
+    taken = [name for name in ADDED if name in table.columns]
+    added = [f"predicted_{name}" for name in ADDED] if taken else list(ADDED)
+    again = [name for name in added if name in table.columns]
+    if again:
+        found = f"the columns {' and '.join((taken[0], again[0]))}"
+        raise Located(table.name, 1, found, "one of them at most; rename what an earlier prediction has added")
+    if taken:
+        say(f"{table.name}: has a column {taken[0]}: added are {', '.join(added)}")
+    return added
+
+
+def _printer(form: str, source: _Source) -> "_Sink":
+    """What prints."""
+    if form == "text":
+        return _Readable()
+    sys.stdout.flush()
+    return _sink(sys.stdout.buffer, "standard output", form, source)
+
+
+def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source) -> "_Sink":
+    """What writes a table."""
+    if source.table:
+        return _Table(file, name, form, source.table)
+    if form in ("tsv", "jsonl"):
+        return _Lines(file, form)
+    return _Table(file, name, form, None)
+
+
+class _Sink(contextlib.AbstractContextManager):
+    """Takes reviews and what the model says of them; a context from the first to the last."""
+
+    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+        """Takes one review."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Lets be seen what was taken."""
+
+    def __exit__(self, *_: object) -> None:
+        """Ends what was begun."""
+
+
+class _Readable(_Sink):
+    """Prints lines for people."""
+
+    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+        label, (negative, positive) = _label(probabilities), probabilities
+        print(f"[[{negative:.3f}, {positive:.3f}]]  {label} {WORDS[label]}  {_flat(text)}")
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+class _Lines(_Sink):
+    """Writes reviews that came without a table as tab-separated columns or as JSON objects."""
+
+    def __init__(self, file: BinaryIO, form: str) -> None:
+        self._file, self._form = file, form
+
+    def __enter__(self) -> "_Lines":
+        if self._form == "tsv":
+            self._print("\t".join((*ADDED, "text")))
+        return self
+
+    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+        label = _label(probabilities)
+        if self._form == "jsonl":
+            values = {name: round(probability, 6) for name, probability in zip(WORDS, probabilities)}
+            text = text.encode("utf-8", "replace").decode("utf-8")
+            self._print(json.dumps({"label": label, "probabilities": values, "text": text}, ensure_ascii=False))
+        else:
+            self._print("\t".join((label, *(f"{value:.6f}" for value in probabilities), _flat(text))))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def _print(self, line: str) -> None:
+        self._file.write((line + "\n").encode("utf-8", "replace"))
+
+
+class _Table(_Sink):
+    """Writes a table with what it had, or, of reviews that came without one, with the text."""
+
+    def __init__(self, file: BinaryIO, name: str | os.PathLike[str], form: str, table: Table | None) -> None:
+        self._names = _added(table) if table else [*ADDED, "text"]
+        self._open = lambda: table_writer.writer(file, name, form, table, self._names)
+        self._numbers = form in ("jsonl", "parquet", "xlsx")
+
+    def __enter__(self) -> "_Table":
+        self._writer = self._open()
+        return self
+
+    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+        values = [round(value, 6) if self._numbers else f"{value:.6f}" for value in probabilities]
+        self._writer.write(row, [_label(probabilities), *values, text][: len(self._names)])
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.__exit__(*error)
+
+
+def _label(probabilities: Sequence[float]) -> str:
+    """The word for the larger of the two."""
+    return max(zip(probabilities, WORDS), key=lambda pair: pair[0])[1]
+
+
+def _flat(text: str) -> str:
+    """A text in one line without tabs."""
     # a lone surrogate is a valid review and no valid output
-    review = review.encode("utf-8", "replace").decode("utf-8")
-    if form == "jsonl":
-        values = {name: round(probability, 6) for name, probability in by_label.items()}
-        return json.dumps({"label": label, "probabilities": values, "text": review}, ensure_ascii=False)
-    review = " ".join(review.splitlines()).replace("\t", " ")
-    negative, positive = probabilities
-    if form == "tsv":
-        return f"{label}\t{negative:.6f}\t{positive:.6f}\t{review}"
-    return f"[[{negative:.3f}, {positive:.3f}]]  {label} {WORDS[label]}  {review}"
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return " ".join(text.splitlines()).replace("\t", " ")
 
 
 def command() -> None:
