@@ -75,6 +75,8 @@ def main() -> None:
     """Classifies reviews chunk by chunk, and prints or writes a line for each."""
     source = _source()
     form, target = _output(FLAGS.output, source)
+    if source.table and form != "text":
+        source.added = _added(source.table)
     chunks = _chunks(source.reviews, FLAGS.chunk)
     first = next(chunks, None)
     chunks = itertools.chain([first] if first else [], chunks)
@@ -139,11 +141,13 @@ class _Source:
     Attributes:
         table: the first table, or None.
         reviews: each with its row; without a table the row is empty.
+        added: names of the columns that come to the table's or, without one, of all.
         skipped: how many bad rows were passed over.
     """
 
     def __init__(self, lines: Iterable[str] = (), paths: Sequence[str] = (), layout: tables.Layout | None = None):
         self.table: Table | None = None
+        self.added = [*ADDED, "text"]
         self.skipped = 0
         self.reviews: Iterator[Review] = ((Row(0, []), line) for line in lines)
         if layout is not None:
@@ -158,6 +162,8 @@ class _Source:
 
     def _open(self, path: str) -> tuple[Table, int]:
         table = Table(path, self._layout)
+        if self.table and self.table.format == table.format == "jsonl" and table.columns:
+            table.columns = self.table.columns  # what its objects have beside is strange, as in the first file
         (at,) = tables.locate(table, {"--text_column": (FLAGS.text_column, "text")})
         if self.table and table.columns != self.table.columns:
             expected = f"those of {self.table.name}, {tables.shorten_names(self.table.columns)}"
@@ -235,7 +241,7 @@ def _output(output: str, source: _Source) -> tuple[str, Path | None]:
     form = table_writer.format_to_write(output)
     if not form or os.path.basename(output).startswith("."):
         raise UserError(
-            f"--output={output}: expected {', '.join(PRINTED)} to print, or a file that ends in .csv, .tsv, .jsonl, "
+            f"--output={output}: expected text, tsv, csv or jsonl to print, or a file that ends in .csv, .tsv, .jsonl, "
             ".parquet or .xlsx"
         )
     if form in ("parquet", "xlsx"):
@@ -266,11 +272,9 @@ def _printer(form: str, source: _Source) -> "_Sink":
 
 def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source) -> "_Sink":
     """What writes a table."""
-    if source.table:
-        return _Table(file, name, form, source.table)
-    if form in ("tsv", "jsonl"):
+    if not source.table and form in ("tsv", "jsonl"):
         return _Lines(file, form)
-    return _Table(file, name, form, None)
+    return _Table(file, name, form, source)
 
 
 class _Sink(contextlib.AbstractContextManager):
@@ -328,9 +332,9 @@ class _Lines(_Sink):
 class _Table(_Sink):
     """Writes a table with what it had, or, of reviews that came without one, with the text."""
 
-    def __init__(self, file: BinaryIO, name: str | os.PathLike[str], form: str, table: Table | None) -> None:
-        self._names = _added(table) if table else [*ADDED, "text"]
-        self._open = lambda: table_writer.writer(file, name, form, table, self._names)
+    def __init__(self, file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source) -> None:
+        self._names = source.added
+        self._open = lambda: table_writer.writer(file, name, form, source.table, source.added)
         self._numbers = form in ("jsonl", "parquet", "xlsx")
 
     def __enter__(self) -> "_Table":
