@@ -1,5 +1,7 @@
 """Text files: plain or compressed, read line by line, with errors that name file and line."""
 
+from __future__ import annotations
+
 import codecs
 import contextlib
 import functools
@@ -9,9 +11,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nsmc_bert.base.errors import Located, UserError, shorten
+
+if TYPE_CHECKING:
+    import hashlib
 
 BOM = b"\xef\xbb\xbf"
 ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp949", "euc-kr")  # that a user may name
@@ -45,38 +50,51 @@ class Utf8:
     Args:
         stream: binary.
         encoding: one of ENCODINGS for a stream without a mark; "" for UTF-8.
+        digest: hash object that the stream's bytes are added to, as they are.
 
     Attributes:
         encoding: what it turned out to be, once something was read; "" for UTF-8.
         marked: whether it began with a mark, UTF-8's or UTF-16's.
     """
 
-    def __init__(self, stream: Stream, encoding: str = "") -> None:
-        self._stream, self._begun = stream, False
+    def __init__(self, stream: Stream, encoding: str = "", digest: hashlib._Hash | None = None) -> None:
+        self._stream, self._begun, self._digest = stream, False, digest
         self.encoding, self.marked = "" if encoding == "utf-8" else encoding, False
 
     def readline(self, limit: int = -1) -> bytes:
         """The next line with its end, or as many of its bytes; b"" behind the last one. UTF-8's mark stays."""
         line = self._stream.readline(limit)
-        if self._begun:
-            return line
-        self._begun = True
-        if line.startswith(BOM):
-            self.encoding, self.marked = "", True
-        elif line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            self.encoding, self.marked = "utf-16", True
-        if self.encoding and line:
-            self._stream = io.BufferedReader(_Recoded(self._stream, line, self.encoding), 1 << 16)
-            line = self._stream.readline(limit)
+        if not self._begun:
+            self._begun = True
+            if line.startswith(BOM):
+                self.encoding, self.marked = "", True
+            elif line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                self.encoding, self.marked = "utf-16", True
+            if self.encoding and line:
+                recoded, self._digest = _Recoded(self._stream, line, self.encoding, self._digest), None
+                self._stream = io.BufferedReader(recoded, 1 << 16)
+                line = self._stream.readline(limit)
+        if self._digest is not None:
+            self._digest.update(line)
         return line
+
+    def lines(self, limit: int) -> Iterator[bytes]:
+        """All that are left."""
+        line = self.readline(limit)
+        readline, digest = self._stream.readline, self._digest
+        while line:
+            yield line
+            line = readline(limit)
+            if digest is not None:
+                digest.update(line)
 
 
 class _Recoded(io.RawIOBase):
     """A stream in another encoding, from its first bytes on, as UTF-8."""
 
-    def __init__(self, stream: Stream, head: bytes, encoding: str) -> None:
+    def __init__(self, stream: Stream, head: bytes, encoding: str, digest: hashlib._Hash | None) -> None:
         codecs.register_error("nsmc_bert_bad", lambda error: ("\udcff", _end(error)))
-        self._stream, self._head = stream, head
+        self._stream, self._head, self._digest = stream, head, digest
         self._decoder = codecs.getincrementaldecoder(encoding)("nsmc_bert_bad")
         self._left = b""
         self._ended = False
@@ -88,6 +106,8 @@ class _Recoded(io.RawIOBase):
         while not self._left and not self._ended:
             # a line of UTF-16 ends between the two bytes of its line feed, and as soon as a line is there it is read
             piece, self._head = self._head or self._stream.readline(1 << 16), b""
+            if self._digest is not None:
+                self._digest.update(piece)
             self._ended = not piece
             self._left = self._decoder.decode(piece, self._ended).encode("utf-8", "surrogateescape")
         piece, self._left = self._left[: len(buffer)], self._left[len(buffer) :]

@@ -280,9 +280,11 @@ def text_at(row: Row, at: int, column: str) -> tuple[str, Problem | None]:
     """(text, what makes the row a bad one or None) of a row's column: numbers are texts, lists and objects are none."""
     if row.problem:
         return "", row.problem
-    if column in row.absent:
+    if row.absent and column in row.absent:
         return "", (row.line, f"no {column!r} in the object", "the names of the first line's object in each")
     value = row.values[at]
+    if isinstance(value, str):
+        return value, None
     if isinstance(value, (bool, dict, list)):
         return "", (row.line, f"{shorten(value)} as {column!r}", "a text")
     return text_of(value), None
@@ -387,13 +389,11 @@ class _Lines:
     """
 
     def __init__(self, stream: Stream, name: str, encoding: str = "", digest: hashlib._Hash | None = None) -> None:
-        self.name, self.text = name, Utf8(stream if digest is None else _Hashed(stream, digest), encoding)
+        self.name, self.text = name, Utf8(stream, encoding, digest)
         self.problem: Problem | None = None
 
     def __iter__(self) -> Iterator[str]:
-        number = 0
-        while line := self.text.readline(MAX_LINE + 1):
-            number += 1
+        for number, line in enumerate(self.text.lines(MAX_LINE + 1), 1):
             if len(line) > MAX_LINE:
                 raise Located(
                     self.name, number, f"more than {MAX_LINE:,} bytes without an end of line", "text in lines"
@@ -408,18 +408,6 @@ class _Lines:
                 self.problem = self.problem or problem
                 text = line.decode(errors="surrogateescape")
             yield text
-
-
-class _Hashed(io.BufferedIOBase):
-    """A stream whose bytes are hashed as they are read."""
-
-    def __init__(self, stream: Stream, digest: hashlib._Hash) -> None:
-        self._stream, self._digest = stream, digest
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = self._stream.readline(-1 if size is None else size)
-        self._digest.update(line)
-        return line
 
 
 def _plain_rows(source: _Lines) -> Iterator[Row]:
