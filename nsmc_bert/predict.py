@@ -75,6 +75,7 @@ def main() -> None:
     """Classifies reviews chunk by chunk, and prints or writes a line for each."""
     source = _source()
     form, target = _output(FLAGS.output, source)
+    source.form = form
     if source.table and form != "text":
         source.added = _added(source.table)
     chunks = _chunks(source.reviews, FLAGS.chunk)
@@ -141,12 +142,14 @@ class _Source:
     Attributes:
         table: the first table, or None.
         reviews: each with its row; without a table the row is empty.
+        form: what the results are written as.
         added: names of the columns that come to the table's or, without one, of all.
         skipped: how many bad rows were passed over.
     """
 
     def __init__(self, lines: Iterable[str] = (), paths: Sequence[str] = (), layout: tables.Layout | None = None):
         self.table: Table | None = None
+        self.form = ""
         self.added = [*ADDED, "text"]
         self.skipped = 0
         self.reviews: Iterator[Review] = ((Row(0, []), line) for line in lines)
@@ -177,12 +180,25 @@ class _Source:
             with table:
                 for row in table:
                     text, problem = tables.text_at(row, at, FLAGS.text_column)
+                    if row.strange:
+                        problem = problem or self._problem(row)
                     if problem is None:
                         yield row, text
                     elif FLAGS.skip_bad_rows:
                         self.skipped += 1
                     else:
                         raise Located(table.name, *problem)
+
+    def _problem(self, row: Row) -> tables.Problem | None:
+        """What keeps an object with names that are no columns from being written."""
+        found = "which the first line's object has not"
+        if self.form == "jsonl":
+            again = [name for name in self.added if name in row.strange]
+            return (row.line, f"{again[0]}, {found}", "no such name; name it anew") if again else None
+        if self.form == "text":
+            return None
+        expected = "the same names in each; --output=jsonl keeps what each has"
+        return row.line, f"{tables.shorten_names(sorted(row.strange))}, {found}", expected
 
 
 def _source() -> _Source:

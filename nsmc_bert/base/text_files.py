@@ -133,7 +133,7 @@ def undecodable(line: bytes, error: UnicodeDecodeError, encoding: str = "") -> t
     otherwise = "convert with iconv -t utf-8 -f and the encoding it has"
     with contextlib.suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("cp949")().decode(line, False)
-        otherwise = "read as CP949, the other encoding that Korean texts come in, it makes sense: --encoding=cp949"
+        otherwise = "this line makes sense as CP949: --encoding=cp949"
     return invalid_utf8(error), utf8_expected(line, otherwise)
 
 

@@ -54,12 +54,10 @@ class Writer(abc.ABC):
         self._begin()
 
     def write(self, row: Row, added: Sequence[Any]) -> None:
-        """Writes a row of the source, with a value for each of the columns that are added."""
-        if row.strange:
-            raise UserError(
-                f"line {row.line}: found {shorten_names(row.strange)}, which the first line's object has not, expected "
-                f"the same names in each for {self._name}; .jsonl keeps what each has"
-            )
+        """Writes a row of the source, with a value for each of the columns that are added.
+
+        Names in an object that are no columns are written where objects are written as they were, and nowhere else.
+        """
         self._write([*row.values, *added], row)
 
     def flush(self) -> None:
@@ -142,8 +140,6 @@ class _JsonLines(Writer):
         if not row.json:
             self._write([*row.values, *added], row)
             return
-        if twice := [name for name in self._added if name in row.strange]:
-            raise UserError(f"line {row.line}: found {twice[0]!r}, which the first line's object has not; name it anew")
         inside = row.json.strip()[1:-1].rstrip()
         more = json.dumps(dict(zip(self._added, added)), ensure_ascii=False)
         self._print("{" + inside + (", " if inside.strip() else "") + more[1:])

@@ -316,8 +316,7 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
     if not any(table.columns):
         raise Located(table.name, 1, "an empty line", "a header line that names the columns")
     if table.format in ("csv", "tsv") and (other := _other_delimiter(table)):
-        found = f"no {_NAMES.get(table.delimiter, table.delimiter)} but {other[1]} {_NAMES[other[0]]}"
-        found += "s" * (other[1] > 1)
+        found = f"{_counted(table.delimiter, len(table.columns) - 1)} but {_counted(*other)}"
         flag = "--delimiter='\\t'" if other[0] == "\t" else f"--delimiter='{other[0]}'"
         raise Located(table.name, 1, f"{found} in the header line", f"columns; {flag}")
     rows = [row for row in itertools.islice(table, SAMPLE) if row.problem is None]
@@ -340,13 +339,17 @@ _LABEL = re.compile(r"-?(\d|10)(\.\d+)?|neg|negative|pos|positive|부정|긍정"
 _LABEL_NAME = re.compile(r"label|라벨|레이블|rating|star|score|별|평점|점수|감정|감성|sentiment|긍정|긍부정")
 
 
+def _counted(character: str, count: int) -> str:
+    name = _NAMES.get(character, character)
+    return f"{count or 'no'} {name}{'s' * (count > 1)}"
+
+
 def _other_delimiter(table: Table) -> tuple[str, int] | None:
-    """(character, how many) of what parts the columns of a header line that was read as one, or None."""
-    if len(table.columns) > 1:
-        return None
-    counts = {other: table.columns[0].count(other) for other in _NAMES if other != table.delimiter}
+    """(character, how many) of what stands in a header line more often than what was to part its columns, or None."""
+    header = "".join(table.columns)
+    counts = {other: header.count(other) for other in _NAMES if other != table.delimiter}
     best = max(counts, key=lambda other: counts[other])
-    return (best, counts[best]) if counts[best] else None
+    return (best, counts[best]) if counts[best] > len(table.columns) - 1 else None
 
 
 def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Iterable[str]) -> str:

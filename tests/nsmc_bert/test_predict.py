@@ -211,6 +211,25 @@ def test_json_lines_of_several_shapes_stay(command, model, tmp_path):
     assert second.startswith('{"x": [1], "글": "최악", "label": "')
 
 
+def test_json_lines_that_no_columns_hold(command, model, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"글": "최고"}\n', encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text(
+        '{"글": "최악"}\n{"글": "좋다", "n": 1}\n{"글": "", "label": 2}\n', encoding="utf-8"
+    )
+    arguments = ["--input=?.jsonl", "--text_column=글"]
+    result = command("predict", f"--model={model}", *arguments, "--output=csv", cwd=tmp_path)
+    assert result.stderr == (
+        "error: b.jsonl:2: found n, which the first line's object has not, expected the same names in each; "
+        "--output=jsonl keeps what each has\n"
+    )
+    result = command("predict", f"--model={model}", *arguments, cwd=tmp_path)
+    assert result.stderr == (
+        "error: b.jsonl:3: found label, which the first line's object has not, expected no such name; name it anew\n"
+    )
+    result = command("predict", f"--model={model}", *arguments, "--output=csv", "--skip_bad_rows", cwd=tmp_path)
+    assert (len(rows_of(result.stdout)), result.stderr) == (3, "2 bad rows skipped\n")
+
+
 def test_a_bad_row_leaves_the_old_file(command, model, orders):
     (orders / "orders.csv").write_text(ORDERS + "009\n", encoding="utf-8", newline="")
     (orders / "result.xlsx").write_text("old")
@@ -247,7 +266,7 @@ def test_reviews_in_other_encodings(command, model, tmp_path):
         result = command("predict", f"--model={model}", *arguments, cwd=tmp_path)
         assert result.stdout.endswith("재미있다\n"), result.stderr
     result = command("predict", f"--model={model}", "--input=b.txt", cwd=tmp_path)
-    assert result.stderr.endswith("it makes sense: --encoding=cp949\n")
+    assert result.stderr.endswith("this line makes sense as CP949: --encoding=cp949\n")
     result = command(
         "predict", f"--model={model}", "--input=c.csv", "--text_column=글", "--encoding=cp949", cwd=tmp_path
     )

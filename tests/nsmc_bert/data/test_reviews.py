@@ -119,7 +119,7 @@ BAD_TABS = {
     "label with a blank": (HEADER.encode() + b"1\ta\t 1\n", ":2: found the label ' 1', expected 0"),
     "encoding": (
         HEADER.encode() + b"1\ta\t1\n2\t" + CP949 + b"\t1\n",
-        ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; read as CP949, ",
+        ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; this line makes ",
     ),
     "surrogate": (HEADER.encode() + b"1\t\xed\xa0\x80\t1\n", ":2: found bytes that are no UTF-8: b'\\xed\\xa0\\x80"),
     "encoding of the header": (CP949 + b"\tdocument\tlabel\n1\ta\t1\n", ":1: found bytes that are no UTF-8"),

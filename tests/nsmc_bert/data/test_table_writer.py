@@ -65,16 +65,6 @@ def test_json_lines_stay_as_they_were_written(tmp_path):
     )
 
 
-def test_names_that_a_table_has_no_column_for(tmp_path):
-    path = write(tmp_path, '{"id": 1}\n{"id": 2, "more": 3}\n', "a.jsonl")
-    message = error_of(convert, path, tmp_path / "b.csv")
-    assert message.startswith(
-        "line 2: found more, which the first line's object has not, expected the same names in ea"
-    )
-    path = write(tmp_path, '{"id": 1}\n{"id": 2, "label": 3}\n', "a.jsonl")
-    assert "line 2: found 'label'" in error_of(convert, path, tmp_path / "b.jsonl")
-
-
 def test_a_column_twice(tmp_path):
     path = write(tmp_path, "a,a\n1,2\n", "a.csv")
     assert read(convert(path, tmp_path / "b.csv"))[1] == [["1", "2", "positive", "0.25", "0.75"]]

@@ -404,6 +404,11 @@ def test_a_proposal_that_can_be_typed(tmp_path):
             "a.csv",
             "found no comma but 2 semicolons in the header line, expected columns; --delimiter=';'",
         ),
+        (
+            "id;제목, 리뷰;별점\n",
+            "a.csv",
+            "found 1 comma but 2 semicolons in the header line, expected columns; --delimiter=';'",
+        ),
         ("id\t리뷰\n", "a.csv", "found no comma but 1 tab in the header line, expected columns; --delimiter='\\t'"),
         ("id,리뷰\n", "a.tsv", "found no tab but 1 comma in the header line, expected columns; --delimiter=','"),
     ],

@@ -31,7 +31,7 @@ from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
         ("좋다\t1\n".encode("utf-16-le"), "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"),
         (
             CP949 + b"\t1\n",
-            "read as CP949, the other encoding that Korean texts come in, it makes sense: --encoding=cp949",
+            "this line makes sense as CP949: --encoding=cp949",
         ),
         (b"\xff\xe0\t1\n", "convert with iconv -t utf-8 -f and the encoding it has"),
     ],
@@ -82,7 +82,7 @@ def test_a_stream_that_is_not_utf_8():
     assert next(reviews) == "좋다"
     message = error_of(next, reviews, kind=Located)
     assert message.startswith("standard input:2: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9', expected ")
-    assert message.endswith("it makes sense: --encoding=cp949")
+    assert message.endswith("this line makes sense as CP949: --encoding=cp949")
     assert ":1: found bytes" in error_of(stream_lines, "가".encode()[:2])
 
 
