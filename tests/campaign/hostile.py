@@ -235,6 +235,29 @@ def make_table(folder):
     (folder / "a.csv").write_text('document,label\n"a, ""b""",1\n"two\nlines",0\nc,1\n')
 
 
+def make_json_lines(folder):
+    lines = '{"document": "a", "label": 1}\n{"label": 0.0, "document": "나", "more": [1, {"b": null}]}\n'
+    (folder / "a.jsonl").write_text(lines, encoding="utf-8")
+
+
+def make_utf16(folder):
+    (folder / "a.csv").write_bytes('document,label\n"좋다, 😂",1\n나쁘다,0\n'.encode("utf-16"))
+
+
+def frame():
+    import pandas as pd
+
+    return pd.DataFrame({"document": [f"글 {number}" for number in range(9)], "label": [0, 1, 0] * 3})
+
+
+def make_workbook(folder):
+    frame().to_excel(folder / "a.xlsx", index=False)
+
+
+def make_parquet(folder):
+    frame().to_parquet(folder / "a.parquet")
+
+
 def make_lines(folder):
     (folder / "a.tsv.gz").write_bytes(gzip.compress("document\tlabel\n좋다\t1\n나쁘다\t0\n".encode()))
 
@@ -407,7 +430,11 @@ READERS = {  # name: (make a good folder, read it)
     "spr2": (make_spr2, lambda folder: split_records(spr.spr2_splits(folder))),
     "spr2_archive": (make_spr2_archive, lambda folder: split_records(spr.spr2_splits(folder))),
     "csv": (make_table, lambda folder: reviews.read(folder / "a.csv")),
-    "texts": (make_lines, lambda folder: list(texts.documents([str(folder / "a.tsv.gz")]))),
+    "texts": (make_lines, lambda folder: list(texts.documents([folder / "a.tsv.gz"], text_column="document"))),
+    "jsonl": (make_json_lines, lambda folder: reviews.read(folder / "a.jsonl")),
+    "utf16": (make_utf16, lambda folder: reviews.read(folder / "a.csv")),
+    "xlsx": (make_workbook, lambda folder: reviews.read(folder / "a.xlsx")),
+    "parquet": (make_parquet, lambda folder: reviews.read(folder / "a.parquet")),
     "flags": (make_flags, read_flags),
     "config": (make_config, read_config),
     "safetensors": (make_safetensors, read_weights),
