@@ -151,7 +151,9 @@ class _Reading:
                 self.missing += not said.strip()
                 if len(self._others) < DIFFERENT and said.strip():
                     self._others.add(said)
-                if not self._skip:
+                if not said.strip():
+                    problem = (*problem[:2], f"{problem[2]}; --skip_bad_rows leaves out what has no label")
+                elif not self._skip:
                     self._others |= _understood(told)
                     raise Located(table.name, *self._advised(problem, table, label_at))
             if not self._skip:

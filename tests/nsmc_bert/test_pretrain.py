@@ -72,7 +72,7 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
         ),
         (
             ["--data=few.txt", "--text_column=text"],
-            "error: few.txt:1: found the columns ['하나'], expected a header line with one column 'text'",
+            "error: few.txt:1: found the columns 하나, none of them 'text'; which is the text? --text_column=하나",
         ),
         (
             ["--data=few.txt", "--validation=1", "--vocab_size=9000"],

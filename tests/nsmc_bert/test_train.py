@@ -152,6 +152,23 @@ def test_own_reviews_and_several_seeds(command, tiny_config, tmp_path):
     assert (one["classifier.weight"] != two["classifier.weight"]).any()
 
 
+def test_a_part_without_one_of_the_labels_is_no_part(command, tiny_config, tmp_path):
+    rows = "글,별점\n" + "".join(f"{number} 노잼,{5 if number == 3 else 1}\n" for number in range(30))
+    (tmp_path / "mine.csv").write_text(rows, encoding="utf-8")
+    arguments = ["--train_file=mine.csv", "--text_column=글", "--label_column=별점", f"--encoder={tiny_config}"]
+    arguments += ["--positive_from=4", "--negative_to=2"]
+    result = command("train", *arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.split("\n")[1:2] == [
+        "  1 rated 4 or more: positive; 29 rated 2 or less: negative; 0 between them left out"
+    ]
+    assert (
+        "error: mine.csv: found all 3 reviews to choose the epoch by labelled 0, expected some of either label; "
+        "--split_seed=1 parts them otherwise, --validation=0.3 holds out more, or add reviews\n"
+    ) in result.stderr
+    assert os.listdir(tmp_path) == ["mine.csv"]
+
+
 def test_a_trained_model_is_an_encoder_to_start_from(trained, command, tmp_path):
     folder, _, _ = trained
     result = command(

@@ -115,7 +115,10 @@ BAD_TABS = {
     "one": (HEADER.encode() + b"1\n", ":2: found 1 column, expected 3"),
     "too many": (HEADER.encode() + b"1\ta\tb\t1\n", ":2: found 4 columns, expected 3"),
     "label": (HEADER.encode() + b"\n1\ta\t2\n", ":3: found the label '2', expected 0 (negative) or 1 (positive)"),
-    "no label": (HEADER.encode() + b"1\ta\t\n", ":2: found the label '', expected 0"),
+    "no label": (
+        HEADER.encode() + b"1\ta\t\n",
+        ":2: found the label '', expected 0 (negative) or 1 (positive); --skip_bad_rows leaves out what has no label",
+    ),
     "label with a blank": (HEADER.encode() + b"1\ta\t 1\n", ":2: found the label ' 1', expected 0"),
     "encoding": (
         HEADER.encode() + b"1\ta\t1\n2\t" + CP949 + b"\t1\n",
