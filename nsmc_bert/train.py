@@ -10,7 +10,7 @@ from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
 from nsmc_bert.learning.evaluation import summary
-from nsmc_bert.learning.finetuning import FineTuning, fine_tune
+from nsmc_bert.learning.finetuning import FEW, HEADS, FineTuning, fine_tune
 from nsmc_bert.model import packing
 
 options.define_data_flags()
@@ -23,8 +23,16 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "encoder",
     FineTuning.encoder,
-    "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: the "
-    "encoder that ships, 4 layers of 256, pretrained on reviews.",
+    "What to start from: a Hugging Face BERT folder or hub name, a config.json for random weights, or the word "
+    "classifier for the one that ships. Default: the encoder that ships, 4 layers of 256, pretrained on reviews; with "
+    f"fewer than {FEW:,} reviews of your own the classifier that ships.",
+)
+flags.DEFINE_enum(
+    "head",
+    FineTuning.head,
+    HEADS,
+    "Whether to go on with the head of the classifier that is started from: kept, new, or auto, which keeps that of "
+    "the one that ships.",
 )
 flags.DEFINE_string(
     "tokenizer",

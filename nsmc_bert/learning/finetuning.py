@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' fla
 RUNS = Path("runs")  # where runs go that are given no folder
 TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # a GPU's steps are too short with less
 LEAST_BUDGET = 256
+HEADS = ("auto", "kept", "new")
+CLASSIFIER = "classifier"  # the word for the one that ships, in place of a folder
+FEW = 5000  # of the user's own reviews, below which what ships is the better start
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
@@ -46,7 +49,10 @@ class FineTuning:
     Attributes:
         run_dir: the run's folder, with several seeds of a folder seed-N for each; "" for one below RUNS that the data
             names.
-        encoder: a folder or hub name of a BERT, or a config.json for random weights; "" for the encoder that ships.
+        encoder: a folder or hub name of a BERT, a config.json for random weights, or the word classifier for the one
+            that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own for that classifier.
+        head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
+            that ships.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
         validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
         split_seed: seed of that split.
@@ -73,6 +79,7 @@ class FineTuning:
 
     run_dir: str = ""
     encoder: str = ""
+    head: str = "auto"
     tokenizer: str = ""
     validation: float = VALIDATION
     split_seed: int = SPLIT_SEED
@@ -204,12 +211,13 @@ def fine_tune(
         >>> results = fine_tune(sample, FineTuning(epochs=2, seeds=(1, 2)))  # doctest: +SKIP
         >>> [result["test"]["accuracy"] for result in results]  # doctest: +SKIP
     """
-    start = Start(how.encoder or bundled.ENCODER, how.tokenizer)
+    assert data.train is not None
+    start, why = start_of(how, data)
     devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
     from nsmc_bert.learning import loop
 
     log(f"computing on {devices.description}")
-    log(f"starting from {start.name}")
+    log(f"starting from {start.name}{why}")
     prepared = prepare(data, how, start, devices, unlabelled)
     log(str(prepared))
     results: list[dict[str, Any]] = []
@@ -237,6 +245,19 @@ def fine_tune(
         del model  # the next seed has the memory
     devices.leave()
     return results
+
+
+def start_of(how: FineTuning, data: Data) -> tuple[Start, str]:
+    """What to start from, and in words why, where that was not asked for."""
+    assert data.train is not None
+    encoder, count = how.encoder, len(data.train)
+    few = not encoder and data.folder == "reviews" and count < FEW and not how.tokenizer
+    ships = few or encoder == CLASSIFIER
+    start = Start(bundled.CLASSIFIER if ships else encoder or bundled.ENCODER, how.tokenizer)
+    if how.head == "kept" or how.head == "auto" and ships:
+        start.keep_head()
+    why = f", as {count:,} reviews are few; --encoder={bundled.ENCODER} for the encoder alone" if few else ""
+    return start, ("; its head is kept" if start.head is not None else "") + why
 
 
 def prepare(
@@ -270,6 +291,7 @@ def prepare(
         "dropout": how.dropout,
         "augment": how.augment,
         "dtype": how.weights,
+        **({} if start.head is None else {"head": "kept"}),
     }
     if how.teachers:
         known = data.train.texts + ([] if data.test is None else data.test.texts)
@@ -374,10 +396,16 @@ def learn(
             precision=devices.precision,
             fused=None if devices.fused else False,
         )
+        if start.head is not None:
+            model.classifier.set_weights(start.head)
 
     def perturbed(epoch: int) -> Encoded:
         rows, changed = perturbation.augment(prepared.texts, how.augment, seed, epoch)
         return encoded.replaced(rows, start.tokenizer.encode(changed, prepared.max_length))
+
+    def say(epoch: dict[str, Any]) -> None:
+        accuracy = epoch["validation"]["accuracy"]
+        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation accuracy {accuracy:.4f}")
 
     is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
     learned = loop.train(
@@ -393,10 +421,8 @@ def learn(
         checkpoint_seconds=how.checkpoint_seconds,
         chief=devices.chief,
         log=log,
+        on_epoch=say,
     )
-    for epoch in learned["history"]:
-        accuracy = epoch["validation"]["accuracy"]
-        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation accuracy {accuracy:.4f}")
     return model, learned
 
 

@@ -275,6 +275,7 @@ def train(
     checkpoint_seconds: float = 60.0,
     chief: bool = True,
     log: Callable[[str], None] = lambda line: None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda epoch: None,
 ) -> Record:
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
@@ -294,6 +295,8 @@ def train(
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
         log: called with each line to show.
+        on_epoch: called with each epoch of the history as it ends, and first with those that an earlier process
+            learned.
 
     Returns:
         The history and the best of it.
@@ -320,10 +323,13 @@ def train(
     with writer.as_default(), bar, Watchdog() as watchdog:
         seconds = None if several else checkpoint_seconds
         run = _Run(model, settings, state, progress, schedule, bar, watchdog, first, seconds, chief)
+        for epoch in progress.history:
+            on_epoch(epoch)
         while not progress.done and progress.epoch < settings.epochs:
             encoded, plan = passes(progress.epoch)
             run.learn(encoded, labels, plan)
             run.end_epoch(model.validate(*validation_set), len(plan))
+            on_epoch(progress.history[-1])
     if chief:
         state.recall()
     best = max(progress.history, key=lambda epoch: model.score(epoch["validation"]))

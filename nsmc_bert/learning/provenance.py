@@ -15,9 +15,10 @@ from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data.reviews import Corpus
-from nsmc_bert.model import checkpoints, tokenizers
+from nsmc_bert.model import checkpoints, heads, tokenizers
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import TFBertModel
 
     from nsmc_bert.learning.loop import Settings
@@ -74,6 +75,7 @@ class Start:
         config: the BertConfig; without weights its vocabulary is the tokenizer's.
         name: what it is called.
         tokenizer: the tokenizers.Tokenizer.
+        head: the classifier's kernel, float32 [hidden, 2], and bias, float32 [2], negative first, where they are kept.
         fingerprint: a checksum of the weights and of what is unusual in the configuration; without weights the whole
             configuration.
 
@@ -83,11 +85,13 @@ class Start:
 
     def __init__(self, encoder: str | Path, tokenizer: str = ""):
         path = Path(encoder).expanduser()
+        self.head: list[np.ndarray] | None = None
         self.has_weights = not path.name.endswith(".json")
         if self.has_weights:
             self.folder = checkpoints.resolve(encoder)
             self.config = checkpoints.read_config(self.folder)
-            self.name = "the encoder that ships" if path == bundled.ENCODER else str(encoder)
+            ships = {bundled.ENCODER: "the encoder that ships", bundled.CLASSIFIER: "the classifier that ships"}
+            self.name = ships.get(path, str(encoder))
         else:
             if not path.is_file():
                 raise UserError(f"--encoder={encoder}: found no such file, expected a BERT's config.json")
@@ -123,6 +127,18 @@ class Start:
             return {**learned, "epochs": record["settings"]["epochs"], "command": record["command"]}
         except (KeyError, TypeError):
             return None
+
+    def keep_head(self) -> None:
+        """Goes on with the head of the classifier too.
+
+        Raises:
+            UserError: there is none of two classes, or it does not say which is positive.
+        """
+        found = checkpoints.load_encoder(self.folder).classifier if self.has_weights else None
+        if found is None or len(found[1]) != 2:
+            raise UserError(f"--head=kept: {self.name} has no head of two classes; --head=new draws one")
+        order = heads.order(self.config, self.folder)
+        self.head = [found[0][:, order], found[1][order]]
 
     def build(self, seed: int, dropout: float | None) -> "TFBertModel":
         """The encoder with the first weights of a run; see `build_with_predictions`."""
