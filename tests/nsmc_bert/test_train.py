@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from nsmc_bert import bundled
 from tests import forked
 
 ROWS = "리뷰,별\n" + "".join("%s %d,%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2) for i in range(40))
@@ -235,3 +236,17 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(tiny_config, tmp_path
     )
     assert re.search(r"error: run/\w+.safetensors: cannot be written \(.*large.*\)$", only_error(result))
     assert not list((tmp_path / "run").glob("*.safetensors*"))
+
+
+def test_a_classifiers_head_is_gone_on_with(trained, command, tmp_path):
+    folder, _, _ = trained
+    arguments = ["--sample", f"--encoder={folder / 'model'}", "--epochs=1", "--learning_rate=0", "--run_dir=run"]
+    result = command("train", *arguments, "--head=kept", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"starting from {folder / 'model'}; its head is kept\n" in result.stderr
+    # with a learning rate of 0 everything is as it was, its confidence included
+    before = load_file(folder / "model" / "model.safetensors")
+    for name, value in load_file(tmp_path / "run" / "model" / "model.safetensors").items():
+        np.testing.assert_allclose(value, before[name], atol=1e-6, err_msg=name)
+    line = only_error(command("train", "--sample", f"--encoder={bundled.ENCODER}", "--head=kept", cwd=tmp_path))
+    assert line == "error: --head=kept: the encoder that ships has no head of two classes; --head=new draws one"

@@ -198,3 +198,17 @@ def test_a_run_in_one_process(sample, tiny_config, tmp_path):
     again = finetuning.fine_tune(sample, how, log=lines.append)
     assert again == json.loads(json.dumps(results))
     assert lines[-2:] == [f"seed {seed}: finished already, in {tmp_path}/run/seed-{seed}/model" for seed in (1, 2)]
+
+
+def test_few_reviews_of_ones_own_start_from_the_classifier():
+    def start(folder, count, **how):
+        corpus = reviews.Corpus(["x"] * count, np.zeros(count, np.int32), "a.csv", "")
+        return finetuning.start_of(FineTuning(**how), Data("a.csv", folder, corpus, None))
+
+    few, why = start("reviews", 1000)
+    assert few.name == "the classifier that ships" and few.head is not None
+    assert why.startswith("; its head is kept, as 1,000 reviews are few")
+    for others in (start("reviews", finetuning.FEW), start("nsmc", 1000), start("sample", 660)):
+        assert (others[0].name, others[0].head, others[1]) == ("the encoder that ships", None, "")
+    asked, why = start("nsmc", 1000, encoder="classifier", head="new")
+    assert (asked.name, asked.head, why) == ("the classifier that ships", None, "")
