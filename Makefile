@@ -33,7 +33,7 @@ table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encode
 	$(IN_VENV) -m probing.report "$(RUN_DIR)" --published --page="$(RUN_DIR)-report"
 
 test: $(VENV)/.test-$(NAME) ## run the tests
-	$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 	"$(VENV)/bin/ruff" check .

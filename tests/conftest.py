@@ -130,6 +130,15 @@ def trained(tmp_path_factory, command, tiny_config):
     return folder, arguments, result
 
 
+LONGEST = (
+    *("test_loop", "test_classifier", "test_forward", "test_run", "test_xla", "test_train", "test_families", "test_fit"),
+    *("test_resume", "test_predict", "test_finetuning", "test_pretrain", "test_study", "test_distillation"),
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Workers take whole files: the longest, whose tests look at one run or compile whole steps, begin first."""
-    items.sort(key=lambda item: not {"finished", "fresh"} & set(item.fixturenames))
+    """Workers take whole files, in the order of this list: the longest begin first, that none is left alone at the
+    end.
+    """
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
