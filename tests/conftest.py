@@ -131,7 +131,16 @@ def trained(tmp_path_factory, command, tiny_config):
 
 
 LONGEST = (
-    *("test_loop", "test_classifier", "test_forward", "test_run", "test_xla", "test_train", "test_families", "test_fit"),
+    *(
+        "test_loop",
+        "test_classifier",
+        "test_forward",
+        "test_run",
+        "test_xla",
+        "test_train",
+        "test_families",
+        "test_fit",
+    ),
     *("test_resume", "test_predict", "test_finetuning", "test_pretrain", "test_study", "test_distillation"),
 )
 

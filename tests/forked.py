@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 # what commands import, of other packages alone
 PRELOADED = [
@@ -28,6 +29,9 @@ PRELOADED = [
     "absl.app",
     "absl.logging",
 ]
+
+# read when the hub's client is imported
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
 def run(arguments, *, cwd, env, input=""):
@@ -47,7 +51,8 @@ class Started:
             with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
                 file.write(input if path == self._paths[0] else "")
         self._process = context.Process(target=_become, args=(self._arguments, str(cwd), dict(env), self._paths))
-        self._process.start()
+        with mock.patch.dict(os.environ, OFFLINE):  # as the process that is forked from sees it
+            self._process.start()
 
     def poll(self):
         """The exit code, or None."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -11,7 +13,6 @@ from transformers.models.bert.configuration_bert import BertConfig
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints, tokenizers
-from tests import forked
 
 SHAPE = dict(
     vocab_size=24,
@@ -350,7 +351,7 @@ def test_a_hub_name_without_network_is_one_line(tmp_path):
         "except errors.UserError as error: print(error)\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
-    result = forked.run(["-c", program], cwd=os.getcwd(), env=environment)
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("klue/bert-base: found no such folder, and it is not in the local cache")
     assert result.stdout.count("\n") == 1
@@ -365,7 +366,7 @@ def test_a_hub_name_that_is_in_the_cache_needs_no_network(folder, bert, tmp_path
     (cache / "refs" / "main").write_text("abc")
     program = "from nsmc_bert.model import checkpoints; print(checkpoints.resolve('me/tiny'))"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
-    result = forked.run(["-c", program], cwd=os.getcwd(), env=environment)
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert result.stdout.strip() == str(cache / "snapshots" / "abc"), result.stderr
     assert_same(bert, checkpoints.load_encoder(cache / "snapshots" / "abc").bert)
 
