@@ -12,6 +12,7 @@ from nsmc_bert.data.texts import documents
 if TYPE_CHECKING:
     import numpy as np
 
+SAMPLE = "bundled sample"  # what it is called
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 
 
@@ -149,7 +150,7 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
 
 
 def _sample() -> Data:
-    return Data("bundled sample", "sample", *reviews.sample())
+    return Data(SAMPLE, "sample", *reviews.sample())
 
 
 def _nsmc(sources: ReviewSources, to_train: bool, log: Callable[[str], None]) -> Data:

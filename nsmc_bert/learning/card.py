@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nsmc_bert.data.find import SAMPLE
+
 PARTS = {  # of a record, and what its row is called
     "validation": "validation",
     "calibrated_on": "reviews calibrated on",
@@ -63,7 +65,7 @@ def model_card(training: Mapping[str, Any]) -> str:
         The card, with the front matter that model hubs read.
     """
     table = "\n".join(_row(name, training[part]) for part, name in PARTS.items() if training.get(part))
-    films = training.get("data", {}).get("name") in ("NSMC", "bundled sample")
+    films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
     return CLASSIFIER.format(
         name=training.get("encoder", "a fine-tuned BERT"),
         parameters=training["parameters"],

@@ -14,7 +14,7 @@ from nsmc_bert.base import html_pages
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.data import perturbation, reviews
-from nsmc_bert.data.find import Data
+from nsmc_bert.data.find import SAMPLE, Data
 from nsmc_bert.learning import page
 from nsmc_bert.learning.provenance import PARTS, command_line, interpreter, record_of
 from nsmc_bert.model import checkpoints, metrics
@@ -189,4 +189,8 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
             )
     best = max(results, key=lambda result: result["validation"]["accuracy"])
     predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
+    if best.get("data", {}).get("name") == SAMPLE:
+        lines.append(
+            "the sample makes a poor classifier: the one that ships is better, and predict uses it without --model"
+        )
     return [*lines, f"model: {best['folder']}", f'next: {predict} --text "이 영화 엄청 재미있네요"']

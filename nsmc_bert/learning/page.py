@@ -64,7 +64,9 @@ def write(
     if figures["errors"]:
         lines = [["said", "confidence", "label", "review"]]
         lines += [[e["said"], f"{e['confidence']:.3f}", e["label"], e["text"]] for e in figures["errors"]]
-        caption = "Labels are star ratings cut in two: some are wrong."
+        caption = (
+            "Labels are star ratings cut in two: some are wrong." if data == "NSMC" else f"Labels are those of {data}."
+        )
         body += ["<h2>Most confident errors</h2>", html_pages.plain(lines, caption, text=["review"])]
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
     escaped = "\n".join(map(html.escape, commands))
