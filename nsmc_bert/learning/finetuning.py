@@ -33,7 +33,7 @@ TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # a G
 LEAST_BUDGET = 256
 HEADS = ("auto", "kept", "new")
 CLASSIFIER = "classifier"  # the word for the one that ships, in place of a folder
-FEW = 5000  # of the user's own reviews, below which what ships is the better start
+FEW = 200  # of the user's own reviews, below which the classifier that ships is the better start: docs/results.md
 STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide

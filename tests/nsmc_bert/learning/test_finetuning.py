@@ -205,10 +205,10 @@ def test_few_reviews_of_ones_own_start_from_the_classifier():
         corpus = reviews.Corpus(["x"] * count, np.zeros(count, np.int32), "a.csv", "")
         return finetuning.start_of(FineTuning(**how), Data("a.csv", folder, corpus, None))
 
-    few, why = start("reviews", 1000)
+    few, why = start("reviews", 100)
     assert few.name == "the classifier that ships" and few.head is not None
-    assert why.startswith("; its head is kept, as 1,000 reviews are few")
-    for others in (start("reviews", finetuning.FEW), start("nsmc", 1000), start("sample", 660)):
+    assert why.startswith("; its head is kept, as 100 reviews are few")
+    for others in (start("reviews", finetuning.FEW), start("nsmc", 100), start("sample", 100)):
         assert (others[0].name, others[0].head, others[1]) == ("the encoder that ships", None, "")
     asked, why = start("nsmc", 1000, encoder="classifier", head="new")
     assert (asked.name, asked.head, why) == ("the classifier that ships", None, "")
