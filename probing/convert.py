@@ -167,7 +167,9 @@ def convert(
                     raise UserError(f"found no sentence for {name}, expected at least one")
             kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
             content = {"made_with": {**made_with, "split": ""}, "sha1": kept}
-            write_text(conversion.path_in(output, task.name), json.dumps(content, indent=1) + "\n")
+            described = conversion.path_in(output, task.name)
+            write_text(Path(part) / described.name, json.dumps(content, indent=1) + "\n")
+            os.replace(Path(part) / described.name, described)
             for summary in done.values():
                 os.replace(Path(part) / summary.path.name, summary.path)
     except OSError as error:
