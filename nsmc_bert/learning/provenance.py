@@ -134,11 +134,12 @@ class Start:
         Raises:
             UserError: there is none of two classes, or it does not say which is positive.
         """
-        found = checkpoints.load_encoder(self.folder).classifier if self.has_weights else None
-        if found is None or len(found[1]) != 2:
+        # read without building a model: what is computed on is not chosen yet
+        head = checkpoints.head(checkpoints.read_weights(self.folder), self.config) if self.has_weights else None
+        if head is None or len(head[1]) != 2:
             raise UserError(f"--head=kept: {self.name} has no head of two classes; --head=new draws one")
         order = heads.order(self.config, self.folder)
-        self.head = [found[0][:, order], found[1][order]]
+        self.head = [head[0][:, order], head[1][order]]
 
     def build(self, seed: int, dropout: float | None) -> "TFBertModel":
         """The encoder with the first weights of a run; see `build_with_predictions`."""

@@ -245,7 +245,7 @@ def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
         for part in weights
         if part.startswith("predictions.")
     }
-    return Loaded(bert, config, _head(weights, config), predictions, folder, fresh)
+    return Loaded(bert, config, head(weights, config), predictions, folder, fresh)
 
 
 def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
@@ -537,8 +537,10 @@ def _safetensors(path: Path) -> _Renamed:
     return _Renamed(file, transposed=file.metadata.get("format") == "tf")
 
 
-def _head(weights: Mapping[str, np.ndarray], config: BertConfig) -> tuple[np.ndarray, np.ndarray] | None:
-    """The classifier's head among the weights."""
+def head(weights: Mapping[str, np.ndarray], config: BertConfig) -> tuple[np.ndarray, np.ndarray] | None:
+    """The classifier's head among the weights of `read_weights`: (float32 [hidden, classes], float32 [classes]), or None
+    where there is none that fits.
+    """
     kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
     if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
         return None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), 
 }
 
 
-def f1() -> dict[tuple[str, str, str], float]:
+@functools.cache
+def f1() -> Mapping[tuple[str, str, str], float]:
     """{(row, encoder, representation or name of a difference): F1 on test, a share}."""
     return {
         (row["task"], row["encoder"], row["representation"]): float(row["value"]) / 100

@@ -1,6 +1,7 @@
 """nsmc_bert.learning.finetuning: what is chosen where nobody has, what seeds share, and what each is given."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from nsmc_bert.learning import distillation, finetuning, loop
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import packing
+from tests import forked
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -212,3 +215,19 @@ def test_few_reviews_of_ones_own_start_from_the_classifier():
         assert (others[0].name, others[0].head, others[1]) == ("the encoder that ships", None, "")
     asked, why = start("nsmc", 1000, encoder="classifier", head="new")
     assert (asked.name, asked.head, why) == ("the classifier that ships", None, "")
+
+
+def test_what_a_run_starts_from_is_found_before_devices_are_chosen():
+    """A process that has computed something already can no longer say how its devices are to be used."""
+    program = (
+        "import numpy as np, tensorflow as tf\n"
+        "from nsmc_bert.data import find, reviews\n"
+        "from nsmc_bert.learning import finetuning\n"
+        "corpus = reviews.Corpus(['x'] * 9, np.zeros(9, np.int32), 'a.csv', '')\n"
+        "data = find.Data('a.csv', 'reviews', corpus, None)\n"
+        "assert finetuning.start_of(finetuning.FineTuning(), data)[0].head is not None\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+    )
+    result = forked.run(["-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.returncode == 0, result.stderr
