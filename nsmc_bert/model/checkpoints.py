@@ -538,8 +538,8 @@ def _safetensors(path: Path) -> _Renamed:
 
 
 def head(weights: Mapping[str, np.ndarray], config: BertConfig) -> tuple[np.ndarray, np.ndarray] | None:
-    """The classifier's head among the weights of `read_weights`: (float32 [hidden, classes], float32 [classes]), or None
-    where there is none that fits.
+    """The classifier's head among the weights of `read_weights`: (float32 [hidden, classes], float32 [classes]), or
+    None where there is none that fits.
     """
     kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
     if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
