@@ -174,6 +174,35 @@ class Tokenizer:
         """Token ids of words that stand for themselves, without special tokens: a list of lists of ids."""
         return [encoding.ids for encoding in self._encode_batch(list(words))]
 
+    def continuations(self, pairs: Iterable[tuple[str, str]]) -> list[list[int]]:
+        """Token ids of parts of words that go on with what stands before them, each cut by itself.
+
+        Args:
+            pairs: (the character before it, the part). What parts words beside white space, as punctuation does for
+                WordPiece, is no beginning that goes on: "33" begins a word in "(33".
+
+        Returns:
+            A list of lists of ids: those of the pieces that a word's inside is cut into, such as ##은 or 은 for ▁은.
+        """
+        clean = [tuple(_SURROGATES.sub("\ufffd", each) for each in pair) for pair in pairs]
+        return [self._continuation(*pair) for pair in clean]
+
+    def _continuation(self, before: str, part: str) -> list[int]:
+        model, mark = self._backend.model, getattr(self._backend.model, "continuing_subword_prefix", None)
+        if not isinstance(model, models.WordPiece):
+            return [token.id for token in model.tokenize(self._normal(part).strip().removeprefix("▁"))]
+        words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(self._normal(before + part))]
+        head = self._normal(before)
+        rest, ids = words.pop(0).removeprefix(head) if words else "", []
+        if rest:
+            inside = model.tokenize(mark + rest)
+            known = all(token.value.startswith(mark) for token in inside)
+            ids = [token.id for token in inside] if known else [self.unk_id]
+        return ids + [token.id for word in words for token in model.tokenize(word)]
+
+    def _normal(self, text: str) -> str:
+        return self._backend.normalizer.normalize_str(text) if self._backend.normalizer else text
+
     def _encode_batch(self, texts: list[str]) -> list[hf.Encoding]:
         try:
             return self._backend.encode_batch_fast(texts, add_special_tokens=False)

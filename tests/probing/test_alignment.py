@@ -72,7 +72,7 @@ class Spaces:
 
     max_positions = 12
 
-    def read(self, sentences):
+    def read(self, sentences, glued=()):
         return [
             alignment.pieces(
                 lambda words: [[ord(c) for c in word] for word in words], words, cls_id=1, sep_id=2, unk_id=0, cache={}
@@ -115,7 +115,7 @@ def test_the_share_of_unknown_words(tiny_tokenizer):
     class Tiny:
         max_positions = 12
 
-        def read(self, sentences):
+        def read(self, sentences, glued=()):
             return [read(tiny_tokenizer, words) for words in sentences]
 
     texts = ["이 영화 سينما", "이 영화!ق", "이 영화 سينما", "مرحبا"]
