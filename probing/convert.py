@@ -292,10 +292,11 @@ def main() -> None:
     options = {option: FLAGS[option].value for option in source.options}
     if FLAGS.in_tenths:
         splits = in_tenths(lambda: _only(source, name, options))
-        options = {**options, "split": "", "in_tenths": True}
+        made_with = {"source": FLAGS.source, **options, "split": "", "in_tenths": True}
     else:
         splits = source.splits(FLAGS.input, name, **options)
-    done = convert(splits, task, FLAGS.output, {"source": FLAGS.source, **options})
+        made_with = {"source": FLAGS.source, **options}
+    done = convert(splits, task, FLAGS.output, made_with)
     # one file, or a folder that is a split as a whole, is not the release
     published = not FLAGS.split and not FLAGS.in_tenths and (source.published or FLAGS.as_published and name == "dep")
     print("\n".join(describe(done, task, published)))
