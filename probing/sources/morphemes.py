@@ -1,7 +1,7 @@
 """Morphemes of Korean words, and where in a word each of them is written.
 
 Treebanks give a word's morphemes in their dictionary forms, which do not always add up to what is written: in
-서울입니다, 서울, 이 and ㅂ니다, the last two share a syllable, and in 했다 하 and 었 have become 했. A word is cut where
+서울입니다, 서울, 이 and ㅂ니다, the last two share a syllable; in 했다, 하 and 었 have become 했. A word is cut where
 that is beyond doubt, and nowhere else. A morpheme that is written as it is holds its place, where everything before it
 and after it has a place too; what is left between two such places is of the morphemes between them. If that is one, it
 is written otherwise than in the dictionary (걷 is 걸 in 걸어) and the place is its own. If there are several, they have
