@@ -188,14 +188,14 @@ class Tokenizer:
         return [self._continuation(*pair) for pair in clean]
 
     def _continuation(self, before: str, part: str) -> list[int]:
-        model, mark = self._backend.model, getattr(self._backend.model, "continuing_subword_prefix", None)
+        model = self._backend.model
         if not isinstance(model, models.WordPiece):
             return [token.id for token in model.tokenize(self._normal(part).strip().removeprefix("▁"))]
         words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(self._normal(before + part))]
-        head = self._normal(before)
-        rest, ids = words.pop(0).removeprefix(head) if words else "", []
+        rest, ids = words.pop(0).removeprefix(self._normal(before)) if words else "", []
         if rest:
-            inside = model.tokenize(mark + rest)
+            mark = model.continuing_subword_prefix
+            inside = model.tokenize(f"{mark}{rest}")
             known = all(token.value.startswith(mark) for token in inside)
             ids = [token.id for token in inside] if known else [self.unk_id]
         return ids + [token.id for word in words for token in model.tokenize(word)]

@@ -70,7 +70,8 @@ class Sentence(NamedTuple):
     @property
     def has_entities(self) -> bool:
         """Whether a word or an empty node begins or ends a mention."""
-        return any("Entity=" in each.misc for each in (*self.words, *self.empty_nodes))
+        miscs = (*(word.misc for word in self.words), *(node.misc for node in self.empty_nodes))
+        return any("Entity=" in misc for misc in miscs)
 
 
 def splits(

@@ -140,7 +140,8 @@ def _upos(tag: str) -> str:
 
 def _blocks(path: Path) -> Iterator[tuple[str, list[tuple[int, list[str]]]]]:
     """(name, [(line, columns)]) of each sentence."""
-    name, rows = "", []
+    name = ""
+    rows: list[tuple[int, list[str]]] = []
     for number, line in lines(path):
         if re.match("##[^\t]*", line) and not rows:
             name = line[2:].partition("\t")[0].strip()
