@@ -6,6 +6,8 @@ from absl import flags
 
 from nsmc_bert.base import cli, html_pages
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from probing import sentence
 from probing.results import forms, page, runs, tables
 from probing.results.result import Result
@@ -50,6 +52,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
+USAGE = Usage(
+    {
+        "Tables": ["published", "compare", "columns", "format", "page"],
+        "One sentence": ["text", "spans", "records", "sentence_encoder"],
+    },
+    takes="RUNS",
+)
 
 
 def main(folders: list[str]) -> None:
@@ -95,13 +104,13 @@ def _sentence(results: list[Result]) -> tables.Table:
         results = [result for result in results if result.encoder == name]
     asked = sentence.probes(results, FLAGS.sentence_task)
     record = sentence.record(asked[0].task, text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
-    cli.import_tensorflow()
+    import_tensorflow()
     return sentence.table(asked, record, sentence.ask(asked, record))
 
 
 def command() -> None:
     """The console script nsmc-bert-report."""
-    cli.run(main, takes="RUNS")
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":
