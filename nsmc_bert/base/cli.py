@@ -32,7 +32,7 @@ def run(main: Callable[..., object], usage: Usage | None = None) -> None:
     """
     usage = usage or Usage()
     description = sys.modules[main.__module__].__doc__ or ""
-    parser = functools.partial(_parse, usage=usage, description=description)
+    parser = functools.partial(parse, usage=usage, description=description)
     if usage.takes:
         app.run(lambda argv: _guarded(functools.partial(main, argv[1:])), flags_parser=parser)
     else:
@@ -92,7 +92,11 @@ def _fail(error: object) -> int:
     return 1
 
 
-def _parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
+def parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
+    """Sets the flags by a command line and its flagfiles, and returns what belongs to none, the program first.
+
+    Exits with 1 and one line where it does not fit, and with 0 where it asks for help, which is printed.
+    """
     if asked_with := asked(argv[1:]):
         print(describe(description, usage, asked_with in FULL))
         sys.exit(0)
