@@ -127,11 +127,12 @@ def read_records(folder):
 def read_flags(folder):
     """A flagfile of `train`."""
     from nsmc_bert import train  # noqa: F401  defines the flags
-    from nsmc_bert.base import cli  # noqa: F401  defines the flags
+    from nsmc_bert.base import cli
+    from nsmc_bert.base.usage import Usage
 
     try:
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            cli._parse(["train", f"--flagfile={folder / 'a.flags'}"])
+            cli.parse(["train", f"--flagfile={folder / 'a.flags'}"], Usage(), "")
     except SystemExit:
         raise UserError(said.getvalue().strip()) from None
     finally:
