@@ -177,7 +177,7 @@ def main() -> None:
         checkpoint_seconds=FLAGS.checkpoint_seconds,
     )
     results = study.run(found, asked, devices, say)
-    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True)))
+    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=forms.terminal_width()))
     print(f"results: {FLAGS.run_dir}")
 
 
