@@ -26,6 +26,7 @@ from absl import flags
 from nsmc_bert.base import cli, system
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import write_text
+from nsmc_bert.base.usage import Usage
 from probing import conversion, records
 from probing.records import Record
 from probing.sources import Split, bio, conll2012, conllu, dpr, gum, in_tenths, klue, propbank, semeval, spr
@@ -273,6 +274,15 @@ def _some(text: str, names: Sequence[str]) -> str:
     return text % (", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")) if names else ""
 
 
+USAGE = Usage(
+    {
+        "The corpus": ["source", "task", "input", "split"],
+        "Records": ["output"],
+    },
+    file="input",
+)
+
+
 def main() -> None:
     if not FLAGS.source or not FLAGS.input or not FLAGS.output:
         missing = ", ".join("--" + name for name in ("source", "input", "output") if not FLAGS[name].value)
@@ -315,7 +325,7 @@ def _only(source: Source, task: str, options: Mapping[str, Any]) -> Split:
 
 def command() -> None:
     """The console script nsmc-bert-convert."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def restore(path: Path, probes: Probes, identity: Mapping[str, Any]) -> dict[str
 def _opened(path: Path) -> Iterator[tuple[tensors.Safetensors, dict[str, Any], dict[str, Any]]]:
     """(tensors.Safetensors, the identity of its run and the names of its probes as "cells", its progress)."""
     advice = "delete it to train these probes anew"
-    file = tensors.Safetensors(path, "state of this run", advice)
+    file = tensors.Safetensors(path, "state of this run", advice, finite=False)
     found = parse_json(file.metadata.get("identity", ""), f"{path}, identity", {"cells": [str]}, "a run's; " + advice)
     progress = parse_json(file.metadata.get("progress", ""), f"{path}, progress", PROGRESS, "a run's; " + advice)
     try:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
+import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -11,13 +15,34 @@ from probing.results import published
 from probing.results.tables import Figure, Report, Table
 
 
-def text(table: Table) -> str:
-    """A table in aligned columns."""
+def text(table: Table, width: int = 0) -> str:
+    """A table in aligned columns.
+
+    Args:
+        table: tables.Table.
+        width: columns of a terminal that a line may take: a wider table is parted, each part with the first columns,
+            which name its lines; 0 for any number.
+    """
     widths = [max(map(_width, column)) for column in zip(*table.rows)]
-    return "\n".join(
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths)).rstrip()
-        for line in table.rows
+    return "\n\n".join(
+        "\n".join(
+            "  ".join(line[place] + " " * (widths[place] - _width(line[place])) for place in places).rstrip()
+            for line in table.rows
+        )
+        for places in _parts(widths, table.keys, width)
     )
+
+
+def _parts(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
+    """The columns of each part of a table: the first `keys`, and at least one more."""
+    first = list(range(keys))
+    parts = [list(first)]
+    for place in range(keys, len(widths)):
+        line = [*parts[-1], place]
+        if width and len(parts[-1]) > keys and sum(widths[at] + 2 for at in line) - 2 > width:
+            parts.append(list(first))
+        parts[-1].append(place)
+    return parts
 
 
 def markdown(table: Table) -> str:
@@ -37,17 +62,26 @@ def latex(table: Table) -> str:
 FORMS: dict[str, Callable[[Table], str]] = {"text": text, "markdown": markdown, "latex": latex}
 
 
-def draw(report: Report, form: str = "text", names: Collection[str] | None = None) -> str:
+def terminal_width() -> int:
+    """The columns of the terminal that standard output is, or that COLUMNS tells; 0 where it is none."""
+    return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 0
+
+
+def draw(report: Report, form: str = "text", names: Collection[str] | None = None, width: int = 0) -> str:
     """Tables of a report and its notes below them.
 
     Args:
         report: tables.Report.
         form: a key of FORMS.
         names: of the tables; None for all.
+        width: columns that a line of text may take; see `text`.
     """
     tables = [table for table in report.tables if names is None or table.name in names]
     notes = [_escaped(line) if form == "latex" else line for line in report.notes(names)]
-    return "\n\n".join([*map(FORMS[form], tables), *(["\n".join(notes)] if notes else [])])
+    if form == "text" and width:
+        notes = [line for note in notes for line in textwrap.wrap(note, width)]
+    drawn = [text(table, width) if form == "text" else FORMS[form](table) for table in tables]
+    return "\n\n".join([*drawn, *(["\n".join(notes)] if notes else [])])
 
 
 def rows_csv(table: Table) -> str:

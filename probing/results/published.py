@@ -62,6 +62,7 @@ ENCODERS = {
         ("28349a5c57338d0dca591bb95de533897c2399095c69d61e09604b46f444a4c4",),
     ),
 }
+NAMES = {name for column, encoder in ENCODERS.items() for name in (column, *encoder.names)}
 BY_CHECKSUM = {checksum: name for name, encoder in ENCODERS.items() for checksum in encoder.checksums}
 AVERAGED = tuple(task.title for task in TASKS.values() if task.published)  # the rows of the macro average
 DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), (encoder, representation))

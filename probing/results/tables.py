@@ -20,6 +20,7 @@ from probing.results import published
 from probing.results.layers import Layers, bits_from_uniform, by_layer, centre_of_gravity, expected_layer
 from probing.results.published import AVERAGED, MACRO
 from probing.results.result import SPLITS, Result, draws, mean_f1
+from probing.results.runs import encoder_named
 from probing.tasks import TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
@@ -97,12 +98,14 @@ class Table:
         name: what a page heads it by.
         header, lines: its cells.
         notes: lines of text below, what its marked cells are not compared with.
+        keys: how many of the first columns say what a line is of.
     """
 
     name: str
     header: list[str]
     lines: list[list[str]]
     notes: list[str] = dataclasses.field(default_factory=list)
+    keys: int = 1
 
     @property
     def rows(self) -> list[list[str]]:
@@ -396,19 +399,6 @@ def _gained(before: list[Result], after: list[Result], samples: int) -> list[Fig
     ]
 
 
-def encoder_named(results: Iterable[Result], name: str) -> str:
-    """The encoder of that name, or the one whose name ends so.
-
-    Raises:
-        UserError: there is none, or there are several.
-    """
-    known = sorted({result.encoder for result in results if not result.control})
-    fitting = [name] if name in known else [one for one in known if one.rstrip("/").endswith(name.rstrip("/"))]
-    if len(fitting) != 1:
-        raise UserError(f"{name}: found {len(fitting)} encoders of that name, expected one of {', '.join(known)}")
-    return fitting[0]
-
-
 # Tables
 
 
@@ -438,7 +428,7 @@ def f1_table(every: Sequence[Figure], whole: bool = False) -> Table:
             keys = [(row, *column) for column in columns]
             cells = [_cell(of[key], known) if key in of else _alone(key, known) for key in keys]
             lines.append([row, _measured_on(of[key] for key in keys if key in of), *cells])
-    return Table("table", header, lines, _figure_notes(every))
+    return Table("table", header, lines, _figure_notes(every), keys=2)
 
 
 def layer_table(every: Sequence[Layers]) -> Table:
@@ -461,7 +451,8 @@ def layer_table(every: Sequence[Layers]) -> Table:
                 _computed(layers.gamma, float, mix and mix.gamma),
             ]
         )
-    return Table("layers", header, lines, [*_layer_notes(every), LAYERS])
+    header, lines = _used(header, lines, 2)
+    return Table("layers", header, lines, [*_layer_notes(every), LAYERS], keys=2)
 
 
 def beside(results: Iterable[Result]) -> Table:
@@ -497,9 +488,14 @@ def beside(results: Iterable[Result]) -> Table:
     header = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     header += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     header += ["random encoder", "gain over it"]
-    used = [place for place in range(len(header)) if place < 5 or any(line[place] for line in lines)]
     lines.sort(key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))
-    return Table("controls", [header[place] for place in used], [[line[place] for place in used] for line in lines])
+    return Table("controls", *_used(header, lines, 5), keys=4)
+
+
+def _used(header: list[str], lines: list[list[str]], first: int) -> tuple[list[str], list[list[str]]]:
+    """A table's header and lines without columns in which nothing stands; the first ones stay."""
+    places = [place for place in range(len(header)) if place < first or any(line[place] for line in lines)]
+    return [header[place] for place in places], [[line[place] for place in places] for line in lines]
 
 
 def gain_table(every: Sequence[Figure]) -> Table:
@@ -523,7 +519,7 @@ def gain_table(every: Sequence[Figure]) -> Table:
             line.append(f"{100 * figure.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}){marks}")
         lines.append(line)
     notes = [f"{UNLIKE} {figure.row}: differ in {figure.unlike}" for figure in every if figure.unlike]
-    return Table("gains", ["after - before", "split", *names], lines, list(dict.fromkeys(notes)))
+    return Table("gains", ["after - before", "split", *names], lines, list(dict.fromkeys(notes)), keys=2)
 
 
 def legend(*tables: Table) -> list[str]:
