@@ -32,7 +32,7 @@ DELETED = "words that the tokenizer deletes, read as unknown"
 NAMED = 5  # sentences that are named, at most
 LOUD = 0.1  # the share of words with [UNK] from which on a corpus is hardly the encoder's
 
-Piecewise = str | tuple[str, str]  # what is cut: a word, or one that goes on, with the character before it
+WordOrPart = str | tuple[str, str]  # what is cut: a word, or one that goes on, with the character before it
 
 
 @dataclasses.dataclass
@@ -253,7 +253,7 @@ def pieces(
     cls_id: int | None,
     sep_id: int | None,
     unk_id: int,
-    cache: dict[Piecewise, list[int]],
+    cache: dict[WordOrPart, list[int]],
     glued: Collection[int] = (),
     continuations: Callable[[list[tuple[str, str]]], list[list[int]]] | None = None,
 ) -> Sentence:
@@ -272,7 +272,7 @@ def pieces(
     Returns:
         Sentence.
     """
-    keys: list[Piecewise] = list(words)
+    keys: list[WordOrPart] = list(words)
     if continuations is not None:
         for i in glued:
             keys[i] = words[i - 1][-1], words[i]

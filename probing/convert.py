@@ -174,12 +174,9 @@ def convert(
     except OSError as error:
         raise UserError(f"{output}: cannot be made ({error.strerror})") from None
     made_with = json.loads(json.dumps(made_with or {}))
-    kept, done = _kept(output, task, splits, made_with), {}
-    labels = {
-        name: found
-        for name, found in (conversion.read(output, task.name) or {}).get("labels", {}).items()
-        if name in kept
-    }
+    before = conversion.read(output, task.name) or {}
+    kept, done = _kept(output, task, splits, made_with, before), {}
+    labels = {name: names for name, names in before.get("labels", {}).items() if name in kept}
     try:
         with _temporary(output) as part:
             for name, split in splits.items():
@@ -200,19 +197,20 @@ def convert(
     return done
 
 
-def _kept(output: Path, task: Task, splits: Mapping[str, Split], made_with: Mapping[str, Any]) -> dict[str, str]:
-    """{split: checksum} of the splits in a folder that are not written and may stay."""
-    description = conversion.read(output, task.name) or {"made_with": None, "sha1": {}}
-    kept = {}
+def _kept(
+    output: Path, task: Task, splits: Mapping[str, Split], made_with: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, str]:
+    """{split: checksum} of the splits in a folder that are not written and may stay, by its description of before."""
+    checksums, kept = before.get("sha1", {}), {}
     for name in ("train", "dev", "test"):
         for path in conversion.split_paths(output, task.name, name) if name not in splits else []:
-            same = made_with.get("split") and description["made_with"] == {**made_with, "split": ""}
-            if not same or description["sha1"].get(name) != conversion.checksum(path):
+            same = made_with.get("split") and before.get("made_with") == {**made_with, "split": ""}
+            if not same or checksums.get(name) != conversion.checksum(path):
                 raise UserError(
                     f"{path}: found the records of another conversion, which has no place beside "
                     f"{', '.join(splits)} of this one; choose another --output, or delete it"
                 )
-            kept[name] = description["sha1"][name]
+            kept[name] = checksums[name]
     return kept
 
 

@@ -51,7 +51,7 @@ class Bert(encoders.Encoder):
         self.tokenizer = tokenizers.load(folder)
         self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
         self._layer0, self._lexical = layer0, layer0 == "lexical"
-        self._cache: dict[alignment.Piecewise, list[int]] = {}
+        self._cache: dict[alignment.WordOrPart, list[int]] = {}
         self._turn = threading.Lock()  # of loading the weights again
         bert = self._load()
         config = bert.config

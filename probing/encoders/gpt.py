@@ -101,7 +101,7 @@ class Gpt(encoders.Encoder):
         self._weights = {
             name: tf.constant(value, self._dtype if name in matrices else tf.float32) for name, value in weights.items()
         }
-        self._cache: dict[alignment.Piecewise, list[int]] = {}
+        self._cache: dict[alignment.WordOrPart, list[int]] = {}
         self._states = tf.function(
             self._all_states, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
         )
