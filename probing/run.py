@@ -7,7 +7,7 @@ from typing import Any
 from absl import flags
 
 from nsmc_bert import bundled
-from nsmc_bert.base import cli, runtime
+from nsmc_bert.base import cli, runtime, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.quiet import import_tensorflow
@@ -177,7 +177,9 @@ def main() -> None:
         checkpoint_seconds=FLAGS.checkpoint_seconds,
     )
     results = study.run(of_tasks, asked, devices, say)
-    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=forms.terminal_width()))
+    print(
+        forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=text_tables.terminal_width())
+    )
     print(f"results: {FLAGS.run_dir}")
 
 
