@@ -6,7 +6,7 @@ from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.data.find import ReviewSources, find_data
-from nsmc_bert.learning.evaluation import Evaluation, measure
+from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
 options.define_data_flags()
 flags.DEFINE_string("model", Evaluation.model, "Model folder. Default: the classifier that ships.")
@@ -38,6 +38,7 @@ flags.DEFINE_enum(
 def main() -> None:
     """Measures a model, and prints its figures."""
     how, sources = options.from_flags(Evaluation, perturb=options.perturbations()), options.from_flags(ReviewSources)
+    sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
     cli.import_tensorflow()
     for line in measure(data, how, columns=sources.columns, log=say):
