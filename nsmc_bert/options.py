@@ -81,8 +81,8 @@ def define_data_flags() -> None:
         "labels",
         list(ReviewSources.labels),
         "Your own two labels, negative first, such as 나쁨,좋음; or those of more classes, such as 불만,문의,칭찬; "
-        "case and spaces around them do not count. Any other label is then a bad row. The word all takes each label that "
-        "the column has as a class.",
+        "case and spaces around them do not count. Any other label is then a bad row. The word all takes each label "
+        "that the column has as a class.",
     )
     flags.DEFINE_float(
         "positive_from",

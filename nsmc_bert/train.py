@@ -106,8 +106,8 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "patience",
     FineTuning.patience,
-    "Epochs without a better validation accuracy, or of ratings kappa, after which training stops. 0: a third of all "
-    "epochs, at least two.",
+    "Epochs without a better validation accuracy, or of ratings a less wrong expected rating, after which training "
+    "stops. 0: a third of all epochs, at least two.",
     lower_bound=0,
 )
 flags.DEFINE_list(

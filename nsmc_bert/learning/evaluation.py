@@ -212,7 +212,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
                 for name, digits, values in _over_seeds([result[part] for result in results])
             ]
-    best = max(results, key=lambda result: metrics.chosen_by(result["validation"])[1])
+    best = max(results, key=lambda result: metrics.score(result["validation"]))
     predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
     if best.get("data", {}).get("name") == SAMPLE:
         lines.append(

@@ -70,8 +70,8 @@ class FineTuning:
         augment: share of the training reviews, from 0 to 1, that each epoch perturbs; see perturbation.augment.
         teachers: folders of classifiers to learn from besides the labels; see distillation.targets.
         positive_label: which of the teachers' labels mean positive, where their names do not say so; see heads.order.
-        patience: epochs without a better validation accuracy, of ratings kappa, after which training stops; 0 for a
-            third of all epochs, at least two.
+        patience: epochs without a better validation accuracy, of ratings a less wrong expected rating, after which
+            training stops; 0 for a third of all epochs, at least two.
         seeds: a model is trained for each.
         checkpoint_seconds: about how many seconds of work a kill may cost.
         perturb: names in perturbation.PERTURBATIONS, with which the test reviews are read as well.
@@ -415,8 +415,8 @@ def learn(
         return encoded.replaced(rows, start.tokenizer.encode(changed, prepared.max_length))
 
     def say(epoch: dict[str, Any]) -> None:
-        name, value = metrics.chosen_by(epoch["validation"])
-        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation {name} {value:.4f}")
+        figure = metrics.headline(epoch["validation"])
+        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation {figure}")
 
     is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
     learned = loop.train(

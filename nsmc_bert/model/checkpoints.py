@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsmc_bert.base import tensors
-from nsmc_bert.base.classes import Classes
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import restore, whole_folder
 from nsmc_bert.base.json_files import read_json
@@ -399,7 +399,7 @@ def unusual(config: BertConfig) -> str:
 
 
 def save_classifier(
-    folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, classes: Classes, **others: Any
+    folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, classes: Classes = SENTIMENT, **others: Any
 ) -> None:
     """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
 

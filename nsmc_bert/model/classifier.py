@@ -430,7 +430,7 @@ class SentimentClassifier(keras.Model):
     @staticmethod
     def score(figures: Mapping[str, Any]) -> float:
         """What the best epoch has most of."""
-        return metrics.chosen_by(figures)[1]
+        return metrics.score(figures)
 
     def calibrate(self, fitted: calibration.Calibration) -> None:
         """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the

@@ -107,10 +107,20 @@ def weighted_kappa(labels: ArrayLike, said: ArrayLike, count: int) -> float:
     return 1.0 - float((weights * observed).sum()) / disagreement if disagreement else 0.0
 
 
-def chosen_by(figures: Mapping[str, Any]) -> tuple[str, float]:
-    """What the best epoch, and the best of several models, has most of: its name and value. Of ratings it is kappa."""
-    name = "kappa" if "kappa" in figures else "accuracy"
-    return name, figures[name]
+def score(figures: Mapping[str, Any]) -> float:
+    """What the best epoch, and the best of several models, has most of: accuracy.
+
+    Of ratings it is what the expected rating's mean absolute error lacks to 0: that of what was said stands still while
+    a model that begins to learn says the same of all.
+    """
+    return -figures["mae_expected"] if "mae_expected" in figures else figures["accuracy"]
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """`score`'s figure in words."""
+    if "mae_expected" in figures:
+        return f"error of the expected rating {figures['mae_expected']:.4f}"
+    return f"accuracy {figures['accuracy']:.4f}"
 
 
 def wilson(right: int, n: int) -> list[float]:
