@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nsmc_bert.base import files, tensors
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.progress import Progress
-from nsmc_bert.model import checkpoints, heads, tokenizers
+from nsmc_bert.model import checkpoints, families, heads, tokenizers
 
 PIECE = 20_000  # texts that are asked about between two files
 
@@ -85,7 +85,8 @@ def fingerprint(teacher: str, positive_label: Sequence[str] = ()) -> str:
         UserError: one of them is missing, or its labels do not say which is positive.
     """
     folder = checkpoints.resolve(teacher)
-    config, weights = checkpoints.read_config(folder), checkpoints.fingerprint(checkpoints.read_weights(folder))
+    config = checkpoints.read_config(folder)
+    weights = checkpoints.fingerprint(checkpoints.read_weights(folder, families.of(config)))
     turned = "-turned" if heads.order(config, folder, positive_label) == [1, 0] else ""
     return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"
 

@@ -1,4 +1,4 @@
-"""SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
+"""SentimentClassifier: an encoder with a classification head, as a tf.keras.Model that takes text."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ from nsmc_bert import bundled
 from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.watchdog import alive
-from nsmc_bert.model import calibration, checkpoints, forward, heads, keras_metrics, metrics, packing, tokenizers
+from nsmc_bert.model import (
+    calibration,
+    checkpoints,
+    families,
+    forward,
+    heads,
+    keras_metrics,
+    metrics,
+    packing,
+    tokenizers,
+)
 
 if TYPE_CHECKING:
-    from transformers import TFBertModel
+    from nsmc_bert.model.families.network import Encoder
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError(
@@ -36,7 +46,7 @@ LABELS = checkpoints.LABELS
 
 
 class SentimentClassifier(keras.Model):
-    """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
+    """Classifies Korean reviews as negative or positive: an encoder, its pooler, dropout, a dense layer, softmax.
 
     A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
     a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
@@ -45,7 +55,7 @@ class SentimentClassifier(keras.Model):
     compiled.
 
     Args:
-        bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
+        bert: a built TFBertModel, or for another family than BERT's a Network, as `checkpoints.load_encoder` gives it.
         tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
         max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is not read.
         seed: decides the head's first weights and the dropout of every training step.
@@ -70,7 +80,7 @@ class SentimentClassifier(keras.Model):
 
     def __init__(
         self,
-        bert: TFBertModel,
+        bert: Encoder,
         tokenizer: tokenizers.Tokenizer,
         *,
         max_length: int = 128,
@@ -91,10 +101,10 @@ class SentimentClassifier(keras.Model):
         self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.built = True  # every variable exists: nothing waits for a first batch
         # === Config ===
-        if not 3 <= max_length <= bert.config.max_position_embeddings:
+        positions = families.of(bert.config).positions(bert.config)
+        if not 3 <= max_length <= positions:
             raise UserError(
-                f"max_length: found {max_length}, expected 3 to {bert.config.max_position_embeddings}, the "
-                "positions that the encoder knows"
+                f"max_length: found {max_length}, expected 3 to {positions}, the positions that the encoder knows"
             )
         if tokenizer.vocab_size > bert.config.vocab_size:
             raise UserError(
@@ -137,11 +147,9 @@ class SentimentClassifier(keras.Model):
             dropout=dropout,
             fused=False if self._jit_compile else self.fused,  # XLA has the whole step then
         )
-        pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]))
+        pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]), dropout)
         if dropout is not None:
-            config = self.bert.config
-            rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-            pooled = dropout(pooled, rate)
+            pooled = dropout(pooled, forward.classifier_dropout(self.bert.config))
         probabilities = tf.nn.softmax(self.classifier(pooled))
         return (
             tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)])
@@ -484,7 +492,8 @@ def load(
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
-        folder: the model folder, or the hub name of a BERT with a two-class head; None for the classifier that ships.
+        folder: the model folder, or the hub name of an encoder with a two-class head; None for the classifier that
+            ships.
         precision: the Keras policy to predict or to go on training with.
         positive_label: which of the head's labels means positive, where its names do not say so; see heads.order.
 
@@ -506,7 +515,8 @@ def load(
     kernel, bias = loaded.classifier
     order = heads.order(loaded.config, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
-    limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
+    positions = families.of(loaded.config).positions(loaded.config)
+    limit = min(tokenizer.model_max_length or packing.LONGEST, positions, packing.LONGEST)
     model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
     model.classifier.set_weights([kernel[:, order], bias[order]])
     return model

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nsmc_bert.base.errors import UserError, shorten
 
 if TYPE_CHECKING:
-    from transformers import BertConfig
+    from transformers import PretrainedConfig
 
 NEGATIVE = {
     "negative",
@@ -54,11 +54,11 @@ HEADS = (
 SAY = "say which of them means positive: --positive_label=NAME, or positive_label of nsmc_bert.load"
 
 
-def order(config: BertConfig, where: object, positive: str | Collection[str] = ()) -> list[int]:
+def order(config: PretrainedConfig, where: object, positive: str | Collection[str] = ()) -> list[int]:
     """The rows of a two-class head, negative first.
 
     Args:
-        config: the BertConfig of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are
+        config: the configuration of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are
             read.
         where: the folder, for messages.
         positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without

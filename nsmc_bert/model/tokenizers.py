@@ -183,19 +183,20 @@ class Tokenizer:
             texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
             return self._backend.encode_batch_fast(texts, add_special_tokens=False)
 
-    def save(self, folder: str | os.PathLike[str], model_max_length: int) -> None:
+    def save(self, folder: str | os.PathLike[str], model_max_length: int, *, has_token_types: bool = True) -> None:
         """Writes tokenizer.json, tokenizer_config.json and, where there is one, the SentencePiece model into a folder.
 
         Args:
             folder: an existing folder.
             model_max_length: positions that other tools cut text at.
+            has_token_types: whether other tools give the encoder token types, which some take none of.
         """
         folder = Path(folder)
         self._backend.save(str(folder / "tokenizer.json"), pretty=False)
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": model_max_length,
-            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            "model_input_names": ["input_ids", *(["token_type_ids"] if has_token_types else []), "attention_mask"],
             "clean_up_tokenization_spaces": False,
             **{
                 role + "_token": token

@@ -64,7 +64,9 @@ def test_what_a_classifiers_own_encoder_learned_from_is_handed_on(trained):
 
 
 def test_no_such_configuration(tmp_path):
-    with pytest.raises(UserError, match=r"--encoder=.*config.json: found no such file, expected a BERT's config.json"):
+    with pytest.raises(
+        UserError, match=r"--encoder=.*config.json: found no such file, expected an encoder's config.json"
+    ):
         Start(tmp_path / "config.json")
 
 
