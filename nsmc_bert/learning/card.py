@@ -67,7 +67,7 @@ def model_card(training: Mapping[str, Any]) -> str:
     table = "\n".join(_row(name, training[part]) for part, name in PARTS.items() if training.get(part))
     films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
     return CLASSIFIER.format(
-        name=training.get("encoder", "a fine-tuned BERT"),
+        name=training.get("encoder", "a fine-tuned encoder"),
         parameters=training["parameters"],
         max_length=training["max_length"],
         table=table,
@@ -166,7 +166,7 @@ language: ko
 pipeline_tag: fill-mask
 library_name: transformers
 ---
-# A BERT pretrained on Korean text
+# An encoder pretrained on Korean text
 
 {parameters:,} parameters, {max_length} pieces of text at most. To be fine-tuned: `python -m nsmc_bert.train --encoder=FOLDER`.
 

@@ -1,8 +1,8 @@
 """Text to token ids: WordPiece, SentencePiece and byte-level BPE behind one interface, many texts at a time.
 
 Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a
-WordPiece vocabulary, RoBERTa's vocab.json and merges.txt) becomes one `tokenizers.Tokenizer`, which is also what a model
-folder is written with: other tools that open the folder cut text exactly as this project does.
+WordPiece vocabulary, RoBERTa's vocab.json and merges.txt) becomes one `tokenizers.Tokenizer`, which is also what a
+model folder is written with: other tools that open the folder cut text exactly as this project does.
 """
 
 from __future__ import annotations
