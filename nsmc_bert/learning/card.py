@@ -32,7 +32,7 @@ Without nsmc_bert, on PyTorch:
 
 ```python
 from transformers import pipeline
-pipeline("text-classification", model="FOLDER")("이 영화 엄청 재미있네요")
+pipeline("text-classification", model="FOLDER", truncation=True)("이 영화 엄청 재미있네요")
 ```
 
 ## Figures

@@ -116,7 +116,7 @@ def _published(rows: "Sequence[Row]") -> str:
 
 class Row(NamedTuple):
     """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it
-    was chosen, and where that was read."""
+    was chosen, where that was read, and its encoder's names on the hub, in lower case."""
 
     model: str
     parameters: float
@@ -124,6 +124,7 @@ class Row(NamedTuple):
     supervision: str
     protocol: str
     source: str
+    hub: tuple[str, ...] = ()
 
 
 def published() -> list[Row]:
@@ -137,6 +138,7 @@ def published() -> list[Row]:
                 row["supervision"],
                 row["protocol"],
                 row["source"],
+                tuple(row["hub"].split()),
             )
             for row in csv.DictReader(file)
         ]
