@@ -432,11 +432,11 @@ def _from_transformers(
         raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
-    for text in ("", "a"):
+    for text in ("", "a", "\U0010ffff"):  # the last is in no vocabulary
         try:
             whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
         except BaseException as error:  # a panic in Rust is no Exception
-            if type(error).__name__ != "PanicException":
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:

@@ -660,6 +660,11 @@ def test_broken_folders_are_named(tmp_path, files, message):
             {"post_processor": {"special_tokens": {}}},
             "parts do not fit together|cannot read its tokenizer|no valid tok",
         ),
+        (
+            "tokenizer.json",
+            {"model": {"unk_token": "[NONE]"}},
+            r"parts do not fit together \(WordPiece error: Missing \[UNK\] token|lacks the special|cannot read its tok",
+        ),
     ],
 )
 def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change, message):
