@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, metrics
+from nsmc_bert.model import calibration, checkpoints, metrics, ordinal
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -516,8 +516,8 @@ def test_ratings_are_learned_by_their_order_and_kept(make_model, tmp_path):
     model = make_model(labels=STARS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model.compile(tf.keras.optimizers.SGD(0.0))
     p = model.predict(texts)
-    distance = ((p.cumsum(1) - (np.array(labels)[:, None] <= np.arange(4))) ** 2).sum(1)
-    expected = (distance - np.log(p[np.arange(8), labels])).mean()
+    distance = ((p.cumsum(1) - (np.array(labels)[:, None] <= np.arange(4))) ** 2)[:, :3].mean(1)
+    expected = (ordinal.WEIGHT * distance - np.log(p[np.arange(8), labels])).mean()
     assert model.fit(texts, labels, 3, verbose=0).history["loss"][0] == pytest.approx(expected, abs=0.3)
     assert model.evaluate(texts, labels, 3, verbose=0)[0] == pytest.approx(expected, abs=1e-5)
     model.calibrate(calibration.Calibration(2.0, (0.3, -0.1, 0.0, -0.2), 1000, 0.5, 0.4))
