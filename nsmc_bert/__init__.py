@@ -34,6 +34,9 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     """Imports TensorFlow when a public name is first used, so that `import nsmc_bert` stays instant."""
     if name in __all__:
+        from nsmc_bert.base.quiet import import_tensorflow
+
+        import_tensorflow()
         from nsmc_bert.model import classifier
 
         return getattr(classifier, name)

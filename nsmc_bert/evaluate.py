@@ -5,6 +5,8 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
@@ -33,6 +35,24 @@ flags.DEFINE_enum(
     ["float32", "mixed_bfloat16", "mixed_float16"],
     "Number format of the matrix products.",
 )
+USAGE = Usage(
+    {
+        "The model": ["model"],
+        "Reviews": [
+            "test_file",
+            "text_column",
+            "label_column",
+            "labels",
+            "positive_from",
+            "negative_to",
+            "skip_bad_rows",
+            "nsmc_dir",
+        ],
+        "What is measured": ["perturb", "errors", "json", "page"],
+        "Calibration": ["calibrate_on", "calibrated"],
+    },
+    file="test_file",
+)
 
 
 def main() -> None:
@@ -40,14 +60,14 @@ def main() -> None:
     how, sources = options.from_flags(Evaluation, perturb=options.perturbations()), options.from_flags(ReviewSources)
     sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
-    cli.import_tensorflow()
+    import_tensorflow()
     for line in measure(data, how, columns=sources.columns, log=say):
         print(line)
 
 
 def command() -> None:
     """The console script nsmc-bert-evaluate."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from nsmc_bert.base import cli, files
 from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.text_files import check_encoding, decompressed
+from nsmc_bert.base.usage import Usage
 from nsmc_bert.data import table_writer, tables, texts
 from nsmc_bert.data.tables import STDIN, Row, Table
 
@@ -71,6 +73,15 @@ WORDS = {"negative": "부정", "neutral": "중립", "positive": "긍정"}
 LABEL, EXPECTED, TEXT = "label", "expected_rating", "text"  # columns beside those of the classes
 PRINTED = ("text", "tsv", "csv", "jsonl")
 Review = tuple[Row, str]
+USAGE = Usage(
+    {
+        "Reviews": ["text", "input", "text_column", "encoding", "skip_bad_rows"],
+        "The model": ["model"],
+        "Results": ["output"],
+    },
+    file="input",
+    text="text",
+)
 
 
 def main() -> None:
@@ -90,7 +101,7 @@ def main() -> None:
     chunks = itertools.chain([first] if first else [], chunks)
     if not FLAGS.model:
         say(f"model: {folder}")
-    cli.import_tensorflow()
+    import_tensorflow()
     from nsmc_bert.model.classifier import load
 
     model = load(folder, FLAGS.precision, FLAGS.positive_label)
@@ -411,7 +422,7 @@ def _flat(text: str) -> str:
 
 def command() -> None:
     """The console script nsmc-bert-predict."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

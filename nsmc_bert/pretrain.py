@@ -5,6 +5,8 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import TextSources, find_texts
 from nsmc_bert.learning.pretraining import Pretraining, pretrain, summary
 from nsmc_bert.model import packing
@@ -114,19 +116,28 @@ flags.DEFINE_float(
 )
 options.define_weights_flag()
 options.define_runtime_flags()
+USAGE = Usage(
+    {
+        "Texts": ["data", "text_column", "rating_column", "nsmc_dir"],
+        "The encoder": ["encoder", "tokenizer", "vocab_size", "run_dir"],
+        "Learning": ["epochs", "learning_rate", "max_length", "seed"],
+        "The machine": ["token_budget", "precision"],
+    },
+    file="data",
+)
 
 
 def main() -> None:
     """Pretrains, and prints the figures and what to do next."""
     texts, ratings = find_texts(options.from_flags(TextSources), log=say)
-    cli.import_tensorflow()
+    import_tensorflow()
     for line in summary(pretrain(texts, ratings, options.from_flags(Pretraining), log=say)):
         print(line)
 
 
 def command() -> None:
     """The console script nsmc-bert-pretrain."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
@@ -125,6 +127,25 @@ options.define_perturb_flag()
 options.define_weights_flag()
 options.define_runtime_flags()
 FLAGS = flags.FLAGS
+USAGE = Usage(
+    {
+        "Your reviews": [
+            "train_file",
+            "test_file",
+            "text_column",
+            "label_column",
+            "labels",
+            "positive_from",
+            "negative_to",
+            "ratings",
+            "skip_bad_rows",
+        ],
+        "NSMC": ["nsmc_dir", "sample"],
+        "The model": ["encoder", "run_dir", "epochs", "seeds", "max_length", "augment", "teachers", "unlabelled"],
+        "The machine": ["token_budget", "precision"],
+    },
+    file="train_file",
+)
 
 
 def main() -> None:
@@ -139,14 +160,14 @@ def main() -> None:
     if FLAGS.unlabelled:
         column, layout = FLAGS.unlabelled_column, Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding)
         unlabelled, _ = documents(FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column")
-    cli.import_tensorflow()
+    import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)
 
 
 def command() -> None:
     """The console script nsmc-bert-train."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

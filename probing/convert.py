@@ -26,6 +26,7 @@ from absl import flags
 from nsmc_bert.base import cli, system
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import write_text
+from nsmc_bert.base.usage import Usage
 from probing import conversion, records
 from probing.records import Record
 from probing.sources import Split, conll2012, conllu, dpr, gum, propbank, semeval, spr
@@ -251,6 +252,15 @@ def _some(text: str, names: Sequence[str]) -> str:
     return text % (", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")) if names else ""
 
 
+USAGE = Usage(
+    {
+        "The corpus": ["source", "task", "input", "split"],
+        "Records": ["output"],
+    },
+    file="input",
+)
+
+
 def main() -> None:
     if not FLAGS.source or not FLAGS.input or not FLAGS.output:
         missing = ", ".join("--" + name for name in ("source", "input", "output") if not FLAGS[name].value)
@@ -260,8 +270,8 @@ def main() -> None:
     source = SOURCES[FLAGS.source]
     name = FLAGS.task or source.tasks[0]
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
-        found = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
-        raise UserError(f"found {found}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
+        given = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
+        raise UserError(f"found {given}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
     for option in ("split", "files", "tags", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
@@ -277,7 +287,7 @@ def main() -> None:
 
 def command() -> None:
     """The console script nsmc-bert-convert."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert.base import cli, html_pages
+from nsmc_bert.base import cli, html_pages, text_tables
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from probing import sentence
 from probing.results import forms, page, runs, tables
 from probing.results.result import Result
@@ -15,6 +17,12 @@ flags.DEFINE_enum(
     "text",
     ["text", "markdown", "csv", "latex"],
     "Form of the table on standard output; csv has a line for every cell.",
+)
+flags.DEFINE_list(
+    "names",
+    [],
+    "Short names for encoders, as tables and plots show them: NAME=ENCODER, separated by commas; an encoder by its "
+    "name or what that ends with.",
 )
 flags.DEFINE_list("columns", [], "Representations that are shown, separated by commas. Default: all.")
 flags.DEFINE_bool(
@@ -50,6 +58,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS
+USAGE = Usage(
+    {
+        "Tables": ["published", "compare", "columns", "names", "format", "page"],
+        "One sentence": ["text", "spans", "records", "sentence_encoder"],
+    },
+    takes="RUNS",
+)
 
 
 def main(folders: list[str]) -> None:
@@ -62,13 +77,14 @@ def main(folders: list[str]) -> None:
     if FLAGS.spans and not FLAGS.text:
         raise UserError(f"--spans={FLAGS.spans}: found no --text, expected the sentence that they are of")
     results = runs.load(folders or ["runs/probing"])
+    sentence_table = _sentence(results) if FLAGS.text or FLAGS.records else None
     report = tables.build(
-        results,
+        runs.named(results, _names()),
         samples=FLAGS.bootstrap,
         whole=FLAGS.published,
         columns=FLAGS.columns,
         compare=tuple(FLAGS.compare) or None,
-        sentence=_sentence(results) if FLAGS.text or FLAGS.records else None,
+        sentence=sentence_table,
     )
     if FLAGS.page:
         for path in page.write(Path(FLAGS.page).expanduser(), report):
@@ -85,23 +101,34 @@ def _asked(report: tables.Report) -> str:
         return (forms.rows_csv if FLAGS.format == "csv" else forms.FORMS[FLAGS.format])(sentence_table)
     if FLAGS.format == "csv":
         return forms.gains_csv(report.gains) if report.gains else forms.figures_csv(report)
-    return forms.draw(report, FLAGS.format, ["gains"] if report.gains else None)
+    return forms.draw(report, FLAGS.format, ["gains"] if report.gains else None, text_tables.terminal_width())
+
+
+def _names() -> dict[str, str]:
+    """{short name: encoder} of --names."""
+    pairs = [pair.partition("=") for pair in FLAGS.names]
+    if wrong := [name + equals + encoder for name, equals, encoder in pairs if not (name.strip() and encoder)]:
+        raise UserError(f"--names={wrong[0]}: expected NAME=ENCODER, separated by commas")
+    names = {name.strip(): encoder for name, _, encoder in pairs}
+    if len(names) < len(pairs):
+        raise UserError(f"--names={','.join(FLAGS.names)}: found a name for two encoders, expected one for each")
+    return names
 
 
 def _sentence(results: list[Result]) -> tables.Table:
     """The table of the sentence that the flags name."""
     if FLAGS.sentence_encoder:
-        name = tables.encoder_named(results, FLAGS.sentence_encoder)
+        name = runs.encoder_named(results, FLAGS.sentence_encoder)
         results = [result for result in results if result.encoder == name]
     asked = sentence.probes(results, FLAGS.sentence_task)
     record = sentence.record(asked[0].task, text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
-    cli.import_tensorflow()
+    import_tensorflow()
     return sentence.table(asked, record, sentence.ask(asked, record))
 
 
 def command() -> None:
     """The console script nsmc-bert-report."""
-    cli.run(main, takes="RUNS")
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

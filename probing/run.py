@@ -7,9 +7,11 @@ from typing import Any
 from absl import flags
 
 from nsmc_bert import bundled
-from nsmc_bert.base import cli, runtime
+from nsmc_bert.base import cli, runtime, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.quiet import import_tensorflow
+from nsmc_bert.base.usage import Usage
 from probing import corpora, study
 from probing.encoders import LAYER0
 from probing.learning.schedule import Schedule
@@ -129,6 +131,16 @@ flags.DEFINE_enum("xla", "auto", runtime.XLA, "Whether XLA compiles the probes' 
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 FLAGS = flags.FLAGS
 SCHEDULE = "learning_rate batch_records epochs warmup least_steps steps interval dev_records".split()
+USAGE = Usage(
+    {
+        "What is probed": ["task", "encoder", "representations", "seeds", "control"],
+        "Records": ["data", "train_file", "dev_file", "test_file"],
+        "Results": ["run_dir", "store"],
+        "The machine": ["precision", "batch_records"],
+    },
+    file="data",
+    text="task",
+)
 
 
 def main() -> None:
@@ -140,13 +152,13 @@ def main() -> None:
     files: dict[str, str] = {split: getattr(FLAGS, f"{split}_file") for split in SPLITS}
     if any(files.values()) and len(tasks) > 1:
         raise UserError(f"--task={','.join(FLAGS.task)}: found several tasks and --train_file, expected one task")
-    found = [corpora.find(TASKS[name], FLAGS.data, files) for name in tasks]
+    of_tasks = [corpora.find(TASKS[name], FLAGS.data, files) for name in tasks]
     if not FLAGS.data and not any(files.values()):
         say(
             "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
             "--data=FOLDER"
         )
-    cli.import_tensorflow()
+    import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
     say(f"computing on {devices.description}")
     schedule: dict[str, Any] = {name: getattr(FLAGS, name) for name in SCHEDULE}
@@ -164,8 +176,10 @@ def main() -> None:
         verify_store=FLAGS.verify_store,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
     )
-    results = study.run(found, asked, devices, say)
-    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True)))
+    results = study.run(of_tasks, asked, devices, say)
+    print(
+        forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=text_tables.terminal_width())
+    )
     print(f"results: {FLAGS.run_dir}")
 
 
@@ -182,7 +196,7 @@ def _choice(flag: str, names: list[str], known: Collection[str], everything: str
 
 def command() -> None:
     """The console script nsmc-bert-probe."""
-    cli.run(main)
+    cli.run(main, USAGE)
 
 
 if __name__ == "__main__":

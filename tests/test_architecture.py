@@ -17,10 +17,10 @@ FLOORS = {
     "learning": (["nsmc_bert.learning"], ["base", "bundled", "data", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
-        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain")],
+        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "leaderboard")],
         ["base", "bundled", "data", "model", "learning", "options"],
     ),
-    "nsmc_bert": (["nsmc_bert"], ["model"]),
+    "nsmc_bert": (["nsmc_bert"], ["base", "model"]),
     "ground": (
         [f"probing.{name}" for name in ("tasks", "records", "scoring", "alignment", "activations", "conversion")],
         ["base"],
@@ -41,7 +41,7 @@ FLOORS = {
 }
 COMMANDS = {name for floor in ("commands", "probing commands") for name in FLOORS[floor][0]}
 # where flags may be read
-WITH_FLAGS = {*COMMANDS, "nsmc_bert.options", "nsmc_bert.base.cli"}
+WITH_FLAGS = {*COMMANDS, "nsmc_bert.options", "nsmc_bert.base.cli", "nsmc_bert.base.usage"}
 # tested where they are used
 WITHOUT_TESTS = {"nsmc_bert.options"}
 # of more than one module: the battery that every family of encoders passes

@@ -8,7 +8,6 @@ import io
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,49 +16,27 @@ from absl import app, flags, logging
 import nsmc_bert
 from nsmc_bert.base import files, runtime, system
 from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.usage import FULL, Usage, asked, describe
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 
-def run(main: Callable[..., object], takes: str = "") -> None:
+def run(main: Callable[..., object], usage: Usage | None = None) -> None:
     """Parses the command line, runs `main()` and exits: 0, or 1 with one line on standard error.
 
     Args:
-        main: a function without arguments; its flags are defined when its module is imported.
-        takes: what the command takes beside flags, in a word, such as "RUNS": `main` then has the list of them as its
-            argument.
+        main: a function without arguments; its flags are defined when its module is imported. Where the command takes
+            arguments beside flags, it has the list of them as its argument.
+        usage: how the command is called; None: no flag is more than another.
     """
-    if takes:
-        app.run(
-            lambda argv: _guarded(functools.partial(main, argv[1:])),
-            flags_parser=functools.partial(_parse, takes=takes),
-        )
+    usage = usage or Usage()
+    description = sys.modules[main.__module__].__doc__ or ""
+    parser = functools.partial(parse, usage=usage, description=description)
+    if usage.takes:
+        app.run(lambda argv: _guarded(functools.partial(main, argv[1:])), flags_parser=parser)
     else:
-        app.run(lambda _: _guarded(main), flags_parser=_parse)
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its native code's chatter about oneDNN and absent GPUs, which no setting silences.
-
-    What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0.
-    """
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
-        return
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-        except BaseException:
-            chatter.seek(0)
-            os.write(real, chatter.read())
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
+        app.run(lambda _: _guarded(main), flags_parser=parser)
 
 
 def say(*words: object) -> None:
@@ -115,12 +92,21 @@ def _fail(error: object) -> int:
     return 1
 
 
-def _parse(argv: Sequence[str], takes: str = "") -> list[str]:
+def parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
+    """Sets the flags by a command line and its flagfiles, and returns what belongs to none, the program first.
+
+    Exits with 1 and one line where it does not fit, and with 0 where it asks for help, which is printed.
+    """
+    if asked_with := asked(argv[1:]):
+        print(describe(description, usage, asked_with in FULL))
+        sys.exit(0)
     try:
         arguments = flags.FLAGS([argv[0], *_without_flagfiles(argv[1:])])
-        if len(arguments) > 1 and not takes:
+        if len(arguments) > 1 and not usage.takes:
+            meant = usage.meant(arguments[1])
+            did = f" (did you mean {shlex.quote(meant)}?)" if meant else ""
             raise UserError(
-                f"{shlex.quote(arguments[1])}: found an argument without a flag, expected --flag=value; see --help"
+                f"{shlex.quote(arguments[1])}: found an argument without a flag, expected --flag=value{did}; see --help"
             )
         return arguments
     except (UserError, flags.Error) as error:

@@ -46,18 +46,23 @@ class Safetensors(_Tensors):
         path: the file.
         kind: what it is, for errors.
         advice: what to do where it is none.
+        finite: whether a tensor with a value that is no number, or infinite, is refused, as in a model's weights.
 
     Attributes:
         metadata: {str: str}.
 
     Raises:
-        UserError: it cannot be read or is not whole; on reading a tensor too.
+        UserError: it cannot be read or is not whole; on reading a tensor too, and where that is not finite.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], kind: str = "safetensors file", advice: str = "fetch it again"
+        self,
+        path: str | os.PathLike[str],
+        kind: str = "safetensors file",
+        advice: str = "fetch it again",
+        finite: bool = True,
     ) -> None:
-        self._path, self._kind, self._advice = path, kind, advice
+        self._path, self._kind, self._advice, self._finite = path, kind, advice, finite
         self.metadata, self._shapes = self._ask(
             lambda file: (
                 file.metadata() or {},
@@ -67,7 +72,8 @@ class Safetensors(_Tensors):
 
     def __getitem__(self, name: str) -> np.ndarray:
         self._shapes[name]
-        return self._ask(lambda file: _supported(file, name).get_tensor(name))
+        value = self._ask(lambda file: _supported(file, name).get_tensor(name))
+        return _finite(value, self._path, name) if self._finite else value
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         from safetensors import SafetensorError, safe_open
@@ -92,6 +98,17 @@ def _supported(file: Any, name: str) -> Any:
     return file
 
 
+def _finite(value: np.ndarray, path: str | os.PathLike[str], name: str = "") -> np.ndarray:
+    """A tensor without NaN and infinity, from which every answer would be NaN too."""
+    if not np.issubdtype(value.dtype, np.integer) and not np.isfinite(value).all():
+        bad = int(value.size - np.isfinite(value).sum())
+        raise UserError(
+            f"{path}: found {bad} of {value.size} values{' of ' * bool(name)}{name} that are NaN or infinite, expected "
+            "finite weights; the file is damaged, or its training diverged"
+        )
+    return value
+
+
 class Hdf5(_Tensors):
     """The datasets of an HDF5 file by their full names, without a slash before them.
 
@@ -102,7 +119,7 @@ class Hdf5(_Tensors):
         path: the file.
 
     Raises:
-        UserError: it cannot be read or is not whole; on reading a dataset too.
+        UserError: it cannot be read or is not whole; on reading a dataset too, and where that is not finite.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -120,7 +137,8 @@ class Hdf5(_Tensors):
 
     def __getitem__(self, name: str) -> np.ndarray:
         self._shapes[name]
-        return self._ask(lambda file: _believable(file[name], os.path.getsize(self._path))[()])
+        value = self._ask(lambda file: _believable(file[name], os.path.getsize(self._path))[()])
+        return _finite(value, self._path, name)
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         import h5py
@@ -155,15 +173,16 @@ def read_array(path: str | os.PathLike[str]) -> np.ndarray:
     """The array of an .npy file.
 
     Raises:
-        UserError: it cannot be read or is not whole.
+        UserError: it cannot be read or is not whole, or has values that are NaN or infinite.
     """
     try:
         with open(path, "rb") as file:
-            return _read_npy(file, os.path.getsize(path))
+            value = _read_npy(file, os.path.getsize(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # the header is Python, whose parser has errors of many kinds
         raise UserError(f"{path}: found no whole array ({error}), expected one; fetch it again") from None
+    return _finite(value, path)
 
 
 def read_member(path: str | os.PathLike[str], name: str) -> np.ndarray:

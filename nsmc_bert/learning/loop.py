@@ -569,7 +569,7 @@ class State:
     def _read(path: Path, variables: Sequence[tf.Variable]) -> RunProgress | None:
         if not path.exists():
             return None
-        file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over")
+        file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over", finite=False)
         expected = [f"{i:04d}" for i in range(len(variables))]
         if sorted(file) != expected or any(
             file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)

@@ -118,7 +118,7 @@ def _published(rows: "Sequence[Row]") -> str:
 
 class Row(NamedTuple):
     """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it
-    was chosen, and where that was read."""
+    was chosen, where that was read, and its encoder's names on the hub, in lower case."""
 
     model: str
     parameters: float
@@ -126,6 +126,7 @@ class Row(NamedTuple):
     supervision: str
     protocol: str
     source: str
+    hub: tuple[str, ...] = ()
 
 
 def published() -> list[Row]:
@@ -139,6 +140,7 @@ def published() -> list[Row]:
                 row["supervision"],
                 row["protocol"],
                 row["source"],
+                tuple(row["hub"].split()),
             )
             for row in csv.DictReader(file)
         ]

@@ -197,6 +197,13 @@ class SentimentClassifier(keras.Model):
             **options,
         )
 
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras' own, traced once: a step in which the optimizer makes its variables is traced again without them."""
+        if hasattr(self.optimizer, "build"):  # one of before Keras' present ones has no such method
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:

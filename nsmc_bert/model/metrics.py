@@ -5,12 +5,12 @@ ratings how far what was said is from them.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nsmc_bert.base import text_tables
 from nsmc_bert.base.classes import SENTIMENT, Classes
 
 if TYPE_CHECKING:
@@ -232,8 +232,7 @@ def _of_classes(figures: Mapping[str, Any]) -> list[str]:
     for name, counts in zip(names, figures["confusion"]):
         shares = [f"{100 * figures[part][name]:.2f}" for part in ("precision", "recall", "f1")]
         rows.append([name, *shares, "", *map(str, counts)])
-    widths = [max(map(width, column)) for column in zip(*rows)]
-    table = ["  ".join(" " * (size - width(cell)) + cell for cell, size in zip(row, widths)) for row in rows]
+    table = text_tables.aligned(rows).split("\n")
     return [f"  macro F1 {100 * figures['macro_f1']:.2f}", *(f"  {line}" for line in table)]
 
 
@@ -245,8 +244,3 @@ def _of_ratings(figures: Mapping[str, Any]) -> list[str]:
         f"  within one {100 * figures['within_one']:.2f} %, quadratic weighted kappa {figures['kappa']:.3f}, mean "
         f"absolute error {figures['mae']:.3f}, of the expected rating {figures['mae_expected']:.3f}",
     ]
-
-
-def width(text: str) -> int:
-    """The columns that a text takes in a terminal: Hangul and other wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from nsmc_bert.base import text_tables
 from probing.results import published
 from probing.results.tables import Figure, Report, Table
 
 
-def text(table: Table) -> str:
-    """A table in aligned columns."""
-    widths = [max(map(_width, column)) for column in zip(*table.rows)]
-    return "\n".join(
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths)).rstrip()
-        for line in table.rows
-    )
+def text(table: Table, width: int = 0) -> str:
+    """A table in aligned columns, parted where it is wider than `width` columns of a terminal; 0 for any number."""
+    return text_tables.aligned(table.rows, table.keys, width)
 
 
 def markdown(table: Table) -> str:
     """A table in Markdown."""
-    rows = [" | ".join(cell.replace("|", "\\|") for cell in line) for line in table.rows]
-    body = [f"| {row} |" for row in rows]
-    return "\n".join([body[0], "|---" * len(table.header) + "|", *body[1:]])
+    return text_tables.markdown(table.rows)
 
 
 def latex(table: Table) -> str:
@@ -37,17 +32,21 @@ def latex(table: Table) -> str:
 FORMS: dict[str, Callable[[Table], str]] = {"text": text, "markdown": markdown, "latex": latex}
 
 
-def draw(report: Report, form: str = "text", names: Collection[str] | None = None) -> str:
+def draw(report: Report, form: str = "text", names: Collection[str] | None = None, width: int = 0) -> str:
     """Tables of a report and its notes below them.
 
     Args:
         report: tables.Report.
         form: a key of FORMS.
         names: of the tables; None for all.
+        width: columns that a line of text may take; see `text`.
     """
     tables = [table for table in report.tables if names is None or table.name in names]
     notes = [_escaped(line) if form == "latex" else line for line in report.notes(names)]
-    return "\n\n".join([*map(FORMS[form], tables), *(["\n".join(notes)] if notes else [])])
+    if form == "text" and width:
+        notes = [line for note in notes for line in textwrap.wrap(note, width)]
+    drawn = [text(table, width) if form == "text" else FORMS[form](table) for table in tables]
+    return "\n\n".join([*drawn, *(["\n".join(notes)] if notes else [])])
 
 
 def rows_csv(table: Table) -> str:
@@ -93,11 +92,6 @@ def gains_csv(gains: Iterable[Figure]) -> str:
             [figure.row, figure.representation, *values, figure.seeds, figure.split, figure.corpus, figure.unlike]
         )
     return _csv(lines)
-
-
-def _width(text: str) -> int:
-    """The columns of a terminal that a text takes: two for a Hangul syllable, none for an accent."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _csv(lines: Iterable[Sequence]) -> str:

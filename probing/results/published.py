@@ -62,6 +62,7 @@ ENCODERS = {
         ("28349a5c57338d0dca591bb95de533897c2399095c69d61e09604b46f444a4c4",),
     ),
 }
+NAMES = {name for column, encoder in ENCODERS.items() for name in (column, *encoder.names)}
 BY_CHECKSUM = {checksum: name for name, encoder in ENCODERS.items() for checksum in encoder.checksums}
 AVERAGED = tuple(task.title for task in TASKS.values() if task.published)  # the rows of the macro average
 DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), (encoder, representation))
@@ -153,9 +154,9 @@ def why_not(result: Result, layer0: str = "lexical") -> str:
 def other_data(result: Result) -> str:
     """How a result's data differs from the published, by its counts; "" if it does not."""
     for split, (_, targets) in result.task.counts.items():
-        found = result.splits.get(split, {"targets": 0})["targets"]
-        if found != targets:
-            return f"{found} targets in {split}, published {targets}"
+        counted = result.splits.get(split, {"targets": 0})["targets"]
+        if counted != targets:
+            return f"{counted} targets in {split}, published {targets}"
     return "" if result.task.published else "the task was not published"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nsmc_bert.base.errors import UserError
@@ -34,6 +35,48 @@ def load(folders: Iterable[str | Path]) -> list[Result]:
     return _of_one_kind(results)
 
 
+def named(results: Iterable[Result], names: Mapping[str, str]) -> list[Result]:
+    """The results, encoders with short names, as tables and plots show them.
+
+    Args:
+        results: as from `load`.
+        names: {short name: encoder, by its name or what that ends with}.
+
+    Raises:
+        UserError: there is no such encoder, or it stands in a published column, or two would have one name.
+    """
+    results = list(results)
+    shown = {result.shape_of: result.shape_of for result in results}
+    for name, ending in names.items():
+        encoder = encoder_named(results, ending)
+        column = next(published.encoder_of(result) for result in results if result.encoder == encoder)
+        if column in published.ENCODERS:
+            raise UserError(f"{name}={ending}: found {encoder}, which stands in the published column {column}")
+        shown[encoder] = name
+    for name in names:
+        if name in published.NAMES or list(shown.values()).count(name) > 1:
+            raise UserError(f"{name}={names[name]}: found an encoder of the name {name} already, expected another name")
+    return [
+        dataclasses.replace(result, encoder=result.encoder.replace(result.shape_of, shown[result.shape_of], 1))
+        for result in results
+    ]
+
+
+def encoder_named(results: Iterable[Result], name: str) -> str:
+    """The encoder of that name, or the one whose name ends so.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    known = sorted({result.encoder for result in results if not result.control})
+    fitting = (
+        [name] if name in known else [encoder for encoder in known if encoder.rstrip("/").endswith(name.rstrip("/"))]
+    )
+    if len(fitting) != 1:
+        raise UserError(f"{name}: found {len(fitting)} encoders of that name, expected one of {', '.join(known)}")
+    return fitting[0]
+
+
 def _paths(folder: str | Path) -> list[Path]:
     """The files of results in a run folder; a store of activations beside it has files of the same depth."""
     return sorted(path for path in Path(folder).expanduser().glob("*/*/*.json") if path.parts[-3] in TASKS)
@@ -61,12 +104,12 @@ def _of_one_kind(results: Iterable[Result]) -> list[Result]:
     return list(chosen.values())
 
 
-def _check_alike(one: Result, other: Result) -> None:
-    different = one.differences(other)[0] + one.encoder_differences(other)[0]
+def _check_alike(first: Result, other: Result) -> None:
+    different = first.differences(other)[0] + first.encoder_differences(other)[0]
     if different:
-        folders = " and ".join(str(result.path and result.path.parent) for result in (one, other))
-        probes = f"{one.path and one.path.stem} and {other.path and other.path.stem}"
+        folders = " and ".join(str(result.path and result.path.parent) for result in (first, other))
+        probes = f"{first.path and first.path.stem} and {other.path and other.path.stem}"
         raise UserError(
-            f"{folders}: found probes of {one.task.name}, {probes}, that differ in {' and '.join(different)}, "
+            f"{folders}: found probes of {first.task.name}, {probes}, that differ in {' and '.join(different)}, "
             f"expected the same, seeds aside; name runs of one kind"
         )

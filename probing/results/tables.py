@@ -20,6 +20,7 @@ from probing.results import published
 from probing.results.layers import Layers, bits_from_uniform, by_layer, centre_of_gravity, expected_layer
 from probing.results.published import AVERAGED, MACRO
 from probing.results.result import SPLITS, Result, draws, mean_f1
+from probing.results.runs import encoder_named
 from probing.tasks import TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
@@ -97,12 +98,14 @@ class Table:
         name: what a page heads it by.
         header, lines: its cells.
         notes: lines of text below, what its marked cells are not compared with.
+        keys: how many of the first columns say what a line is of.
     """
 
     name: str
     header: list[str]
     lines: list[list[str]]
     notes: list[str] = dataclasses.field(default_factory=list)
+    keys: int = 1
 
     @property
     def rows(self) -> list[list[str]]:
@@ -288,30 +291,30 @@ def _beyond_the_first(
 ) -> dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str]]]:
     """What is not in published.DIFFERENCES and of its form: each main representation less the first of its encoder."""
     first: dict[str, str] = {}
-    out, there = {}, set(published.DIFFERENCES.values())
+    out, in_published = {}, set(published.DIFFERENCES.values())
     for encoder, representation in columns:
         against = first.setdefault(encoder, representation)
         sides = ((encoder, representation), (encoder, against))
-        if representation != against and sides not in there:
+        if representation != against and sides not in in_published:
             out[encoder, f"{representation} - {against}"] = sides
     return out
 
 
-def _difference(measured: _Measured, key: Key, one: Key, other: Key) -> None:
+def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key) -> None:
     """Adds one figure less another, of the same draws, where there are both."""
-    if one not in measured.figures or other not in measured.figures:
+    if minuend not in measured.figures or subtrahend not in measured.figures:
         return
-    apart = measured.of[one].unlike(measured.of[other])
+    apart = measured.of[minuend].unlike(measured.of[subtrahend])
     if not apart and MACRO in key:
-        apart = measured.figures[one].unlike or measured.figures[other].unlike
+        apart = measured.figures[minuend].unlike or measured.figures[subtrahend].unlike
         unlike = apart
     else:
         unlike = f"its two sides differ in {apart}" if apart else ""
     measured.combine(
         key,
-        [one, other],
-        measured.drawn[one] - measured.drawn[other],
-        measured.figures[one].value - measured.figures[other].value,
+        [minuend, subtrahend],
+        measured.drawn[minuend] - measured.drawn[subtrahend],
+        measured.figures[minuend].value - measured.figures[subtrahend].value,
         unlike,
         True,
     )
@@ -323,7 +326,7 @@ def _odd(groups: Mapping[tuple[str, str, str], list[Result]]) -> dict[tuple[str,
     for task in dict.fromkeys(key[0] for key in groups):
         keys = [key for key in groups if key[0] == task]
         apart = {(a, b): groups[a][0].unlike(groups[b][0], a[1] == b[1]) for a in keys for b in keys}
-        most = max(keys, key=lambda one: sum(not apart[one, other] for other in keys))
+        most = max(keys, key=lambda key: sum(not apart[key, other] for other in keys))
         for key in keys:
             seeds = next(filter(None, (groups[key][0].unlike(result, True) for result in groups[key])), "")
             if apart[key, most]:
@@ -355,9 +358,9 @@ def gains(results: Sequence[Result], before: str, after: str, samples: int = 100
             if result.encoder == name and not result.control:
                 side.setdefault((result.task.name, result.representation), []).append(result)
     out = []
-    for key, one in sides[0].items():
+    for key, results_before in sides[0].items():
         if key in sides[1]:
-            out += _gained(one, sides[1][key], samples)
+            out += _gained(results_before, sides[1][key], samples)
     if not out:
         raise UserError(
             f"found no probe of both {names[0]} and {names[1]}, expected some with the same task, representation and "
@@ -396,19 +399,6 @@ def _gained(before: list[Result], after: list[Result], samples: int) -> list[Fig
     ]
 
 
-def encoder_named(results: Iterable[Result], name: str) -> str:
-    """The encoder of that name, or the one whose name ends so.
-
-    Raises:
-        UserError: there is none, or there are several.
-    """
-    known = sorted({result.encoder for result in results if not result.control})
-    fitting = [name] if name in known else [one for one in known if one.rstrip("/").endswith(name.rstrip("/"))]
-    if len(fitting) != 1:
-        raise UserError(f"{name}: found {len(fitting)} encoders of that name, expected one of {', '.join(known)}")
-    return fitting[0]
-
-
 # Tables
 
 
@@ -438,7 +428,7 @@ def f1_table(every: Sequence[Figure], whole: bool = False) -> Table:
             keys = [(row, *column) for column in columns]
             cells = [_cell(of[key], known) if key in of else _alone(key, known) for key in keys]
             lines.append([row, _measured_on(of[key] for key in keys if key in of), *cells])
-    return Table("table", header, lines, _figure_notes(every))
+    return Table("table", header, lines, _figure_notes(every), keys=2)
 
 
 def layer_table(every: Sequence[Layers]) -> Table:
@@ -461,7 +451,8 @@ def layer_table(every: Sequence[Layers]) -> Table:
                 _computed(layers.gamma, float, mix and mix.gamma),
             ]
         )
-    return Table("layers", header, lines, [*_layer_notes(every), LAYERS])
+    header, lines = _used(header, lines, 2)
+    return Table("layers", header, lines, [*_layer_notes(every), LAYERS], keys=2)
 
 
 def beside(results: Iterable[Result]) -> Table:
@@ -497,9 +488,14 @@ def beside(results: Iterable[Result]) -> Table:
     header = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     header += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     header += ["random encoder", "gain over it"]
-    used = [place for place in range(len(header)) if place < 5 or any(line[place] for line in lines)]
     lines.sort(key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))
-    return Table("controls", [header[place] for place in used], [[line[place] for place in used] for line in lines])
+    return Table("controls", *_used(header, lines, 5), keys=4)
+
+
+def _used(header: list[str], lines: list[list[str]], first: int) -> tuple[list[str], list[list[str]]]:
+    """A table's header and lines without columns in which nothing stands; the first ones stay."""
+    places = [place for place in range(len(header)) if place < first or any(line[place] for line in lines)]
+    return [header[place] for place in places], [[line[place] for place in places] for line in lines]
 
 
 def gain_table(every: Sequence[Figure]) -> Table:
@@ -523,7 +519,7 @@ def gain_table(every: Sequence[Figure]) -> Table:
             line.append(f"{100 * figure.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}){marks}")
         lines.append(line)
     notes = [f"{UNLIKE} {figure.row}: differ in {figure.unlike}" for figure in every if figure.unlike]
-    return Table("gains", ["after - before", "split", *names], lines, list(dict.fromkeys(notes)))
+    return Table("gains", ["after - before", "split", *names], lines, list(dict.fromkeys(notes)), keys=2)
 
 
 def legend(*tables: Table) -> list[str]:
@@ -551,11 +547,11 @@ def _figure_notes(every: Iterable[Figure]) -> list[str]:
 def _layer_notes(every: Iterable[Layers]) -> list[str]:
     """The same of layers."""
     out = []
-    for one in every:
-        if one.unlike:
-            out.append(f"{UNLIKE} layers of {one.encoder}, {one.task.title}: probes differ in {one.unlike}")
-        if one.why_not.startswith("other "):
-            out.append(f"layers of {one.encoder}, {one.task.title}: {one.why_not}; not compared")
+    for layers in every:
+        if layers.unlike:
+            out.append(f"{UNLIKE} layers of {layers.encoder}, {layers.task.title}: probes differ in {layers.unlike}")
+        if layers.why_not.startswith("other "):
+            out.append(f"layers of {layers.encoder}, {layers.task.title}: {layers.why_not}; not compared")
     return out
 
 

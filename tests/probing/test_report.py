@@ -8,7 +8,7 @@ def test_the_command(command, tmp_path):
     result = command("probing.report", "runs", "--format=markdown", "--bootstrap=100", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("|  | split | mine mix |\n|---|---|---|\n| Part-of-Speech | test, 1 seed | ")
-    assert "| Part-of-Speech | mine |  |  | 0.75 | 0.19 | 1.50 |" in result.stdout
+    assert "| Part-of-Speech | mine | 0.75 | 0.19 | 1.50 |" in result.stdout
     result = command("probing.report", "nowhere", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (
         1,

@@ -9,10 +9,12 @@ import pytest
 from tests.conftest import ROOT
 
 PROGRAM = """
+'''Counts epochs: python program.py --epochs=2'''
 import errno, sys, tempfile
 from absl import flags
 from nsmc_bert.base import cli
 from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.usage import Usage
 
 flags.DEFINE_integer("epochs", 3, "Epochs.", lower_bound=0)
 flags.DEFINE_bool("sample", False, "Sample.")
@@ -37,7 +39,7 @@ def main():
         for _ in range(100000):
             print("x" * 100)
 
-cli.run(main)
+cli.run(main, Usage({"Time": ["epochs"]}, text="raises"))
 """
 
 
@@ -59,6 +61,41 @@ def command(tmp_path):
 def test_flags_and_flagfiles(command):
     result = command("--flagfile=a.flags", a="# comment\n--epochs=5\n\n// more\n--flagfile=b.flags\n", b="--nosample\n")
     assert (result.returncode, result.stdout) == (0, "epochs 5 False\n")
+
+
+HELP = """Counts epochs: python program.py --epochs=2
+
+Time:
+  --epochs=N
+      Epochs. Default: 3.
+
+More, which --helpfull describes: raises, sample
+--flagfile=FILE reads flags of a file, one a line.
+"""
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help", "--sample -h", "--epochs=7 -help --no-such-flag"])
+def test_help(command, asked):
+    result = command(*asked.split())
+    assert (result.returncode, result.stdout, result.stderr) == (0, HELP, "")
+
+
+def test_full_help(command):
+    lines = command("--helpfull").stdout.splitlines()
+    assert lines[: lines.index("More:")] == HELP.splitlines()[:6]
+    assert lines[lines.index("More:") + 1 :] == [
+        "  --raises=…",
+        "      What main raises.",
+        "  --[no]sample",
+        "      Sample. Default: no.",
+        "",
+        "--flagfile=FILE reads flags of a file, one a line.",
+    ]
+
+
+def test_a_value_is_no_question_for_help(command):
+    assert "KeyError: '-h'" in command("--raises", "-h").stderr
+    assert "found an argument without a flag" in command("--", "-h").stderr
 
 
 def test_a_flagfile_of_this_folder_comes_before_one_that_ships(command):
@@ -85,7 +122,8 @@ def test_what_a_flagfile_names_in_flags_is_found_too(command):
 def test_flagfiles_end_at_two_dashes(command):
     result = command("--", "--flagfile=no.flags")
     assert result.stderr == (
-        "error: --flagfile=no.flags: found an argument without a flag, expected --flag=value; see --help\n"
+        "error: --flagfile=no.flags: found an argument without a flag, expected --flag=value "
+        "(did you mean --raises=--flagfile=no.flags?); see --help\n"
     )
 
 
@@ -94,7 +132,12 @@ def test_flagfiles_end_at_two_dashes(command):
     [
         (["--epohcs=1"], {}, "error: Unknown command line flag 'epohcs'. Did you mean: epochs ?"),
         (["--epochs=-1"], {}, "error: flag --epochs=-1: -1 is not a non-negative integer"),
-        (["a.txt"], {}, "error: a.txt: found an argument without a flag, expected --flag=value; see --help"),
+        (
+            ["a.txt"],
+            {},
+            "error: a.txt: found an argument without a flag, expected --flag=value (did you mean --raises=a.txt?); "
+            "see --help",
+        ),
         (["--flagfile=no.flags"], {}, "error: --flagfile=no.flags: No such file or directory"),
         (
             ["--flagfile", "a.flags"],

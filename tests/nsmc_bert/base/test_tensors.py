@@ -152,3 +152,27 @@ def test_arrays_that_are_none(tmp_path, content, message):
         tensors.read_member(tmp_path / "x.npz", "a")
     with pytest.raises(ValueError, match="There is no item named 'b.npy'"):
         tensors.read_member(tmp_path / "x.npz", "b")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers(tmp_path, bad):
+    value = VALUE.copy()
+    value[1, 1] = bad
+    message = "x: found 1 of 6 values of a that are NaN or infinite, expected finite weights; the file is damaged"
+    save_file({"a": value.astype(ml_dtypes.bfloat16), "b": VALUE}, tmp_path / "x")
+    read = tensors.Safetensors(tmp_path / "x")
+    np.testing.assert_array_equal(read["b"], VALUE)
+    with pytest.raises(UserError, match=message):
+        read["a"]
+    # a state is taken up again as it was
+    assert not np.isfinite(tensors.Safetensors(tmp_path / "x", finite=False)["a"].astype(np.float32)).all()
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["a"], file["b"] = value, VALUE
+    read = tensors.Hdf5(tmp_path / "x")
+    np.testing.assert_array_equal(read["b"], VALUE)
+    with pytest.raises(UserError, match=message):
+        read["a"]
+    with open(tmp_path / "x", "wb") as stream:
+        np.save(stream, value)
+    with pytest.raises(UserError, match="x: found 1 of 6 values that are NaN or infinite"):
+        tensors.read_array(tmp_path / "x")

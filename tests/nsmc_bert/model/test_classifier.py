@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, metrics, ordinal
+from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -241,6 +241,17 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     assert found["precision"] == pytest.approx(y[said].mean())
     assert found["recall"] == pytest.approx((weights * said * y).sum() / (weights * y).sum())
     assert found["mse"] == pytest.approx(((p - np.eye(2)[y]) ** 2).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "sgd"])
+def test_a_training_step_is_traced_once(make_model, monkeypatch, optimizer):
+    traced = []
+    encode = forward.encode
+    monkeypatch.setattr(forward, "encode", lambda *given, **named: traced.append(1) or encode(*given, **named))
+    model = make_model()
+    model.compile(optimizer)
+    model.fit(["꿀잼", "노잼"], [1, 0], epochs=2, verbose=0)
+    assert len(traced) == 1
 
 
 def test_classes_and_reviews_are_weighed_in_training(make_model):

@@ -6,7 +6,6 @@ import io
 import pytest
 
 from probing.results import forms, published, runs, tables
-from probing.results.tables import Table
 from tests.probing.results.test_tables import write
 
 
@@ -37,6 +36,10 @@ def test_every_form_has_every_figure(tmp_path):
     assert rows[1]["note"] == "no published encoder"
 
 
-def test_hangul_takes_two_columns_of_a_terminal():
-    table = Table("table", ["", "값"], [["영화", "1"], ["cafe\u0301", "2"], ["a", "3"]])
-    assert forms.text(table) == "      값\n영화  1\ncafe\u0301  2\na     3"
+def test_notes_are_as_wide_as_the_terminal(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9, layer0="embeddings")
+    report = tables.build(runs.load([tmp_path]), samples=100)
+    assert report.notes() and max(map(len, report.notes())) > 60
+    lines = forms.draw(report, width=60).split("\n")
+    assert max(map(len, lines)) <= 60
+    assert " ".join(report.notes()) in " ".join(lines)

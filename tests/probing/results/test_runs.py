@@ -67,3 +67,28 @@ def test_what_cannot_be_read_is_named(tmp_path):
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(UserError, match="mix-seed1.npz: found no whole file of predictions"):
         tables.figures(runs.load([tmp_path]), 100)
+
+
+def test_short_names(tmp_path):
+    write(tmp_path, "pos", "runs/nsmc/model", "mix", 0.9)
+    write(tmp_path, "pos", "runs/nsmc/model, random weights (seed 1)", "mix", 0.5, control="random_encoder")
+    write(tmp_path, "pos", "runs/pretrained/encoder", "mix", 0.9)
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.9)
+    results = runs.load([tmp_path])
+    named = runs.named(results, {"tuned": "nsmc/model", "base": "encoder"})
+    assert sorted(result.encoder for result in named) == [
+        "base",
+        "bert-base-uncased",
+        "tuned",
+        "tuned, random weights (seed 1)",
+    ]
+    assert {result.shape_of for result in named} == {"base", "bert-base-uncased", "tuned"}
+    assert runs.named(results, {}) == results
+    for names, message in (
+        ({"tuned": "model2"}, "model2: found 0 encoders of that name, expected one of bert-base-uncased, runs/nsmc"),
+        ({"base": "uncased"}, "base=uncased: found bert-base-uncased, which stands in the published column bert-base"),
+        ({"bert-large": "nsmc/model"}, "found an encoder of the name bert-large already"),
+        ({"runs/pretrained/encoder": "nsmc/model"}, "found an encoder of the name runs/pretrained/encoder already"),
+    ):
+        with pytest.raises(UserError, match=message):
+            runs.named(results, names)

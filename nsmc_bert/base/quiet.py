@@ -1,0 +1,29 @@
+"""TensorFlow imported without its native code's chatter about oneDNN and absent GPUs, which no setting silences."""
+
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and looks for devices, and drops what that prints.
+
+    What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0. Where that
+    variable is not set, TensorFlow tells of warnings and errors alone from now on.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1") == "0" or "tensorflow" in sys.modules:
+        return
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(real, chatter.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
