@@ -232,7 +232,10 @@ def _of_classes(figures: Mapping[str, Any]) -> list[str]:
     for name, counts in zip(names, figures["confusion"]):
         shares = [f"{100 * figures[part][name]:.2f}" for part in ("precision", "recall", "f1")]
         rows.append([name, *shares, "", *map(str, counts)])
-    table = text_tables.aligned(rows).split("\n")
+    widths = [max(map(text_tables.columns, column)) for column in zip(*rows)]
+    table = [
+        "  ".join(" " * (size - text_tables.columns(cell)) + cell for cell, size in zip(row, widths)) for row in rows
+    ]
     return [f"  macro F1 {100 * figures['macro_f1']:.2f}", *(f"  {line}" for line in table)]
 
 

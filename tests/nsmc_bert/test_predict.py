@@ -99,7 +99,7 @@ def test_nothing_in_nothing_out(command, model):
         ),
         (
             ["--model=nowhere/at/all", "--text=a"],
-            "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT folder or hub name",
+            "error: nowhere/at/all: found no such folder, expected a Hugging Face folder or hub name",
         ),
         (
             ["--text=a", "--output=xml"],
@@ -113,7 +113,10 @@ def test_nothing_in_nothing_out(command, model):
         ),
         (["--encoding=x"], "error: --encoding=x: expected one of utf-8, utf-16, utf-16-le, utf-16-be, cp949, euc-kr"),
         (["--input=*.none"], "error: *.none: found no file that fits, expected one or more"),
-        (["a"], "error: a: found an argument without a flag, expected --flag=value; see --help"),
+        (
+            ["a"],
+            "error: a: found an argument without a flag, expected --flag=value (did you mean --text=a?); see --help",
+        ),
     ],
 )
 def test_bad_input_is_one_line(command, model, arguments, message):

@@ -116,10 +116,10 @@ def test_three_classes_by_hand():
     assert metrics.score(figures) == figures["accuracy"] and metrics.headline(figures) == "accuracy 0.6667"
     assert metrics.lines(figures, "test")[2:-1] == [
         "  macro F1 65.56",
-        "  label  precision  recall  F1     said  neg  neu  pos",
-        "  neg    100.00     66.67   80.00        2    1    0",
-        "  neu    50.00      50.00   50.00        0    1    1",
-        "  pos    50.00      100.00  66.67        0    0    1",
+        "  label  precision  recall     F1  said  neg  neu  pos",
+        "    neg     100.00   66.67  80.00          2    1    0",
+        "    neu      50.00   50.00  50.00          0    1    1",
+        "    pos      50.00  100.00  66.67          0    0    1",
     ]
     assert metrics.one_class(figures) == "" and not {"kappa", "mae"} & figures.keys()
     one = metrics.report(P3[:1], Y3[:1], classes=THREE)
