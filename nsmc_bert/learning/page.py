@@ -103,7 +103,13 @@ def _plots(
             figures["by_length"],
             _lengths,
         ),
-        ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+        (
+            "Training",
+            "Loss in training and accuracy on validation after each pass."
+            + " In training it has the distance of ratings beside the log loss." * ("kappa" in figures["test"]),
+            history,
+            _training,
+        ),
     ]
 
 

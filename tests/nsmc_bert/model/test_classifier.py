@@ -553,6 +553,10 @@ def test_somebody_elses_head_of_more_classes(make_model, tmp_path):
     loaded = nsmc_bert.load(tmp_path / "model")
     assert loaded.labels == ("a", "b", "c")
     np.testing.assert_allclose(loaded.predict(TEXTS), expected, atol=1e-6)
+    assert checkpoints.read_classes(tmp_path / "model").names == ("a", "b", "c")
+    path.write_text(json.dumps({**values, "id2label": None, "label2id": None, "num_labels": 3}))
+    for names in (nsmc_bert.load(tmp_path / "model").labels, checkpoints.read_classes(tmp_path / "model").names):
+        assert names == ("LABEL_0", "LABEL_1", "LABEL_2")
     path.write_text(json.dumps({**values, "id2label": dict(enumerate("abcd")), "label2id": None}))
     with pytest.raises(UserError, match="without a classifier of 4 classes, but one of 3"):
         nsmc_bert.load(tmp_path / "model")
