@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nsmc_bert.base import text_tables
-from nsmc_bert.base.classes import SENTIMENT, Classes
+from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
 from nsmc_bert.data.find import SAMPLE
-from nsmc_bert.learning.provenance import classes_of
 from nsmc_bert.model.calibration import shown
 
 PARTS = {  # of a record, and what its row is called
@@ -66,7 +65,7 @@ def model_card(training: Mapping[str, Any]) -> str:
     Returns:
         The card, with the front matter that model hubs read.
     """
-    classes = classes_of(training)
+    classes = of_record(training)
     films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
     return CLASSIFIER.format(
         title=_title(classes),
