@@ -46,6 +46,24 @@ def test_wordpiece_by_hand(tmp_path):
     assert (tokenizer.vocab_size, tokenizer.pad_id, tokenizer.mask_id) == (12, 0, 4)
 
 
+def test_parts_that_go_on_by_hand(tmp_path):
+    tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, WORDPIECE))
+    pairs = [("미", "있네요!"), ("a", "bb"), ("A", "Bb a"), ("!", "영화"), ("a", "재미"), ("a", ""), ("a", "b\ud800")]
+    # a mark parts what goes on too; 재미 has no piece that goes on; half of a surrogate pair is no text, and deleted
+    assert tokenizer.continuations(pairs) == [[6, 7, 9], [11, 11], [11, 11, 10], [8], [1], [], [11]]
+
+
+@pytest.mark.parametrize("word", ["고향은", "재미있네요", "(웃음)근데", "ㅋㅋㅋ", "Ｋ팝스타"])
+def test_parts_that_go_on_are_spelled_as_in_the_whole(word):
+    """SentencePiece: wherever a word is cut, its parts spell it, and only the first one begins a word."""
+    tokenizer = tokenizers.bundled()
+    name = tokenizer._backend.id_to_token
+    whole = "".join(map(name, tokenizer.pieces([word])[0]))
+    for cut in range(1, len(word)):
+        [first], [second] = tokenizer.pieces([word[:cut]]), tokenizer.continuations([(word[cut - 1], word[cut:])])
+        assert "".join(map(name, [*first, *second])) == whole
+
+
 def test_truncation_keeps_the_beginning_and_the_ends(tmp_path):
     tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, WORDPIECE))
     encoded = tokenizer.encode(["영화 " * 3, "영화 " * 4, "영화 " * 100_000], 5)
@@ -659,6 +677,11 @@ def test_broken_folders_are_named(tmp_path, files, message):
             "tokenizer.json",
             {"post_processor": {"special_tokens": {}}},
             "parts do not fit together|cannot read its tokenizer|no valid tok",
+        ),
+        (
+            "tokenizer.json",
+            {"model": {"unk_token": "[NONE]"}},
+            r"parts do not fit together \(WordPiece error: Missing \[UNK\] token|lacks the special|cannot read its tok",
         ),
     ],
 )
