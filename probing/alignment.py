@@ -2,7 +2,8 @@
 
 Each word is cut into pieces by itself, so that a span of words is a span of positions whatever the tokenizer does; this
 is what Tenney et al. (2019) computed by matching characters. A word that leaves no piece (control characters) becomes
-one unknown piece: no span is ever empty.
+one unknown piece: no span is ever empty. A word that is glued to the one before is cut by itself too, into the pieces
+that go on with a word, where a vocabulary has such: 고향 and 은 give ▁ 고 향 은, as 고향은 does, and not ▁ 고 향 ▁은.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,8 @@ LONG = "sentences beyond the encoder's length, encoded in windows"
 DELETED = "words that the tokenizer deletes, read as unknown"
 NAMED = 5  # sentences that are named, at most
 LOUD = 0.1  # the share of words with [UNK] from which on a corpus is hardly the encoder's
+
+WordOrPart = str | tuple[str, str]  # what is cut: a word, or one that goes on, with the character before it
 
 
 @dataclasses.dataclass
@@ -155,7 +158,7 @@ def align(
         UserError: a label is not in `names`, or no target is left.
     """
     numbers = {name: i for i, name in enumerate(names)}
-    known: dict[str, int] = {}
+    known: dict[tuple[str, tuple[int, ...]], int] = {}
     payloads: list[np.ndarray] = []
     keys: list[bytes] = []
     # compact arrays: a corpus can have millions of targets
@@ -166,9 +169,11 @@ def align(
     starts_of: list[np.ndarray] = []
     unk: list[int | None] = []
     for chunk in _chunks(records, 2048):
-        fresh = list(dict.fromkeys(record.text for record in chunk if record.targets and record.text not in known))
-        for text, read in zip(fresh, encoder.read([text.split() for text in fresh])):
-            known[text] = len(payloads)
+        sentences = ((record.text, record.glued) for record in chunk if record.targets)
+        fresh = list(dict.fromkeys(sentence for sentence in sentences if sentence not in known))
+        reads = encoder.read([text.split() for text, _ in fresh], [glued for _, glued in fresh])
+        for (text, glued), read in zip(fresh, reads):
+            known[text, glued] = len(payloads)
             payloads.append(read.payload)
             keys.append(read.key)
             starts_of.append(read.starts)
@@ -182,7 +187,7 @@ def align(
             if not record.targets:
                 dropped[EMPTY] += 1
                 continue
-            number = known[record.text]
+            number = known[record.text, record.glued]
             starts, words = starts_of[number], record.text.split()
             sentence.append(number)
             sizes.append(len(record.targets))
@@ -248,7 +253,9 @@ def pieces(
     cls_id: int | None,
     sep_id: int | None,
     unk_id: int,
-    cache: dict[str, list[int]],
+    cache: dict[WordOrPart, list[int]],
+    glued: Collection[int] = (),
+    continuations: Callable[[list[tuple[str, str]]], list[list[int]]] | None = None,
 ) -> Sentence:
     """Token ids of a sentence's words, each cut by itself.
 
@@ -258,14 +265,23 @@ def pieces(
         cls_id, sep_id: ids put around; None for none.
         unk_id: what a word without any piece becomes.
         cache: a dict that keeps the pieces of words that were seen.
+        glued: which words go on with the one before.
+        continuations: like `backend`, of pairs of the character before a word and the word; None where pieces do not
+            tell whether they begin a word.
 
     Returns:
         Sentence.
     """
-    new = [word for word in dict.fromkeys(words) if word not in cache]
-    if new:
-        cache.update(zip(new, backend(new)))
-    rows = [cache[word] for word in words]
+    keys: list[WordOrPart] = list(words)
+    if continuations is not None:
+        for i in glued:
+            keys[i] = words[i - 1][-1], words[i]
+    new = [key for key in dict.fromkeys(keys) if key not in cache]
+    if begun := [key for key in new if isinstance(key, str)]:
+        cache.update(zip(begun, backend(begun)))
+    if continuations is not None and (continued := [key for key in new if not isinstance(key, str)]):
+        cache.update(zip(continued, continuations(continued)))
+    rows = [cache[key] for key in keys]
     filled = [row or [unk_id] for row in rows]
     first = 0 if cls_id is None else 1
     starts = np.cumsum([first, *map(len, filled)]).astype(np.int32)

@@ -36,8 +36,8 @@ def checksum(path: Path) -> str:
 
 
 def read(folder: Path, task: str) -> dict[str, Any] | None:
-    """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}}; None where there
-    is none.
+    """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}, "labels": {split:
+    the labels that its records have, sorted}}; None where there is none, without labels where it is an older one.
 
     Raises:
         UserError: it is broken.
@@ -46,7 +46,9 @@ def read(folder: Path, task: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     return read_json(
-        path, {"made_with": dict, "sha1": {str: str}}, "a description of a conversion; convert anew, or delete it"
+        path,
+        {"made_with": dict, "sha1": {str: str}, "labels?": {str: [str]}},
+        "a description of a conversion; convert anew, or delete it",
     )
 
 

@@ -29,7 +29,7 @@ from nsmc_bert.base.files import write_text
 from nsmc_bert.base.usage import Usage
 from probing import conversion, records
 from probing.records import Record
-from probing.sources import Split, conll2012, conllu, dpr, gum, propbank, semeval, spr
+from probing.sources import Split, bio, conll2012, conllu, dpr, gum, in_tenths, klue, propbank, semeval, spr
 from probing.tasks import TASKS, Task
 
 
@@ -51,9 +51,11 @@ class Source:
 
 
 SOURCES = {
-    "conllu": Source(conllu.splits, conllu.TASKS, ("split", "files", "tags", "as_published")),
+    "conllu": Source(conllu.splits, conllu.TASKS, ("split", "files", "tags", "units", "as_published")),
     "conll2012": Source(conll2012.splits, conll2012.TASKS, ("split", "language"), published=True),
     "propbank_ewt": Source(propbank.splits, propbank.TASKS, ("split", "files")),
+    "klue": Source(klue.splits, klue.TASKS, ("split", "files", "tags", "units")),
+    "bio": Source(bio.splits, bio.TASKS, ("split", "files")),
     "gum": Source(gum.splits, gum.TASKS, ("tags", "dev_as_test")),
     "semeval": Source(semeval.splits, semeval.TASKS, published=True),
     "dpr": Source(dpr.splits, dpr.TASKS),
@@ -65,8 +67,9 @@ flags.DEFINE_enum(
     "source",
     None,
     list(SOURCES),
-    "Format of the corpus: conllu, Universal Dependencies in any language; conll2012, OntoNotes 5.0; propbank_ewt; "
-    "gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.",
+    "Format of the corpus: conllu, Universal Dependencies and CorefUD in any language; conll2012, OntoNotes 5.0; "
+    "propbank_ewt; klue, KLUE-DP and KLUE-NER; bio, entities as a word and its tag a line, such as CoNLL-2003 and "
+    "WikiANN; gum; semeval, SemEval 2010 task 8; dpr; spr1; spr2.",
 )
 flags.DEFINE_string(
     "task", "", f"Task to make records for: {', '.join(TASKS)}. May be left out where the source has one task."
@@ -84,15 +87,28 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "files",
     "*",
-    "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu and "
-    "propbank_ewt.",
+    "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu, "
+    "propbank_ewt, klue and bio.",
 )
 flags.DEFINE_enum(
     "tags",
     "xpos",
     ["xpos", "upos"],
     "Column of CoNLL-U that labels parts of speech: xpos, the language's own tags; upos, the universal ones; conllu "
-    "and gum.",
+    "and gum. Of klue, whose tags are xpos, upos is made of them.",
+)
+flags.DEFINE_enum(
+    "units",
+    "words",
+    list(conllu.UNITS),
+    "What parts of speech are of: words; or morphemes, where a treebank has them, as the Korean ones do, whose words "
+    "are cut where a morpheme ends in them. conllu and klue.",
+)
+flags.DEFINE_bool(
+    "in_tenths",
+    False,
+    "Cut the one file or split that is there: the first 80 % of its sentences are train, the next 10 % dev, the rest "
+    "test.",
 )
 flags.DEFINE_bool(
     "as_published",
@@ -158,7 +174,9 @@ def convert(
     except OSError as error:
         raise UserError(f"{output}: cannot be made ({error.strerror})") from None
     made_with = json.loads(json.dumps(made_with or {}))
-    kept, done = _kept(output, task, splits, made_with), {}
+    before = conversion.read(output, task.name) or {}
+    kept, done = _kept(output, task, splits, made_with, before), {}
+    labels = {name: names for name, names in before.get("labels", {}).items() if name in kept}
     try:
         with _temporary(output) as part:
             for name, split in splits.items():
@@ -167,7 +185,8 @@ def convert(
                 if not summary.records:
                     raise UserError(f"found no sentence for {name}, expected at least one")
             kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
-            content = {"made_with": {**made_with, "split": ""}, "sha1": kept}
+            labels.update({name: sorted(summary.labels) for name, summary in done.items()})
+            content = {"made_with": {**made_with, "split": ""}, "sha1": kept, "labels": labels}
             described = conversion.path_in(output, task.name)
             write_text(Path(part) / described.name, json.dumps(content, indent=1) + "\n")
             os.replace(Path(part) / described.name, described)
@@ -178,19 +197,20 @@ def convert(
     return done
 
 
-def _kept(output: Path, task: Task, splits: Mapping[str, Split], made_with: Mapping[str, Any]) -> dict[str, str]:
-    """{split: checksum} of the splits in a folder that are not written and may stay."""
-    description = conversion.read(output, task.name) or {"made_with": None, "sha1": {}}
-    kept = {}
+def _kept(
+    output: Path, task: Task, splits: Mapping[str, Split], made_with: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, str]:
+    """{split: checksum} of the splits in a folder that are not written and may stay, by its description of before."""
+    checksums, kept = before.get("sha1", {}), {}
     for name in ("train", "dev", "test"):
         for path in conversion.split_paths(output, task.name, name) if name not in splits else []:
-            same = made_with.get("split") and description["made_with"] == {**made_with, "split": ""}
-            if not same or description["sha1"].get(name) != conversion.checksum(path):
+            same = made_with.get("split") and before.get("made_with") == {**made_with, "split": ""}
+            if not same or checksums.get(name) != conversion.checksum(path):
                 raise UserError(
                     f"{path}: found the records of another conversion, which has no place beside "
                     f"{', '.join(splits)} of this one; choose another --output, or delete it"
                 )
-            kept[name] = description["sha1"][name]
+            kept[name] = checksums[name]
     return kept
 
 
@@ -237,7 +257,7 @@ def describe(done: Mapping[str, Summary], task: Task, published: bool) -> Iterat
     missing = sorted(set(task.labels) - set(labels))
     line = f"labels: {len(labels)} in all, {len(labels) - len(other)} of the {len(task.labels)} published"
     kindred = 2 * len(other) < len(labels)  # another language's labels are not worth comparing
-    yield line + (_some("; others: %s", other) + _some("; missing: %s", missing)) * kindred
+    yield line + (_some("; others: %s", other) + _some("; missing: %s", missing) if kindred else _some(": %s", other))
 
 
 def _counts(number: int, targets: int) -> str:
@@ -272,17 +292,33 @@ def main() -> None:
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
         given = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
         raise UserError(f"found {given}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
-    for option in ("split", "files", "tags", "as_published", "dev_as_test", "language"):
+    for option in ("split", "files", "tags", "units", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)
             raise UserError(f"found --{option} with --source={FLAGS.source}, expected it with {takers}")
     task = TASKS[name]
     options = {option: FLAGS[option].value for option in source.options}
-    done = convert(source.splits(FLAGS.input, name, **options), task, FLAGS.output, {"source": FLAGS.source, **options})
+    if FLAGS.in_tenths:
+        splits = in_tenths(lambda: _only(source, name, options))
+        made_with = {"source": FLAGS.source, **options, "split": "", "in_tenths": True}
+    else:
+        splits = source.splits(FLAGS.input, name, **options)
+        made_with = {"source": FLAGS.source, **options}
+    done = convert(splits, task, FLAGS.output, made_with)
     # one file, or a folder that is a split as a whole, is not the release
-    published = not FLAGS.split and (source.published or FLAGS.as_published and name == "dep")
+    published = not FLAGS.split and not FLAGS.in_tenths and (source.published or FLAGS.as_published and name == "dep")
     print("\n".join(describe(done, task, published)))
     print(f"wrote {', '.join(str(summary.path) for summary in done.values())}")
+
+
+def _only(source: Source, task: str, options: Mapping[str, Any]) -> Split:
+    """The one split that there is, anew each time."""
+    if "split" in options and os.path.isfile(os.path.expanduser(FLAGS.input)):
+        options = {**options, "split": options["split"] or "train"}
+    splits = source.splits(FLAGS.input, task, **options)
+    if len(splits) > 1:
+        raise UserError(f"{FLAGS.input}: found {' and '.join(splits)}, expected one split to cut; choose with --split")
+    return next(iter(splits.values()))
 
 
 def command() -> None:

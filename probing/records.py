@@ -8,7 +8,13 @@ A line is a sentence:
      "targets": [{"span1": [0, 1], "span2": [3, 4], "label": "nsubj"}]}
 
 Spans count the words of text.split() from 0, and their ends are exclusive. Tasks with one span have no span2. A label
-is a string, or a list of strings where a target may have none or several.
+is a string, or a list of strings where a target may have none or several. The labels of a task are those that its
+records have.
+
+Where words are parts of what is written in one, such as Korean particles, a key more than the published ones says which
+are glued to the word before them. 고향은 좋다 in three words is
+
+    {"text": "고향 은 좋다", "glued": [1], "info": {}, "targets": [{"span1": [1, 2], "label": "ADP"}]}
 """
 
 import contextlib
@@ -60,12 +66,14 @@ class Record:
         targets: tuple of Target; it may be empty.
         info: where the sentence is from.
         rest: further keys of its JSON object, kept as they are.
+        glued: the words, from 1 on and ascending, that no white space parts from the one before where they are from.
     """
 
     text: str
     targets: tuple[Target, ...]
     info: dict[str, Any] = dataclasses.field(default_factory=dict)
     rest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    glued: tuple[int, ...] = ()
 
     @property
     def words(self) -> list[str]:
@@ -105,7 +113,7 @@ def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: 
     """Writes records, as a whole or not at all: the file is the old one until it is the new one.
 
     What `read` read is written with the same content, save that a record without info gets an empty one, and that an
-    empty info of a target is left out. Keys come in the order text, info, targets and span1, span2, label, info.
+    empty info of a target is left out. Keys come in the order text, glued, info, targets and span1, span2, label, info.
 
     Args:
         path: the file; compressed where it ends in .gz or .xz. Its folder is made where there is none.
@@ -205,7 +213,8 @@ def _record(entry: Any, spans: int | None, known: Collection[str] | None) -> Rec
         text,
         tuple(_target(target, number, length, spans, known) for number, target in enumerate(targets, 1)),
         _info(entry, "the sentence"),
-        {key: value for key, value in entry.items() if key not in ("text", "info", "targets")},
+        {key: value for key, value in entry.items() if key not in ("text", "glued", "info", "targets")},
+        _glued(entry, length),
     )
 
 
@@ -253,6 +262,20 @@ def _span(target: Mapping[str, Any], key: str, name: str, length: int) -> tuple[
     return start, end
 
 
+def _glued(entry: Mapping[str, Any], length: int) -> tuple[int, ...]:
+    glued = entry.get("glued")
+    if glued is None:
+        return ()
+    if (
+        not isinstance(glued, list)
+        or any(type(word) is not int for word in glued)
+        or any(not before < word < length for before, word in zip([0, *glued], glued))
+    ):
+        expected = f"ascending numbers of words from 1 to {max(length - 1, 1)}, those that continue the one before"
+        raise _Bad(f"glued {shorten(glued)}", expected)
+    return tuple(glued)
+
+
 def _info(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     info = entry.get("info")
     if info is None:
@@ -274,7 +297,8 @@ def _line(record: Record, multi_label: bool) -> bytes:
         if target.info:
             entry["info"] = target.info
         targets.append({**entry, **target.rest})
-    entry = {"text": record.text, "info": record.info, "targets": targets, **record.rest}
+    glued = {"glued": record.glued} if record.glued else {}
+    entry = {"text": record.text, **glued, "info": record.info, "targets": targets, **record.rest}
     try:
         return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot

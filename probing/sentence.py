@@ -136,7 +136,9 @@ def ask(asked: Sequence[Result], record: records.Record) -> np.ndarray:
     targets = tuple(records.Target(target.span1, target.span2, (first.labels[0],)) for target in record.targets)
     if not targets:
         raise UserError(f"{shorten(record.text)}: found no targets in that sentence, expected some")
-    examples = alignment.align([records.Record(record.text, targets)], encoder, first.task, first.labels)
+    examples = alignment.align(
+        [records.Record(record.text, targets, glued=record.glued)], encoder, first.task, first.labels
+    )
     keys = [ProbeKey(result.representation, result.seed) for result in asked]
     trained = fit.Probes(keys, first.task, encoder, len(first.labels), Schedule(), precision)
     for key, result in zip(keys, asked):

@@ -60,6 +60,7 @@ NAMES = {  # of special tokens where a folder names none, by class; else SPECIAL
 }
 BERTS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}  # BertTokenizer's defaults
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +195,38 @@ class Tokenizer:
         """
         space = " " if self._is_byte_level else ""
         return [encoding.ids for encoding in self._encode_batch([space + word for word in words])]
+
+    def continuations(self, pairs: Iterable[tuple[str, str]]) -> list[list[int]]:
+        """Token ids of parts of words that go on with what stands before them, each cut by itself.
+
+        Args:
+            pairs: (the character before it, the part). What parts words beside white space, as punctuation does for
+                WordPiece, is no beginning that goes on: "33" begins a word in "(33".
+
+        Returns:
+            A list of lists of ids: those of the pieces that a word's inside is cut into, such as ##은 or 은 for ▁은.
+        """
+        clean = [tuple(_SURROGATES.sub("\ufffd", each) for each in pair) for pair in pairs]
+        return [self._continuation(*pair) for pair in clean]
+
+    def _continuation(self, before: str, part: str) -> list[int]:
+        model = self._backend.model
+        if self._is_byte_level:
+            words = [word for word, _ in _BYTES.pre_tokenize_str(self._normal(part))]
+            return [token.id for word in words for token in model.tokenize(word)]
+        if not isinstance(model, models.WordPiece):
+            return [token.id for token in model.tokenize(self._normal(part).strip().removeprefix("▁"))]
+        words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(self._normal(before + part))]
+        rest, ids = words.pop(0).removeprefix(self._normal(before)) if words else "", []
+        if rest:
+            mark = model.continuing_subword_prefix
+            inside = model.tokenize(f"{mark}{rest}")
+            known = all(token.value.startswith(mark) for token in inside)
+            ids = [token.id for token in inside] if known else [self.unk_id]
+        return ids + [token.id for word in words for token in model.tokenize(word)]
+
+    def _normal(self, text: str) -> str:
+        return self._backend.normalizer.normalize_str(text) if self._backend.normalizer else text
 
     def _encode_batch(self, texts: list[str]) -> list[hf.Encoding]:
         try:
@@ -432,11 +465,11 @@ def _from_transformers(
         raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
-    for text in ("", "a"):
+    for text in ("", "a", "\U0010ffff"):  # the last is in no vocabulary
         try:
             whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
         except BaseException as error:  # a panic in Rust is no Exception
-            if type(error).__name__ != "PanicException":
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
@@ -562,6 +595,8 @@ def from_sentencepiece(
         proto.Clear()
     if not proto.pieces or proto.trainer_spec.model_type != 1:
         raise UserError(f"{path}: found no SentencePiece unigram model")
+    if odd := [piece.piece for piece in proto.pieces if not isinstance(piece.piece, str)]:  # as protobuf gives them
+        raise UserError(f"{path}: found the piece {shorten(odd[0])}, which is no UTF-8; the file is damaged")
     scores = {piece.piece: piece.score for piece in proto.pieces}
     pieces = list(scores)
     if vocabulary is not None:

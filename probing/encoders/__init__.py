@@ -121,8 +121,17 @@ class Encoder:
     max_positions: int = 0
     published: tuple[str, ...] = ("lex", "cat", "mix")
 
-    def read(self, sentences: Sequence[Sequence[str]]) -> list[Sentence]:
-        """Words to what the encoder reads: a list of alignment.Sentence for a list of lists of words."""
+    def read(self, sentences: Sequence[Sequence[str]], glued: Sequence[Collection[int]] = ()) -> list[Sentence]:
+        """Words to what the encoder reads.
+
+        Args:
+            sentences: list of lists of words.
+            glued: for each of them the words that go on with the one before. BERT reads pieces that continue a word
+                there; other families, whose vocabularies have none or whose positions are words, read words alike.
+
+        Returns:
+            list of alignment.Sentence.
+        """
         raise NotImplementedError
 
     def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ class Bert(encoders.Encoder):
         self.tokenizer = tokenizers.load(folder)
         self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
         self._layer0, self._lexical = layer0, layer0 == "lexical"
-        self._cache: dict[str, list[int]] = {}
+        self._cache: dict[alignment.WordOrPart, list[int]] = {}
         self._turn = threading.Lock()  # of loading the weights again
         bert = self._load()
         config = bert.config
@@ -94,18 +95,22 @@ class Bert(encoders.Encoder):
         self._bert = self._states = None
         gc.collect()
 
-    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
+    def read(
+        self, sentences: Sequence[Sequence[str]], glued: Sequence[Collection[int]] = ()
+    ) -> list[alignment.Sentence]:
         tokenizer = self.tokenizer
         return [
             alignment.pieces(
-                self.tokenizer.pieces,
+                tokenizer.pieces,
                 words,
                 cls_id=tokenizer.cls_id,
                 sep_id=tokenizer.sep_id,
                 unk_id=tokenizer.unk_id,
                 cache=self._cache,
+                glued=continued,
+                continuations=tokenizer.continuations,
             )
-            for words in sentences
+            for words, continued in itertools.zip_longest(sentences, glued, fillvalue=())
         ]
 
     def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:

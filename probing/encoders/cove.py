@@ -29,7 +29,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -103,7 +103,9 @@ class Cove(encoders.Encoder):
         ]
         self._states = tf.function(self._stored, input_signature=signature, autograph=False)
 
-    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
+    def read(
+        self, sentences: Sequence[Sequence[str]], glued: Sequence[Collection[int]] = ()
+    ) -> list[alignment.Sentence]:
         out = []
         for words in sentences:
             keys = [_key(word) for word in words]

@@ -17,7 +17,7 @@ who wants it.
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,9 @@ class Elmo(encoders.Encoder):
         self._read_batch = tf.function(self._stored, input_signature=signature, autograph=False)
         self._carry_on = tf.function(self._context, reduce_retracing=True, autograph=False)
 
-    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
+    def read(
+        self, sentences: Sequence[Sequence[str]], glued: Sequence[Collection[int]] = ()
+    ) -> list[alignment.Sentence]:
         return [self._sentence(words) for words in sentences]
 
     def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:

@@ -26,7 +26,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +101,14 @@ class Gpt(encoders.Encoder):
         self._weights = {
             name: tf.constant(value, self._dtype if name in matrices else tf.float32) for name, value in weights.items()
         }
-        self._cache: dict[str, list[int]] = {}
+        self._cache: dict[alignment.WordOrPart, list[int]] = {}
         self._states = tf.function(
             self._all_states, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
         )
 
-    def read(self, sentences: Sequence[Sequence[str]]) -> list[alignment.Sentence]:
+    def read(
+        self, sentences: Sequence[Sequence[str]], glued: Sequence[Collection[int]] = ()
+    ) -> list[alignment.Sentence]:
         return [
             alignment.pieces(
                 self.tokenizer, words, cls_id=None, sep_id=None, unk_id=self.tokenizer.unk_id, cache=self._cache

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 # of a large treebank: cs_pdt-ud-train-l.conllu
 _PART = re.compile(r"([a-z]{2,3}_\w+-ud-(?:train|dev|test))-[\w-]+\.conllu")
-_SPLITS = {"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"}
+_SPLITS = {
+    **{"train": "train", "training": "train", "dev": "dev", "development": "dev", "test": "test"},
+    **{"valid": "dev", "validation": "dev", "testa": "dev", "testb": "test"},  # the last two are CoNLL-2003's
+}
+_TENTHS = {"train": (0, 8), "dev": (8, 9), "test": (9, 10)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +47,33 @@ def split_of(generate: Callable[..., Iterator[Record]], *arguments: Any, **optio
     """A Split of the records that generate(*arguments, notes=notes, **options) yields."""
     notes: collections.Counter[str] = collections.Counter()
     return Split(generate(*arguments, notes=notes, **options), notes)
+
+
+def in_tenths(read: Callable[[], Split]) -> dict[str, Split]:
+    """Train, dev and test of sentences that were published as one split: the first 80 %, the next 10 %, the rest.
+
+    Args:
+        read: gives the Split of all of them, each time anew.
+
+    Returns:
+        {split: Split}; records and notes of a split are of its own sentences.
+    """
+    return {name: split_of(_tenths, read, *edges) for name, edges in _TENTHS.items()}
+
+
+def _tenths(read: Callable[[], Split], first: int, last: int, *, notes: collections.Counter[str]) -> Iterator[Record]:
+    number = sum(1 for _ in read().records)
+    begin, end, whole = number * first // 10, number * last // 10, read()
+    for i, record in enumerate(whole.records):
+        if i < begin:
+            whole.notes.clear()
+        elif i < end:
+            notes.update(whole.notes)
+            whole.notes.clear()
+            yield record
+        else:
+            return
+    notes.update(whole.notes)
 
 
 def one_word(form: str, notes: collections.Counter[str]) -> str:
@@ -77,7 +108,7 @@ def files_by_split(
 
     Args:
         path: a folder whose files tell their split by their names, or one file.
-        endings: how names end, before an ending .gz or .xz.
+        endings: how names end, before an ending .gz or .xz; ("",) for any end.
         split: the name of the split, where `path` is one file; where it is a folder, the one split that is asked for.
         only: a pattern, such as "ko_*", that the names of a folder's files have to match.
 
@@ -108,7 +139,8 @@ def files_by_split(
     if split and split in by_split:
         return {split: by_split[split]}
     if split or not by_split:
-        expected = f"{' or '.join(endings)} with {split or 'train, dev or test'} in its name"
+        kind = " or ".join(filter(None, endings)) or "file"
+        expected = f"{kind} with {split or 'train, dev or test'} in its name"
         matching = "" if only == "*" else f" that match {only}"
         raise UserError(f"{path}: found {len(listed)} such files{matching}, expected one {expected}")
     return {name: by_split[name] for name in ("train", "dev", "test") if name in by_split}

@@ -1,12 +1,15 @@
-"""CoNLL-U, the format of Universal Dependencies, in any language: parts of speech and dependencies.
+"""CoNLL-U, the format of Universal Dependencies, in any language: parts of speech, dependencies, entities.
 
 Ten columns between tabs, words numbered from 1, an empty line after a sentence. A large treebank's train is several
 files (Czech-PDT, German-HDT), which are read one after the other. Lines of multiword tokens (3-4) are passed over,
 since their words follow; so are empty nodes (8.1), which are no words. A sentence whose words are all "_" has lost them
 to somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
 
-pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS).
+pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS). Or a morpheme, where LEMMA
+    and XPOS have as many of them with + between, as in Korean treebanks (Kaist, GSD; PUD has them in MISC, MSeg=a-b);
+    see sources.morphemes. What is read then is the text as it is written, without spaces where SpaceAfter=No.
 dep: span1 is the dependent, span2 its head; the root is its own head (jiant's probing/data/ud_to_json.py).
+entities: the mentions in column MISC, as in CorefUD and GUM; see sources.mentions. A file without any is refused.
 
 The published data (UD English-EWT r2.2) lacks every sentence with an empty node, and the last sentence of each file,
 which its converter forgot: `as_published` leaves the same out. 12,522, 2,000 and 2,075 sentences are left.
@@ -19,17 +22,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nsmc_bert.base.errors import Located, shorten
+from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import Split, check_task, files_by_split, one_word, split_of
+from probing.sources import Split, check_task, files_by_split, mentions, morphemes, one_word, split_of
 
-TASKS = ("pos", "dep")
+TASKS = ("pos", "dep", "entities")
+UNITS = ("words", "morphemes")
 WORDLESS = "no words: _ stands for each, since the text may not be published"
 
 
 class Word(NamedTuple):
-    """One word: the line it stands in, and its columns FORM, UPOS, XPOS, HEAD, DEPREL, MISC."""
+    """One word: the line it stands in, and its columns FORM, UPOS, XPOS, HEAD, DEPREL, MISC, LEMMA."""
 
     line: int
     form: str
@@ -38,21 +42,36 @@ class Word(NamedTuple):
     head: str
     deprel: str
     misc: str
+    lemma: str = "_"
+
+
+class EmptyNode(NamedTuple):
+    """An empty node: the line it stands in, how many words stand before it, its column MISC."""
+
+    line: int
+    after: int
+    misc: str
 
 
 class Sentence(NamedTuple):
-    """One sentence: list of Word, its sent_id or "", whether empty nodes stand among its words, and the document's
-    order of the fields of Entity=, "" where it does not say."""
+    """One sentence: list of Word, its sent_id or "", the empty nodes among its words, and the document's order of the
+    fields of Entity=, "" where it does not say."""
 
     words: list[Word]
     sent_id: str
-    has_empty_node: bool
+    empty_nodes: tuple[EmptyNode, ...] = ()
     entity_fields: str = ""
 
     @property
     def has_words(self) -> bool:
         """Whether any word is more than the _ that stands for what may not be published."""
         return any(word.form != "_" for word in self.words)
+
+    @property
+    def has_entities(self) -> bool:
+        """Whether a word or an empty node begins or ends a mention."""
+        miscs = (*(word.misc for word in self.words), *(node.misc for node in self.empty_nodes))
+        return any("Entity=" in misc for misc in miscs)
 
 
 def splits(
@@ -62,28 +81,34 @@ def splits(
     split: str = "",
     files: str = "*",
     tags: str = "xpos",
+    units: str = "words",
     as_published: bool = False,
 ) -> dict[str, Split]:
     """The records of a treebank.
 
     Args:
         path: a folder of .conllu files with train, dev and test in their names, or one file. Also compressed.
-        task: "pos" or "dep".
+        task: one of TASKS.
         split: the split that one file is.
         files: a pattern for the names in the folder, where it holds several files of a split.
         tags: "xpos" or "upos", the column that labels parts of speech.
+        units: what parts of speech are of, "words" or "morphemes"; the latter have tags in XPOS alone.
         as_published: leave out what the published data leaves out.
 
     Returns:
         {split: Split}.
 
     Raises:
-        UserError: a file is not found. While records are read also Located: a line that is none of CoNLL-U.
+        UserError: a file is not found, or morphemes are asked for where there are none. While records are read also
+            Located: a line that is none of CoNLL-U.
     """
     check_task(task, TASKS, "CoNLL-U")
+    if units != "words" and (task, tags) != ("pos", "xpos"):
+        raise UserError(f"units: found {units} for {task} and {tags}, expected them for pos and xpos: UPOS is of words")
     by_split = files_by_split(path, (".conllu",), split, files)
     return {
-        name: split_of(_records, files, task, tags=tags, as_published=as_published) for name, files in by_split.items()
+        name: split_of(_records, files, task, tags=tags, units=units, as_published=as_published)
+        for name, files in by_split.items()
     }
 
 
@@ -98,12 +123,13 @@ def sentences(path: str | os.PathLike[str]) -> Iterator[Sentence]:
         UserError: the file cannot be read.
     """
     words: list[Word] = []
-    sent_id, has_empty_node, entity_fields = "", False, ""
+    empty_nodes: list[EmptyNode] = []
+    sent_id, entity_fields = "", ""
     for number, line in lines(path):
         if not line.strip():
             if words:
-                yield Sentence(words, sent_id, has_empty_node, entity_fields)
-                words, sent_id, has_empty_node = [], "", False
+                yield Sentence(words, sent_id, tuple(empty_nodes), entity_fields)
+                words, sent_id, empty_nodes = [], "", []
             continue
         if line.startswith("#"):
             key, equals, value = line[1:].partition("=")
@@ -122,20 +148,23 @@ def sentences(path: str | os.PathLike[str]) -> Iterator[Sentence]:
             )
         name = columns[0]
         if name == str(len(words) + 1):
-            words.append(Word(number, columns[1], columns[3], columns[4], columns[6], columns[7], columns[9]))
+            form, lemma, upos, xpos, _, head, deprel, _, misc = columns[1:]
+            words.append(Word(number, form, upos, xpos, head, deprel, misc, lemma))
         elif re.fullmatch(r"\d+\.\d+", name):
-            has_empty_node = True
+            empty_nodes.append(EmptyNode(number, len(words), columns[9]))
         elif not re.fullmatch(r"\d+-\d+", name):
             expected = f"{len(words) + 1}, a range such as 3-4, or an empty node such as 8.1"
             raise Located(path, number, f"the id {shorten(name)}", expected)
     if words:
-        yield Sentence(words, sent_id, has_empty_node, entity_fields)
+        yield Sentence(words, sent_id, tuple(empty_nodes), entity_fields)
 
 
 def targets(
     path: str | os.PathLike[str], sentence: Sentence, task: str, tags: str, notes: Counter[str]
 ) -> tuple[Target, ...]:
     """The targets of a sentence of `path`, tuple of Target; `task`, `tags` and Raises: as `splits`."""
+    if task == "entities":
+        return mentions.entities(Path(path), sentence, notes)
     out = []
     for i, word in enumerate(sentence.words):
         if task == "pos":
@@ -156,18 +185,35 @@ def targets(
 
 
 def _records(
-    files: Sequence[Path], task: str, *, tags: str, as_published: bool, notes: Counter[str]
+    files: Sequence[Path], task: str, *, tags: str, units: str, as_published: bool, notes: Counter[str]
 ) -> Iterator[Record]:
     if len(files) > 1:
         notes["files that are the split together: read one after the other"] = len(files)
     for path in files:
-        source = Path(os.path.abspath(path)).parent.name
+        source, has_entities = Path(os.path.abspath(path)).parent.name, False
         for sentence in _with_words(
             path, _published(sentences(path), notes) if as_published else sentences(path), notes
         ):
-            text = " ".join(one_word(word.form, notes) for word in sentence.words)
             info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
+            if units == "morphemes":
+                yield morphemes.record(map(_morphemes, sentence.words), info, notes)
+                continue
+            text = " ".join(one_word(word.form, notes) for word in sentence.words)
+            has_entities = has_entities or task == "entities" and sentence.has_entities
             yield Record(text, targets(path, sentence, task, tags, notes), info)
+        if task == "entities" and not has_entities:
+            raise Located(path, None, "no Entity= in column MISC", "mentions of entities, as CorefUD and GUM have them")
+
+
+def _morphemes(word: Word) -> morphemes.Word:
+    """A word with the morphemes of LEMMA, or of MSeg= in column MISC as in Korean-PUD, and their tags of XPOS."""
+    tags, misc = tuple(word.xpos.split("+")), dict(part.partition("=")[::2] for part in word.misc.split("|"))
+    pieces = word.lemma.split("+")
+    if len(tags) == 1:
+        pieces = [word.form] if word.xpos != "_" else []
+    elif len(pieces) != len(tags) and "MSeg" in misc:
+        pieces = misc["MSeg"].split("-")
+    return morphemes.Word(word.form, tuple(pieces), tags, misc.get("SpaceAfter") != "No")
 
 
 def _with_words(path: Path, sentences: Iterable[Sentence], notes: Counter[str]) -> Iterator[Sentence]:
@@ -189,7 +235,7 @@ def _published(sentences: Iterable[Sentence], notes: Counter[str]) -> Iterator[S
     """Those of a file's sentences that the published data has."""
     waiting: Sentence | None = None
     for sentence in sentences:
-        if waiting and waiting.has_empty_node:
+        if waiting and waiting.empty_nodes:
             notes["sentence with an empty node: left out, as in the published data"] += 1
         elif waiting:
             yield waiting

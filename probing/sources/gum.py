@@ -8,9 +8,8 @@ corpus, has brought these.
 
 pos, dep: as in CoNLL-U.
 constituents: the inner nodes of the trees, as in OntoNotes; the outermost, ROOT here, is called TOP as there.
-entities: the mentions in column MISC of dep/, Entity=(id-type-…, or (type-id-… up to GUM's version 7, as the line
-    "# global.Entity" says; nested ones too. The types are GUM's (person, place, organization, object, event, time,
-    substance, animal, plant, abstract).
+entities: the mentions in column MISC of dep/, nested ones too. The types are GUM's (person, place, organization,
+    object, event, time, substance, animal, plant, abstract).
 coref: all pairs of OntoGUM's mentions in the same sentence, as in OntoNotes. Its file has no sentences: they are those
 of dep/, word by word.
 """
@@ -24,12 +23,9 @@ from pathlib import Path
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import Split, brackets, check_task, conllu, one_word, split_of
-from probing.sources.conll2012 import coreferences, mentions
+from probing.sources import Split, brackets, check_task, conll2012, conllu, mentions, one_word, split_of
 
 TASKS = ("pos", "dep", "constituents", "entities", "coref")
-
-_IDS, _TYPES = ("GRP", "eid"), ("etype", "entity")  # what "# global.Entity" calls a mention's cluster and its type
 
 
 def splits(
@@ -114,7 +110,7 @@ def _records(
                 conllu.targets(dep, sentence, task, tags, notes) for sentence in sentences
             )
         elif task == "entities":
-            per_sentence = (_entities(dep, sentence, notes) for sentence in sentences)
+            per_sentence = (mentions.entities(dep, sentence, notes) for sentence in sentences)
         elif task == "constituents":
             per_sentence = _constituents(_layer(folder, names, number, name, ".ptb", "const"), sentences)
         else:
@@ -133,50 +129,6 @@ def _layer(folder: Path, names: Path, number: int, name: str, ending: str, *plac
             return path
     where = " or ".join(f"{place}/{name}{ending}" for place in places)
     raise Located(names, number, f"the document {shorten(name)} and no file for it", f"{where} in {folder}")
-
-
-def _entities(path: Path, sentence: conllu.Sentence, notes: Counter[str]) -> tuple[Target, ...]:
-    """One target per mention, in the order in which they close."""
-    targets: list[Target] = []
-    open_: list[tuple[str, str, int]] = []
-    for i, word in enumerate(sentence.words):
-        value = next((part[7:] for part in word.misc.split("|") if part.startswith("Entity=")), "")
-        pieces = re.findall(r"(\(?)([^()]+)(\)?)", value)
-        if "".join(map("".join, pieces)) != value or any(not opens and not closes for opens, _, closes in pieces):
-            raise Located(path, word.line, shorten("Entity=" + value), "(id-type-…), (id-type-… or id)")
-        for opens, label, closes in pieces:
-            if opens:
-                open_.append((*_mention(path, word, label, sentence.entity_fields), i))
-            if not closes:
-                continue
-            # the innermost one of that id; the oldest releases close with the whole label
-            last = len(open_) - 1 if opens else _innermost(open_, label)
-            if last is None and "-" in label:
-                last = _innermost(open_, _mention(path, word, label, sentence.entity_fields)[0])
-            if last is None:
-                notes["mention that begins in another sentence: left out"] += 1
-                continue
-            _, kind, start = open_.pop(last)
-            targets.append(Target((start, i + 1), None, (kind,)))
-    if open_:
-        notes["mention that ends in another sentence: left out"] += len(open_)
-    return tuple(sorted(targets, key=lambda target: target.span1))
-
-
-def _innermost(mentions: Sequence[tuple[str, str, int]], name: str) -> int | None:
-    return next((k for k in reversed(range(len(mentions))) if mentions[k][0] == name), None)
-
-
-def _mention(path: Path, word: conllu.Word, label: str, fields: str) -> tuple[str, str]:
-    """(id, type) of a mention's label, whose fields come in the order that the document's "# global.Entity" says."""
-    parts, order = label.split("-"), fields.split("-")
-    ids, types = ([place for place, field in enumerate(order) if field in names] for names in (_IDS, _TYPES))
-    if not fields:  # the oldest releases do not say
-        ids, types = ([0], [1]) if parts[0].isdecimal() else ([1], [0])
-    if not ids or not types or len(parts) <= max(ids[0], types[0]) or not parts[ids[0]].isdecimal():
-        expected = "a number that is its cluster, and a type" + (f", in the order {shorten(fields)}" if fields else "")
-        raise Located(path, word.line, f"the entity {shorten(label)}", expected)
-    return parts[ids[0]], parts[types[0]]
 
 
 def _constituents(path: Path, sentences: Sequence[conllu.Sentence]) -> Iterator[tuple[Target, ...]]:
@@ -232,6 +184,6 @@ def _coreferences(path: Path, sentences: Sequence[conllu.Sentence]) -> Iterator[
         here = rows[at : at + len(sentence.words)]
         at += len(sentence.words)
         try:
-            yield coreferences(mentions([columns[-1] for _, columns in here]))
+            yield conll2012.coreferences(conll2012.mentions([columns[-1] for _, columns in here]))
         except brackets.Unbalanced as error:
             raise Located(path, here[0][0], error, f"brackets that match in the {len(here)} lines from here") from None

@@ -28,7 +28,7 @@ class Reader:
     def __init__(self, folder):
         self._tokenizer, self._cache = tokenizers.load(folder), {}
 
-    def read(self, sentences):
+    def read(self, sentences, glued=()):
         t = self._tokenizer
         return [
             alignment.pieces(t.pieces, words, cls_id=t.cls_id, sep_id=t.sep_id, unk_id=t.unk_id, cache=self._cache)

@@ -39,8 +39,18 @@ from nsmc_bert.base import archives, json_files, tensors, text_files
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews, texts
 from probing import records
-from probing.sources import conll2012, conllu, dpr, gum, semeval, spr
-from tests.probing.sources import test_conll2012, test_conllu, test_dpr, test_gum, test_semeval, test_spr
+from probing.sources import bio, conll2012, conllu, dpr, gum, klue, semeval, spr
+from tests.probing.sources import (
+    test_bio,
+    test_conll2012,
+    test_conllu,
+    test_dpr,
+    test_gum,
+    test_klue,
+    test_mentions,
+    test_semeval,
+    test_spr,
+)
 
 WHOLE = 10_000
 SECONDS = 10
@@ -112,6 +122,7 @@ def split_records(splits):
     for split in splits.values():
         for record in split.records:
             length = len(record.words)
+            assert not record.glued or 0 < record.glued[0] <= record.glued[-1] < length
             for target in record.targets:
                 for start, end in filter(None, (target.span1, target.span2)):
                     assert 0 <= start < end <= length, (record.text, target)
@@ -186,6 +197,7 @@ def read_zip(folder):
 def make_records(folder):
     entry = {
         "text": "a b c",
+        "glued": [1],
         "info": {"source": "x", "n": 1.5},
         "targets": [{"span1": [0, 2], "label": "NP", "info": {"height": 2}}],
     }
@@ -194,6 +206,29 @@ def make_records(folder):
 
 def make_conllu(folder):
     (folder / "x-ud-train.conllu").write_text(test_conllu.FUN + "\n" + test_conllu.FUN)
+
+
+def make_corefud(folder):
+    (folder / "x-train.conllu").write_text(test_mentions.COREFUD)
+
+
+def make_morphemes(folder):
+    rows = (
+        test_conllu.korean("1", "고향은", "고향+은", "ncn+jxt"),
+        test_conllu.korean("2", "했다", "하+었+다", "pvg+ep+ef"),
+    )
+    (folder / "x-train.conllu").write_text(
+        "".join(rows) + "\n" + test_conllu.korean("1", "보는", "보", "a+b", "MSeg=보-는")
+    )
+
+
+def make_klue(folder):
+    test_klue.save(folder)
+
+
+def make_bio(folder):
+    (folder / "train.txt").write_text(test_bio.CONLL2003)
+    (folder / "dev.txt").write_text(test_bio.WIKIANN)
 
 
 def make_conll2012(folder):
@@ -438,6 +473,16 @@ def read_tar(folder):
 READERS = {  # name: (make a good folder, read it)
     "records": (make_records, read_records),
     "conllu": (make_conllu, lambda folder: split_records(conllu.splits(folder, "dep"))),
+    "corefud": (make_corefud, lambda folder: split_records(conllu.splits(folder, "entities"))),
+    "morphemes": (make_morphemes, lambda folder: split_records(conllu.splits(folder, "pos", units="morphemes"))),
+    "klue": (
+        make_klue,
+        lambda folder: [
+            split_records(klue.splits(folder, task, units=units))
+            for task, units in (("pos", "words"), ("pos", "morphemes"), ("dep", "words"), ("entities", "words"))
+        ],
+    ),
+    "bio": (make_bio, lambda folder: split_records(bio.splits(folder, "entities"))),
     "conll2012": (
         make_conll2012,
         lambda folder: [

@@ -30,6 +30,50 @@ def test_punctuation_inside_a_word_stays_in_its_span(tiny_tokenizer):
     assert sentence.starts.tolist() == [1, 3, 4]
 
 
+def test_glued_words_are_the_pieces_that_go_on(tiny_tokenizer):
+    """이 | 영화재미있네요 in four parts, beside the same words with spaces; 영화 has no piece that goes on."""
+    words = ["이", "재미", "있", "네요", "!", "영화", "는"]
+
+    def cut(glued):
+        sentence = alignment.pieces(
+            tiny_tokenizer.pieces,
+            words,
+            cls_id=2,
+            sep_id=3,
+            unk_id=1,
+            cache=cache,
+            glued=glued,
+            continuations=tiny_tokenizer.continuations,
+        )
+        assert np.diff(sentence.starts).tolist() == [1] * 7
+        return sentence.payload.tolist()[1:-1]
+
+    cache = {}
+    assert cut([2, 3, 4, 6]) == [5, 8, 9, 11, 17, 6, 20]
+    assert cut([]) == [5, 8, 1, 1, 17, 6, 1]
+    # behind a mark a word begins, behind a word 영화 would have to be ##영화
+    assert cut([5]) == [5, 8, 1, 1, 17, 6, 1]
+    assert cut([1, 2, 3, 4, 5, 6]) == [5, 1, 9, 11, 17, 6, 20]
+
+
+@given(st.text("이영화재미있네요는!a", min_size=1, max_size=6), st.text("이영화재미있네요는!a", min_size=1, max_size=6))
+def test_a_word_cut_in_two_has_pieces_of_its_characters(first, second):
+    """With the tokenizer that ships what is cut apart spells what was written, and the second part begins no word."""
+    tokenizer = tokenizers.bundled()
+    sentence = alignment.pieces(
+        tokenizer.pieces,
+        [first, second],
+        cls_id=None,
+        sep_id=None,
+        unk_id=tokenizer.unk_id,
+        cache={},
+        glued=[1],
+        continuations=tokenizer.continuations,
+    )
+    assert "".join(map(tokenizer._backend.id_to_token, sentence.payload)) == "▁" + first + second
+    assert sentence.starts[1] == len(tokenizer.pieces([first])[0])
+
+
 def test_a_word_that_leaves_nothing_is_unknown(tiny_tokenizer):
     sentence = read(tiny_tokenizer, ["영화", "\u200b", "이"])
     assert sentence.payload.tolist() == [2, 6, 1, 5, 3]
@@ -72,7 +116,7 @@ class Spaces:
 
     max_positions = 12
 
-    def read(self, sentences):
+    def read(self, sentences, glued=()):
         return [
             alignment.pieces(
                 lambda words: [[ord(c) for c in word] for word in words], words, cls_id=1, sep_id=2, unk_id=0, cache={}
@@ -109,13 +153,30 @@ def test_examples_by_hand():
     assert examples.named == ["'defg hijkl mn'"]
 
 
+def test_a_sentence_is_read_anew_where_other_words_are_glued():
+    """Two records of one text, and only the glue tells them apart."""
+
+    class Glue(Spaces):
+        def read(self, sentences, glued=()):
+            return [
+                alignment.Sentence(np.array([len(words), *one], np.int32), np.arange(len(words) + 1, dtype=np.int32))
+                for words, one in zip(sentences, glued)
+            ]
+
+    target = Target((0, 1), (1, 2), ("x",))
+    same = [Record("a b", (target,), glued=glued) for glued in ((), (1,), (1,), ())]
+    examples = alignment.align(same, Glue(), TASKS["spr2"], ["x"])
+    assert examples.sentence.tolist() == [0, 1, 1, 0]
+    assert [payload.tolist() for payload in examples.payloads] == [[2], [2, 1]]
+
+
 def test_the_share_of_unknown_words(tiny_tokenizer):
     """Words with an unknown piece, once for each sentence that is read; from a tenth on it is said loudly."""
 
     class Tiny:
         max_positions = 12
 
-        def read(self, sentences):
+        def read(self, sentences, glued=()):
             return [read(tiny_tokenizer, words) for words in sentences]
 
     texts = ["이 영화 سينما", "이 영화!ق", "이 영화 سينما", "مرحبا"]

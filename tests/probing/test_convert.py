@@ -10,7 +10,7 @@ import pytest
 from nsmc_bert.base.errors import UserError
 from probing import convert, corpora, records
 from probing.results.result import SPLITS
-from probing.sources import Split, split_of
+from probing.sources import Split, in_tenths, split_of
 from probing.tasks import TASKS
 from tests import forked
 from tests.conftest import ROOT
@@ -18,6 +18,8 @@ from tests.probing.sources.test_conll2012 import BRAND, conll
 from tests.probing.sources.test_conllu import FUN, row
 from tests.probing.sources.test_dpr import HAPPY
 from tests.probing.sources.test_gum import corpus as gum_corpus  # noqa: F401  a fixture
+from tests.probing.sources.test_klue import save as save_klue
+from tests.probing.sources.test_mentions import COREFUD
 from tests.probing.sources.test_propbank import tabs
 from tests.probing.sources.test_semeval import BURST
 from tests.probing.sources.test_spr import ENDORSED, save, spr1_line
@@ -153,8 +155,14 @@ def test_every_source_makes_all_its_tasks(tmp_path, gum_corpus):  # noqa: F811
     spr2 = tmp_path / "spr2"
     spr2.mkdir()
     save(spr2, *ENDORSED, ENDORSED[0].replace("train.conllu 2", "test.conllu 1"))
+    (tmp_path / "bio").mkdir()
+    (tmp_path / "bio" / "valid.txt").write_text("EU B-ORG\nrejects O\n")
+    (tmp_path / "klue").mkdir()
+    texts = dict.fromkeys(("train", "dev", "test"), COREFUD)
     paths = {
-        "conllu": (treebank(tmp_path / "UD"), {}),
+        "conllu": (treebank(tmp_path / "UD", **texts), {}),
+        "klue": (save_klue(tmp_path / "klue"), {"tags": "upos"}),
+        "bio": (tmp_path / "bio", {}),
         "conll2012": (tmp_path / "ontonotes", {}),
         "propbank_ewt": (tmp_path, {}),
         "gum": (gum_corpus, {}),
@@ -171,7 +179,11 @@ def test_every_source_makes_all_its_tasks(tmp_path, gum_corpus):  # noqa: F811
     }
     # counted by hand in the sources' own tests
     three = ("train", "dev", "test")
-    assert found["conllu", "pos"] == dict.fromkeys(three, (1, 4))
+    assert found["conllu", "pos"] == dict.fromkeys(three, (1, 0))
+    assert found["conllu", "dep"] == dict.fromkeys(three, (1, 8))
+    assert found["conllu", "entities"] == dict.fromkeys(three, (1, 4))
+    assert [found["klue", task] for task in ("pos", "dep", "entities")] == [{"dev": (2, 4)}] * 2 + [{"dev": (1, 4)}]
+    assert found["bio", "entities"] == {"dev": (1, 1)}
     assert found["conll2012", "constituents"] == dict.fromkeys(three, (1, 12))
     assert found["conll2012", "srl"] == dict.fromkeys(three, (2, 4))
     assert found["propbank_ewt", "srl"] == {"train": (1, 0)}
@@ -263,7 +275,48 @@ def test_a_conversion_that_was_killed_leaves_nothing_for_good(tmp_path):
 def test_what_is_said_of_labels_of_another_kind(tmp_path):
     record = records.Record("가", (records.Target((0, 1), None, ("NOUN",)), records.Target((0, 1), None, ("X",))))
     done = convert.convert({"dev": Split(iter([record]), {})}, TASKS["pos"], tmp_path)
-    assert list(convert.describe(done, TASKS["pos"], False))[-1] == "labels: 2 in all, 0 of the 48 published"
+    assert list(convert.describe(done, TASKS["pos"], False))[-1] == "labels: 2 in all, 0 of the 48 published: NOUN, X"
+
+
+def test_the_labels_of_each_split_are_said(tmp_path):
+    def make(split, text, label):
+        record = records.Record(text, (records.Target((0, 1), None, (label,)),))
+        made_with = {"source": "bio", "split": split}
+        convert.convert({split: Split(iter([record]), {})}, TASKS["entities"], tmp_path, made_with)
+        return json.loads((tmp_path / "entities.conversion.json").read_text())["labels"]
+
+    make("train", "a", "OG")
+    assert make("dev", "b", "PS") == {"train": ["OG"], "dev": ["PS"]}
+    assert make("dev", "b", "LC") == {"train": ["OG"], "dev": ["LC"]}
+
+
+def test_one_split_in_tenths(tmp_path):
+    def generate(notes):
+        for number in range(23):
+            notes["odd"] += number % 2
+            if number != 9:
+                yield records.Record(str(number), ())
+        notes["at the end"] += 1
+
+    splits = in_tenths(lambda: split_of(generate))
+    found = {name: [int(record.text) for record in split.records] for name, split in splits.items()}
+    rest = [*range(9), *range(10, 23)]
+    assert found == {"train": rest[:17], "dev": rest[17:19], "test": rest[19:]}
+    assert [+split.notes for split in splits.values()] == [{"odd": 9}, {"odd": 1}, {"odd": 1, "at the end": 1}]
+
+
+def test_in_tenths_of_one_file_or_split(command, tmp_path):
+    treebank(tmp_path / "UD", dev="\n".join([FUN] * 20))
+    arguments = ["--source=conllu", "--task=dep", "--in_tenths", "--output=o"]
+    result = command(*arguments, "--input=UD")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr == "error: UD: found train and dev and test, expected one split to cut; choose with --split\n"
+    for choice in (["--input=UD", "--split=dev"], ["--input=UD/x-ud-dev.conllu"]):
+        result = command(*arguments, *choice)
+        counts = [line.partition(",")[0] for line in result.stdout.split("\n")[:3]]
+        assert counts == ["dep.train.jsonl: 16 records", "dep.dev.jsonl: 2 records", "dep.test.jsonl: 2 records"]
+    made_with = json.loads((tmp_path / "o" / "dep.conversion.json").read_text())["made_with"]
+    assert (made_with["in_tenths"], made_with["split"]) == (True, "")
 
 
 def test_the_published_files_have_as_many_bytes(data_dir, tmp_path):

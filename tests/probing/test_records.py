@@ -95,6 +95,16 @@ def test_the_order_of_keys_is_the_published_one(tmp_path):
     )
 
 
+def test_words_that_continue_the_one_before(tmp_path):
+    entry = {"text": "고향 은 좋 다", "glued": [1, 3], "info": {}, "targets": [{"span1": [1, 2], "label": "ADP"}]}
+    [record] = read(tmp_path, entry)
+    assert record == Record("고향 은 좋 다", (Target((1, 2), None, ("ADP",)),), glued=(1, 3))
+    records.write(tmp_path / "y.jsonl", [record])
+    assert (tmp_path / "y.jsonl").read_text() == json.dumps(entry, ensure_ascii=False) + "\n"
+    for glued in (None, []):
+        assert read(tmp_path, {"text": "a", "targets": [], "glued": glued}) == [Record("a", ())]
+
+
 def test_labels_are_a_string_or_a_list(tmp_path):
     entries = [one(span1=[0, 1], label=label) for label in ("x", ["x"], [], ["y", "x"])]
     found = read(tmp_path, *entries)
@@ -192,6 +202,26 @@ WRONG = {
         "x.jsonl:2: found the info 3 of the sentence, expected an object",
     ),
     "target's info": (one(info=[], **SPAN), 1, "x.jsonl:2: found the info [] of target 1, expected an object"),
+    "glued": (
+        {"text": "a b", "targets": [], "glued": True},
+        1,
+        "x.jsonl:2: found glued True, expected ascending numbers of words from 1 to 1, those that continue the one",
+    ),
+    "glued to nothing": (
+        {"text": "a b", "targets": [], "glued": [0]},
+        1,
+        "x.jsonl:2: found glued [0], expected ascend",
+    ),
+    "glued outside": (
+        {"text": "a b", "targets": [], "glued": [1, 2]},
+        1,
+        "x.jsonl:2: found glued [1, 2], expected asc",
+    ),
+    "glued twice": (
+        {"text": "a b c", "targets": [], "glued": [1, 1]},
+        1,
+        "x.jsonl:2: found glued [1, 1], expected asc",
+    ),
     "no span": (one(label="x"), 1, "x.jsonl:2: found no span1 in target 1, expected two whole numbers, [first word, "),
     "one number": (one(span1=[1], label="x"), 1, "x.jsonl:2: found span1 [1] in target 1, expected two whole numbers"),
     "a fraction": (

@@ -46,6 +46,24 @@ def test_wordpiece_by_hand(tmp_path):
     assert (tokenizer.vocab_size, tokenizer.pad_id, tokenizer.mask_id) == (12, 0, 4)
 
 
+def test_parts_that_go_on_by_hand(tmp_path):
+    tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, WORDPIECE))
+    pairs = [("미", "있네요!"), ("a", "bb"), ("A", "Bb a"), ("!", "영화"), ("a", "재미"), ("a", ""), ("a", "b\ud800")]
+    # a mark parts what goes on too; 재미 has no piece that goes on; half of a surrogate pair is no text, and deleted
+    assert tokenizer.continuations(pairs) == [[6, 7, 9], [11, 11], [11, 11, 10], [8], [1], [], [11]]
+
+
+@pytest.mark.parametrize("word", ["고향은", "재미있네요", "(웃음)근데", "ㅋㅋㅋ", "Ｋ팝스타"])
+def test_parts_that_go_on_are_spelled_as_in_the_whole(word):
+    """SentencePiece: wherever a word is cut, its parts spell it, and only the first one begins a word."""
+    tokenizer = tokenizers.bundled()
+    name = tokenizer._backend.id_to_token
+    whole = "".join(map(name, tokenizer.pieces([word])[0]))
+    for cut in range(1, len(word)):
+        [first], [second] = tokenizer.pieces([word[:cut]]), tokenizer.continuations([(word[cut - 1], word[cut:])])
+        assert "".join(map(name, [*first, *second])) == whole
+
+
 def test_truncation_keeps_the_beginning_and_the_ends(tmp_path):
     tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, WORDPIECE))
     encoded = tokenizer.encode(["영화 " * 3, "영화 " * 4, "영화 " * 100_000], 5)
@@ -577,6 +595,14 @@ def test_sentencepiece_that_cannot_be_converted_is_refused(tmp_path, options, co
         tokenizers.load(tmp_path)
 
 
+def test_a_piece_that_is_no_text(tmp_path):
+    content = (bundled.ENCODER / "spiece.model").read_bytes()
+    assert content.count("▁영화".encode()) >= 1
+    (tmp_path / "spiece.model").write_bytes(content.replace("▁영화".encode(), "▁영".encode() + b"\xff\xff\xff", 1))
+    with pytest.raises(UserError, match=r"spiece.model: found the piece b'.*\\xff', which is no UTF-8; the file is da"):
+        tokenizers.load(tmp_path)
+
+
 def test_ids_can_come_from_a_vocabulary_of_their_own(tmp_path):
     shutil.copy(bundled.ENCODER / "spiece.model", tmp_path)
     own = tokenizers.bundled()
@@ -659,6 +685,11 @@ def test_broken_folders_are_named(tmp_path, files, message):
             "tokenizer.json",
             {"post_processor": {"special_tokens": {}}},
             "parts do not fit together|cannot read its tokenizer|no valid tok",
+        ),
+        (
+            "tokenizer.json",
+            {"model": {"unk_token": "[NONE]"}},
+            r"parts do not fit together \(WordPiece error: Missing \[UNK\] token|lacks the special|cannot read its tok",
         ),
     ],
 )

@@ -92,6 +92,48 @@ def test_white_space_inside_words_keeps_the_indices(tmp_path):
     assert notes == {"word with white space inside, or empty: written with _": 4}
 
 
+def korean(id, form, lemma, xpos, misc="_"):
+    return "\t".join([id, form, lemma, "X", xpos, "_", "0", "root", "_", misc]) + "\n"
+
+
+def test_morphemes_by_hand(tmp_path):
+    """Of Kaist and GSD in LEMMA, of PUD in MISC; + that is written, and words whose morphemes are not told."""
+    text = (
+        korean("1", "고향은", "고향+은", "ncn+jxt")
+        + korean("2", "서울입니다", "서울+이+ㅂ니다", "nq+jp+ef", "SpaceAfter=No")
+        + korean("3", ".", ".", "sf")
+        + korean("4", "+", "+", "sy")
+        + korean("5", "보좌관은", "보좌관", "NN+CM", "MSeg=보좌관-은|Translit=x")
+        + korean("6", "않다", "않", "JX")
+        + korean("7", "이런", "_", "a+b")
+        + korean("8", "것", "것", "_")
+    )
+    [record], notes = read(tmp_path, text, "pos", units="morphemes")
+    assert (record.text, record.glued) == ("고향 은 서울 입니다 . + 보좌관 은 않다 이런 것", (1, 3, 4, 7))
+    assert [(target.span1[0], *target.labels) for target in record.targets] == [
+        (0, "ncn"),
+        (1, "jxt"),
+        (2, "nq"),
+        (4, "sf"),
+        (5, "sy"),
+        (6, "NN"),
+        (7, "CM"),
+        (8, "JX"),
+    ]
+    assert notes == {
+        "morpheme that has grown together with the next one: no target": 2,
+        "word without morphemes, or with another number of tags: no target": 2,
+    }
+
+
+@pytest.mark.parametrize(("task", "tags"), [("dep", "xpos"), ("pos", "upos"), ("entities", "xpos")])
+def test_morphemes_have_tags_of_their_own_alone(tmp_path, task, tags):
+    with pytest.raises(
+        UserError, match=f"units: found morphemes for {task} and {tags}, expected them for pos and xpos"
+    ):
+        read(tmp_path, FUN, task, tags=tags, units="morphemes")
+
+
 def test_words_without_annotation_are_counted(tmp_path):
     text = row("1", "a", "_", "_") + row("2", "b", xpos="B")
     [record], notes = read(tmp_path, text)
