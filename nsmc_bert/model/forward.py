@@ -361,7 +361,7 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
 
 
 def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
-    """x times the normal distribution function of x, or what its name in GELUS stands for (Hendrycks and Gimpel 2016)."""
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or what `name` in GELUS stands for."""
     forwards, backwards = GELUS[name]
 
     @custom_gradient

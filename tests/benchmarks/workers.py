@@ -8,8 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from nsmc_bert import bundled
-
 
 def model(folder, layers=4, width=256, heads=4, family="bert"):
     """Writes a model folder of the bundled shape, or another one, with random weights."""
