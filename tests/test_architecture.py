@@ -15,10 +15,11 @@ FLOORS = {
     "data": (["nsmc_bert.data"], ["base", "bundled"]),
     "model": (["nsmc_bert.model"], ["base", "bundled"]),
     "learning": (["nsmc_bert.learning"], ["base", "bundled", "data", "model"]),
+    "serving": (["nsmc_bert.serving"], ["base", "bundled", "data", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
-        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain")],
-        ["base", "bundled", "data", "model", "learning", "options"],
+        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "serve")],
+        ["base", "bundled", "data", "model", "learning", "serving", "options"],
     ),
     "nsmc_bert": (["nsmc_bert"], ["model"]),
     "ground": (
