@@ -67,8 +67,15 @@ class App:
         ]
         middleware = []
         if origins:
-            allowed = dict(allow_methods=["GET", "POST"], allow_headers=["Content-Type"], expose_headers=[TRUNCATED])
-            middleware = [Middleware(CORSMiddleware, allow_origins=list(origins), **allowed)]
+            middleware = [
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=list(origins),
+                    allow_methods=["GET", "POST"],
+                    allow_headers=["Content-Type"],
+                    expose_headers=[TRUNCATED],
+                )
+            ]
         self.asgi = Starlette(
             routes=routes,
             middleware=middleware,

@@ -181,7 +181,7 @@ def _kind(value: Any) -> str:
     """What JSON calls a value, with an article."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    kinds = {str: "a string", dict: "an object", list: "a list"}
+    kinds: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
     return kinds.get(type(value), f"the number {shorten(value)}")
 
 

@@ -85,8 +85,9 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
         unanswered = self.cycle is not None and not self.cycle.response_complete
         super().connection_lost(exc)
-        if unanswered and GONE in self.cycle.scope:
-            self.cycle.scope[GONE]()  # type: ignore[typeddict-item]
+        scope: dict[str, Any] = {**self.cycle.scope} if unanswered else {}
+        if GONE in scope:
+            scope[GONE]()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():

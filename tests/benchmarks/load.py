@@ -84,9 +84,10 @@ async def measure(address, requests, clients, seconds):
     }
 
 
-def main(address, path, clients, seconds, file, key="instances"):
-    texts = [line.split("\t")[1] for line in open(file, encoding="utf-8").read().split("\n")[1:5001]]
-    requests = [request(path, {key: [text]} if key == "instances" else {key: text}) for text in texts]
+def main(address, path, clients, seconds, texts):
+    """Prints the figures of clients that ask for the reviews of a file of NSMC's, one a request, as JSON."""
+    rows = [line.split("\t") for line in open(texts, encoding="utf-8").read().split("\n")[1:5001]]
+    requests = [request(path, {"instances": [row[1]]}) for row in rows]
     print(json.dumps(asyncio.run(measure(address, requests, int(clients), float(seconds)))))
 
 
