@@ -21,6 +21,7 @@ from nsmc_bert.data.tables import STDIN, Row, Table
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
+    from nsmc_bert.model.explanation import Explanation
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 options.define_positive_label_flag()
@@ -62,6 +63,12 @@ flags.DEFINE_enum(
     "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves "
     "probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.",
 )
+flags.DEFINE_bool(
+    "explain",
+    False,
+    "Say what each word adds to the logit of positive against negative, in nats, by integrated gradients: with "
+    "--output=text, and with jsonl of reviews that are no table's.",
+)
 FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
@@ -75,6 +82,9 @@ def main() -> None:
     """Classifies reviews chunk by chunk, and prints or writes a line for each."""
     source = _source()
     form, target = _output(FLAGS.output, source)
+    if FLAGS.explain and (target or form not in ("text", "jsonl") or (source.table and form != "text")):
+        expected = "--output=text" if source.table else "--output=text or jsonl"
+        raise UserError(f"--explain: expected {expected}, which have room for an explanation")
     source.form = form
     if source.table and form != "text":
         source.added = _added(source.table)
@@ -113,7 +123,7 @@ def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink
             encoded = model.encode([text for _, text in chunk])
             truncated += int(encoded.truncated.sum())
             for (row, text), probabilities in zip(chunk, model.predict_encoded(encoded)):
-                sink.put(row, text, probabilities.tolist())
+                sink.put(row, text, probabilities.tolist(), model.explain(text) if FLAGS.explain else None)
             sink.flush()
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
@@ -296,7 +306,7 @@ def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Sour
 class _Sink(contextlib.AbstractContextManager):
     """Takes reviews and what the model says of them; a context from the first to the last."""
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         """Takes one review."""
         raise NotImplementedError
 
@@ -310,9 +320,11 @@ class _Sink(contextlib.AbstractContextManager):
 class _Readable(_Sink):
     """Prints lines for people."""
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         label, (negative, positive) = _label(probabilities), probabilities
         print(f"[[{negative:.3f}, {positive:.3f}]]  {label} {WORDS[label]}  {_flat(text)}")
+        if explanation is not None:
+            print("    " + _explained(explanation))
 
     def flush(self) -> None:
         sys.stdout.flush()
@@ -329,12 +341,15 @@ class _Lines(_Sink):
             self._print("\t".join((*ADDED, "text")))
         return self
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         label = _label(probabilities)
         if self._form == "jsonl":
             values = {name: round(probability, 6) for name, probability in zip(WORDS, probabilities)}
             text = text.encode("utf-8", "replace").decode("utf-8")
-            self._print(json.dumps({"label": label, "probabilities": values, "text": text}, ensure_ascii=False))
+            record: dict[str, object] = {"label": label, "probabilities": values, "text": text}
+            if explanation is not None:
+                record["explanation"] = explanation.record()
+            self._print(json.dumps(record, ensure_ascii=False))
         else:
             self._print("\t".join((label, *(f"{value:.6f}" for value in probabilities), _flat(text))))
 
@@ -357,7 +372,7 @@ class _Table(_Sink):
         self._writer = self._open()
         return self
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         values = [round(value, 6) if self._numbers else f"{value:.6f}" for value in probabilities]
         self._writer.write(row, [_label(probabilities), *values, text][: len(self._names)])
 
@@ -371,6 +386,19 @@ class _Table(_Sink):
 def _label(probabilities: Sequence[float]) -> str:
     """The word for the larger of the two."""
     return max(zip(probabilities, WORDS), key=lambda pair: pair[0])[1]
+
+
+def _explained(explanation: "Explanation") -> str:
+    """What each word adds, in one line."""
+    words = [
+        f"{_flat(word.text)} {'not read' if word.added is None else format(word.added, '+.2f')}"
+        for word in explanation.words
+    ]
+    if abs(explanation.rest) >= 0.005:
+        words.append(f"(rest {explanation.rest:+.2f})")
+    return "  ".join(
+        [f"{explanation.label} {explanation.logit:+.2f} = (all hidden) {explanation.baseline:+.2f}", *words]
+    )
 
 
 def _flat(text: str) -> str:

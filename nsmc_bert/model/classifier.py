@@ -22,7 +22,17 @@ from nsmc_bert import bundled
 from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.watchdog import alive
-from nsmc_bert.model import calibration, checkpoints, forward, heads, keras_metrics, metrics, packing, tokenizers
+from nsmc_bert.model import (
+    calibration,
+    checkpoints,
+    explanation,
+    forward,
+    heads,
+    keras_metrics,
+    metrics,
+    packing,
+    tokenizers,
+)
 
 if TYPE_CHECKING:
     from transformers import TFBertModel
@@ -351,6 +361,17 @@ class SentimentClassifier(keras.Model):
             probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(LABELS))[plan.slots[here]]
             alive()
         return probabilities
+
+    def explain(self, text: str) -> explanation.Explanation:
+        """What each word of a text adds to the logit of positive against negative: an explanation.Explanation.
+
+        Example:
+            >>> import nsmc_bert
+            >>> words = nsmc_bert.load().explain("이 영화 엄청 재미있네요").words
+            >>> max(words, key=lambda word: word.added).text
+            '재미있네요'
+        """
+        return explanation.explain(self, text)
 
     def encode(self, texts: Sequence[str]) -> tokenizers.Encoded:
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""

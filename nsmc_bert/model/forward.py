@@ -46,6 +46,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[False] = False,
 ) -> tf.Tensor: ...
 
@@ -61,6 +62,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[True],
 ) -> list[tf.Tensor]: ...
 
@@ -75,6 +77,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
     """Runs BERT and returns its last hidden states, or those of every layer.
@@ -91,6 +94,7 @@ def encode(
         dropout: a Dropout for training, or None for inference.
         fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows
             are packed, so that there is one shape to compile for, and the network is not tiny.
+        words: None for the word embeddings of `input_ids`; or float32 [batch, positions, hidden], to take instead.
         all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
@@ -112,7 +116,7 @@ def encode(
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
 
     embeddings = bert.bert.embeddings
-    x = tf.gather(embeddings.weight, tf.reshape(input_ids, [-1]))
+    x = tf.reshape(embed(bert, input_ids) if words is None else words, [-1, hidden])
     place = embeddings.position_embeddings + embeddings.token_type_embeddings[0]
     if positions is None:
         x += tf.reshape(tf.broadcast_to(place[:length], [batch, length, hidden]), [-1, hidden])
@@ -149,6 +153,11 @@ def encode(
         states.append(x)
     states = [tf.reshape(x, [batch, -1, hidden]) for x in (states if all_layers else [x])]
     return states if all_layers else states[0]
+
+
+def embed(bert: TFBertModel, input_ids: tf.Tensor) -> tf.Tensor:
+    """The word embeddings of token ids, without positions: int32 [...] -> float32 [..., hidden]."""
+    return tf.gather(bert.bert.embeddings.weight, input_ids)
 
 
 def _one_cpu() -> bool:

@@ -1,4 +1,4 @@
-"""Texts of many requests, answered together: what waits is computed in rounds, one at a time, in a thread of its own."""
+"""Texts of many requests, answered together: what waits is computed in rounds, one at a time, in one thread."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ def rows(reviews, rounds, seconds, peers):
     worker = [sys.executable, "-m", "tests.benchmarks.workers"]
     alone, one, many, peer = [], [], [], []
     for _ in range(rounds):
-        alone.append(
-            _read([sys.executable, "-m", "tests.benchmarks.workers", "one", bundled.CLASSIFIER, reviews, 2000])
-        )
+        alone.append(_read([*worker, "one", bundled.CLASSIFIER, reviews, 2000]))
         with _started(ours) as (address, _):
             one.append(_load(address, HERE, 1, SECONDS, reviews))
             many.append(_load(address, HERE, CLIENTS, SECONDS, reviews))
