@@ -46,7 +46,8 @@ WITH_FLAGS = {*COMMANDS, "nsmc_bert.options", "nsmc_bert.base.cli"}
 # tested where they are used
 WITHOUT_TESTS = {"nsmc_bert.options"}
 # of more than one module: the battery that every family of encoders passes
-WITHOUT_MODULE = {"probing.encoders.families"}
+# and of files that are no modules: the server's page, in a browser
+WITHOUT_MODULE = {"probing.encoders.families", "nsmc_bert.serving.page"}
 
 
 def modules():

@@ -1,12 +1,14 @@
-"""The server's paths: TensorFlow Serving's predict, status and metadata; health, figures and documents."""
+"""The server's paths: TensorFlow Serving's predict, status and metadata; health, figures and documents; the page."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,15 +18,30 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nsmc_bert.data.perturbation import PERTURBATIONS
 from nsmc_bert.serving import bodies, openapi
 from nsmc_bert.serving.batcher import Batcher, Busy, Gone
 from nsmc_bert.serving.bodies import INPUT, SIGNATURE, Limits, Refused
 from nsmc_bert.serving.connections import GONE
 from nsmc_bert.serving.counters import Counters
 
+if TYPE_CHECKING:
+    from nsmc_bert.model.explanation import Explanation
+
 NAME, VERSION = "nsmc", "1"  # the model's, in paths
 TRUNCATED = "Texts-Truncated"  # the header that says how many texts were cut
 BODIES = 32  # times the largest body that all requests together may hold while they are read
+EXPLAINING = 8  # explanations that may wait or be computed at a time: each takes as long as many texts
+FILES = Path(__file__).parent / "files"
+PAGE = {
+    "": ("index.html", "text/html"),
+    "page.css": ("page.css", "text/css"),
+    "page.js": ("page.js", "text/javascript"),
+}
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 RETRY = {"Retry-After": "1"}
 
 
@@ -33,6 +50,7 @@ class App:
 
     Args:
         batcher: answers texts.
+        explain: says which words an answer comes from; called in the batcher's thread.
         labels: of the model's outputs, in their order.
         limits: how much a request may ask.
         counters: what is counted.
@@ -42,12 +60,14 @@ class App:
     def __init__(
         self,
         batcher: Batcher,
+        explain: Callable[[str], Explanation],
         labels: Sequence[str],
         limits: Limits,
         counters: Counters,
         origins: Sequence[str] = (),
     ) -> None:
-        self._batcher, self._labels, self._limits, self._counters = batcher, labels, limits, counters
+        self._batcher, self._explanation_of, self._labels = batcher, explain, labels
+        self._limits, self._counters = limits, counters
         self._held = 0  # bytes of bodies that are being read
         document = openapi.document(NAME, labels, limits)
         routes = []
@@ -58,8 +78,16 @@ class App:
                 Route(model, self._answering(_constant(_STATUS), "status")),
                 Route(f"{model}/metadata", self._answering(_constant(_metadata(len(labels))), "metadata")),
             ]
+        for path, (name, kind) in PAGE.items():
+            content = (FILES / name).read_text(encoding="utf-8")
+            answer = _constant(content, {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}, kind)
+            routes.append(Route(f"/{path}", self._answering(answer, "page")))
+        known = {"labels": list(labels), "limits": dataclasses.asdict(limits)}
         page, policy = openapi.page(document), {"Content-Security-Policy": openapi.policy()}
         routes += [
+            Route("/page.json", self._answering(_constant(known), "page")),
+            Route("/explain", self._answering(self._explain, "explain"), methods=["POST"]),
+            Route("/perturb", self._answering(self._perturb, "perturb"), methods=["POST"]),
             Route("/healthz", self._answering(_constant({"status": "ok"}), "healthz")),
             Route("/metrics", self._metrics),
             Route("/openapi.json", self._answering(_constant(document), "documents")),
@@ -121,6 +149,21 @@ class App:
         self._counters.seconds.observe(time.perf_counter() - began)
         name = "outputs" if question.by_columns else "predictions"
         return _json({name: probabilities.tolist()}, headers={TRUNCATED: str(truncated)})
+
+    async def _explain(self, request: Request) -> Response:
+        text, _ = await self._text(request)
+        found = await self._batcher.run(lambda: self._explanation_of(text), EXPLAINING)
+        truncated = any(word.added is None for word in found.words)
+        record = {"probabilities": found.probabilities, "truncated": truncated, "explanation": found.record()}
+        return _json(record)
+
+    async def _perturb(self, request: Request) -> Response:
+        text, seed = await self._text(request)
+        return _json({name: perturb([text], seed)[0] for name, perturb in PERTURBATIONS.items()})
+
+    async def _text(self, request: Request) -> tuple[str, int]:
+        """The text that a body of the page's asks about, and its seed."""
+        return bodies.one_text(await self._body(request), self._limits)
 
     async def _body(self, request: Request) -> bytes:
         """A request's body, within the limits of one and of all."""

@@ -145,6 +145,22 @@ def question(body: bytes, limits: Limits) -> Question:
     return Question([text(each, f"{name}[{i}]", limits) for i, each in enumerate(elements)], by_columns)
 
 
+def one_text(body: bytes, limits: Limits) -> tuple[str, int]:
+    """The text of a body {"text": "…", "seed": …} and its seed, 0 where it has none.
+
+    Raises:
+        Refused: it is something else.
+    """
+    value = read_json(body)
+    if not isinstance(value, dict) or INPUT not in value or set(value) - {INPUT, "seed"}:
+        found = f"an object with {shorten(list(value))}" if isinstance(value, dict) else _kind(value)
+        raise Refused(400, f'found {found}, expected {{"{INPUT}": "…"}}, with a seed at most')
+    seed = value.get("seed", 0)
+    if type(seed) is not int or not 0 <= seed < 1 << 31:
+        raise Refused(400, f"seed: found {shorten(seed)}, expected a whole number from 0 to {(1 << 31) - 1}")
+    return text(value[INPUT], INPUT, limits), seed
+
+
 def text(value: Any, name: str, limits: Limits) -> str:
     """A text that a body has under a name.
 

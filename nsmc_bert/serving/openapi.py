@@ -11,6 +11,7 @@ from typing import Any
 
 import nsmc_bert
 from nsmc_bert.base import html_pages
+from nsmc_bert.data.perturbation import PERTURBATIONS
 from nsmc_bert.serving.bodies import INPUT, SIGNATURE, Limits
 
 REASONS = {
@@ -93,6 +94,37 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
         paths[f"{model}{version}:predict"] = {"post": predict}
         paths[f"{model}{version}"] = {"get": status}
         paths[f"{model}{version}/metadata"] = {"get": metadata}
+    asked = _object({INPUT: text, "seed": {"type": "integer", "minimum": 0, "maximum": (1 << 31) - 1}}, [INPUT])
+    question = {"content": {"application/json": {"schema": asked, "example": {INPUT: EXAMPLE[0]}}}, "required": True}
+    word = _object(
+        {
+            INPUT: {"type": "string"},
+            "start": {"type": "integer", "minimum": 0},
+            "end": {"type": "integer", "minimum": 0},
+            "added": {"type": ["number", "null"]},
+        }
+    )
+    numbers = {name: {"type": "number"} for name in ("logit", "baseline", "rest")}
+    explanation = _object({"label": {"type": "string"}, "words": {"type": "array", "items": word}, **numbers})
+    explained = {"probabilities": row, "truncated": {"type": "boolean"}, "explanation": explanation}
+    paths["/explain"] = {
+        "post": {
+            "summary": "Say which words an answer comes from",
+            "description": "What each word adds to the logit of the label, as nsmc_bert.predict --explain says it.",
+            "requestBody": question,
+            "responses": {"200": _json("The explanation.", _object(explained)), **_refusals(400, 413, 415, 503)},
+        }
+    }
+    changed = _object({name: {"type": "string"} for name in PERTURBATIONS})
+    paths["/perturb"] = {
+        "post": {
+            "summary": "Change a text as people type",
+            "description": "Without spaces, and with a typo, which another seed makes another one.",
+            "requestBody": question,
+            "responses": {"200": _json("The changed text.", changed), **_refusals(400, 413, 415, 503)},
+        }
+    }
+    paths["/"] = {"get": _read("A page to try the model", {"type": "string"}, "text/html")}
     paths["/healthz"] = {"get": _read("Whether the server answers", _object({"status": {"type": "string"}}))}
     paths["/metrics"] = {"get": _read("The server's figures, for Prometheus", {"type": "string"}, "text/plain")}
     paths["/openapi.json"] = {"get": _read("This document", {"type": "object"})}

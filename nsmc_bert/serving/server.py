@@ -185,7 +185,7 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
     )
     counters.watch(lambda: batcher.waiting, lambda: gate.open)
     labels = tuple(getattr(model, "labels", ("negative", "positive")))
-    app = App(batcher, labels, how.limits, counters, how.allow_origin)
+    app = App(batcher, model.explain, labels, how.limits, counters, how.allow_origin)
     config = uvicorn.Config(
         app.asgi,
         http=functools.partial(Connection, gate),  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What the paths answer: TensorFlow Serving's forms, with the model's own probabilities."""
 
 import concurrent.futures
+import re
 
 import numpy as np
 import pytest
@@ -124,6 +125,63 @@ def test_figures_count_what_was_asked(served):
     assert labels == np.bincount(np.argmax(predicted, 1), minlength=2).tolist()
     assert more["nsmc_predict_seconds_count"] == 1 and more["nsmc_round_texts_sum"] == 2
     assert after["nsmc_waiting_texts"] == 0 and after["nsmc_connections"] >= 1
+
+
+def test_explanations_are_the_models(served):
+    expected = served.model.explain(TEXTS[0])
+    status, _, answer = served.ask("POST", "/explain", {"text": TEXTS[0]})
+    assert status == 200 and not answer["truncated"]
+    np.testing.assert_allclose(answer["probabilities"], expected.probabilities, atol=1e-6)
+    found = answer["explanation"]
+    assert [word["text"] for word in found["words"]] == TEXTS[0].split()
+    np.testing.assert_allclose([word["added"] for word in found["words"]], [w.added for w in expected.words], atol=1e-3)
+    assert served.ask("POST", "/explain", {"text": TEXTS[-1]})[2]["truncated"]
+
+
+def test_texts_are_changed_as_people_type(served):
+    from nsmc_bert.data import perturbation
+
+    for seed in (0, 5):
+        _, _, changed = served.ask("POST", "/perturb", {"text": TEXTS[0], "seed": seed})
+        assert changed["spaces"] == "이영화엄청재미있네요"
+        assert changed["typo"] == perturbation.with_typo([TEXTS[0]], seed)[0] != TEXTS[0]
+
+
+@pytest.mark.parametrize(
+    "body, status, error",
+    [
+        ({}, 400, "found an object with []"),
+        ([], 400, "found a list"),
+        ({"text": "a", "more": 1}, 400, "['text', 'more']"),
+        ({"text": 1}, 400, "text: found the number 1, expected a string"),
+        ({"text": "a", "seed": -1}, 400, "seed: found -1, expected a whole number from 0"),
+        ({"text": "a", "seed": True}, 400, "seed: found True"),
+        ({"text": "a" * 501}, 413, "text: found a text of 501 characters"),
+    ],
+)
+def test_the_pages_questions_are_checked(served, body, status, error):
+    for path in ("/explain", "/perturb"):
+        found, _, answer = served.ask("POST", path, body)
+        assert found == status and error in answer["error"]
+
+
+def test_the_page_asks_nobody_else_and_inserts_no_html(served):
+    status, headers, page = served.ask("GET", "/")
+    assert status == 200 and headers["content-type"].startswith("text/html")
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy and "http" not in policy
+    script, style = (served.ask("GET", f"/page.{kind}")[2].decode() for kind in ("js", "css"))
+    page = page.decode()
+    assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?! src)", page)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(|\.style\b", script)
+    for text in (page, script, style):
+        assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}
+    # both languages say the same things, and all that the page names
+    both = script.split("const TEXTS = {")[1].split("\n};")[0].split("\n  en: {")
+    ko, en = (set(re.findall(r"(?:^|[,{] ?|  )(\w+): (?=[\"(])", part, re.M)) for part in both)
+    assert ko == en and set(re.findall(r'data-text="(\w+)"', page)) <= ko
+    _, _, known = served.ask("GET", "/page.json")
+    assert known == {"labels": ["negative", "positive"], "limits": {"body": 10_000, "texts": 100, "characters": 500}}
 
 
 def test_other_origins_ask_if_they_may(served):

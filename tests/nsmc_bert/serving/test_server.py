@@ -55,7 +55,7 @@ def test_running_requests_end_before_the_server_does(tiny_model):
         """The model, held up."""
 
         max_length, begun, may = tiny_model.max_length, threading.Event(), threading.Event()
-        encode = staticmethod(tiny_model.encode)
+        encode, explain = staticmethod(tiny_model.encode), staticmethod(tiny_model.explain)
 
         def predict_encoded(self, encoded):
             self.begun.set()
