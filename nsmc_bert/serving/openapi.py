@@ -95,7 +95,7 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
         paths[f"{model}{version}"] = {"get": status}
         paths[f"{model}{version}/metadata"] = {"get": metadata}
     asked = _object({INPUT: text, "seed": {"type": "integer", "minimum": 0, "maximum": (1 << 31) - 1}}, [INPUT])
-    question = {"content": {"application/json": {"schema": asked, "example": {INPUT: EXAMPLE[0]}}}, "required": True}
+    asks = {"content": {"application/json": {"schema": asked, "example": {INPUT: EXAMPLE[0]}}}, "required": True}
     word = _object(
         {
             INPUT: {"type": "string"},
@@ -111,7 +111,7 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
         "post": {
             "summary": "Say which words an answer comes from",
             "description": "What each word adds to the logit of the label, as nsmc_bert.predict --explain says it.",
-            "requestBody": question,
+            "requestBody": asks,
             "responses": {"200": _json("The explanation.", _object(explained)), **_refusals(400, 413, 415, 503)},
         }
     }
@@ -120,7 +120,7 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
         "post": {
             "summary": "Change a text as people type",
             "description": "Without spaces, and with a typo, which another seed makes another one.",
-            "requestBody": question,
+            "requestBody": asks,
             "responses": {"200": _json("The changed text.", changed), **_refusals(400, 413, 415, 503)},
         }
     }

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from nsmc_bert.model.classifier import SentimentClassifier
 
-BACKLOG = 1024  # connections that may wait to be accepted
+BACKLOG = 1024  # connections that may wait to be accepted,
+ACCEPTED = 32  # and those that are, before those that are open get a turn again
+FILES = 128  # that are open beside connections, at most
 STOP = 30  # seconds that running requests have once the server is told to stop
 WARM = ["이 영화 엄청 재미있네요", "돈이 아깝다"]
 
@@ -133,9 +135,9 @@ def serve(how: Serving, log: Callable[[str], None], ready: Callable[[str], None]
     """
     check()
     most = system.open_files()
-    if most is not None and how.connections + 2 * BACKLOG + 64 > most:
-        log(f"this system lets {most} files be open: connections limited to {max(1, most - 2 * BACKLOG - 64)}")
-        how = dataclasses.replace(how, connections=max(1, most - 2 * BACKLOG - 64))
+    if most is not None and how.connections + FILES > most:
+        log(f"this system lets {most} files be open: connections limited to {max(1, most - FILES)}")
+        how = dataclasses.replace(how, connections=max(1, most - FILES))
     taken = bind(how.host, how.port)
     with taken:
         if not _is_local(taken):
@@ -164,6 +166,8 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            for each in sockets or ():
+                each.listen(BACKLOG)  # asyncio takes one number for both
             ready()
 
     def compute(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +201,7 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
         server_header=False,
         proxy_headers=False,
         headers=[("x-content-type-options", "nosniff")],
-        backlog=BACKLOG,
+        backlog=ACCEPTED,
         timeout_graceful_shutdown=STOP,
     )
     return Server(config)

@@ -41,6 +41,8 @@ def rows(reviews, rounds, seconds, peers):
         (f"one sentence over HTTP, ms, {name} (peer: predict in process)", *_pair(one, alone, name, "%.2f"))
         for name in ("p50", "p99")
     ]
+    plain = [{"explain": figures["p50"]} for figures in alone]
+    found.append(("explaining one sentence, ms (peer: predict)", *_pair(alone, plain, "explain", "%.1f")))
     title = f"{CLIENTS} clients, sentences/s (peer: %s)"
     found.append((title % "a loop of single predictions", *_pair(many, alone, "rate", "%.0f")))
     found.append((title % "FastAPI around a transformers pipeline, PyTorch", *_pair(many, peer, "rate", "%.0f")))

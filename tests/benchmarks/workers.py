@@ -36,7 +36,7 @@ def predict(folder, path, count, precision):
 
 
 def one(folder, path, count):
-    """Milliseconds of one review after the other, p50 and p99, and reviews a second, as JSON."""
+    """Milliseconds of one review after the other, p50 and p99, of explaining one, and reviews a second, as JSON."""
     import warnings
 
     import numpy as np
@@ -52,7 +52,11 @@ def one(folder, path, count):
         seconds.append(time.perf_counter() - began)
     seconds = seconds[20:]  # what came before was compiled, and warm
     p50, p99 = 1000 * np.percentile(seconds, [50, 99])
-    print(json.dumps({"rate": len(seconds) / sum(seconds), "p50": p50, "p99": p99}))
+    texts, began = reviews.read(path).texts[:100], time.perf_counter()
+    for text in texts:
+        loaded.explain(text)
+    explain = 1000 * (time.perf_counter() - began) / len(texts)
+    print(json.dumps({"rate": len(seconds) / sum(seconds), "p50": p50, "p99": p99, "explain": explain}))
 
 
 def logits(folder, path, count, out):

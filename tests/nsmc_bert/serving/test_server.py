@@ -81,3 +81,26 @@ def test_running_requests_end_before_the_server_does(tiny_model):
         model.may.set()
         assert asked.result()[0] == 200
         stopped.result()
+
+
+def test_a_model_that_fails_is_said_and_no_end(tiny_model, caplog):
+    class Failing:
+        """The model, until it is told to fail."""
+
+        max_length, fails = tiny_model.max_length, False
+        encode, explain = staticmethod(tiny_model.encode), staticmethod(tiny_model.explain)
+
+        def predict_encoded(self, encoded):
+            if self.fails:
+                raise RuntimeError("out of memory")
+            return tiny_model.predict_encoded(encoded)
+
+    model = Failing()
+    served, stop = start(model)
+    model.fails = True
+    status, _, answer = served.predict({"instances": ["꿀잼"]})
+    assert (status, answer) == (500, {"error": "the server failed; its log says why"})
+    model.fails = False
+    assert served.predict({"instances": ["꿀잼"]})[0] == 200
+    stop()
+    assert "out of memory" in caplog.text
