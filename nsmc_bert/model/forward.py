@@ -151,6 +151,35 @@ def encode(
     return states if all_layers else states[0]
 
 
+def attention(layer: Any, states: tf.Tensor, mask: tf.Tensor, *, compute_dtype: str = "float32") -> tf.Tensor:
+    """What the heads of a layer attend to.
+
+    Args:
+        layer: of a TFBertModel.
+        states: [batch, positions, hidden], what the layer reads.
+        mask: int32 [batch, positions], 1 on tokens and 0 on padding.
+        compute_dtype: dtype of the matrix products.
+
+    Returns:
+        float32 [batch, heads, queries, keys]; the keys of each query add up to 1.
+    """
+    own = layer.attention.self_attention
+    batch, length, hidden = tf.shape(states)[0], tf.shape(states)[1], states.shape[-1]
+    size = own.attention_head_size
+    query, key = (
+        tf.transpose(
+            tf.reshape(
+                tf.cast(tf.cast(states, compute_dtype) @ tf.cast(dense.kernel, compute_dtype), tf.float32) + dense.bias,
+                [batch, length, hidden // size, size],
+            ),
+            [0, 2, 1, 3],
+        )
+        for dense in (own.query, own.key)
+    )
+    scores = tf.matmul(query, key, transpose_b=True) * size**-0.5
+    return tf.nn.softmax(scores + tf.where(mask[:, None, None, :] > 0, 0.0, MASKED))
+
+
 def _one_cpu() -> bool:
     """Whether the code being traced runs on one device, a CPU."""
     context = tf.distribute.get_replica_context()

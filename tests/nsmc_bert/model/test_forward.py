@@ -35,6 +35,18 @@ def test_equals_tfbertmodel(bert):
     np.testing.assert_allclose(forward.pool(bert, hidden), expected.pooler_output, atol=2e-5)
 
 
+def test_attention_is_tfbertmodels(bert):
+    ids, mask = inputs()
+    states = forward.encode(bert, ids, mask, all_layers=True)
+    expected = bert(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
+    for layer, read, weights in zip(bert.bert.encoder.layer, states, expected):
+        found = forward.attention(layer, read, mask).numpy()
+        real = mask.numpy().astype(bool)
+        np.testing.assert_allclose(
+            found.transpose(0, 2, 1, 3)[real], weights.numpy().transpose(0, 2, 1, 3)[real], atol=2e-5
+        )
+
+
 def test_reads_only_the_positions_asked_for(bert):
     ids, mask = inputs()
     everything = forward.encode(bert, ids, mask).numpy()
