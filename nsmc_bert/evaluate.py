@@ -8,7 +8,7 @@ from nsmc_bert.base.cli import say
 from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
-from nsmc_bert.learning.evaluation import Evaluation, measure
+from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
 options.define_data_flags()
 flags.DEFINE_string("model", Evaluation.model, "Model folder. Default: the classifier that ships.")
@@ -58,6 +58,7 @@ USAGE = Usage(
 def main() -> None:
     """Measures a model, and prints its figures."""
     how, sources = options.from_flags(Evaluation, perturb=options.perturbations()), options.from_flags(ReviewSources)
+    sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
     import_tensorflow()
     for line in measure(data, how, columns=sources.columns, log=say):

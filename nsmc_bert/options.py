@@ -8,6 +8,7 @@ from absl import flags
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import tables
 from nsmc_bert.data.find import ReviewSources
+from nsmc_bert.data.labels import MIDDLES
 from nsmc_bert.data.perturbation import PERTURBATIONS
 
 if TYPE_CHECKING:  # predict starts without them
@@ -72,26 +73,41 @@ def define_data_flags() -> None:
         "label_column",
         ReviewSources.label_column,
         "Name of the column of your file that holds the label: 0, negative, neg or 부정; 1, positive, pos or 긍정; or "
-        "what --labels names, or ratings, with --positive_from and --negative_to.",
+        "what --labels names, or ratings, with --positive_from and --negative_to or with --ratings. evaluate takes the "
+        "names of the model's classes where nothing is said.",
     )
     define_table_flags()
     flags.DEFINE_list(
         "labels",
         list(ReviewSources.labels),
-        "Your own two labels, negative first, such as 나쁨,좋음; case and spaces around them do not count. Any other "
-        "label is then a bad row.",
+        "Your own two labels, negative first, such as 나쁨,좋음; or those of more classes, such as 불만,문의,칭찬; "
+        "case and spaces around them do not count. Any other label is then a bad row. The word all takes each label "
+        "that the column has as a class.",
     )
     flags.DEFINE_float(
         "positive_from",
         ReviewSources.positive_from,
-        "Ratings from this one on are positive, such as 4 of five stars. Goes with --negative_to; without both a "
-        "column of ratings stops the command.",
+        "Ratings from this one on are positive, such as 4 of five stars. Goes with --negative_to; without both, and "
+        "without --ratings, a column of ratings stops the command.",
     )
     flags.DEFINE_float(
         "negative_to",
         ReviewSources.negative_to,
         "Ratings up to this one are negative, such as 2 of five stars. What lies between the two is left out, and "
-        "counted.",
+        "counted, or a class of its own: see --middle.",
+    )
+    flags.DEFINE_enum(
+        "middle",
+        ReviewSources.middle,
+        MIDDLES,
+        "What becomes of ratings between --negative_to and --positive_from: left_out, or class, which makes a third "
+        "class of them, neutral.",
+    )
+    flags.DEFINE_string(
+        "ratings",
+        ReviewSources.ratings,
+        "The first and the last rating of the label column, such as 1:5 for stars, or 0.5:5:0.5 with the step: each is "
+        "a class, and training knows their order.",
     )
     define_skip_flag()
 

@@ -13,6 +13,7 @@ from absl import flags
 
 from nsmc_bert import bundled, options
 from nsmc_bert.base import cli, files
+from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import Located, UserError
 from nsmc_bert.base.quiet import import_tensorflow
@@ -48,7 +49,8 @@ flags.DEFINE_string(
     "Where results go: text, lines to read; tsv, csv or jsonl, a table on standard output; or a file that ends in "
     ".csv, .tsv, .jsonl, .parquet or .xlsx, which is there whole or not at all. Default: text, and for a table the "
     "format that it has. To a table's columns are added label, negative and positive or, where one of these is there, "
-    "predicted_label, predicted_negative and predicted_positive.",
+    "predicted_label, predicted_negative and predicted_positive; of a model of other classes a column for each, and of "
+    "one of ratings expected_rating too.",
 )
 flags.DEFINE_integer(
     "chunk",
@@ -67,8 +69,8 @@ flags.DEFINE_enum(
 FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
-WORDS = {"negative": "부정", "positive": "긍정"}
-ADDED = ("label", *WORDS)
+WORDS = {"negative": "부정", "neutral": "중립", "positive": "긍정"}
+LABEL, EXPECTED, TEXT = "label", "expected_rating", "text"  # columns beside those of the classes
 PRINTED = ("text", "tsv", "csv", "jsonl")
 Review = tuple[Row, str]
 USAGE = Usage(
@@ -84,15 +86,19 @@ USAGE = Usage(
 
 def main() -> None:
     """Classifies reviews chunk by chunk, and prints or writes a line for each."""
+    from nsmc_bert.model.checkpoints import read_classes
+
     source = _source()
     form, target = _output(FLAGS.output, source)
-    source.form = form
-    if source.table and form != "text":
-        source.added = _added(source.table)
+    folder = FLAGS.model or bundled.CLASSIFIER
+    source.form, source.added = form, _columns(read_classes(folder))
+    if not source.table:
+        source.added.append(TEXT)
+    elif form != "text":
+        source.added = _added(source.table, source.added)
     chunks = _chunks(source.reviews, FLAGS.chunk)
     first = next(chunks, None)
     chunks = itertools.chain([first] if first else [], chunks)
-    folder = FLAGS.model or bundled.CLASSIFIER
     if not FLAGS.model:
         say(f"model: {folder}")
     import_tensorflow()
@@ -104,7 +110,7 @@ def main() -> None:
         files.write_atomically(target, lambda part: _write(model, chunks, part, form, source))
         say(f"wrote {target}")
     else:
-        _classify(model, chunks, _printer(form, source))
+        _classify(model, chunks, _printer(form, source, model.classes))
     if source.skipped:
         say(f"{source.skipped} bad rows skipped")
 
@@ -113,7 +119,7 @@ def _write(
     model: "SentimentClassifier", chunks: Iterator[list[Review]], part: Path, form: str, source: "_Source"
 ) -> None:
     with open(part, "wb") as file:
-        _classify(model, chunks, _sink(file, FLAGS.output, form, source))
+        _classify(model, chunks, _sink(file, FLAGS.output, form, source, model.classes))
 
 
 def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink: "_Sink") -> None:
@@ -161,7 +167,7 @@ class _Source:
     def __init__(self, lines: Iterable[str] = (), paths: Sequence[str] = (), layout: tables.Layout | None = None):
         self.table: Table | None = None
         self.form = ""
-        self.added = [*ADDED, "text"]
+        self.added: list[str] = []
         self.skipped = 0
         self.reviews: Iterator[Review] = ((Row(0, []), line) for line in lines)
         if layout is not None:
@@ -276,10 +282,17 @@ def _output(output: str, source: _Source) -> tuple[str, Path | None]:
     return form, Path(os.path.expanduser(output))
 
 
-def _added(table: Table) -> list[str]:
+def _columns(classes: Classes) -> list[str]:
+    """The names of the columns that say what the model does: the label, each class, and the expected rating."""
+    others = (LABEL, EXPECTED, TEXT)
+    names = [f"probability_{name}" if name in others else name for name in classes.names]
+    return [LABEL, *names, *([EXPECTED] if classes.is_ordered else [])]
+
+
+def _added(table: Table, names: Sequence[str]) -> list[str]:
     """The names of the columns that come to a table's."""
-    taken = [name for name in ADDED if name in table.columns]
-    added = [f"predicted_{name}" for name in ADDED] if taken else list(ADDED)
+    taken = [name for name in names if name in table.columns]
+    added = [f"predicted_{name}" for name in names] if taken else list(names)
     again = [name for name in added if name in table.columns]
     if again:
         found = f"the columns {' and '.join((taken[0], again[0]))}"
@@ -289,19 +302,19 @@ def _added(table: Table) -> list[str]:
     return added
 
 
-def _printer(form: str, source: _Source) -> "_Sink":
+def _printer(form: str, source: _Source, classes: Classes) -> "_Sink":
     """What prints."""
     if form == "text":
-        return _Readable()
+        return _Readable(classes)
     sys.stdout.flush()
-    return _sink(sys.stdout.buffer, "standard output", form, source)
+    return _sink(sys.stdout.buffer, "standard output", form, source, classes)
 
 
-def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source) -> "_Sink":
+def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source, classes: Classes) -> "_Sink":
     """What writes a table."""
     if not source.table and form in ("tsv", "jsonl"):
-        return _Lines(file, form)
-    return _Table(file, name, form, source)
+        return _Lines(file, form, source.added, classes)
+    return _Table(file, name, form, source, classes)
 
 
 class _Sink(contextlib.AbstractContextManager):
@@ -321,9 +334,15 @@ class _Sink(contextlib.AbstractContextManager):
 class _Readable(_Sink):
     """Prints lines for people."""
 
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+
     def put(self, row: Row, text: str, probabilities: list[float]) -> None:
-        label, (negative, positive) = _label(probabilities), probabilities
-        print(f"[[{negative:.3f}, {positive:.3f}]]  {label} {WORDS[label]}  {_flat(text)}")
+        label = _label(self._classes, probabilities)
+        word = f" {WORDS[label]}" if label in WORDS else ""
+        if self._classes.is_ordered:
+            word = f", expected {self._classes.expected(probabilities):.2f}"
+        print(f"[[{', '.join(f'{value:.3f}' for value in probabilities)}]]  {label}{word}  {_flat(text)}")
 
     def flush(self) -> None:
         sys.stdout.flush()
@@ -332,22 +351,24 @@ class _Readable(_Sink):
 class _Lines(_Sink):
     """Writes reviews that came without a table as tab-separated columns or as JSON objects."""
 
-    def __init__(self, file: BinaryIO, form: str) -> None:
-        self._file, self._form = file, form
+    def __init__(self, file: BinaryIO, form: str, columns: Sequence[str], classes: Classes) -> None:
+        self._file, self._form, self._columns, self._classes = file, form, columns, classes
 
     def __enter__(self) -> "_Lines":
         if self._form == "tsv":
-            self._print("\t".join((*ADDED, "text")))
+            self._print("\t".join(map(_flat, self._columns)))
         return self
 
     def put(self, row: Row, text: str, probabilities: list[float]) -> None:
-        label = _label(probabilities)
+        label, values = _label(self._classes, probabilities), _values(self._classes, probabilities)
         if self._form == "jsonl":
-            values = {name: round(probability, 6) for name, probability in zip(WORDS, probabilities)}
+            each = {name: round(probability, 6) for name, probability in zip(self._classes.names, probabilities)}
+            rating = {EXPECTED: round(values[-1], 6)} if self._classes.is_ordered else {}
             text = text.encode("utf-8", "replace").decode("utf-8")
-            self._print(json.dumps({"label": label, "probabilities": values, "text": text}, ensure_ascii=False))
+            line = {"label": label, "probabilities": each, **rating, "text": text}
+            self._print(json.dumps(line, ensure_ascii=False))
         else:
-            self._print("\t".join((label, *(f"{value:.6f}" for value in probabilities), _flat(text))))
+            self._print("\t".join((_flat(label), *(f"{value:.6f}" for value in values), _flat(text))))
 
     def flush(self) -> None:
         self._file.flush()
@@ -359,8 +380,10 @@ class _Lines(_Sink):
 class _Table(_Sink):
     """Writes a table with what it had, or, of reviews that came without one, with the text."""
 
-    def __init__(self, file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source) -> None:
-        self._names = source.added
+    def __init__(
+        self, file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Source, classes: Classes
+    ) -> None:
+        self._names, self._classes = source.added, classes
         self._open = lambda: table_writer.writer(file, name, form, source.table, source.added)
         self._numbers = form in ("jsonl", "parquet", "xlsx")
 
@@ -369,8 +392,9 @@ class _Table(_Sink):
         return self
 
     def put(self, row: Row, text: str, probabilities: list[float]) -> None:
-        values = [round(value, 6) if self._numbers else f"{value:.6f}" for value in probabilities]
-        self._writer.write(row, [_label(probabilities), *values, text][: len(self._names)])
+        values = _values(self._classes, probabilities)
+        cells = [round(value, 6) if self._numbers else f"{value:.6f}" for value in values]
+        self._writer.write(row, [_label(self._classes, probabilities), *cells, text][: len(self._names)])
 
     def flush(self) -> None:
         self._writer.flush()
@@ -379,9 +403,14 @@ class _Table(_Sink):
         self._writer.__exit__(*error)
 
 
-def _label(probabilities: Sequence[float]) -> str:
-    """The word for the larger of the two."""
-    return max(zip(probabilities, WORDS), key=lambda pair: pair[0])[1]
+def _label(classes: Classes, probabilities: Sequence[float]) -> str:
+    """The name of the most probable class."""
+    return max(zip(probabilities, classes.names), key=lambda pair: pair[0])[1]
+
+
+def _values(classes: Classes, probabilities: Sequence[float]) -> list[float]:
+    """What stands in the columns behind the label."""
+    return [*probabilities, *([float(classes.expected(probabilities))] if classes.is_ordered else [])]
 
 
 def _flat(text: str) -> str:

@@ -27,14 +27,14 @@ flags.DEFINE_string(
     FineTuning.encoder,
     "What to start from: a Hugging Face BERT folder or hub name, a config.json for random weights, or the word "
     "classifier for the one that ships. Default: the encoder that ships, 4 layers of 256, pretrained on reviews; with "
-    f"fewer than {FEW:,} reviews of your own the classifier that ships.",
+    f"fewer than {FEW:,} reviews of your own, negative and positive, the classifier that ships.",
 )
 flags.DEFINE_enum(
     "head",
     FineTuning.head,
     HEADS,
     "Whether to go on with the head of the classifier that is started from: kept, new, or auto, which keeps that of "
-    "the one that ships.",
+    "the one that ships where the reviews are negative and positive.",
 )
 flags.DEFINE_string(
     "tokenizer",
@@ -108,7 +108,8 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "patience",
     FineTuning.patience,
-    "Epochs without a better validation accuracy after which training stops. 0: a third of all epochs, at least two.",
+    "Epochs without a better validation accuracy, or of ratings a less wrong expected rating, after which training "
+    "stops. 0: a third of all epochs, at least two.",
     lower_bound=0,
 )
 flags.DEFINE_list(

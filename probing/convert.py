@@ -290,8 +290,8 @@ def main() -> None:
     source = SOURCES[FLAGS.source]
     name = FLAGS.task or source.tasks[0]
     if not FLAGS.task and len(source.tasks) > 1 or name not in source.tasks:
-        found = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
-        raise UserError(f"found {found}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
+        given = f"--task={shorten(FLAGS.task)}" if FLAGS.task else "no --task"
+        raise UserError(f"found {given}, expected one that --source={FLAGS.source} has: {', '.join(source.tasks)}")
     for option in ("split", "files", "tags", "units", "as_published", "dev_as_test", "language"):
         if FLAGS[option].present and option not in source.options:
             takers = ", ".join(name for name, other in SOURCES.items() if option in other.options)

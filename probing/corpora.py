@@ -85,10 +85,10 @@ class Aligned:
                 log(f"  encoded in windows: {text}")
         log(f"{task.name}: {len(self.names)} labels")
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
-        for one, other in itertools.combinations(checksums, 2):
-            if checksums[one] == checksums[other]:
+        for split, other in itertools.combinations(checksums, 2):
+            if checksums[split] == checksums[other]:
                 log(
-                    f"{task.name}: WARNING: {one} and {other} are the same file; figures on it are not of unseen "
+                    f"{task.name}: WARNING: {split} and {other} are the same file; figures on it are not of unseen "
                     f"records"
                 )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from absl import flags
 
-from nsmc_bert.base import cli, html_pages
+from nsmc_bert.base import cli, html_pages, text_tables
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
@@ -101,7 +101,7 @@ def _asked(report: tables.Report) -> str:
         return (forms.rows_csv if FLAGS.format == "csv" else forms.FORMS[FLAGS.format])(sentence_table)
     if FLAGS.format == "csv":
         return forms.gains_csv(report.gains) if report.gains else forms.figures_csv(report)
-    return forms.draw(report, FLAGS.format, ["gains"] if report.gains else None, forms.terminal_width())
+    return forms.draw(report, FLAGS.format, ["gains"] if report.gains else None, text_tables.terminal_width())
 
 
 def _names() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from absl import flags
 
 from nsmc_bert import bundled
-from nsmc_bert.base import cli, runtime
+from nsmc_bert.base import cli, runtime, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.quiet import import_tensorflow
@@ -158,7 +158,7 @@ def main() -> None:
     files: dict[str, str] = {split: getattr(FLAGS, f"{split}_file") for split in SPLITS}
     if any(files.values()) and len(tasks) > 1:
         raise UserError(f"--task={','.join(FLAGS.task)}: found several tasks and --train_file, expected one task")
-    found = [corpora.find(TASKS[name], FLAGS.data, files) for name in tasks]
+    of_tasks = [corpora.find(TASKS[name], FLAGS.data, files) for name in tasks]
     if not FLAGS.data and not any(files.values()):
         say(
             "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
@@ -183,8 +183,10 @@ def main() -> None:
         verify_store=FLAGS.verify_store,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
     )
-    results = study.run(found, asked, devices, say)
-    print(forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=forms.terminal_width()))
+    results = study.run(of_tasks, asked, devices, say)
+    print(
+        forms.draw(tables.build(results, samples=FLAGS.bootstrap, differences=True), width=text_tables.terminal_width())
+    )
     print(f"results: {FLAGS.run_dir}")
 
 

@@ -46,7 +46,7 @@ def record(task: Task, *, text: str = "", spans: str = "", path: str = "", line:
         raise UserError(f"{task.name}: found no --spans, expected them as JSON, --spans='{form}', ends exclusive")
     try:
         chosen = parse_json(spans, "--spans", list) if spans else [[i, i + 1] for i in range(len(words))]
-        groups = [[one] if task.spans == 1 else list(one) for one in chosen]
+        groups = [[target] if task.spans == 1 else list(target) for target in chosen]
         every = [span for group in groups for span in group]
         if any(len(group) != task.spans for group in groups) or any(
             type(end) is not int for span in every for end in span
@@ -96,7 +96,9 @@ def probes(results: Iterable[Result], task: str) -> list[Result]:
         if len(names) != 1:
             raise UserError(f"found probes of {' and '.join(names)}, expected one {kind}: choose with {flag}")
     first = min(result.seed for result in asked)
-    return sorted((result for result in asked if result.seed == first), key=lambda one: _place(one.representation))
+    return sorted(
+        (result for result in asked if result.seed == first), key=lambda result: _place(result.representation)
+    )
 
 
 def _path(result: Result) -> Path:

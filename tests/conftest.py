@@ -65,10 +65,13 @@ def tiny_tokenizer(tmp_path_factory):
 def make_model(make_bert, tiny_tokenizer):
     """Makes tiny SentimentClassifiers with weights wide enough to tell texts apart."""
     from nsmc_bert import SentimentClassifier
+    from nsmc_bert.base.classes import SENTIMENT
 
-    def make(seed=0, max_length=16, precision="float32", **changes):
+    def make(seed=0, max_length=16, precision="float32", labels=SENTIMENT, **changes):
         bert = make_bert(seed, **{"initializer_range": 0.5, **changes})
-        return SentimentClassifier(bert, tiny_tokenizer, max_length=max_length, seed=seed, precision=precision)
+        return SentimentClassifier(
+            bert, tiny_tokenizer, labels=labels, max_length=max_length, seed=seed, precision=precision
+        )
 
     return make
 

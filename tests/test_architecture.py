@@ -17,7 +17,7 @@ FLOORS = {
     "learning": (["nsmc_bert.learning"], ["base", "bundled", "data", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
-        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain")],
+        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "leaderboard")],
         ["base", "bundled", "data", "model", "learning", "options"],
     ),
     "nsmc_bert": (["nsmc_bert"], ["base", "model"]),

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import nsmc, reviews, tables
+from nsmc_bert.data.labels import ALL, Labelling
 from nsmc_bert.data.texts import documents
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class ReviewSources:
         delimiter: character between the columns of the user's files; "" for a comma in .csv and a tab otherwise.
         input_format: one of tables.FORMATS, or tables.AUTO for that of the ending.
         encoding: of the user's files; "" for UTF-8, or UTF-16 by its mark.
-        labels, positive_from, negative_to: how their labels are told; see labels.Labelling.
+        labels, positive_from, negative_to, middle, ratings: how their labels are told; see labels.Labelling.
         skip_bad_rows: go on at a row that cannot be read, and count it.
     """
 
@@ -54,6 +56,8 @@ class ReviewSources:
     labels: tuple[str, ...] = ()
     positive_from: float | None = None
     negative_to: float | None = None
+    middle: str = Labelling.middle
+    ratings: str = Labelling.ratings
     skip_bad_rows: bool = False
 
     @property
@@ -68,6 +72,8 @@ class ReviewSources:
             "labels": self.labels,
             "positive_from": self.positive_from,
             "negative_to": self.negative_to,
+            "middle": self.middle,
+            "ratings": self.ratings,
             "skip_bad_rows": self.skip_bad_rows,
         }
 
@@ -87,6 +93,11 @@ class Data:
     folder: str
     train: reviews.Corpus | None
     test: reviews.Corpus | None
+
+    @property
+    def classes(self) -> Classes:
+        """What the labels are of."""
+        return next((part.classes for part in (self.train, self.test) if part is not None), SENTIMENT)
 
     @property
     def measured(self) -> str:
@@ -127,7 +138,8 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
             if data.folder == "reviews":
                 texts, rows = reviews.contradictions(part)
                 if texts:
-                    log(f"  {texts} texts stand there with both labels, in {rows} reviews")
+                    labels = "both labels" if data.classes == SENTIMENT else "several labels"
+                    log(f"  {texts} texts stand there with {labels}, in {rows} reviews")
     return data
 
 
@@ -135,13 +147,15 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
     if sources.train_file == sources.test_file == tables.STDIN:
         raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
-    train, test = (
-        reviews.read(path, **sources.columns) if path else None for path in (sources.train_file, sources.test_file)
-    )
+    columns = sources.columns
+    train = reviews.read(sources.train_file, **columns) if sources.train_file else None
+    if train is not None and sources.labels == (ALL,):  # what the reviews to learn from have is what all are told by
+        columns["labels"] = () if train.classes == SENTIMENT else train.classes.names
+    test = reviews.read(sources.test_file, **columns) if sources.test_file else None
     for part, of in ((train, "learn from"), (test, "measure on")):
-        if to_train and part is not None and len(set(part.labels.tolist())) < 2:
+        if to_train and part is not None and (lacking := part.classes.lacking(part.labels.tolist())):
             raise UserError(
-                f"{part.path}: found {len(part)} reviews, all labelled {part.labels[0]}, expected some of either label "
+                f"{part.path}: found {len(part)} reviews, {lacking}, expected {part.classes.some} "
                 f"to {of}; --label_column, --labels and --positive_from say what labels are"
             )
     named = train or test

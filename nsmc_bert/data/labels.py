@@ -1,19 +1,27 @@
-"""What a label column says: negative or positive in numbers or words, or ratings that a rule cuts in two."""
+"""What a label column says: negative or positive in numbers or words, one of other classes, or ratings, each a class of
+its own or cut by a rule.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Collection
 
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError, shorten
 
+ALL = "all"  # the word for whatever labels a column has, in place of labels
+MIDDLES = ("left_out", "class")
+NEUTRAL = Classes(("negative", "neutral", "positive"))
 LEFT_OUT = -1  # a rating between negative and positive
 WORDS = {
     **{"negative": 0, "neg": 0, "부정": 0},
     **{"positive": 1, "pos": 1, "긍정": 1},
 }
 LARGEST = 10  # rating that people give; what is larger in a column of 0 and 1 is a slip
+MOST = 100  # classes: a column of more different labels holds something else
 
 
 def number(label: str) -> float | None:
@@ -31,9 +39,13 @@ class Labelling:
     or one's own; or ratings.
 
     Attributes:
-        labels: one's own two, negative first; () for those.
-        positive_from: ratings from this one on are positive; None where labels are no ratings.
-        negative_to: ratings up to this one are negative; what is between the two is left out.
+        labels: one's own: two, negative first, or those of more classes in their order; the word ALL alone for all that
+            the column has; () for 0 and 1.
+        positive_from: ratings from this one on are positive; None where there is no such rule.
+        negative_to: ratings up to this one are negative.
+        middle: one of MIDDLES: what is between the two is left out, or a class of its own, neutral.
+        ratings: the first and the last rating with a colon between them, or with a second one the step too, as 1:5 or
+            0.5:5:0.5, where each is a class; "" where labels are none.
 
     Raises:
         UserError: they do not go together.
@@ -43,17 +55,23 @@ class Labelling:
         (1, 0, None)
         >>> [Labelling(positive_from=4, negative_to=2).of(stars) for stars in ("5", "3", "1", "")]
         [1, -1, 0, None]
+        >>> [Labelling(ratings="1:5").of(stars) for stars in ("1", "5.0", "6")]
+        [0, 4, None]
     """
 
     labels: tuple[str, ...] = ()
     positive_from: float | None = None
     negative_to: float | None = None
+    middle: str = MIDDLES[0]
+    ratings: str = ""
 
     def __post_init__(self) -> None:
         given = ",".join(self.labels)
-        if self.labels and (len(self.labels) != 2 or len({_plain(label) for label in self.labels} - {""}) != 2):
+        different = len({plain(label) for label in self.labels} - {""})
+        if self.labels and not self.finds and (different < 2 or different < len(self.labels)):
             raise UserError(
-                f"--labels={given}: expected two different labels, negative first, such as --labels=나쁨,좋음"
+                f"--labels={given}: expected two different labels, negative first, such as --labels=나쁨,좋음, or "
+                f"more, each a class; or --labels={ALL} for all that the column has"
             )
         if (self.positive_from is None) != (self.negative_to is None):
             raise UserError("--positive_from and --negative_to: found one of them, expected both, such as 4 and 2")
@@ -65,38 +83,77 @@ class Labelling:
                     f"found --negative_to={self.negative_to:g} and --positive_from={self.positive_from:g}, expected "
                     "the first to be less"
                 )
+        if self.middle not in MIDDLES:
+            raise UserError(f"--middle={self.middle}: expected {' or '.join(MIDDLES)}")
+        if self.middle == "class" and not self.by_rule:
+            raise UserError(f"--middle={self.middle}: found no --positive_from and --negative_to beside it")
+        if self.ratings:
+            if self.labels or self.by_rule:
+                other = f"--labels={given}" if self.labels else "--positive_from"
+                raise UserError(f"found --ratings={self.ratings} beside {other}, expected one of them")
+            scale(self.ratings)
 
     @property
-    def rated(self) -> bool:
-        """Whether labels are ratings."""
+    def by_rule(self) -> bool:
+        """Whether labels are ratings that a rule cuts."""
         return self.positive_from is not None
 
+    @property
+    def finds(self) -> bool:
+        """Whether the classes are those that the column has."""
+        return self.labels == (ALL,)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing is said of labels."""
+        return not (self.labels or self.by_rule or self.ratings)
+
+    @property
+    def classes(self) -> Classes:
+        """What the labels are of; of ALL, `classes_of` says it."""
+        if self.ratings:
+            return ratings(scale(self.ratings))
+        if len(self.labels) > 2:
+            return Classes(tuple(label.strip() for label in self.labels))
+        return NEUTRAL if self.middle == "class" else SENTIMENT
+
     def of(self, label: str) -> int | None:
-        """0 negative, 1 positive, LEFT_OUT, or None for what is no label."""
+        """The number of a label's class, LEFT_OUT, or None for what is no label."""
         if self.positive_from is not None and self.negative_to is not None:
             rating = number(label)
             if rating is None:
                 return None
-            return 1 if rating >= self.positive_from else 0 if rating <= self.negative_to else LEFT_OUT
+            between = LEFT_OUT if self.middle == MIDDLES[0] else 1
+            return (
+                len(self.classes) - 1 if rating >= self.positive_from else 0 if rating <= self.negative_to else between
+            )
+        if self.ratings:
+            value, values = number(label), scale(self.ratings)
+            return values.index(value) if value in values else None
         if self.labels:
-            negative, positive = map(_plain, self.labels)
-            return {negative: 0, positive: 1}.get(_plain(label))
+            return {plain(own): place for place, own in enumerate(self.labels)}.get(plain(label))
         if re.fullmatch(r"[01](\.0*)?", label, re.ASCII):
             return int(label[0])
-        return WORDS.get(_plain(label))
+        return WORDS.get(plain(label))
 
     @property
     def expected(self) -> str:
         """What labels can be, in words."""
-        if self.rated:
+        if self.by_rule:
             return "a number, by --positive_from and --negative_to"
+        if self.finds:
+            return "a label"
+        if self.ratings:
+            return f"one of the {self.classes}, by --ratings"
+        if len(self.labels) > 2:
+            return f"one of {', '.join(self.classes.names)}, by --labels"
         if self.labels:
             return f"{self.labels[0]} (negative) or {self.labels[1]} (positive), by --labels"
         return "0 (negative) or 1 (positive)"
 
     def is_rating(self, label: str) -> bool:
         """Whether a label that is none of 0 and 1 shows that the column holds ratings, for which there is no rule."""
-        value = None if self.rated or self.labels else number(label)
+        value = number(label) if self.is_default else None
         return value is not None and abs(value) <= LARGEST and value not in (0, 1)
 
     def advice(self, others: Collection[str]) -> str:
@@ -105,27 +162,86 @@ class Labelling:
         Args:
             others: some of these labels, those that are understood among them.
         """
-        if self.rated or self.labels:
+        if not self.is_default:
             return ""
         numbers = sorted({value for value in map(number, others) if value is not None})
         if numbers and numbers != [0, 1][: len(numbers)]:
             least, most = numbers[0], numbers[-1]
             if len(numbers) == 2 and most - least <= 2:
                 return f"; --labels={least:g},{most:g} takes {least:g} as negative and {most:g} as positive"
-            scale = next((scale for scale in (5, 10, 100) if most <= scale), 0)
-            positive, negative = ("N", "M") if not scale else (f"{0.8 * scale:g}", f"{0.4 * scale:g}")
+            top = next((top for top in (5, 10, 100) if most <= top), 0)
+            positive, negative = ("N", "M") if not top else (f"{0.8 * top:g}", f"{0.4 * top:g}")
             if least < 0:
                 positive, negative = "1", "-1"
+            each = f"{min(least, 1):g}:{top:g}" if least >= 0 and 0 < top <= LARGEST else f"{least:g}:{most:g}"
+            is_scale = most - least <= LARGEST and all(value == int(value) for value in numbers)
             return (
                 f"; are these ratings? --positive_from={positive} --negative_to={negative} takes {positive} and more "
                 f"as positive, {negative} and less as negative, and leaves out what is between"
+                + (f"; --ratings={each} takes each as a class" if is_scale else "")
             )
-        words = sorted({_plain(label) for label in others} - {""})
+        words = sorted({plain(label) for label in others} - {""})
         if len(words) == 2 and not numbers:
             return f"; which is which? --labels={words[0]},{words[1]} takes {shorten(words[0])} as negative"
-        return ", or words such as negative and positive; --labels=NEGATIVE,POSITIVE names others"
+        advice = ", or words such as negative and positive; --labels=NEGATIVE,POSITIVE names others"
+        return f"{advice}, --labels={ALL} takes each as a class" if 2 < len(words) <= MOST else advice
 
 
-def _plain(label: str) -> str:
+@functools.cache
+def scale(given: str) -> tuple[float, ...]:
+    """The ratings that --ratings names.
+
+    Raises:
+        UserError: they are not FIRST:LAST or FIRST:LAST:STEP, or not from three to MOST.
+
+    >>> scale("1:5"), scale("0.5:2:0.5")
+    ((1.0, 2.0, 3.0, 4.0, 5.0), (0.5, 1.0, 1.5, 2.0))
+    """
+    bounds = [number(part) for part in given.split(":")]
+    first, last, step = (*bounds, 1.0)[:3] if len(bounds) in (2, 3) else (None, None, None)
+    if first is None or last is None or step is None or step <= 0:
+        raise UserError(f"--ratings={given}: expected the first and the last one, such as --ratings=1:5")
+    count = round((last - first) / step, 6)
+    if count != int(count) or not 2 <= count < MOST:
+        raise UserError(
+            f"--ratings={given}: expected 3 to {MOST} of them, from the first to the last in steps of {step:g}, such "
+            "as 1:5 or 0.5:5:0.5; two classes are named by --labels"
+        )
+    return tuple(round(first + place * step, 6) for place in range(int(count) + 1))
+
+
+def classes_of(labels: Collection[str]) -> tuple[Classes, list[int]]:
+    """The classes of all labels that a column has: numbers in their order, before words in the order of the alphabet.
+
+    Args:
+        labels: the different ones, none empty; of those that are the same without case the first one met.
+
+    Returns:
+        The classes, and of each label the number of its class.
+
+    Raises:
+        UserError: there are two that do not say which is positive.
+
+    Example:
+        >>> classes_of(["good", "bad", "10", "so so", "9"])
+        (Classes(names=('9', '10', 'bad', 'good', 'so so'), values=()), [3, 2, 1, 4, 0])
+    """
+    spelt = [plain(label) for label in labels]
+    if len(spelt) <= 2:
+        known = [Labelling().of(label) for label in spelt]
+        if None not in known and len(set(known)) == len(known):
+            return SENTIMENT, [label for label in known if label is not None]
+        raise UserError(
+            f"--labels={ALL}: found {' and '.join(map(shorten, labels))}, expected more than two labels; of two, "
+            f"--labels={','.join(sorted(spelt)) if len(spelt) == 2 else 'NEGATIVE,POSITIVE'} says which is negative"
+        )
+    numbers = [number(label) for label in spelt]
+    order = sorted(range(len(spelt)), key=lambda place: (numbers[place] is None, numbers[place] or 0.0, spelt[place]))
+    names = [own.strip() if value is None else label for own, label, value in zip(labels, spelt, numbers)]
+    ranks = {place: rank for rank, place in enumerate(order)}
+    return Classes(tuple(names[place] for place in order)), [ranks[place] for place in range(len(spelt))]
+
+
+def plain(label: str) -> str:
     """A label without the spaces around it and without case; of 1.0 the same as of 1."""
     return re.sub(r"^(-?\d+)\.0+$", r"\1", label.strip().casefold())

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsmc_bert import bundled
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.data import tables
-from nsmc_bert.data.labels import LEFT_OUT, Labelling
+from nsmc_bert.data.labels import LEFT_OUT, MOST, Labelling, classes_of, plain
 
 if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
     import numpy as np
@@ -25,11 +26,12 @@ class Corpus:
 
     Attributes:
         texts: list of str.
-        labels: int32 [n], 0 negative and 1 positive.
+        labels: int32 [n], the numbers of their classes: of two 0 negative and 1 positive.
         path: the file they were read from, or the pattern of several.
         sha1: the checksum of the bytes of that file, unpacked, or of those files one after the other, in hex.
         skipped: how many bad rows were passed over.
         notes: what else there is to say of how they were read, in lines.
+        classes: what the labels are of.
     """
 
     texts: list[str]
@@ -38,6 +40,7 @@ class Corpus:
     sha1: str
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    classes: Classes = SENTIMENT
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -55,6 +58,8 @@ def read(
     labels: Sequence[str] = (),
     positive_from: float | None = None,
     negative_to: float | None = None,
+    middle: str = Labelling.middle,
+    ratings: str = Labelling.ratings,
 ) -> Corpus:
     r"""Reads labelled texts from tables of any kind that tables.Table reads.
 
@@ -68,7 +73,7 @@ def read(
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
-        labels, positive_from, negative_to: how labels are told, see Labelling.
+        labels, positive_from, negative_to, middle, ratings: how labels are told, see Labelling.
 
     Returns:
         Corpus.
@@ -87,7 +92,7 @@ def read(
 
     import numpy as np
 
-    labelling = Labelling(tuple(labels), positive_from, negative_to)
+    labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
     layout = tables.Layout(input_format, delimiter, encoding)
     digest = hashlib.sha1(usedforsecurity=False)
     reading = _Reading(labelling, skip_bad_rows)
@@ -97,8 +102,8 @@ def read(
             reading.read(table, text_column, label_column)
     name = tables.STDIN_NAME if paths == [tables.STDIN] else os.path.expanduser(path)
     reading.check(name)
-    told = np.array(reading.labels, np.int32)
-    return Corpus(reading.texts, told, Path(name), digest.hexdigest(), reading.skipped, reading.notes())
+    told, sha1 = np.array(reading.labels, np.int32), digest.hexdigest()
+    return Corpus(reading.texts, told, Path(name), sha1, reading.skipped, reading.notes(), reading.classes)
 
 
 class _Reading:
@@ -109,7 +114,8 @@ class _Reading:
         skip_bad_rows: whether bad rows are passed over.
 
     Attributes:
-        texts, labels: of the good rows; a label is 0 or 1.
+        texts, labels: of the good rows; a label is the number of its class.
+        classes: what the labels are of; once all are read, where the column says it.
         skipped: how many rows are bad.
         missing: how many of them have no label.
         left_out: how many rows have a rating between negative and positive.
@@ -119,9 +125,11 @@ class _Reading:
         self._labelling, self._skip = labelling, skip_bad_rows
         self.texts: list[str] = []
         self.labels: list[int] = []
+        self.classes = labelling.classes
         self.skipped = self.missing = self.left_out = 0
         self._first: tuple[str, tables.Problem] | None = None
         self._others: set[str] = set()
+        self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
 
     def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
         """Reads one table."""
@@ -135,8 +143,14 @@ class _Reading:
                 if said not in told:
                     if len(told) == DIFFERENT:
                         told.clear()
-                    told[said] = self._labelling.of(said)
+                    told[said] = self._number(said)
                 label = told[said]
+                if len(self._found) > MOST:
+                    found, expected = (
+                        f"a label more than {MOST} different ones",
+                        "one of few classes; see --label_column",
+                    )
+                    raise Located(table.name, row.line, found, expected)
                 if label == LEFT_OUT:
                     self.left_out += 1
                     continue
@@ -160,6 +174,13 @@ class _Reading:
                 raise Located(table.name, *problem)
             self.skipped += 1
             self._first = self._first or (table.name, problem)
+
+    def _number(self, label: str) -> int | None:
+        """The number of a label's class or, where the column says what classes there are, its place among those met."""
+        if not self._labelling.finds:
+            return self._labelling.of(label)
+        key = plain(label)
+        return self._found.setdefault(key, (len(self._found), label))[0] if key else None
 
     def _advised(self, problem: tables.Problem, table: tables.Table, label_at: int) -> tables.Problem:
         """A label's problem with what to do, which the labels below it tell."""
@@ -185,18 +206,29 @@ class _Reading:
             )
         if not self.texts:
             raise Located(name, None, "a header line and no rows", "one row a line below it")
+        if self._labelling.finds:
+            self.classes, numbers = classes_of([label for _, label in self._found.values()])
+            self.labels = [numbers[label] for label in self.labels]
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say beside the number of bad rows."""
         notes = []
         if self.missing:
             notes.append(f"{self.missing} of them without a label")
-        if self._labelling.rated:
-            positive = sum(self.labels)
-            notes.append(
-                f"{positive} rated {self._labelling.positive_from:g} or more: positive; {len(self.labels) - positive} "
-                f"rated {self._labelling.negative_to:g} or less: negative; {self.left_out} between them left out"
+        counts = [0] * len(self.classes)
+        for label in self.labels:
+            counts[label] += 1
+        if self._labelling.by_rule:
+            between = (
+                f"{counts[1]} between them: neutral" if len(counts) > 2 else f"{self.left_out} between them left out"
             )
+            notes.append(
+                f"{counts[-1]} rated {self._labelling.positive_from:g} or more: positive; {counts[0]} "
+                f"rated {self._labelling.negative_to:g} or less: negative; {between}"
+            )
+        elif self.classes != SENTIMENT:
+            each = ", ".join(f"{name} {count}" for name, count in zip(self.classes.names, counts))
+            notes.append(f"reviews of each {'rating' if self.classes.is_ordered else 'class'}: {each}")
         return tuple(notes)
 
 
@@ -205,7 +237,7 @@ def _understood(told: dict[str, int | None]) -> set[str]:
 
 
 def contradictions(corpus: Corpus) -> tuple[int, int]:
-    """(texts that stand in a corpus with both labels, the reviews that these are)."""
+    """(texts that stand in a corpus with more labels than one, the reviews that these are)."""
     labels_of: dict[str, list[int]] = {}
     for text, label in zip(corpus.texts, corpus.labels.tolist()):
         labels_of.setdefault(text, []).append(label)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.data.find import SAMPLE
+from nsmc_bert.learning.provenance import classes_of
+from nsmc_bert.model.calibration import shown
 
 PARTS = {  # of a record, and what its row is called
     "validation": "validation",
@@ -19,13 +22,13 @@ language: ko
 pipeline_tag: text-classification
 library_name: transformers
 ---
-# Sentiment of Korean reviews: {name}
+# {title}: {name}
 
-Says how likely a review is negative (0) or positive (1). {parameters:,} parameters, at most {max_length} pieces of text.
+Says how likely a review is {said}. {parameters:,} parameters, at most {max_length} pieces of text.
 
 ```python
 import nsmc_bert
-nsmc_bert.load("FOLDER").predict("이 영화 엄청 재미있네요")       # float32 [[p_negative, p_positive]]
+nsmc_bert.load("FOLDER").predict("이 영화 엄청 재미있네요")       # float32 {shape}
 ```
 
 Without nsmc_bert, on PyTorch:
@@ -37,8 +40,6 @@ pipeline("text-classification", model="FOLDER", truncation=True)("이 영화 엄
 
 ## Figures
 
-| reviews | n | accuracy, % (95 % interval) | macro F1, % | calibration error |
-|---|---|---|---|---|
 {table}
 
 {chosen}
@@ -64,13 +65,16 @@ def model_card(training: Mapping[str, Any]) -> str:
     Returns:
         The card, with the front matter that model hubs read.
     """
-    table = "\n".join(_row(name, training[part]) for part, name in PARTS.items() if training.get(part))
+    classes = classes_of(training)
     films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
     return CLASSIFIER.format(
+        title=_title(classes),
+        said=_said(classes),
+        shape=_shape(classes),
         name=training.get("encoder", "a fine-tuned BERT"),
         parameters=training["parameters"],
         max_length=training["max_length"],
-        table=table,
+        table="\n".join(_table(training, classes)),
         chosen=_chosen(training),
         training="\n".join(f"* {line}" for line in _training(training)),
         limits=(
@@ -84,11 +88,53 @@ def model_card(training: Mapping[str, Any]) -> str:
     )
 
 
-def _row(name: str, figures: Mapping[str, Any]) -> str:
-    """A row of the table of figures."""
-    low, high = figures["accuracy_interval95"]
-    accuracy = f"{100 * figures['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
-    return f"| {name} | {figures['n']:,} | {accuracy} | {100 * figures['macro_f1']:.2f} | {figures['ece']:.3f} |"
+def _title(classes: Classes) -> str:
+    if classes == SENTIMENT:
+        return "Sentiment of Korean reviews"
+    return "Ratings of Korean reviews" if classes.is_ordered else f"{len(classes)} classes of Korean reviews"
+
+
+def _said(classes: Classes) -> str:
+    """What is said of a review, with the number of each class."""
+    each = [f"{name} ({place})" for place, name in enumerate(classes.names)]
+    rated = "of each rating: " if classes.is_ordered else ""
+    return f"{rated}{', '.join(each[:-1])} or {each[-1]}"
+
+
+def _shape(classes: Classes) -> str:
+    """What `predict` gives for one review."""
+    if len(classes) > 5:
+        return f"[1, {len(classes)}], in the order above"
+    return f"[[{', '.join(f'p_{name}' for name in classes.names)}]]"
+
+
+def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
+    """The table of figures and, with more than two classes, one of each class."""
+    further = {"within one, %": "within_one", "kappa": "kappa", "mean error": "mae"} if classes.is_ordered else {}
+    head = ["reviews", "n", "accuracy, % (95 % interval)", "macro F1, %", "calibration error", *further]
+    yield from (f"| {' | '.join(head)} |", "|---" * len(head) + "|")
+    parts = {name: training[part] for part, name in PARTS.items() if training.get(part)}
+    for name, figures in parts.items():
+        low, high = figures["accuracy_interval95"]
+        accuracy = f"{100 * figures['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+        row = [name, f"{figures['n']:,}", accuracy, f"{100 * figures['macro_f1']:.2f}", f"{figures['ece']:.3f}"]
+        row += [
+            f"{100 * figures[key]:.2f}" if key == "within_one" else f"{figures[key]:.3f}" for key in further.values()
+        ]
+        yield f"| {' | '.join(row)} |"
+    if further:
+        yield from (
+            "",
+            "Kappa is weighted by the square of the distance; the mean error is absolute, of the rating said.",
+        )
+    if parts and classes != SENTIMENT:
+        name, figures = list(parts.items())[-1]
+        if "test" in parts:
+            name, figures = "test", parts["test"]
+        yield from ("", f"| {name}, by class | n | precision, % | recall, % | F1, % |", "|---|---|---|---|---|")
+        for each, counts in zip(classes.names, figures["confusion"]):
+            shares = (f"{100 * figures[share][each]:.2f}" for share in ("precision", "recall", "f1"))
+            yield f"| {each} | {sum(counts):,} | {' | '.join(shares)} |"
 
 
 def _chosen(training: Mapping[str, Any]) -> str:
@@ -106,14 +152,22 @@ def _chosen(training: Mapping[str, Any]) -> str:
             else f"{calibration['reviews']:,} reviews of {calibration['name']}"
         )
         lines.append(
-            f"On {where} its confidence was calibrated: the logit was divided by {calibration['temperature']:.3f} and "
-            f"{calibration['bias']:+.3f} was added, both fitted by log loss (they are in the head's weights)."
+            f"On {where} its confidence was calibrated: {_calibrated(calibration)} fitted by log loss (they are in the "
+            "head's weights)."
         )
     if tested := training.get("tested_on"):
         lines.append(f"The test reviews, {tested['name']}, were read with the model as it is here.")
     elif training.get("test"):
         lines.append("The test reviews were read once, at the end.")
     return "\n".join(lines)
+
+
+def _calibrated(calibration: Mapping[str, Any]) -> str:
+    """What became of the logits."""
+    temperature, bias = f"{calibration['temperature']:.3f}", calibration["bias"]
+    if isinstance(bias, float):
+        return f"the logit was divided by {temperature} and {shown(bias)} was added, both"
+    return f"the logits were divided by {temperature} and {shown(bias)} were added, all"
 
 
 def _training(training: Mapping[str, Any]) -> Iterator[str]:

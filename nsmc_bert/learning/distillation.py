@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nsmc_bert.base import files, tensors
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.progress import Progress
 from nsmc_bert.model import checkpoints, heads, tokenizers
@@ -24,6 +25,7 @@ def targets(
     precision: str,
     log: Callable[[str], None],
     positive_label: Sequence[str] = (),
+    classes: Classes = SENTIMENT,
 ) -> np.ndarray:
     """The teachers' mean probabilities. A teacher is asked about each piece of the texts once: the answers are kept
     beside the run's folder.
@@ -35,26 +37,27 @@ def targets(
         precision: the Keras policy to compute with.
         log: called with each line to show.
         positive_label: which of their labels mean positive, where the names do not say so; see heads.order.
+        classes: what they have to tell apart.
 
     Returns:
-        float32 [n, 2].
+        float32 [n, classes].
 
     Raises:
-        UserError: one is no classifier.
+        UserError: one is no classifier, or one of other classes.
     """
     from nsmc_bert.model.classifier import load
 
     run_dir = run_dir.absolute()
-    total = np.zeros((len(texts), 2), np.float32)
+    total = np.zeros((len(texts), len(classes)), np.float32)
     for teacher in teachers:
-        who, model = fingerprint(teacher, positive_label), None
+        who, model = fingerprint(teacher, positive_label, classes), None
         log(f"asking {teacher} about {len(texts)} texts")
         with Progress(len(texts), "texts", title="ask") as bar:
             for start in range(0, len(texts), PIECE):
                 piece = texts[start : start + PIECE]
                 key = hashlib.sha1("\0".join([who, precision, *piece]).encode("utf-8", "replace")).hexdigest()
                 path = run_dir.with_name(f"{run_dir.name}-teachers") / f"{key[:16]}.npy"
-                answers = _read(path, len(piece))
+                answers = _read(path, (len(piece), len(classes)))
                 if answers is None:
                     model = model or load(teacher, precision, positive_label)
                     answers = model.predict_encoded(model.encode(piece))
@@ -65,28 +68,33 @@ def targets(
     return total / len(teachers)
 
 
-def _read(path: Path, count: int) -> np.ndarray | None:
-    """The answers in a file, float32 [count, 2]; None where there are none."""
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The answers in a file, float32 of a shape; None where there are none."""
     try:
         answers = tensors.read_array(path)
     except UserError:
         return None
-    return answers if answers.shape == (count, 2) else None
+    return answers if answers.shape == shape else None
 
 
-def fingerprint(teacher: str, positive_label: Sequence[str] = ()) -> str:
+def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Classes = SENTIMENT) -> str:
     """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, which class is positive.
 
     Args:
         teacher: a classifier's folder or hub name.
         positive_label: which of its labels means positive, where the names do not say so; see heads.order.
+        classes: what it has to tell apart.
 
     Raises:
-        UserError: one of them is missing, or its labels do not say which is positive.
+        UserError: one of them is missing, it tells other classes apart, or its labels do not say which is positive.
     """
     folder = checkpoints.resolve(teacher)
+    known = checkpoints.read_classes(folder)
+    if known.names != classes.names:
+        raise UserError(f"--teachers={teacher}: found a classifier of {known}, expected one of {classes}")
     config, weights = checkpoints.read_config(folder), checkpoints.fingerprint(checkpoints.read_weights(folder))
-    turned = "-turned" if heads.order(config, folder, positive_label) == [1, 0] else ""
+    _, order = heads.classes(config, len(classes), folder, positive_label if len(classes) == 2 else ())
+    turned = "-turned" if order == [1, 0] else ""
     return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"
 
 
@@ -99,11 +107,11 @@ def blend(probabilities: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """What to learn: the teachers' probabilities, and where there is a label the mean of it and of theirs.
 
     Args:
-        probabilities: float32 [n, 2], the teachers'.
+        probabilities: float32 [n, classes], the teachers'.
         labels: int [m], m <= n, of the first rows.
 
     Returns:
-        float32 [n, 2].
+        float32 [n, classes].
 
     Example:
         >>> blend(np.float32([[0.75, 0.25], [0.75, 0.25]]), [0])
@@ -111,5 +119,5 @@ def blend(probabilities: ArrayLike, labels: ArrayLike) -> np.ndarray:
                [0.75 , 0.25 ]], dtype=float32)
     """
     blended, labels = np.array(probabilities, np.float32), np.asarray(labels)
-    blended[: len(labels)] = (blended[: len(labels)] + np.eye(2, dtype=np.float32)[labels]) / 2
+    blended[: len(labels)] = (blended[: len(labels)] + np.eye(blended.shape[1], dtype=np.float32)[labels]) / 2
     return blended

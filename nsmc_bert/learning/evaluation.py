@@ -1,6 +1,7 @@
 """How good a classifier is: its figures on test reviews, and the lines that say so."""
 
 import dataclasses
+import functools
 import json
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,10 +12,12 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
+from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.data import perturbation, reviews
-from nsmc_bert.data.find import SAMPLE, Data
+from nsmc_bert.data.find import SAMPLE, Data, ReviewSources
+from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
 from nsmc_bert.learning.provenance import PARTS, command_line, interpreter, record_of
 from nsmc_bert.model import checkpoints, metrics
@@ -66,6 +69,24 @@ class Evaluation:
             html_pages.check()
 
 
+def told_by_model(sources: ReviewSources, model: str) -> ReviewSources:
+    """Where reviews are looked for, their labels told by the names of a model's classes where nothing else is said of
+    them, or labels.ALL.
+
+    Args:
+        sources: where, as the user says it.
+        model: folder or hub name of the model; "" for the classifier that ships.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    said = sources.labels or sources.ratings or sources.positive_from is not None
+    if said and sources.labels != (ALL,):
+        return sources
+    classes = checkpoints.read_classes(model or bundled.CLASSIFIER)
+    return dataclasses.replace(sources, labels=() if classes == SENTIMENT else classes.names)
+
+
 def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Callable[[str], None]) -> Iterator[str]:
     """Measures a model, calibrates it before if that is wanted, and writes what is to be written.
 
@@ -89,8 +110,11 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     model, command = load(folder, how.precision, how.positive_label), command_line("evaluate")
     record = record_of(checkpoints.resolve(folder))
     changed: dict[str, Any] = {}
+    for part in (data.test, data.train):
+        if part is not None:
+            model.classes.check_same(part.classes, str(part.path), "those of the model")
     if how.calibrated:
-        held_out = recalibration.find(how.calibrate_on, data, record, columns, log)
+        held_out = recalibration.find(how.calibrate_on, data, record, columns, log, classes=model.classes)
         calibrated, changed = recalibration.calibrate(model, held_out, record)
         yield str(calibrated)
     figures = evaluate(model, data, errors=how.errors, perturb=how.perturb)
@@ -142,20 +166,21 @@ def evaluate(
     if data.test is None:
         path = data.train.path if data.train is not None else data.name
         raise UserError(f"found no test reviews beside {path}, expected --test_file=FILE")
-    texts, labels = data.test.texts, data.test.labels
+    texts, labels, names = data.test.texts, data.test.labels, model.classes.names
+    report = functools.partial(metrics.report, classes=model.classes)
     probabilities = model.predict_encoded(model.encode(texts))
     unseen = np.zeros(len(texts), bool) if data.train is None else reviews.unseen(texts, data.train.texts)
     wrong = metrics.confident_errors(probabilities, labels, errors)
     figures = {
-        "test": metrics.report(probabilities, labels),
-        "test_unseen": metrics.report(probabilities[unseen], labels[unseen]) if unseen.any() else None,
+        "test": report(probabilities, labels),
+        "test_unseen": report(probabilities[unseen], labels[unseen]) if unseen.any() else None,
         "reliability": metrics.reliability(probabilities, labels),
         "by_length": metrics.by_length(texts, probabilities, labels),
         "errors": [
             {
                 "text": texts[i],
-                "label": metrics.LABELS[labels[i]],
-                "said": metrics.LABELS[probabilities[i].argmax()],
+                "label": names[labels[i]],
+                "said": names[probabilities[i].argmax()],
                 "confidence": float(probabilities[i].max()),
             }
             for i in wrong
@@ -163,7 +188,7 @@ def evaluate(
     }
     for name in perturb:
         changed = model.encode(perturbation.PERTURBATIONS[name](texts))
-        figures[f"test_{name}"] = metrics.report(model.predict_encoded(changed), labels)
+        figures[f"test_{name}"] = report(model.predict_encoded(changed), labels)
     return figures
 
 
@@ -182,15 +207,23 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 lines += metrics.lines(result[part], f"seed {result['seed']}, {title}")
     for part in PARTS:
         if len(results) > 1 and results[0].get(part):
-            accuracy = [100 * result[part]["accuracy"] for result in results]
-            lines.append(
-                f"{part} accuracy over {len(results)} seeds: mean {np.mean(accuracy):.2f}, standard deviation "
-                f"{np.std(accuracy, ddof=1):.2f} ({', '.join(f'{value:.2f}' for value in accuracy)})"
-            )
-    best = max(results, key=lambda result: result["validation"]["accuracy"])
+            lines += [
+                f"{part} {name} over {len(results)} seeds: mean {np.mean(values):.{digits}f}, standard deviation "
+                f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
+                for name, digits, values in _over_seeds([result[part] for result in results])
+            ]
+    best = max(results, key=lambda result: metrics.score(result["validation"]))
     predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
     if best.get("data", {}).get("name") == SAMPLE:
         lines.append(
             "the sample makes a poor classifier: the one that ships is better, and predict uses it without --model"
         )
     return [*lines, f"model: {best['folder']}", f'next: {predict} --text "이 영화 엄청 재미있네요"']
+
+
+def _over_seeds(figures: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int, list[float]]]:
+    """What is put together of several seeds: a name, how many digits it is given with, and a value for each."""
+    yield "accuracy", 2, [100 * each["accuracy"] for each in figures]
+    for name, title in (("kappa", "kappa"), ("mae", "mean absolute error")):
+        if name in figures[0]:
+            yield title, 3, [each[name] for each in figures]

@@ -12,6 +12,7 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
+from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
@@ -50,9 +51,10 @@ class FineTuning:
         run_dir: the run's folder, with several seeds of a folder seed-N for each; "" for one below RUNS that the data
             names.
         encoder: a folder or hub name of a BERT, a config.json for random weights, or the word classifier for the one
-            that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own for that classifier.
+            that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own, negative and
+            positive, for that classifier.
         head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
-            that ships.
+            that ships where the reviews are negative and positive.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
         validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
         split_seed: seed of that split.
@@ -68,8 +70,8 @@ class FineTuning:
         augment: share of the training reviews, from 0 to 1, that each epoch perturbs; see perturbation.augment.
         teachers: folders of classifiers to learn from besides the labels; see distillation.targets.
         positive_label: which of the teachers' labels mean positive, where their names do not say so; see heads.order.
-        patience: epochs without a better validation accuracy after which training stops; 0 for a third of all epochs,
-            at least two.
+        patience: epochs without a better validation accuracy, of ratings a less wrong expected rating, after which
+            training stops; 0 for a third of all epochs, at least two.
         seeds: a model is trained for each.
         checkpoint_seconds: about how many seconds of work a kill may cost.
         perturb: names in perturbation.PERTURBATIONS, with which the test reviews are read as well.
@@ -135,7 +137,7 @@ class Prepared:
         run_dir: the run's folder.
         max_length: pieces of a review that are read, by what was asked for and what the encoder knows.
         texts: those to learn from: n with a label, and after them those that only teachers label.
-        labels: int32 [n], 0 negative and 1 positive.
+        labels: int32 [n], numbers of data.classes.
         encoded: the token ids of `texts`.
         validation_set: the reviews held out, and their labels, int32.
         plan: the batches of the first epoch of the first seed, where one device computes and nothing is perturbed; of
@@ -250,13 +252,15 @@ def fine_tune(
 def start_of(how: FineTuning, data: Data) -> tuple[Start, str]:
     """What to start from, and in words why, where that was not asked for."""
     assert data.train is not None
-    encoder, count = how.encoder, len(data.train)
-    few = not encoder and data.folder == "reviews" and count < FEW and not how.tokenizer
+    encoder, count, two = how.encoder, len(data.train), data.classes == SENTIMENT
+    few = two and not encoder and data.folder == "reviews" and count < FEW and not how.tokenizer
     ships = few or encoder == CLASSIFIER
     start = Start(bundled.CLASSIFIER if ships else encoder or bundled.ENCODER, how.tokenizer)
-    if how.head == "kept" or how.head == "auto" and ships:
-        start.keep_head()
+    if how.head == "kept" or how.head == "auto" and ships and two:
+        start.keep_head(data.classes)
     why = f", as {count:,} reviews are few; --encoder={bundled.ENCODER} for the encoder alone" if few else ""
+    if ships and not two:
+        why = f", its encoder alone: its head tells {SENTIMENT} apart, and the reviews have {data.classes}"
     return start, ("; its head is kept" if start.head is not None else "") + why
 
 
@@ -273,7 +277,7 @@ def prepare(
         unlabelled: texts that the teachers label; those that stand in `data` are left out.
 
     Raises:
-        UserError: the reviews cannot be split so, or of one's own a part has one label alone; or a teacher is none.
+        UserError: the reviews cannot be split so, or of one's own a part lacks a label; or a teacher is none.
     """
     assert data.train is not None
     max_length = min(how.max_length, start.config.max_position_embeddings)
@@ -291,13 +295,16 @@ def prepare(
         "dropout": how.dropout,
         "augment": how.augment,
         "dtype": how.weights,
+        **({} if data.classes == SENTIMENT else {"classes": dataclasses.asdict(data.classes)}),
         **({} if start.head is None else {"head": "kept"}),
     }
     if how.teachers:
         known = data.train.texts + ([] if data.test is None else data.test.texts)
         new = [text for text, wanted in zip(unlabelled, reviews.unseen(unlabelled, known)) if wanted]
         texts += new
-        identity["teachers"] = [distillation.fingerprint(teacher, how.positive_label) for teacher in how.teachers]
+        identity["teachers"] = [
+            distillation.fingerprint(teacher, how.positive_label, data.classes) for teacher in how.teachers
+        ]
         identity["unlabelled"] = provenance.checksum(new)
     encoded = start.tokenizer.encode(texts, max_length)
     budget = how.token_budget or token_budget(int(encoded.lengths.sum()), devices.kind)
@@ -310,13 +317,15 @@ def prepare(
 
 
 def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
-    """Raises UserError where the reviews to train on, or those to validate on, are of one label alone."""
+    """Raises UserError where the reviews to train on, or those to validate on, lack a label."""
     for rows, to in zip(parts, ("train on", "choose the epoch by")):
-        labels = set(train.labels[rows].tolist())
-        if len(labels) < 2:
+        if lacking := train.classes.lacking(train.labels[rows].tolist()):
+            found = f"{len(rows)} reviews to {to}, {lacking}"
+            if lacking.startswith("all "):
+                found = f"all {len(rows)} reviews to {to} {lacking.removeprefix('all ')}"
             raise UserError(
-                f"{train.path}: found all {len(rows)} reviews to {to} labelled {labels.pop()}, expected some of either "
-                "label; --split_seed=1 parts them otherwise, --validation=0.3 holds out more, or add reviews"
+                f"{train.path}: found {found}, expected {train.classes.some}; --split_seed=1 parts them otherwise, "
+                "--validation=0.3 holds out more, or add reviews"
             )
 
 
@@ -349,7 +358,7 @@ def runs(prepared: Prepared) -> list[Run]:
 
 
 def targets_of(prepared: Prepared, log: Callable[[str], None]) -> np.ndarray:
-    """What the teachers say of the texts, float32 [texts, 2]; where there is a label, the mean of theirs and of it."""
+    """What the teachers say of the texts, float32 [texts, classes]; with a label, the mean of theirs and of it."""
     how, devices = prepared.how, prepared.devices
     probabilities = devices.chief_first(
         lambda: distillation.targets(
@@ -359,6 +368,7 @@ def targets_of(prepared: Prepared, log: Callable[[str], None]) -> np.ndarray:
             precision=devices.precision,
             log=log,
             positive_label=how.positive_label,
+            classes=prepared.data.classes,
         )
     )
     return distillation.blend(probabilities, prepared.labels)
@@ -372,7 +382,7 @@ def learn(
     Args:
         prepared: what all seeds share.
         run: of this seed.
-        targets: what to learn, int32 [texts] labels or float32 [texts, 2] probabilities.
+        targets: what to learn, int32 [texts] labels or float32 [texts, classes] probabilities.
         log: called with each line to show.
 
     Returns:
@@ -391,6 +401,7 @@ def learn(
         model = SentimentClassifier(
             start.build(seed, how.dropout),
             start.tokenizer,
+            labels=prepared.data.classes,
             max_length=prepared.max_length,
             seed=seed,
             precision=devices.precision,
@@ -404,8 +415,8 @@ def learn(
         return encoded.replaced(rows, start.tokenizer.encode(changed, prepared.max_length))
 
     def say(epoch: dict[str, Any]) -> None:
-        accuracy = epoch["validation"]["accuracy"]
-        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation accuracy {accuracy:.4f}")
+        figure = metrics.headline(epoch["validation"])
+        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation {figure}")
 
     is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
     learned = loop.train(
@@ -439,7 +450,10 @@ def finish(
     """
     from nsmc_bert.model.classifier import SentimentClassifier
 
-    final = SentimentClassifier(model.bert, prepared.start.tokenizer, max_length=prepared.max_length, seed=model.seed)
+    length, classes = prepared.max_length, prepared.data.classes
+    final = SentimentClassifier(
+        model.bert, prepared.start.tokenizer, labels=classes, max_length=length, seed=model.seed
+    )
     final.classifier.set_weights(model.classifier.get_weights())
     encoded, labels = prepared.validation_set
     calibrated = calibration.fit(final.predict_encoded(encoded), labels)
@@ -474,6 +488,7 @@ def record(
         "pretraining": start.pretraining,
         "parameters": model.count_params(),
         "max_length": prepared.max_length,
+        **({} if data.classes == SENTIMENT else {"classes": dataclasses.asdict(data.classes)}),
         "data": {
             "name": data.name,
             "train": len(prepared.labels),
@@ -490,7 +505,7 @@ def record(
         "steps": learned["steps"],
         "best_epoch": learned["best"]["epoch"],
         "history": learned["history"],
-        "validation": metrics.report(model.predict_encoded(encoded), labels),
+        "validation": model.validate(encoded, labels),
         **(
             {"test": None, "test_unseen": None, "errors": []}
             if data.test is None

@@ -281,8 +281,8 @@ def train(
 
     Args:
         model: what learns; ends with the best epoch's weights.
-        train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, 2] probabilities, or None
-            for a model that learns from text alone).
+        train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, classes] probabilities, or
+            None for a model that learns from text alone).
         validation_set: (tokenizers.Encoded, labels).
         settings: how to train.
         run_dir: the folder that holds all state of the run.

@@ -57,6 +57,8 @@ def write(
     title = f"How good is {model or 'the classifier that ships'}"
     reviews = html.escape(data + metrics.one_class(figures["test"]))
     body = [f"<p>Measured on {figures['test']['n']} reviews of {reviews}.</p>", _figures(figures)]
+    if "precision" in figures["test"]:
+        body.append(_classes(figures["test"]))
     for name, (caption, images) in pictures.items():
         body += [f"<h2>{name}</h2>", html_pages.picture(name, caption, images)]
         if name == BESIDE:
@@ -94,7 +96,7 @@ def _plots(
             figures["reliability"],
             _calibration,
         ),
-        ("Confusion", "Reviews by label and by what was said.", [figures["test"]["confusion"]], _confusion),
+        ("Confusion", "Reviews by label and by what was said.", [figures["test"]], _confusion),
         (
             "Accuracy by length",
             "Accuracy by the characters of a review, with 95 % intervals.",
@@ -116,7 +118,7 @@ def _published(rows: "Sequence[Row]") -> str:
 
 class Row(NamedTuple):
     """A model beside others: millions of parameters, accuracy on NSMC's test in percent, what it learned from, how it
-    was chosen, and where that was read."""
+    was chosen, where that was read, and its encoder's names on the hub, in lower case."""
 
     model: str
     parameters: float
@@ -124,6 +126,7 @@ class Row(NamedTuple):
     supervision: str
     protocol: str
     source: str
+    hub: tuple[str, ...] = ()
 
 
 def published() -> list[Row]:
@@ -137,6 +140,7 @@ def published() -> list[Row]:
                 row["supervision"],
                 row["protocol"],
                 row["source"],
+                tuple(row["hub"].split()),
             )
             for row in csv.DictReader(file)
         ]
@@ -179,6 +183,7 @@ def _protocol(record: Mapping[str, Any]) -> str:
 def _figures(figures: Mapping[str, Any]) -> str:
     """The table of figures."""
     lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
+    lines[0] += ["within one, %", "kappa", "mean error", "of the expected"] if "kappa" in figures["test"] else []
     for part, title in PARTS.items():
         if report := figures.get(part):
             low, high = report["accuracy_interval95"]
@@ -193,7 +198,25 @@ def _figures(figures: Mapping[str, Any]) -> str:
                     f"{report['log_loss']:.3f}",
                 ]
             )
-    return html_pages.plain(lines, "The interval is Wilson's; the calibration error has 15 bins.")
+            if "kappa" in report:
+                lines[-1] += [f"{100 * report['within_one']:.2f}"]
+                lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_expected")]
+    caption = "The interval is Wilson's; the calibration error has 15 bins."
+    if "kappa" in figures["test"]:
+        caption += (
+            " Kappa is weighted by the square of the distance. The mean error is absolute: of the most probable "
+            "rating, and of the expected one."
+        )
+    return html_pages.plain(lines, caption)
+
+
+def _classes(figures: Mapping[str, Any]) -> str:
+    """The table of the figures of each class."""
+    lines = [["label", "n", "precision, %", "recall, %", "F1, %"]]
+    for name, counts in zip(figures["f1"], figures["confusion"]):
+        shares = [f"{100 * figures[part][name]:.2f}" for part in ("precision", "recall", "f1")]
+        lines.append([name, f"{sum(counts)}", *shares])
+    return html_pages.plain(lines, "The test reviews by their labels.", text=["label"])
 
 
 def _beside(plt: Any, rows: Sequence[Row]) -> Any:
@@ -219,7 +242,8 @@ def _is_ours(row: Row) -> bool:
 def _calibration(plt: Any, bins: Sequence[Mapping[str, float]]) -> Any:
     figure, axis = plt.subplots(figsize=(4.5, 4))
     x, y, n = (np.array([each[key] for each in bins]) for key in ("confidence", "accuracy", "n"))
-    axis.plot([0.5, 1], [0.5, 1], "--", color="gray", linewidth=1)
+    lowest = min([0.5, *x])  # of more than two classes the most probable may be less so
+    axis.plot([lowest, 1], [lowest, 1], "--", color="gray", linewidth=1)
     axis.plot(x, y, "-", color="C0", linewidth=1)
     axis.scatter(x, y, s=10 + 300 * n / n.max(), alpha=0.6)
     axis.set_xlabel("probability of what was said")
@@ -228,16 +252,18 @@ def _calibration(plt: Any, bins: Sequence[Mapping[str, float]]) -> Any:
     return figure
 
 
-def _confusion(plt: Any, matrices: Sequence[Sequence[Sequence[int]]]) -> Any:
-    (matrix,) = np.array(matrices)
-    figure, axis = plt.subplots(figsize=(3.4, 3))
+def _confusion(plt: Any, reports: Sequence[Mapping[str, Any]]) -> Any:
+    (report,) = reports
+    matrix, names = np.array(report["confusion"]), list(report["f1"])
+    more = len(names) - 2
+    figure, axis = plt.subplots(figsize=(3.4 + 0.6 * more, 3 + 0.5 * more))
     axis.imshow(matrix, cmap="Blues")
     for (label, predicted), count in np.ndenumerate(matrix):
         colour = "white" if count > matrix.max() / 2 else "black"
         text = f"{count}\n{100 * count / max(matrix[label].sum(), 1):.1f} %"
-        axis.text(predicted, label, text, ha="center", va="center", color=colour)
-    axis.set_xticks([0, 1], metrics.LABELS)
-    axis.set_yticks([0, 1], metrics.LABELS, rotation=90, va="center")
+        axis.text(predicted, label, text, ha="center", va="center", color=colour, fontsize=None if not more else 7)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names, rotation=0 if more else 90, va="center")
     axis.set_xlabel("said")
     axis.set_ylabel("label")
     return figure

@@ -6,12 +6,13 @@ import hashlib
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data.reviews import Corpus
@@ -39,14 +40,17 @@ FIGURES: dict[str, Any] = {
     "macro_f1": float,
     "ece": float,
     "log_loss": float,
-    "f1": {"negative": float, "positive": float},
+    "f1": {str: float},
     "confusion": [[int]],
+    **{f"{name}?": {str: float} for name in ("precision", "recall")},
+    **{f"{name}?": float for name in ("kappa", "within_one", "mae", "mae_expected")},
 }
 TRAINING: dict[str, Any] = {
     "encoder?": str,
     "command?": str,
     "parameters?": int,
     "notes?": [str],
+    "classes?": {"names": [str], "values": [float]},
     "settings?": {"weights?": str},
     "data?": {"name?": str, "train_sha1?": str, "split?": [float], "validation?": int},
     "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None),
@@ -75,7 +79,8 @@ class Start:
         config: the BertConfig; without weights its vocabulary is the tokenizer's.
         name: what it is called.
         tokenizer: the tokenizers.Tokenizer.
-        head: the classifier's kernel, float32 [hidden, 2], and bias, float32 [2], negative first, where they are kept.
+        head: the classifier's kernel, float32 [hidden, classes], and bias, float32 [classes], where they are kept;
+            of two negative first.
         fingerprint: a checksum of the weights and of what is unusual in the configuration; without weights the whole
             configuration.
 
@@ -128,17 +133,23 @@ class Start:
         except (KeyError, TypeError):
             return None
 
-    def keep_head(self) -> None:
+    def keep_head(self, classes: Classes = SENTIMENT) -> None:
         """Goes on with the head of the classifier too.
 
+        Args:
+            classes: what it has to tell apart.
+
         Raises:
-            UserError: there is none of two classes, or it does not say which is positive.
+            UserError: there is none of these classes, or it does not say which is positive.
         """
         # read without building a model: what is computed on is not chosen yet
         head = checkpoints.head(checkpoints.read_weights(self.folder), self.config) if self.has_weights else None
-        if head is None or len(head[1]) != 2:
-            raise UserError(f"--head=kept: {self.name} has no head of two classes; --head=new draws one")
-        order = heads.order(self.config, self.folder)
+        if head is None or len(head[1]) != len(classes):
+            wanted = "two classes" if classes == SENTIMENT else classes
+            raise UserError(f"--head=kept: {self.name} has no head of {wanted}; --head=new draws one")
+        known, order = heads.classes(self.config, len(classes), self.folder)
+        if known.names != classes.names:
+            raise UserError(f"--head=kept: {self.name} has a head of {known}, not of {classes}; --head=new draws one")
         self.head = [head[0][:, order], head[1][order]]
 
     def build(self, seed: int, dropout: float | None) -> "TFBertModel":
@@ -222,6 +233,12 @@ def record_of(folder: str | Path) -> dict[str, Any]:
         return read_json(Path(folder).expanduser() / "training.json", TRAINING, "what training wrote")
     except UserError:
         return {}
+
+
+def classes_of(record: Mapping[str, Any]) -> Classes:
+    """The classes of a model, by its training.json; negative and positive where that names none."""
+    named = record.get("classes")
+    return Classes(tuple(named["names"]), tuple(named["values"])) if named else SENTIMENT
 
 
 def checksum(texts: Sequence[str]) -> str:

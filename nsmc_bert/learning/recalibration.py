@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.provenance import PARTS
-from nsmc_bert.model import calibration, metrics
+from nsmc_bert.model import calibration
 from nsmc_bert.model.classifier import SentimentClassifier
 
 HELD_OUT = "validation"  # the word for the reviews that training held out, in place of a file
@@ -34,7 +35,8 @@ def find(
     record: Mapping[str, Any],
     columns: Mapping[str, Any],
     log: Callable[[str], None],
-    minimum: int = calibration.FEWEST,
+    minimum: int = 0,
+    classes: Classes = SENTIMENT,
 ) -> Reviews:
     """Reviews to calibrate a model on, those that it is measured on left out.
 
@@ -44,17 +46,19 @@ def find(
         record: the model's training.json, or {}.
         columns: keyword arguments of reviews.read for a file.
         log: called with each line to show.
-        minimum: of them.
+        minimum: of them; 0 for as many as all numbers of a calibration take, calibration.EACH a class.
+        classes: what the model tells apart.
 
     Raises:
-        UserError: the file cannot be read; the model was not trained on data.train, so that nobody knows what it has
-            seen of it; or there are too few reviews.
+        UserError: the file cannot be read, or its labels are of other classes; the model was not trained on data.train,
+            so that nobody knows what it has seen of it; or there are too few reviews.
     """
     if calibrate_on == HELD_OUT:
         train, rows = _held_out(data, record)
         chosen = Reviews(data.name, True, [train.texts[row] for row in rows], train.labels[rows])
     else:
         mine = reviews.read(calibrate_on, **columns)
+        classes.check_same(mine.classes, calibrate_on, "those of the model")
         for note in mine.notes:
             log(f"  {note}")
         chosen = Reviews(calibrate_on, False, mine.texts, mine.labels)
@@ -64,8 +68,12 @@ def find(
             log(f"  {np.sum(~keep)} of the {len(keep)} reviews to calibrate on stand in the test: left out")
             texts = [text for text, wanted in zip(chosen.texts, keep) if wanted]
             chosen = dataclasses.replace(chosen, texts=texts, labels=chosen.labels[keep])
+    minimum = minimum or calibration.EACH * len(classes)
     if len(chosen.texts) < minimum:
-        raise UserError(f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more")
+        why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} numbers, one a class"
+        raise UserError(
+            f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more{why}"
+        )
     return chosen
 
 
@@ -109,7 +117,7 @@ def calibrate(
     part = "validation" if reviews.held_out else "calibrated_on"
     return calibrated, {
         "calibration": {**dataclasses.asdict(calibrated), "name": reviews.name},
-        part: metrics.report(model.predict_encoded(encoded), reviews.labels),
+        part: model.validate(encoded, reviews.labels),
     }
 
 
@@ -141,6 +149,7 @@ def save(
     new = {
         "parameters": model.count_params(),
         "max_length": model.max_length,
+        **({} if model.classes == SENTIMENT else {"classes": dataclasses.asdict(model.classes)}),
         **kept,
         **changed,
         **{key: value for key, value in figures.items() if key not in ("reliability", "by_length")},

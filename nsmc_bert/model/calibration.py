@@ -1,17 +1,20 @@
-"""Honest confidence: a temperature and a bias of the two-class logit, fitted on reviews that the model has not learned
-from.
+"""Honest confidence: a temperature and a bias of the logits, fitted on reviews that the model has not learned from.
 
 A model that was trained well may still be too sure of what it says, or lean to one side. Its logit, the log odds of
 positive, becomes `logit / temperature + bias` (Platt 1999; Guo et al. 2017, section 4.2, is the same without the bias).
-Both numbers go into the weights of the head, and so into the folder that it is saved in: whoever opens it has them.
+With more classes than two each has a logit of its own, and a bias; as only differences between logits count, these add
+up to 0, and one of them is not free. All numbers go into the weights of the head, and so into the folder that it is
+saved in: whoever opens it has them.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-FEWEST, FEWER = 300, 30  # reviews that both numbers, and a temperature alone, are fitted on: see `fit`
+EACH, EACH_SOFTER = 150, 15  # reviews a class that all numbers, and a temperature alone, are fitted on: see `fit`
+FEWEST, FEWER = 2 * EACH, 2 * EACH_SOFTER  # those of two classes
 COST = 1.0  # nats that each fitted number is expected to cost on other reviews (Akaike 1974)
 LOW, HIGH = 0.1, 10.0  # of the temperature
 FARTHEST = 5.0  # of the bias from 0
@@ -19,11 +22,12 @@ FARTHEST = 5.0  # of the bias from 0
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What becomes of a logit, and what it was fitted on.
+    """What becomes of the logits, and what it was fitted on.
 
     Attributes:
-        temperature: what the logit is divided by; above 1 the model was too sure, below it was not sure enough.
-        bias: what is then added, in nats; below 0 the model said positive too often.
+        temperature: what they are divided by; above 1 the model was too sure, below it was not sure enough.
+        bias: what is then added, in nats: to the log odds of positive, below 0 if the model said positive too often;
+            of more than two classes to the logit of each.
         reviews: how many it was fitted on.
         log_loss: mean over them in nats, before.
         log_loss_calibrated: the same after; as before where nothing was fitted.
@@ -31,7 +35,7 @@ class Calibration:
     """
 
     temperature: float
-    bias: float
+    bias: float | tuple[float, ...]
     reviews: int
     log_loss: float
     log_loss_calibrated: float
@@ -41,9 +45,18 @@ class Calibration:
         if self.skipped:
             return f"not calibrated: {self.skipped}"
         return (
-            f"calibrated on {self.reviews} reviews: temperature {self.temperature:.3f}, bias {self.bias:+.3f}; "
+            f"calibrated on {self.reviews} reviews: temperature {self.temperature:.3f}, bias {shown(self.bias)}; "
             f"log loss {self.log_loss:.4f} to {self.log_loss_calibrated:.4f}"
         )
+
+
+def shown(bias: float | Sequence[float]) -> str:
+    """A bias, or that of each class, with three digits.
+
+    >>> shown(0.25), shown((-0.5, 0.25, 0.25))
+    ('+0.250', '-0.500, +0.250, +0.250')
+    """
+    return ", ".join(f"{value:+.3f}" for value in (bias if isinstance(bias, Sequence) else [bias]))
 
 
 def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
@@ -57,9 +70,14 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
     reviews it harms a model that needs none in 5 % of the draws, by 0.04 nats at most, and helps one that is 2.5 times
     too sure in 85 %, by 0.11. Below FEWER nothing is fitted.
 
+    Each further class is a further number, and takes as many reviews more: EACH a class for all numbers, EACH_SOFTER
+    for a temperature alone; and EACH_SOFTER of every class, or there are no biases. Of simulated models of 3, 5 and 10
+    classes, 60 draws each, those that need all numbers had a lower log loss on other reviews in every draw, and those
+    that need none a higher one in one of ten, by 0.012 nats at most.
+
     Args:
-        probabilities: float [n, 2], of negative and positive, of reviews that the model has not learned from.
-        labels: int [n], 0 or 1.
+        probabilities: float [n, classes], of reviews that the model has not learned from.
+        labels: int [n], numbers of classes.
 
     Returns:
         A Calibration, with temperature 1 and bias 0 where it was skipped.
@@ -69,6 +87,8 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
         >>> print(fit(predicted, np.tile([1, 0, 1, 0, 1, 0, 0, 1], 125)))
         calibrated on 1000 reviews: temperature 2.000, bias +0.000; log loss 0.6547 to 0.5623
     """
+    if np.shape(probabilities)[1] > 2:
+        return _fit_classes(np.asarray(probabilities, np.float64), np.asarray(labels))
     logits, labels = logit(probabilities), np.asarray(labels)
     before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
     positive = int(labels.sum())
@@ -95,13 +115,15 @@ def fold(kernel: np.ndarray, bias: np.ndarray, calibration: Calibration) -> tupl
     """A head's weights with a calibration in them.
 
     Args:
-        kernel: float32 [hidden, 2], and bias, float32 [2], of a dense layer whose softmax says negative and positive.
-        calibration: what its logit, the difference of the two outputs, is to become.
+        kernel: float32 [hidden, classes], and bias, float32 [classes], of a dense layer with a softmax.
+        calibration: what its logits are to become: of two outputs, their difference.
 
     Returns:
         The new kernel and bias.
     """
-    shift = np.array([-0.5, 0.5], bias.dtype) * calibration.bias
+    shift = np.array(calibration.bias if isinstance(calibration.bias, tuple) else 0.0, bias.dtype)
+    if isinstance(calibration.bias, float):
+        shift = np.array([-0.5, 0.5], bias.dtype) * calibration.bias
     return kernel / calibration.temperature, (bias / calibration.temperature + shift).astype(bias.dtype)
 
 
@@ -141,6 +163,89 @@ def _newton(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free: int
         for halving in range(40):
             trial = at - step * 0.5**halving
             lower = _losses(logits * trial[0] + trial[1], labels).mean()
+            if lower < loss:
+                break
+        else:
+            break
+        if loss - lower < 1e-14 or abs(trial[0]) > 1e3:
+            return trial
+        at, loss = trial, lower
+    return at
+
+
+def _fit_classes(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+    """The same for more than two classes: float64 [n, classes] and int [n]."""
+    reviews, classes = probabilities.shape
+    logits = np.log(np.clip(probabilities, 1e-9, 1.0))
+    logits -= logits.mean(1, keepdims=True) if reviews else 0.0
+    before, nothing = float(_losses_of(logits, labels).mean()) if reviews else 0.0, (0.0,) * classes
+    counts = np.bincount(labels, minlength=classes)
+    if reviews < EACH_SOFTER * classes or np.count_nonzero(counts) < 2:
+        found = f"{reviews} reviews, of {np.count_nonzero(counts)} of {classes} classes"
+        wanted = f"expected {EACH_SOFTER * classes} or more, {EACH_SOFTER} a class, of at least two"
+        return Calibration(1.0, nothing, reviews, before, before, f"{found}; {wanted}")
+    every = reviews >= EACH * classes and counts.min() >= EACH_SOFTER
+    if every:
+        slope, shift = _least_of(logits, labels)
+    else:
+        slope, shift = _softest_of(logits, labels), np.zeros(classes)
+    after = float(_losses_of(slope * logits + shift, labels).mean())
+    if (before - after) * reviews <= COST * (classes if every else 1):
+        skipped = "nothing that could be fitted lowers the log loss beyond chance"
+        return Calibration(1.0, nothing, reviews, before, before, skipped)
+    return Calibration(1 / slope, tuple(map(float, shift)), reviews, before, after)
+
+
+def _losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log loss of each review, nats, by logits [n, classes]."""
+    return np.logaddexp.reduce(logits, 1) - logits[np.arange(len(labels)), labels]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    return np.exp(logits - np.logaddexp.reduce(logits, 1)[:, None])
+
+
+def _softest_of(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The slope of least log loss between 1 / HIGH and 1, without a bias."""
+    low, high, own = 1 / HIGH, 1.0, logits[np.arange(len(labels)), labels]
+    for _ in range(60):  # the loss is convex in the slope, as it is with two classes
+        middle = (low + high) / 2
+        rising = np.mean((_softmax(middle * logits) * logits).sum(1) - own) > 0
+        low, high = (low, middle) if rising else (middle, high)
+    return (low + high) / 2
+
+
+def _least_of(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """The slope and the bias of each class, float64 [classes] that add up to 0, of least log loss within bounds."""
+    at = _newton_of(logits, labels, np.r_[1.0, np.zeros(logits.shape[1])], free_slope=True)
+    bounded = min(max(at[0], 1 / HIGH), 1 / LOW)
+    if bounded != at[0]:  # the loss is convex: with the slope at its bound, the best biases are that slope's own
+        at = _newton_of(logits, labels, np.r_[bounded, np.zeros(logits.shape[1])], free_slope=False)
+    shift = np.clip(at[1:], -FARTHEST, FARTHEST)
+    return float(bounded), shift - shift.mean()
+
+
+def _newton_of(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free_slope: bool) -> np.ndarray:
+    """Newton's method on [slope, bias of each class], or on the biases alone, each step halved until the loss falls."""
+    (reviews, classes), first = logits.shape, 0 if free_slope else 1
+    wanted = np.eye(classes)[labels]
+    at, loss = start, _losses_of(start[0] * logits + start[1:], labels).mean()
+    for _ in range(100):
+        predicted = _softmax(at[0] * logits + at[1:])
+        wrong = predicted - wanted
+        mean = (predicted * logits).sum(1, keepdims=True)
+        gradient = np.r_[(wrong * logits).sum(), wrong.sum(0)][first:] / reviews
+        curvature = np.zeros((classes + 1, classes + 1))
+        curvature[0, 0] = (predicted * (logits - mean) ** 2).sum()
+        curvature[0, 1:] = curvature[1:, 0] = (predicted * (logits - mean)).sum(0)
+        curvature[1:, 1:] = np.diag(predicted.sum(0)) - predicted.T @ predicted
+        curvature = curvature[first:, first:] / reviews
+        step = np.zeros(classes + 1)
+        # what is added to all biases alike changes nothing: of such steps the shortest
+        step[first:] = np.linalg.lstsq(curvature + 1e-12 * np.eye(len(curvature)), gradient, rcond=1e-9)[0]
+        for halving in range(40):
+            trial = at - step * 0.5**halving
+            lower = _losses_of(trial[0] * logits + trial[1:], labels).mean()
             if lower < loss:
                 break
         else:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsmc_bert.base import tensors
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import restore, whole_folder
 from nsmc_bert.base.json_files import read_json
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
     from nsmc_bert.model.tokenizers import Tokenizer
 
-LABELS = ("negative", "positive")
 CONFIG = {  # what is read of a config.json, and by transformers of these
     "model_type?": str,
     "id2label?": ({str: (str, int)}, None),
     "label2id?": ({str: int}, None),
+    "rating_values?": ([float], None),
     "hidden_act?": str,
     "initializer_range?": float,
     "layer_norm_eps?": float,
@@ -182,6 +183,18 @@ def read_config(path: str | os.PathLike[str]) -> BertConfig:
             f"num_attention_heads, {config.num_attention_heads}"
         )
     return config
+
+
+def read_classes(name: str | os.PathLike[str]) -> Classes:
+    """What the classifier of a folder or hub model tells apart, by its config.json alone: negative and positive where
+    that names no more than two.
+
+    Raises:
+        UserError: there is no such model, or its config.json cannot be read or has names that are no classes'.
+    """
+    path = resolve(name) / "config.json"
+    values = heads.with_names(read_json(path, CONFIG, "a BERT's config.json"))
+    return heads.named(values.get("id2label"), values.get("rating_values"), path)
 
 
 def build(config: BertConfig, seed: int) -> TFBertModel:
@@ -385,18 +398,22 @@ def unusual(config: BertConfig) -> str:
     )
 
 
-def save_classifier(folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, **others: Any) -> None:
+def save_classifier(
+    folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, classes: Classes = SENTIMENT, **others: Any
+) -> None:
     """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
 
     Args:
         folder: where to.
-        kernel: float32 [hidden, 2]; bias: float32 [2].
+        kernel: float32 [hidden, classes]; bias: float32 [classes].
+        classes: what the outputs mean.
         **others: as in `save`.
     """
     settings = {
-        "id2label": dict(enumerate(LABELS)),
-        "label2id": {label: i for i, label in enumerate(LABELS)},
+        "id2label": dict(enumerate(classes.names)),
+        "label2id": {label: i for i, label in enumerate(classes.names)},
         "problem_type": "single_label_classification",
+        **({"rating_values": list(classes.values)} if classes.is_ordered else {}),
     }
     heads = {"classifier.weight": kernel.T, "classifier.bias": bias}
     save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **others)
@@ -440,6 +457,7 @@ def save(
     restore(folder)
     check_vacant(folder, replace)
     config = copy.deepcopy(bert.config)
+    vars(config).pop("rating_values", None)  # of what was started from
     config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
     weights = {
         "bert." + name: variable.numpy().T if _transposed(variable) else variable.numpy()

@@ -20,9 +20,20 @@ from numpy.typing import ArrayLike
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.watchdog import alive
-from nsmc_bert.model import calibration, checkpoints, forward, heads, keras_metrics, metrics, packing, tokenizers
+from nsmc_bert.model import (
+    calibration,
+    checkpoints,
+    forward,
+    heads,
+    keras_metrics,
+    metrics,
+    ordinal,
+    packing,
+    tokenizers,
+)
 
 if TYPE_CHECKING:
     from transformers import TFBertModel
@@ -32,11 +43,10 @@ if not issubclass(keras.Model, tf.keras.Model):
         "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras"
     )
 
-LABELS = checkpoints.LABELS
-
 
 class SentimentClassifier(keras.Model):
-    """Classifies Korean reviews as negative or positive: BERT, its pooler, dropout, a dense layer, softmax.
+    """Classifies Korean reviews as negative or positive, or by any other classes: BERT, its pooler, dropout, a dense
+    layer, softmax.
 
     A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
     a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
@@ -47,6 +57,8 @@ class SentimentClassifier(keras.Model):
     Args:
         bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
         tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
+        labels: what the classes are called, in their order; or a Classes, of ratings for one. Two are negative and
+            positive.
         max_length: positions a text may take, [CLS] and [SEP] included; what goes beyond is not read.
         seed: decides the head's first weights and the dropout of every training step.
         precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16. Probabilities are
@@ -55,8 +67,8 @@ class SentimentClassifier(keras.Model):
             and the encoder is not tiny.
 
     Call:
-        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, 2]; or rows
-        packed with several texts each, as packing.dataset has them -> float32 [rows, slots, 2].
+        {"input_ids": int32 [batch, positions], "attention_mask": [batch, positions]} -> float32 [batch, classes]; or
+        rows packed with several texts each, as packing.dataset has them -> float32 [rows, slots, classes].
 
     Example:
         >>> import nsmc_bert
@@ -73,16 +85,18 @@ class SentimentClassifier(keras.Model):
         bert: TFBertModel,
         tokenizer: tokenizers.Tokenizer,
         *,
+        labels: Sequence[str] | Classes = SENTIMENT,
         max_length: int = 128,
         seed: int = 0,
         precision: str = "float32",
         fused: bool | None = None,
     ) -> None:
         super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
+        self.classes = labels if isinstance(labels, Classes) else Classes(tuple(labels))
         # === Layers ===
         self.bert = bert
         self.classifier = keras.layers.Dense(
-            len(LABELS),
+            len(self.classes),
             dtype="float32",
             name="classifier",
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed),
@@ -115,6 +129,11 @@ class SentimentClassifier(keras.Model):
         # to assign an attribute is to delete it first, and other threads may be reading
         self._began = threading.Event()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of `predict`'s columns."""
+        return self.classes.names
+
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self._probabilities(inputs, training)
 
@@ -144,7 +163,7 @@ class SentimentClassifier(keras.Model):
             pooled = dropout(pooled, rate)
         probabilities = tf.nn.softmax(self.classifier(pooled))
         return (
-            tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(LABELS)])
+            tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(self.classes)])
             if packed
             else probabilities
         )
@@ -158,25 +177,32 @@ class SentimentClassifier(keras.Model):
         weighted_metrics: Any = None,
         **options: Any,
     ) -> None:
-        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, and, unless metrics are named,
-        accuracy.
+        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, of ratings ordinal.Loss, and, unless
+        metrics are named, accuracy.
 
-        Any metric of Keras' takes the labels as they are, 0 and 1: those of two classes (AUC, Precision, Recall, …) are
-        of positive.
+        Any metric of Keras' takes the labels as they are, numbers of classes: those of two classes (AUC, Precision,
+        Recall, …) are of positive.
         """
         if optimizer == "auto":
             optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
         if loss == "auto":
-            loss = keras.losses.SparseCategoricalCrossentropy()
+            loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
         super().compile(
             optimizer=optimizer,
             loss=loss,
-            metrics=keras_metrics.adapted(metrics),
-            weighted_metrics=keras_metrics.adapted(weighted_metrics or []),
+            metrics=keras_metrics.adapted(metrics, len(self.classes)),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], len(self.classes)),
             **options,
         )
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras' own, traced once: a step in which the optimizer makes its variables is traced again without them."""
+        if hasattr(self.optimizer, "build"):  # one of before Keras' present ones has no such method
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
 
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
@@ -185,7 +211,7 @@ class SentimentClassifier(keras.Model):
             isinstance(x, dict) and "segments" in x
         ):  # packed; Keras' metrics know one text a row, and are told which are none
             real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
-            y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(LABELS)])
+            y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(self.classes)])
             y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
@@ -209,14 +235,14 @@ class SentimentClassifier(keras.Model):
         Args:
             x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
                 weight); or what Keras takes.
-            y: int [n], 0 negative and 1 positive.
+            y: int [n], numbers of classes: of two 0 negative and 1 positive.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
             epochs: passes over the data.
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
             validation_data: (texts, labels), (texts, labels, weights), a dataset of either, or what Keras takes.
             shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
-            class_weight: {0: weight, 1: weight}, what a review of each label counts in training.
+            class_weight: {0: weight, 1: weight, …}, what a review of each label counts in training.
             sample_weight: float [n], what each review counts.
             **options: as in Keras.
 
@@ -239,13 +265,13 @@ class SentimentClassifier(keras.Model):
                 **options,
             )
         _refuse(options, "steps_per_epoch", "validation_steps")
-        texts, labels, weights = _learnable(x, y, sample_weight)
+        texts, labels, weights = self._learnable(x, y, sample_weight)
         if validation_split:
             train = round(len(texts) * (1 - validation_split))
             validation_data = texts[train:], labels[train:], weights[train:]
             texts, labels, weights = texts[:train], labels[:train], weights[:train]
         if class_weight is not None:
-            weights = weights * _of_classes(class_weight)[labels]
+            weights = weights * _of_classes(class_weight, len(self.classes))[labels]
         encoded, first = self.encode(texts), options.get("initial_epoch", 0)
         seed = self.seed if shuffle else None
         plans = [
@@ -254,7 +280,9 @@ class SentimentClassifier(keras.Model):
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
         if validation_data is not None and _is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
-            validation_data, options["validation_steps"] = self._measurable(*_learnable(*held_out), validation_size)
+            validation_data, options["validation_steps"] = self._measurable(
+                *self._learnable(*held_out), validation_size
+            )
         return super().fit(
             self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels, weights=weights),
             epochs=epochs,
@@ -278,8 +306,12 @@ class SentimentClassifier(keras.Model):
         if not is_text:
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, **options)
         _refuse(options, "steps")
-        batches, steps = self._measurable(*_learnable(x, y, sample_weight), batch_size)
+        batches, steps = self._measurable(*self._learnable(x, y, sample_weight), batch_size)
         return super().evaluate(batches, steps=steps, **options)
+
+    def _learnable(self, x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Texts, labels of this model's classes and weights from the forms that `fit` takes."""
+        return _learnable(x, y, weights, classes=len(self.classes))
 
     def _measurable(
         self, texts: Sequence[str], labels: np.ndarray, weights: np.ndarray, batch_size: int | None
@@ -301,7 +333,8 @@ class SentimentClassifier(keras.Model):
             verbose, **options: for what Keras predicts; text shows no progress.
 
         Returns:
-            float32 [n, 2]: the probabilities of negative and positive; [1, 2] for a bare string.
+            float32 [n, classes]: the probabilities of negative and positive, or of what `labels` names; [1, classes]
+            for a bare string.
 
         Raises:
             UserError: an element is no string, a missing value for one, or bytes that are no UTF-8.
@@ -321,14 +354,14 @@ class SentimentClassifier(keras.Model):
         return self.predict_encoded(encoded, batch_size)
 
     def predict_encoded(self, encoded: tokenizers.Encoded, batch_size: int | None = None) -> np.ndarray:
-        """Probabilities of encoded text, float32 [n, 2], in its order: one pass over packed rows."""
+        """Probabilities of encoded text, float32 [n, classes], in its order: one pass over packed rows."""
         if len(encoded) == 1:
             ids = encoded.ids[None, :]
             # the first answer comes sooner without compiling; all others come sooner with it
             forward = self._forward_one if self._began.is_set() else self._probabilities
             self._began.set()
             return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
-        probabilities = np.zeros((len(encoded), len(LABELS)), np.float32)
+        probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
         plan = self.plan(encoded, batch_size)
         # a device that computes by itself has all batches before the first answer is waited for
         answers = []
@@ -337,7 +370,7 @@ class SentimentClassifier(keras.Model):
             alive()
         for i, answer in enumerate(answers):
             here = slice(plan.splits[i], plan.splits[i + 1])
-            probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(LABELS))[plan.slots[here]]
+            probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(self.classes))[plan.slots[here]]
             alive()
         return probabilities
 
@@ -399,12 +432,12 @@ class SentimentClassifier(keras.Model):
 
     def validate(self, encoded: tokenizers.Encoded, labels: np.ndarray) -> dict[str, Any]:
         """The figures of labelled reviews, as `metrics.report` gives them."""
-        return metrics.report(self.predict_encoded(encoded), labels)
+        return metrics.report(self.predict_encoded(encoded), labels, classes=self.classes)
 
     @staticmethod
     def score(figures: Mapping[str, Any]) -> float:
         """What the best epoch has most of."""
-        return figures["accuracy"]
+        return metrics.score(figures)
 
     def calibrate(self, fitted: calibration.Calibration) -> None:
         """Applies a temperature and a bias to the logit, for good: in the head's weights, so that whoever opens the
@@ -448,6 +481,7 @@ class SentimentClassifier(keras.Model):
             bert=self.bert,
             kernel=self.classifier.kernel.numpy(),
             bias=self.classifier.bias.numpy(),
+            classes=self.classes,
             tokenizer=self.tokenizer,
             training=training or {},
             card=card or "# A classifier of Korean reviews\n\nWritten by nsmc_bert; no training record was given.\n",
@@ -484,9 +518,9 @@ def load(
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
-        folder: the model folder, or the hub name of a BERT with a two-class head; None for the classifier that ships.
+        folder: the model folder, or the hub name of a BERT with a classifier's head; None for the one that ships.
         precision: the Keras policy to predict or to go on training with.
-        positive_label: which of the head's labels means positive, where its names do not say so; see heads.order.
+        positive_label: which of a head's two labels means positive, where its names do not say so; see heads.order.
 
     Returns:
         A SentimentClassifier, not compiled.
@@ -496,18 +530,20 @@ def load(
     """
     runtime.share_gpus()
     loaded = checkpoints.load_encoder(bundled.CLASSIFIER if folder is None else folder)
-    classes = 0 if loaded.classifier is None else len(loaded.classifier[1])
-    if loaded.classifier is None or classes != len(LABELS):
-        other = f", but one of {classes}" if classes else ""
+    outputs = 0 if loaded.classifier is None else len(loaded.classifier[1])
+    known = heads.named(loaded.config.id2label, getattr(loaded.config, "rating_values", None), loaded.folder)
+    if loaded.classifier is None or outputs != len(known):
+        wanted = "a two-class classifier" if known == SENTIMENT else f"a classifier of {len(known)} classes"
+        other = f", but one of {outputs}" if outputs else ""
         raise UserError(
-            f"{folder}: found an encoder without a two-class classifier{other}, expected a model that was fine-tuned; "
+            f"{folder}: found an encoder without {wanted}{other}, expected a model that was fine-tuned; "
             f"to fine-tune it: python -m nsmc_bert.train --encoder={folder}"
         )
     kernel, bias = loaded.classifier
-    order = heads.order(loaded.config, loaded.folder, positive_label)
+    classes, order = heads.classes(loaded.config, outputs, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
     limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
-    model = SentimentClassifier(loaded.bert, tokenizer, max_length=limit, precision=precision)
+    model = SentimentClassifier(loaded.bert, tokenizer, labels=classes, max_length=limit, precision=precision)
     model.classifier.set_weights([kernel[:, order], bias[order]])
     return model
 
@@ -570,7 +606,7 @@ def _texts(x: Any) -> list[str]:
     return texts
 
 
-def _learnable(x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _learnable(x: Any, y: Any, weights: Any, *, classes: int) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
     if isinstance(x, tf.data.Dataset):
         if (
@@ -595,10 +631,10 @@ def _learnable(x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], n
     if not texts:
         raise UserError("found no text to learn from or to measure on, expected at least one")
     labels = np.asarray(y if y is not None else ())
-    if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
+    if labels.shape != (len(texts),) or not np.isin(labels, range(classes)).all():
         raise UserError(
             f"labels: found shape {labels.shape}, values {shorten(np.unique(labels)[:5].tolist())}; expected "
-            f"one 0 or 1 for each of {len(texts)} texts"
+            f"one {'0 or 1' if classes == 2 else f'of 0 to {classes - 1}'} for each of {len(texts)} texts"
         )
     weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
     if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
@@ -608,9 +644,10 @@ def _learnable(x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], n
     return texts, labels.astype(np.int32), weights
 
 
-def _of_classes(class_weight: Mapping[int, float]) -> np.ndarray:
-    """float32 [2], the weights of negative and positive."""
+def _of_classes(class_weight: Mapping[int, float], classes: int) -> np.ndarray:
+    """float32 [classes], the weight of each."""
     try:
-        return np.array([class_weight[label] for label in range(len(LABELS))], np.float32)
+        return np.array([class_weight[label] for label in range(classes)], np.float32)
     except (KeyError, IndexError, TypeError, ValueError):
-        raise UserError(f"class_weight: found {shorten(class_weight)}, expected {{0: weight, 1: weight}}") from None
+        wanted = ", ".join(f"{label}: weight" for label in range(classes))
+        raise UserError(f"class_weight: found {shorten(class_weight)}, expected {{{wanted}}}") from None

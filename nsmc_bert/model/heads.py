@@ -1,13 +1,14 @@
-"""Which of a classifier's two outputs means positive: by the names that its makers gave them, or because the user says
-so.
+"""What a classifier's outputs mean: which of two is positive, by the names that its makers gave them or because the
+user says so, and of more what they are called.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 
 if TYPE_CHECKING:
@@ -71,17 +72,7 @@ def order(config: BertConfig, where: object, positive: str | Collection[str] = (
     Raises:
         UserError: it is a head of another task, or its names do not say which label is positive.
     """
-    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
-    other = next((name for name in architectures if "For" in name and not name.endswith(HEADS)), None)
-    if other:
-        raise UserError(
-            f"{where}: found the head of {other}, expected one that classifies texts: BertForSequenceClassification"
-        )
-    kind = getattr(config, "problem_type", None)
-    if kind not in (None, "single_label_classification"):
-        raise UserError(
-            f"{where}: found a head for {shorten(kind)}, expected one of two classes of which a text has one"
-        )
+    _check_kind(config, where)
     names = [str((config.id2label or {}).get(i, "")) for i in (0, 1)]
     problem = f"{where}: found a head with the labels {names[0]} and {names[1]}"
     plain = [name.strip().lower() for name in names]
@@ -93,14 +84,77 @@ def order(config: BertConfig, where: object, positive: str | Collection[str] = (
         return [0, 1] if is_wanted[1] else [1, 0]
     numbers = [re.sub("^label_", "", name) for name in plain]
     if sorted(numbers) == ["0", "1"]:
-        task = getattr(config, "finetuning_task", None)
-        if isinstance(task, str) and re.sub("[^a-z]", "", task.lower()) in OTHER_TASKS:
-            raise UserError(f"{where}: found a head fine-tuned for {shorten(task)}, expected one for sentiment")
+        _check_task(config, where)
         return [numbers.index("0"), numbers.index("1")]
     kinds = ["negative" if name in NEGATIVE else "positive" if name in POSITIVE else "" for name in plain]
     if sorted(kinds) != ["negative", "positive"]:
         raise UserError(f"{problem}, expected names such as negative and positive; {SAY}")
     return [kinds.index("negative"), kinds.index("positive")]
+
+
+def classes(
+    config: BertConfig, outputs: int, where: object, positive: str | Collection[str] = ()
+) -> tuple[Classes, list[int]]:
+    """What a head tells apart, and the rows of its weights in that order.
+
+    Args:
+        config: as in `order`; of ratings its `rating_values` has the number that each output stands for.
+        outputs: of the head, two or more.
+        where, positive: as in `order`; with more than two outputs none is positive.
+
+    Returns:
+        SENTIMENT and `order`'s rows, or the Classes of more outputs and their rows as they are.
+
+    Raises:
+        UserError: it is a head of another task, or its names do not say what its outputs mean.
+    """
+    if outputs == 2:
+        return SENTIMENT, order(config, where, positive)
+    _check_kind(config, where)
+    if positive:
+        raise UserError(f"{where}: found a head of {outputs} classes, expected one of two beside --positive_label")
+    found = named(config.id2label, getattr(config, "rating_values", None), where)
+    if all(re.fullmatch(r"(?i)(label_)?\d+", name) for name in found.names):
+        _check_task(config, where)
+    return found, list(range(outputs))
+
+
+def named(id2label: Mapping[Any, Any] | None, values: Sequence[float] | None, where: object) -> Classes:
+    """The Classes that a config.json's `id2label`, by numbers or their digits, and `rating_values` name; SENTIMENT
+    where there are two or none.
+
+    Raises:
+        UserError: the names are no classes'.
+    """
+    by_number = {int(number): str(name) for number, name in (id2label or {}).items() if str(number).isdecimal()}
+    if len(by_number) < 3:
+        return SENTIMENT
+    try:
+        return Classes(tuple(by_number.get(place, "") for place in range(len(by_number))), tuple(values or ()))
+    except UserError as error:
+        raise UserError(f"{where}, id2label and rating_values: {error}") from None
+
+
+def _check_kind(config: BertConfig, where: object) -> None:
+    """Raises UserError for heads that do not say which one of several classes a text has."""
+    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
+    other = next((name for name in architectures if "For" in name and not name.endswith(HEADS)), None)
+    if other:
+        raise UserError(
+            f"{where}: found the head of {other}, expected one that classifies texts: BertForSequenceClassification"
+        )
+    kind = getattr(config, "problem_type", None)
+    if kind not in (None, "single_label_classification"):
+        raise UserError(
+            f"{where}: found a head for {shorten(kind)}, expected one of two or more classes, of which a text has one"
+        )
+
+
+def _check_task(config: BertConfig, where: object) -> None:
+    """Raises UserError for heads whose labels are mere numbers and of another task."""
+    task = getattr(config, "finetuning_task", None)
+    if isinstance(task, str) and re.sub("[^a-z]", "", task.lower()) in OTHER_TASKS:
+        raise UserError(f"{where}: found a head fine-tuned for {shorten(task)}, expected one for sentiment")
 
 
 def with_names(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
-"""Keras' metrics on the two probabilities of this project's classifiers and labels 0 and 1.
+"""Keras' metrics on the probabilities of this project's classifiers and labels that are numbers of classes.
 
 Keras leaves it to its user that labels have the form that a metric expects, and some metrics broadcast what does not
-fit to a wrong figure. Here each kind gets what it expects: a metric of two classes the probability of positive, one of
-any classes one-hot labels.
+fit to a wrong figure. Here each kind gets what it expects: a metric of two classes the probability of positive, or with
+more classes one-hot labels, of which Keras has micro averages; one of any classes one-hot labels.
 """
 
 from collections.abc import Sequence
@@ -41,14 +41,14 @@ OF_ONE_HOT = (
 BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # Keras chooses the metric by the shapes, rightly
 
 
-def adapted(metrics: Any) -> list[Any] | None:
-    """The `metrics` of Keras' compile, each ready for int labels [n] and probabilities [n, 2]; None for None."""
+def adapted(metrics: Any, classes: int = 2) -> list[Any] | None:
+    """The `metrics` of Keras' compile, each ready for int labels [n] and probabilities [n, classes]; None for None."""
     if metrics is None:
         return None
-    return [_adapted(metric) for metric in tf.nest.flatten(metrics)]
+    return [_adapted(metric, classes) for metric in tf.nest.flatten(metrics)]
 
 
-def _adapted(metric: Any) -> Any:
+def _adapted(metric: Any, classes: int) -> Any:
     given = metric
     if isinstance(metric, str) and metric not in BY_SHAPE:
         metric = _METRICS.get(metric)
@@ -57,7 +57,7 @@ def _adapted(metric: Any) -> Any:
         kind = getattr(_METRICS, "".join(map(str.title, name.split("_"))), None)
         if isinstance(kind, type) and issubclass(kind, OF_POSITIVE + OF_ONE_HOT):
             metric = kind(name=given if isinstance(given, str) else name)
-    return Adapted(metric) if isinstance(metric, OF_POSITIVE + OF_ONE_HOT) else given
+    return Adapted(metric, classes) if isinstance(metric, OF_POSITIVE + OF_ONE_HOT) else given
 
 
 class Adapted(keras.metrics.Metric):
@@ -65,19 +65,20 @@ class Adapted(keras.metrics.Metric):
 
     Args:
         metric: one of OF_POSITIVE or OF_ONE_HOT.
+        classes: how many there are.
     """
 
-    def __init__(self, metric: keras.metrics.Metric) -> None:
+    def __init__(self, metric: keras.metrics.Metric, classes: int = 2) -> None:
         super().__init__(name=metric.name, dtype=metric.dtype)
-        self.metric = metric
+        self.metric, self.classes = metric, classes
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts labels, int [n] or [n, 1], or float [n, 2], probabilities; and probabilities [n, 2], with weights [n]
-        or [n, 1].
+        """Counts labels, int [n] or [n, 1], or float [n, classes], probabilities; and probabilities [n, classes], with
+        weights [n] or [n, 1].
         """
         if y_true.shape.rank == 1 or y_true.shape[-1] == 1:
-            y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), 2)
-        if isinstance(self.metric, OF_POSITIVE):
+            y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self.classes)
+        if isinstance(self.metric, OF_POSITIVE) and self.classes == 2:
             y_true, y_pred = y_true[:, 1:], y_pred[:, 1:]
         weights = None if sample_weight is None else tf.reshape(sample_weight, [-1])
         self.metric.update_state(y_true, y_pred, weights)

@@ -1,4 +1,6 @@
-"""How good a classifier is: accuracy with its interval, F1, confusion, calibration, its most confident errors."""
+"""How good a classifier is: accuracy with its interval, F1, confusion, calibration, its most confident errors, and of
+ratings how far what was said is from them.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +10,117 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nsmc_bert.base import text_tables
+from nsmc_bert.base.classes import SENTIMENT, Classes
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-LABELS = ("negative", "positive")
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
-def report(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> dict[str, Any]:
+def report(
+    probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15, classes: Classes = SENTIMENT
+) -> dict[str, Any]:
     """The figures of one set of reviews.
 
     Args:
-        probabilities: float [n, 2], of negative and positive.
-        labels: int [n], 0 or 1.
+        probabilities: float [n, classes].
+        labels: int [n], numbers of classes.
         bins: how many bins of equal width the calibration error takes.
+        classes: what the labels are of; by default negative and positive.
 
     Returns:
-        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of either class and, over the classes that occur, their
-        mean, macro_f1; confusion [[true 0 said 0, true 0 said 1], [true 1 said 0, true 1 said 1]]; ece; log_loss
-        (nats).
+        A dict: n; accuracy; accuracy_interval95, Wilson's; f1 of each class and, over the classes that occur, their
+        mean, macro_f1; confusion, the number of reviews of class i said to be of class j as [i][j]; ece; log_loss
+        (nats). With more than two classes also precision and recall of each; of ratings the figures of `distances`.
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
-    predicted = probabilities.argmax(1)
-    confusion = np.bincount(labels * 2 + predicted, minlength=4).reshape(2, 2)
-    right = int(np.trace(confusion))
-    occurring = [c for c in (0, 1) if confusion[c].sum() + confusion[:, c].sum()]
-    f1 = [2 * confusion[c, c] / max(confusion[c].sum() + confusion[:, c].sum(), 1) for c in (0, 1)]
+    predicted, count = probabilities.argmax(1), len(classes)
+    confusion = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
+    right, of_label, of_said = int(np.trace(confusion)), confusion.sum(1), confusion.sum(0)
+    f1 = [2 * confusion[c, c] / max(of_label[c] + of_said[c], 1) for c in range(count)]
+    occurring = [c for c in range(count) if of_label[c] + of_said[c]]
     picked = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1.0)
-    return {
+    figures = {
         "n": len(labels),
         "accuracy": right / max(len(labels), 1),
         "accuracy_interval95": wilson(right, len(labels)),
-        "f1": dict(zip(LABELS, map(float, f1))),
+        "f1": dict(zip(classes.names, map(float, f1))),
         "macro_f1": float(np.mean([f1[c] for c in occurring])) if occurring else 0.0,
         "confusion": confusion.tolist(),
         "ece": expected_calibration_error(probabilities, labels, bins),
         "log_loss": float(-np.log(picked).mean()) if len(labels) else 0.0,
     }
+    if classes != SENTIMENT:
+        for name, total in (("precision", of_said), ("recall", of_label)):
+            shares = np.diag(confusion) / np.maximum(total, 1)
+            figures[name] = dict(zip(classes.names, shares.tolist()))
+    if classes.is_ordered:
+        figures |= distances(probabilities, labels, classes)
+    return figures
+
+
+def distances(probabilities: np.ndarray, labels: np.ndarray, classes: Classes) -> dict[str, float]:
+    """How far from the ratings what was said is.
+
+    Args:
+        probabilities: float64 [n, classes].
+        labels: int [n].
+        classes: ratings.
+
+    Returns:
+        kappa, see `weighted_kappa`, and within_one, the share that is said right or to be the rating next to it; mae,
+        the mean absolute error of what was said, the most probable rating, and mae_expected, that of the expected
+        rating, both in the ratings' own unit.
+    """
+    if not len(labels):
+        return {"kappa": 0.0, "within_one": 0.0, "mae": 0.0, "mae_expected": 0.0}
+    values, said = np.array(classes.values), probabilities.argmax(1)
+    return {
+        "kappa": weighted_kappa(labels, said, len(classes)),
+        "within_one": float((np.abs(said - labels) <= 1).mean()),
+        "mae": float(np.abs(values[said] - values[labels]).mean()),
+        "mae_expected": float(np.abs(classes.expected(probabilities) - values[labels]).mean()),
+    }
+
+
+def weighted_kappa(labels: ArrayLike, said: ArrayLike, count: int) -> float:
+    """Agreement beyond chance, a disagreement weighed by the square of its classes' distance (Cohen 1968).
+
+    1 - sum(w * observed) / sum(w * expected), w[i, j] = (i - j)**2, where what is expected by chance is the product of
+    both margins; 1 for perfect agreement, about 0 for chance. Where both have one class and the same, it is 0.
+
+    Args:
+        labels, said: int [n], numbers of classes.
+        count: of classes.
+
+    Example:
+        >>> round(weighted_kappa([0, 1, 2, 2], [0, 1, 1, 2], 3), 3)
+        0.8
+    """
+    labels, said = np.asarray(labels), np.asarray(said)
+    observed = np.bincount(labels * count + said, minlength=count * count).reshape(count, count)
+    chance = np.outer(observed.sum(1), observed.sum(0)) / max(len(labels), 1)
+    weights = np.subtract.outer(np.arange(count), np.arange(count)) ** 2
+    disagreement = float((weights * chance).sum())
+    return 1.0 - float((weights * observed).sum()) / disagreement if disagreement else 0.0
+
+
+def score(figures: Mapping[str, Any]) -> float:
+    """What the best epoch, and the best of several models, has most of: accuracy.
+
+    Of ratings it is what the expected rating's mean absolute error lacks to 0: that of what was said stands still while
+    a model that begins to learn says the same of all.
+    """
+    return -figures["mae_expected"] if "mae_expected" in figures else figures["accuracy"]
+
+
+def headline(figures: Mapping[str, Any]) -> str:
+    """`score`'s figure in words."""
+    if "mae_expected" in figures:
+        return f"error of the expected rating {figures['mae_expected']:.4f}"
+    return f"accuracy {figures['accuracy']:.4f}"
 
 
 def wilson(right: int, n: int) -> list[float]:
@@ -122,22 +198,52 @@ def confident_errors(probabilities: ArrayLike, labels: ArrayLike, count: int = 2
 
 def one_class(figures: Mapping[str, Any]) -> str:
     """What is to be said of accuracy where all reviews have one label; "" where they have not."""
-    counts = [sum(row) for row in figures["confusion"]]
-    if min(counts) or not max(counts):
-        return ""
-    return f", of {LABELS[int(counts[1] > 0)]} reviews alone: whoever always says so has 100"
+    occurring = [name for name, row in zip(figures["f1"], figures["confusion"]) if sum(row)]
+    return f", of {occurring[0]} reviews alone: whoever always says so has 100" if len(occurring) == 1 else ""
 
 
 def lines(figures: Mapping[str, Any], title: str) -> list[str]:
     """A report in readable lines."""
     low, high = figures["accuracy_interval95"]
-    (tn, fp), (fn, tp) = figures["confusion"]
     return [
         f"{title}: {figures['n']} reviews",
         f"  accuracy {100 * figures['accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
         + one_class(figures),
+        *_of_ratings(figures),
+        *(_of_classes(figures) if "precision" in figures else _of_two(figures)),
+        f"  calibration error {figures['ece']:.3f}, log loss {figures['log_loss']:.3f}",
+    ]
+
+
+def _of_two(figures: Mapping[str, Any]) -> list[str]:
+    """F1 and confusion of two classes, in sentences."""
+    (tn, fp), (fn, tp) = figures["confusion"]
+    return [
         f"  macro F1 {100 * figures['macro_f1']:.2f}, "
         f"negative {100 * figures['f1']['negative']:.2f}, positive {100 * figures['f1']['positive']:.2f}",
         f"  true negative said negative {tn}, positive {fp}; true positive said negative {fn}, positive {tp}",
-        f"  calibration error {figures['ece']:.3f}, log loss {figures['log_loss']:.3f}",
+    ]
+
+
+def _of_classes(figures: Mapping[str, Any]) -> list[str]:
+    """F1 and a row for each class: its figures, and what its reviews were said to be."""
+    names = list(figures["f1"])
+    rows = [["label", "precision", "recall", "F1", "said", *names]]
+    for name, counts in zip(names, figures["confusion"]):
+        shares = [f"{100 * figures[part][name]:.2f}" for part in ("precision", "recall", "f1")]
+        rows.append([name, *shares, "", *map(str, counts)])
+    widths = [max(map(text_tables.columns, column)) for column in zip(*rows)]
+    table = [
+        "  ".join(" " * (size - text_tables.columns(cell)) + cell for cell, size in zip(row, widths)) for row in rows
+    ]
+    return [f"  macro F1 {100 * figures['macro_f1']:.2f}", *(f"  {line}" for line in table)]
+
+
+def _of_ratings(figures: Mapping[str, Any]) -> list[str]:
+    """How far from the ratings what was said is; nothing of other classes."""
+    if "kappa" not in figures:
+        return []
+    return [
+        f"  within one {100 * figures['within_one']:.2f} %, quadratic weighted kappa {figures['kappa']:.3f}, mean "
+        f"absolute error {figures['mae']:.3f}, of the expected rating {figures['mae_expected']:.3f}",
     ]

@@ -88,11 +88,11 @@ class Batches:
             batch: dict[str, Any] = {"states": tuple(tensors[: len(blocks)])}
             for states, layers in zip(batch["states"], blocks):
                 states.set_shape([len(layers), None, widths[layers[0]]])
-            rest = list(tensors[len(blocks) :])
+            more = iter(tensors[len(blocks) :])
             for key in [*keys, *labelled]:
-                batch[key] = rest.pop(0)
+                batch[key] = next(more)
                 batch[key].set_shape([None, labels] if key in labelled else [None])
-            batch["weights"] = rest.pop(0)
+            batch["weights"] = next(more)
             batch["weights"].set_shape([None])
             return batch
 

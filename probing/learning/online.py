@@ -181,10 +181,10 @@ def _read(path: Path, identity: Mapping[str, Any]) -> dict[str, dict[str, float]
     """{end: {key: bits}} of the blocks that are done."""
     if not path.exists():
         return {}
-    found = _load(path)
-    found["identity"].pop("cells", None)
-    resume.check_identity(path, found["identity"], identity)
-    return found["blocks"]
+    state = _load(path)
+    state["identity"].pop("cells", None)
+    resume.check_identity(path, state["identity"], identity)
+    return state["blocks"]
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def dev_scores(probes: Probes, batches: Batches, limit: int = 0) -> dict[ProbeKe
     counts = {key: np.zeros(3, np.int64) for key in probes.keys}
     for targets, batch in batches.in_order(limit):
         for key, values in zip(probes.keys, probes.predict(batch)):
-            said = values.numpy()[: len(targets)] >= 0
+            predicted = values.numpy()[: len(targets)] >= 0
             gold = batch["control" if key.control else "gold"].numpy()[: len(targets)] > 0
-            counts[key] += [(said & gold).sum(), (said & ~gold).sum(), (gold & ~said).sum()]
+            counts[key] += [(predicted & gold).sum(), (predicted & ~gold).sum(), (gold & ~predicted).sum()]
         alive()
     return {key: 2 * tp / (2 * tp + fp + fn) if tp else 0.0 for key, (tp, fp, fn) in counts.items()}
 

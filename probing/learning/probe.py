@@ -183,9 +183,9 @@ class EdgeProbe(keras.Model):
             UserError: there is no such file, or it is another probe's.
         """
         advice = "delete the .json of the same name to train the probe anew"
-        found = tensors.Safetensors(path, "probe's weights", advice)
+        file = tensors.Safetensors(path, "probe's weights", advice)
         try:
-            self.set_weights([found[name] for name in sorted(found)])
+            self.set_weights([file[name] for name in sorted(file)])
         except ValueError as error:
             raise UserError(f"{path}: not this probe's weights ({error}); {advice}") from None
 

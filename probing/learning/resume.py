@@ -55,9 +55,9 @@ def restore(path: Path, probes: Probes, identity: Mapping[str, Any]) -> dict[str
     """The progress of a state file, whose weights are put in place; None where there is none, or another run's."""
     if not path.exists():
         return None
-    with _opened(path) as (file, found, progress):
-        keys = found.pop("cells")
-        if found != json.loads(json.dumps(identity)) or not {key.name for key in probes.keys} <= set(keys):
+    with _opened(path) as (file, owner, progress):
+        keys = owner.pop("cells")
+        if owner != json.loads(json.dumps(identity)) or not {key.name for key in probes.keys} <= set(keys):
             return None
         for name, variable in probes.variables():
             variable.assign(file[name])
@@ -76,10 +76,10 @@ def _opened(path: Path) -> Iterator[tuple[tensors.Safetensors, dict[str, Any], d
     """(tensors.Safetensors, the identity of its run and the names of its probes as "cells", its progress)."""
     advice = "delete it to train these probes anew"
     file = tensors.Safetensors(path, "state of this run", advice, finite=False)
-    found = parse_json(file.metadata.get("identity", ""), f"{path}, identity", {"cells": [str]}, "a run's; " + advice)
+    owner = parse_json(file.metadata.get("identity", ""), f"{path}, identity", {"cells": [str]}, "a run's; " + advice)
     progress = parse_json(file.metadata.get("progress", ""), f"{path}, progress", PROGRESS, "a run's; " + advice)
     try:
-        yield file, found, progress
+        yield file, owner, progress
     except UserError:
         raise
     except (ValueError, KeyError, TypeError) as error:
@@ -147,11 +147,11 @@ def discard(folder: Path, stem: str, finished: Callable[[str, Mapping[str, Any]]
                 path.unlink()
 
 
-def check_identity(path: Path, found: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+def check_identity(path: Path, owner: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Raises a UserError unless the two dicts, what a file belongs to and what this run is, say the same."""
     for key in identity:
-        if found.get(key) != identity[key]:
+        if owner.get(key) != identity[key]:
             raise UserError(
-                f"{path}: holds a probe with another {key}, {found.get(key)}; expected {identity[key]}; choose "
+                f"{path}: holds a probe with another {key}, {owner.get(key)}; expected {identity[key]}; choose "
                 f"another --run_dir, or delete this file"
             )

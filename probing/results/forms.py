@@ -4,52 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
-import sys
 import textwrap
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from nsmc_bert.base import text_tables
 from probing.results import published
 from probing.results.tables import Figure, Report, Table
 
 
 def text(table: Table, width: int = 0) -> str:
-    """A table in aligned columns.
-
-    Args:
-        table: tables.Table.
-        width: columns of a terminal that a line may take: a wider table is parted, each part with the first columns,
-            which name its lines; 0 for any number.
-    """
-    widths = [max(map(_width, column)) for column in zip(*table.rows)]
-    return "\n\n".join(
-        "\n".join(
-            "  ".join(line[place] + " " * (widths[place] - _width(line[place])) for place in places).rstrip()
-            for line in table.rows
-        )
-        for places in _parts(widths, table.keys, width)
-    )
-
-
-def _parts(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
-    """The columns of each part of a table: the first `keys`, and at least one more."""
-    first = list(range(keys))
-    parts = [list(first)]
-    for place in range(keys, len(widths)):
-        line = [*parts[-1], place]
-        if width and len(parts[-1]) > keys and sum(widths[at] + 2 for at in line) - 2 > width:
-            parts.append(list(first))
-        parts[-1].append(place)
-    return parts
+    """A table in aligned columns, parted where it is wider than `width` columns of a terminal; 0 for any number."""
+    return text_tables.aligned(table.rows, table.keys, width)
 
 
 def markdown(table: Table) -> str:
     """A table in Markdown."""
-    rows = [" | ".join(cell.replace("|", "\\|") for cell in line) for line in table.rows]
-    body = [f"| {row} |" for row in rows]
-    return "\n".join([body[0], "|---" * len(table.header) + "|", *body[1:]])
+    return text_tables.markdown(table.rows)
 
 
 def latex(table: Table) -> str:
@@ -60,11 +30,6 @@ def latex(table: Table) -> str:
 
 
 FORMS: dict[str, Callable[[Table], str]] = {"text": text, "markdown": markdown, "latex": latex}
-
-
-def terminal_width() -> int:
-    """The columns of the terminal that standard output is, or that COLUMNS tells; 0 where it is none."""
-    return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 0
 
 
 def draw(report: Report, form: str = "text", names: Collection[str] | None = None, width: int = 0) -> str:
@@ -127,11 +92,6 @@ def gains_csv(gains: Iterable[Figure]) -> str:
             [figure.row, figure.representation, *values, figure.seeds, figure.split, figure.corpus, figure.unlike]
         )
     return _csv(lines)
-
-
-def _width(text: str) -> int:
-    """The columns of a terminal that a text takes: two for a Hangul syllable, none for an accent."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _csv(lines: Iterable[Sequence]) -> str:

@@ -52,8 +52,8 @@ def bits_from_uniform(values: ArrayLike) -> float:
     if not values.sum():
         return float("nan")
     shares = values / values.sum()
-    there = shares > 0
-    return float((shares[there] * np.log2(shares[there] * len(shares))).sum())
+    positive = shares[shares > 0]
+    return float((positive * np.log2(positive * len(shares))).sum())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -131,7 +131,7 @@ def _short_cell(name: str, behind: str = "") -> str:
 
 def draw(report: Report) -> html_pages.Pictures:
     """The plots there is something to draw for."""
-    layers = report.layers
+    every = report.layers
     return html_pages.draw(
         [  # name, caption, what it is drawn of, how
             (
@@ -144,19 +144,19 @@ def draw(report: Report) -> html_pages.Pictures:
             (
                 "From layer to layer",
                 "F1 on dev: solid, probes that mix layers 0 to k; dashed, probes of layer k alone.",
-                [one for one in layers if one.cumulative is not None or one.single is not None],
+                [layers for layers in every if layers.cumulative is not None or layers.single is not None],
                 _curves,
             ),
             (
                 "Tasks by layers",
                 "F1 on dev of probes of one layer, in percent; darker is nearer to the task's best layer.",
-                [one for one in layers if one.single is not None],
+                [layers for layers in every if layers.single is not None],
                 _heat,
             ),
             (
                 "Mixing weights",
                 "Mixing weights softmax(w) of the probes that mix all layers; the triangle is their centre of gravity.",
-                [one for one in layers if one.shares is not None and len(one.shares) > 1],
+                [layers for layers in every if layers.shares is not None and len(layers.shares) > 1],
                 _weights,
             ),
             (
@@ -210,17 +210,17 @@ def _grid(plt: Any, count: int, height: float) -> tuple[Any, Any]:
     return figure, axes.ravel()
 
 
-def _curves(plt: Any, found: Sequence[Layers]) -> Any:
-    tasks = list({one.task.name: one.task for one in found}.values())
+def _curves(plt: Any, every: Sequence[Layers]) -> Any:
+    tasks = list({layers.task.name: layers.task for layers in every}.values())
     figure, axes = _grid(plt, len(tasks), 2.2)
     for axis, task in zip(axes, tasks):
-        for number, one in enumerate(one for one in found if one.task is task):
-            colour = f"C{number}"
-            if one.cumulative is not None:
-                axis.plot(100 * one.cumulative, "o-", color=colour, markersize=3, label=html_pages.short(one.encoder))
-            if one.single is not None:
-                label = None if one.cumulative is not None else html_pages.short(one.encoder)
-                axis.plot(100 * one.single, "s--", color=colour, markersize=3, label=label)
+        for number, layers in enumerate(layers for layers in every if layers.task is task):
+            colour, name = f"C{number}", html_pages.short(layers.encoder)
+            if layers.cumulative is not None:
+                axis.plot(100 * layers.cumulative, "o-", color=colour, markersize=3, label=name)
+            if layers.single is not None:
+                label = None if layers.cumulative is not None else name
+                axis.plot(100 * layers.single, "s--", color=colour, markersize=3, label=label)
         axis.set_title(task.title)
         axis.set_xlabel("layer")
         axis.spines[["top", "right"]].set_visible(False)
@@ -230,36 +230,36 @@ def _curves(plt: Any, found: Sequence[Layers]) -> Any:
     return figure
 
 
-def _heat(plt: Any, found: Sequence[Layers]) -> Any:
-    singles = [one.single for one in found if one.single is not None]
+def _heat(plt: Any, every: Sequence[Layers]) -> Any:
+    singles = [layers.single for layers in every if layers.single is not None]
     size = max(map(len, singles))
-    values = np.full((len(found), size), np.nan)
+    values = np.full((len(every), size), np.nan)
     for row, single in enumerate(singles):
         values[row, : len(single)] = 100 * single
     shade = values - np.nanmax(values, 1, keepdims=True)
-    figure, axis = plt.subplots(figsize=(1.8 + 0.6 * size, 0.8 + 0.4 * len(found)))
+    figure, axis = plt.subplots(figsize=(1.8 + 0.6 * size, 0.8 + 0.4 * len(every)))
     shown = axis.imshow(shade, aspect="auto", cmap="Blues", vmin=np.nanmin(shade), vmax=0)
     middle = (np.nanmin(shade) + 0) / 2
     for (row, layer), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if shade[row, layer] > middle else "black"
             axis.text(layer, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
-    encoders = len({one.encoder for one in found})
-    names = [one.task.title + (", " + html_pages.short(one.encoder)) * (encoders > 1) for one in found]
-    axis.set_yticks(range(len(found)), names)
+    encoders = len({layers.encoder for layers in every})
+    names = [layers.task.title + (", " + html_pages.short(layers.encoder)) * (encoders > 1) for layers in every]
+    axis.set_yticks(range(len(every)), names)
     axis.set_xticks(range(size))
     axis.set_xlabel("layer")
     figure.colorbar(shown, label="below the best layer")
     return figure
 
 
-def _weights(plt: Any, found: Sequence[Layers]) -> Any:
-    figure, axes = _grid(plt, len(found), 1.9)
-    for axis, one in zip(axes, found):
-        shares = np.asarray(one.shares)
+def _weights(plt: Any, every: Sequence[Layers]) -> Any:
+    figure, axes = _grid(plt, len(every), 1.9)
+    for axis, layers in zip(axes, every):
+        shares = np.asarray(layers.shares)
         axis.bar(range(len(shares)), shares)
         axis.plot([centre_of_gravity(shares)], [0], "^", color="C3", clip_on=False, markersize=8)
-        axis.set_title(f"{one.task.title}\n{html_pages.short(one.encoder)}", fontsize=8)
+        axis.set_title(f"{layers.task.title}\n{html_pages.short(layers.encoder)}", fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -154,9 +154,9 @@ def why_not(result: Result, layer0: str = "lexical") -> str:
 def other_data(result: Result) -> str:
     """How a result's data differs from the published, by its counts; "" if it does not."""
     for split, (_, targets) in result.task.counts.items():
-        found = result.splits.get(split, {"targets": 0})["targets"]
-        if found != targets:
-            return f"{found} targets in {split}, published {targets}"
+        counted = result.splits.get(split, {"targets": 0})["targets"]
+        if counted != targets:
+            return f"{counted} targets in {split}, published {targets}"
     return "" if result.task.published else "the task was not published"
 
 

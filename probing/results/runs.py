@@ -69,7 +69,9 @@ def encoder_named(results: Iterable[Result], name: str) -> str:
         UserError: there is none, or there are several.
     """
     known = sorted({result.encoder for result in results if not result.control})
-    fitting = [name] if name in known else [one for one in known if one.rstrip("/").endswith(name.rstrip("/"))]
+    fitting = (
+        [name] if name in known else [encoder for encoder in known if encoder.rstrip("/").endswith(name.rstrip("/"))]
+    )
     if len(fitting) != 1:
         raise UserError(f"{name}: found {len(fitting)} encoders of that name, expected one of {', '.join(known)}")
     return fitting[0]
@@ -102,12 +104,12 @@ def _of_one_kind(results: Iterable[Result]) -> list[Result]:
     return list(chosen.values())
 
 
-def _check_alike(one: Result, other: Result) -> None:
-    different = one.differences(other)[0] + one.encoder_differences(other)[0]
+def _check_alike(first: Result, other: Result) -> None:
+    different = first.differences(other)[0] + first.encoder_differences(other)[0]
     if different:
-        folders = " and ".join(str(result.path and result.path.parent) for result in (one, other))
-        probes = f"{one.path and one.path.stem} and {other.path and other.path.stem}"
+        folders = " and ".join(str(result.path and result.path.parent) for result in (first, other))
+        probes = f"{first.path and first.path.stem} and {other.path and other.path.stem}"
         raise UserError(
-            f"{folders}: found probes of {one.task.name}, {probes}, that differ in {' and '.join(different)}, "
+            f"{folders}: found probes of {first.task.name}, {probes}, that differ in {' and '.join(different)}, "
             f"expected the same, seeds aside; name runs of one kind"
         )

@@ -291,30 +291,30 @@ def _beyond_the_first(
 ) -> dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str]]]:
     """What is not in published.DIFFERENCES and of its form: each main representation less the first of its encoder."""
     first: dict[str, str] = {}
-    out, there = {}, set(published.DIFFERENCES.values())
+    out, in_published = {}, set(published.DIFFERENCES.values())
     for encoder, representation in columns:
         against = first.setdefault(encoder, representation)
         sides = ((encoder, representation), (encoder, against))
-        if representation != against and sides not in there:
+        if representation != against and sides not in in_published:
             out[encoder, f"{representation} - {against}"] = sides
     return out
 
 
-def _difference(measured: _Measured, key: Key, one: Key, other: Key) -> None:
+def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key) -> None:
     """Adds one figure less another, of the same draws, where there are both."""
-    if one not in measured.figures or other not in measured.figures:
+    if minuend not in measured.figures or subtrahend not in measured.figures:
         return
-    apart = measured.of[one].unlike(measured.of[other])
+    apart = measured.of[minuend].unlike(measured.of[subtrahend])
     if not apart and MACRO in key:
-        apart = measured.figures[one].unlike or measured.figures[other].unlike
+        apart = measured.figures[minuend].unlike or measured.figures[subtrahend].unlike
         unlike = apart
     else:
         unlike = f"its two sides differ in {apart}" if apart else ""
     measured.combine(
         key,
-        [one, other],
-        measured.drawn[one] - measured.drawn[other],
-        measured.figures[one].value - measured.figures[other].value,
+        [minuend, subtrahend],
+        measured.drawn[minuend] - measured.drawn[subtrahend],
+        measured.figures[minuend].value - measured.figures[subtrahend].value,
         unlike,
         True,
     )
@@ -326,7 +326,7 @@ def _odd(groups: Mapping[tuple[str, str, str], list[Result]]) -> dict[tuple[str,
     for task in dict.fromkeys(key[0] for key in groups):
         keys = [key for key in groups if key[0] == task]
         apart = {(a, b): groups[a][0].unlike(groups[b][0], a[1] == b[1]) for a in keys for b in keys}
-        most = max(keys, key=lambda one: sum(not apart[one, other] for other in keys))
+        most = max(keys, key=lambda key: sum(not apart[key, other] for other in keys))
         for key in keys:
             seeds = next(filter(None, (groups[key][0].unlike(result, True) for result in groups[key])), "")
             if apart[key, most]:
@@ -358,9 +358,9 @@ def gains(results: Sequence[Result], before: str, after: str, samples: int = 100
             if result.encoder == name and not result.control:
                 side.setdefault((result.task.name, result.representation), []).append(result)
     out = []
-    for key, one in sides[0].items():
+    for key, results_before in sides[0].items():
         if key in sides[1]:
-            out += _gained(one, sides[1][key], samples)
+            out += _gained(results_before, sides[1][key], samples)
     if not out:
         raise UserError(
             f"found no probe of both {names[0]} and {names[1]}, expected some with the same task, representation and "
@@ -547,11 +547,11 @@ def _figure_notes(every: Iterable[Figure]) -> list[str]:
 def _layer_notes(every: Iterable[Layers]) -> list[str]:
     """The same of layers."""
     out = []
-    for one in every:
-        if one.unlike:
-            out.append(f"{UNLIKE} layers of {one.encoder}, {one.task.title}: probes differ in {one.unlike}")
-        if one.why_not.startswith("other "):
-            out.append(f"layers of {one.encoder}, {one.task.title}: {one.why_not}; not compared")
+    for layers in every:
+        if layers.unlike:
+            out.append(f"{UNLIKE} layers of {layers.encoder}, {layers.task.title}: probes differ in {layers.unlike}")
+        if layers.why_not.startswith("other "):
+            out.append(f"layers of {layers.encoder}, {layers.task.title}: {layers.why_not}; not compared")
     return out
 
 

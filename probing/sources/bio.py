@@ -82,8 +82,8 @@ def _records(files: Sequence[Path], *, notes: Counter[str]) -> Iterator[Record]:
         source = Path(os.path.abspath(path)).parent.name
         for sentence in _sentences(path):
             words = [one_word(word.removeprefix(language), notes) for _, word, _ in sentence]
-            found = spans(path, ((line, tag) for line, _, tag in sentence))
-            targets = tuple(Target((start, end), None, (kind,)) for start, end, kind in found)
+            mentions = spans(path, ((line, tag) for line, _, tag in sentence))
+            targets = tuple(Target((start, end), None, (kind,)) for start, end, kind in mentions)
             yield Record(" ".join(words), targets, {"source": source})
 
 

@@ -208,12 +208,12 @@ def _records(
 def _morphemes(word: Word) -> morphemes.Word:
     """A word with the morphemes of LEMMA, or of MSeg= in column MISC as in Korean-PUD, and their tags of XPOS."""
     tags, misc = tuple(word.xpos.split("+")), dict(part.partition("=")[::2] for part in word.misc.split("|"))
-    found = word.lemma.split("+")
+    pieces = word.lemma.split("+")
     if len(tags) == 1:
-        found = [word.form] if word.xpos != "_" else []
-    elif len(found) != len(tags) and "MSeg" in misc:
-        found = misc["MSeg"].split("-")
-    return morphemes.Word(word.form, tuple(found), tags, misc.get("SpaceAfter") != "No")
+        pieces = [word.form] if word.xpos != "_" else []
+    elif len(pieces) != len(tags) and "MSeg" in misc:
+        pieces = misc["MSeg"].split("-")
+    return morphemes.Word(word.form, tuple(pieces), tags, misc.get("SpaceAfter") != "No")
 
 
 def _with_words(path: Path, sentences: Iterable[Sentence], notes: Counter[str]) -> Iterator[Sentence]:

@@ -130,5 +130,5 @@ def _places(form: str, morphemes: Sequence[str]) -> list[tuple[int, int]]:
         most = max(covered for covered, _ in ways)
         return most, frozenset.intersection(*(places for covered, places in ways if covered == most))
 
-    found = best(0, 0)
-    return sorted(found[1]) if found else []
+    whole = best(0, 0)
+    return sorted(whole[1]) if whole else []

@@ -113,7 +113,10 @@ def test_nothing_in_nothing_out(command, model):
         ),
         (["--encoding=x"], "error: --encoding=x: expected one of utf-8, utf-16, utf-16-le, utf-16-be, cp949, euc-kr"),
         (["--input=*.none"], "error: *.none: found no file that fits, expected one or more"),
-        (["a"], "error: a: found an argument without a flag, expected --flag=value; see --help"),
+        (
+            ["a"],
+            "error: a: found an argument without a flag, expected --flag=value (did you mean --text=a?); see --help",
+        ),
     ],
 )
 def test_bad_input_is_one_line(command, model, arguments, message):

@@ -250,3 +250,79 @@ def test_a_classifiers_head_is_gone_on_with(trained, command, tmp_path):
         np.testing.assert_allclose(value, before[name], atol=1e-6, err_msg=name)
     line = only_error(command("train", "--sample", f"--encoder={bundled.ENCODER}", "--head=kept", cwd=tmp_path))
     assert line == "error: --head=kept: the encoder that ships has no head of two classes; --head=new draws one"
+
+
+WORDS = {"불만": ("최악", "노잼"), "문의": ("배송 언제", "교환 되나요"), "칭찬": ("꿀잼", "최고")}
+
+
+def write_rows(path, rows):
+    path.write_text("글,말\n" + "".join(f"{text} {number},{label}\n" for number, (text, label) in enumerate(rows)))
+
+
+def test_three_classes_from_training_to_a_table(command, tiny_config, tmp_path):
+    rows = [(WORDS[name][number % 2], name) for number in range(40) for name in WORDS]
+    write_rows(tmp_path / "train.csv", rows)
+    write_rows(tmp_path / "test.csv", rows[:30])
+    columns = ["--text_column=글", "--label_column=말"]
+    trained = command(
+        "train",
+        *columns,
+        *("--train_file=train.csv", "--test_file=test.csv", "--labels=불만,문의,칭찬", f"--encoder={tiny_config}"),
+        *("--learning_rate=0.02", "--epochs=3", "--run_dir=run"),
+        cwd=tmp_path,
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "  reviews of each class: 불만 40, 문의 40, 칭찬 40\n" in trained.stderr
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["classes"] == {"names": ["불만", "문의", "칭찬"], "values": []}
+    measured = command("evaluate", *columns, "--test_file=test.csv", "--model=run/model", "--json=f.json", cwd=tmp_path)
+    assert measured.returncode == 0, measured.stderr
+    figures = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
+    assert figures["test"]["confusion"] == record["test"]["confusion"]
+    predicted = command("predict", "--input=test.csv", "--text_column=글", "--model=run/model", cwd=tmp_path)
+    header, *lines = [line.split(",") for line in predicted.stdout.splitlines()]
+    assert header == ["글", "말", "label", "불만", "문의", "칭찬"]
+    confusion = np.zeros((3, 3), int)
+    for _, label, said, *probabilities in lines:
+        assert said == list(WORDS)[np.argmax(list(map(float, probabilities)))]
+        confusion[list(WORDS).index(label), list(WORDS).index(said)] += 1
+    assert confusion.tolist() == record["test"]["confusion"]
+    line = only_error(command("evaluate", "--sample", "--model=run/model", cwd=tmp_path))
+    expected = "expected those of the model, 3 classes, 불만, 문의, 칭찬"
+    assert line.endswith(f"sample_test.tsv: found labels of negative and positive, {expected}")
+
+
+def test_ratings_from_training_to_a_table(command, tiny_config, tmp_path):
+    rows = [
+        (WORDS["칭찬" if stars > 3 else "불만"][number % 2], stars) for number in range(12) for stars in range(1, 6)
+    ]
+    write_rows(tmp_path / "train.csv", rows)
+    columns = ["--text_column=글", "--label_column=말"]
+    train = ["train", *columns, "--train_file=train.csv", "--test_file=train.csv", f"--encoder={tiny_config}"]
+    line = only_error(command(*train, cwd=tmp_path))
+    assert line.endswith("leaves out what is between; --ratings=1:5 takes each as a class")
+    trained = command(*train, "--ratings=1:5", "--learning_rate=0.02", "--epochs=2", "--run_dir=run", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert re.search(
+        r"epoch 2: training loss \d\.\d{4}, validation error of the expected rating \d\.\d{4}\n", trained.stderr
+    )
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
+    figures = record["test"]
+    assert (
+        f"quadratic weighted kappa {figures['kappa']:.3f}, mean absolute error {figures['mae']:.3f}" in trained.stdout
+    )
+    predicted = command(
+        "predict", "--input=train.csv", "--text_column=글", "--model=run/model", "--output=out.jsonl", cwd=tmp_path
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    table = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert list(table[0]) == ["글", "말", "label", "1", "2", "3", "4", "5", "expected_rating"]
+    for row in table:
+        assert row["expected_rating"] == pytest.approx(sum(stars * row[str(stars)] for stars in range(1, 6)), abs=1e-5)
+    said, labels = (np.array([int(row[name]) for row in table]) for name in ("label", "말"))
+    assert figures["mae"] == pytest.approx(np.abs(said - labels).mean())
+    expected = np.array([row["expected_rating"] for row in table])
+    assert figures["mae_expected"] == pytest.approx(np.abs(expected - labels).mean(), abs=1e-5)
+    assert figures["within_one"] == pytest.approx((np.abs(said - labels) <= 1).mean())
+    shown = command("predict", "--text=꿀잼", "--model=run/model", cwd=tmp_path)
+    assert re.fullmatch(r"\[\[(0\.\d{3}(, )?){5}\]\]  [1-5], expected [1-5]\.\d\d  꿀잼\n", shown.stdout)

@@ -7,7 +7,7 @@ from tests.conftest import ROOT
 from tests.test_architecture import COMMANDS
 
 
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("module", sorted(COMMANDS))
 def test_the_help_of_every_command(command, module):
     result = command(module, "--help")
     assert result.returncode == 0, result.stderr
@@ -18,7 +18,7 @@ def test_the_help_of_every_command(command, module):
     assert "(default:" not in result.stdout and "repeat this option" not in result.stdout
 
 
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("module", sorted(COMMANDS))
 def test_every_flag_is_described_in_full_help(command, module):
     result = command(module, "--helpfull")
     lines = result.stdout.splitlines()

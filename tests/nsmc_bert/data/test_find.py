@@ -1,8 +1,11 @@
 """nsmc_bert.data.find: whose reviews are read, what stands in for them, and which texts pretraining may not see."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import find, nsmc, reviews
 from nsmc_bert.data.find import ReviewSources, TextSources
@@ -45,6 +48,30 @@ def test_own_files(files, lines):
         f"mine.tsv, train: {sources.train_file} (20 reviews)",
         f"mine.tsv, test: {sources.test_file} (2 reviews)",
     ]
+
+
+def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
+    train = files("mine.tsv", TRAIN, ["나", "다", "가", "라"] * 5)
+    test = files("test.tsv", ["a", "b", "a", "c", "d"], ["다", "가", "가", "나", "라"])
+    data = find.find_data(ReviewSources(train_file=train, test_file=test, labels=("all",)), log=lines.append)
+    assert data.classes.names == data.test.classes.names == ("가", "나", "다", "라")
+    assert data.test.labels.tolist() == [2, 0, 0, 1, 3]
+    assert lines[-1] == "  1 texts stand there with several labels, in 2 reviews"
+    other = files("other.tsv", ["a"], ["마"])
+    with pytest.raises(
+        UserError, match="other.tsv:2: found the label '마', expected one of 가, 나, 다, 라, by --labels"
+    ):
+        find.find_data(ReviewSources(train_file=train, test_file=other, labels=("all",)), log=lines.append)
+    few = files("few.tsv", ["a", "b", "c"], ["나", "다", "다"])
+    with pytest.raises(
+        UserError, match="found 3 reviews, none labelled 가, 라, expected some of each label to measure"
+    ):
+        find.find_data(ReviewSources(train_file=train, test_file=few, labels=("all",)), log=lines.append)
+    two = ReviewSources(
+        train_file=files("two.tsv", ["a", "b"], [1, 0]), test_file=files("t.tsv", ["a", "b"], [0, "1.0"])
+    )
+    data = find.find_data(dataclasses.replace(two, labels=("all",)), log=lines.append)
+    assert (data.classes, data.test.labels.tolist()) == (SENTIMENT, [0, 1])
 
 
 def test_own_columns_and_bad_rows(files, lines):

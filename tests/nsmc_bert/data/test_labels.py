@@ -2,7 +2,8 @@
 
 import pytest
 
-from nsmc_bert.data.labels import LEFT_OUT, Labelling, number
+from nsmc_bert.base.classes import SENTIMENT
+from nsmc_bert.data.labels import LEFT_OUT, Labelling, classes_of, number, scale
 from tests.nsmc_bert.data.test_reviews import error_of
 
 
@@ -30,6 +31,45 @@ def test_ratings():
         *(1, 1, 0, 0, LEFT_OUT),
         *(None, None, None),
     ]
+    assert rule.classes == SENTIMENT
+    third = Labelling(positive_from=4, negative_to=2.5, middle="class")
+    assert [third.of(said) for said in ("4", "2.5", "3", "3.9", "x")] == [2, 0, 1, 1, None]
+    assert third.classes.names == ("negative", "neutral", "positive")
+
+
+def test_more_classes_have_their_place_for_a_number():
+    own = Labelling((" Bad", "so so", "3.0"))
+    assert own.classes.names == ("Bad", "so so", "3.0") and not own.classes.is_ordered
+    assert [own.of(said) for said in ("bad", "SO SO ", "3", "1", "")] == [0, 1, 2, None, None]
+    assert Labelling(("1", "2")).classes == SENTIMENT
+    assert own.expected == "one of Bad, so so, 3.0, by --labels"
+
+
+def test_each_rating_may_be_a_class():
+    stars, halves = Labelling(ratings="1:5"), Labelling(ratings="0.5:2:0.5")
+    assert stars.classes.values == (1, 2, 3, 4, 5) and halves.classes.names == ("0.5", "1", "1.5", "2")
+    assert [stars.of(said) for said in ("1", "5.0", " 3", "0", "6", "2.5", "two")] == [0, 4, 2, *[None] * 4]
+    assert [halves.of(said) for said in ("0.5", "2.00", "1.25")] == [0, 3, None]
+    assert scale("0:0.3:0.1") == (0, 0.1, 0.2, 0.3) and scale("-1:1") == (-1, 0, 1)
+    assert stars.expected == "one of the ratings from 1 to 5, by --ratings"
+
+
+@pytest.mark.parametrize("given", ["5", "1:", "a:b", "5:1", "1:2", "1:5:0", "1:5:-1", "1:5:0.3", "1:500", "1:5:1:1"])
+def test_what_is_no_scale(given):
+    assert error_of(Labelling, ratings=given).startswith(f"--ratings={given}: expected ")
+
+
+def test_classes_that_a_column_has():
+    classes, numbers = classes_of([" 2", "10", "1.0", "-1"])
+    assert (classes.names, numbers) == (("-1", "1", "2", "10"), [2, 3, 1, 0])
+    classes, numbers = classes_of(["배송", "가격 ", "0"])
+    assert (classes.names, numbers) == (("0", "가격", "배송"), [2, 1, 0])
+    assert classes_of(["1", "0"]) == (SENTIMENT, [1, 0]) and classes_of(["neg"]) == (SENTIMENT, [0])
+    found = error_of(classes_of, ["spam", "ham"])
+    assert found == (
+        "--labels=all: found 'spam' and 'ham', expected more than two labels; of two, --labels=ham,spam says which is "
+        "negative"
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,12 +78,17 @@ def test_ratings():
         (dict(labels=("a",)), "--labels=a: expected two different labels, negative first"),
         (dict(labels=("a", " A")), "--labels=a, A: expected two different labels"),
         (dict(labels=("a", "")), "expected two different labels"),
-        (dict(labels=("a", "b", "c")), "expected two different labels"),
+        (dict(labels=("a", "b", "A ")), "expected two different labels"),
+        (dict(labels=("a", "b", "")), "expected two different labels"),
         (dict(positive_from=4), "--positive_from and --negative_to: found one of them, expected both"),
         (dict(negative_to=4), "found one of them, expected both"),
         (dict(positive_from=3, negative_to=3), "found --negative_to=3 and --positive_from=3, expected the first to be"),
         (dict(positive_from=4, negative_to=float("nan")), "expected the first to be less"),
         (dict(labels=("a", "b"), positive_from=4, negative_to=2), "found --labels=a,b beside --positive_from"),
+        (dict(middle="class"), "--middle=class: found no --positive_from and --negative_to beside it"),
+        (dict(middle="neutral"), "--middle=neutral: expected left_out or class"),
+        (dict(labels=("a", "b"), ratings="1:5"), "found --ratings=1:5 beside --labels=a,b, expected one of them"),
+        (dict(positive_from=4, negative_to=2, ratings="1:5"), "found --ratings=1:5 beside --positive_from"),
     ],
 )
 def test_what_does_not_go_together(arguments, message):
@@ -65,17 +110,24 @@ def _rating(said):
     [
         ({"3", "5"}, "--labels=3,5 takes 3 as negative"),
         ({"1", "2", "5"}, "--positive_from=4 --negative_to=2"),
+        ({"3", "2", "5"}, "leaves out what is between; --ratings=1:5 takes each as a class"),
+        ({"0", "7", "5"}, "leaves out what is between; --ratings=0:10 takes each as a class"),
         ({"1", "7"}, "--positive_from=8 --negative_to=4"),
         ({"20", "95", "60"}, "--positive_from=80 --negative_to=40"),
         ({"1", "1000"}, "--positive_from=N --negative_to=M"),
         ({"-1", "0", "1"}, "--positive_from=1 --negative_to=-1"),
         ({"좋음", "나쁨"}, "--labels=나쁨,좋음 takes '나쁨' as negative"),
-        ({"a", "b", "c"}, "--labels=NEGATIVE,POSITIVE names others"),
+        ({"a", "b", "c"}, "--labels=NEGATIVE,POSITIVE names others, --labels=all takes each as a class"),
     ],
 )
 def test_what_is_proposed(others, advice):
     assert advice in Labelling().advice(others)
     assert Labelling(("a", "b")).advice(others) == ""
+
+
+@pytest.mark.parametrize("others", [{"1", "2", "4.5"}, {"20", "95", "60"}, {"3", "5"}])
+def test_a_scale_is_not_proposed_where_it_would_not_be_the_columns(others):
+    assert "--ratings" not in Labelling().advice(others)
 
 
 def test_numbers():

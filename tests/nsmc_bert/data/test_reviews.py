@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import Located, UserError
 from nsmc_bert.data import nsmc, reviews
 
@@ -287,6 +288,37 @@ def test_a_file_of_which_most_is_bad_stops(tmp_path):
     assert reviews.read(table_of(tmp_path, [1, 0, "", ""]), skip_bad_rows=True).skipped == 2
     found = error_of(reviews.read, table_of(tmp_path, ["good", "bad", "good"]), skip_bad_rows=True)
     assert "and no good row in 3, expected 0 (negative) or 1 (positive); which is which? --labels=bad,good" in found
+
+
+def test_more_classes_and_ratings(tmp_path):
+    path = table_of(tmp_path, ["중립", "불만", "칭찬 ", "", "불만"])
+    own = reviews.read(path, labels=["불만", "중립", "칭찬"], skip_bad_rows=True)
+    assert (own.labels.tolist(), own.classes.names) == ([1, 0, 2, 0], ("불만", "중립", "칭찬"))
+    assert own.notes == ("1 of them without a label", "reviews of each class: 불만 2, 중립 1, 칭찬 1")
+    found = error_of(reviews.read, path, labels=["불만", "중립", "문의"])
+    assert ":4: found the label '칭찬 ', expected one of 불만, 중립, 문의, by --labels" in found
+    every = reviews.read(path, labels=["all"], skip_bad_rows=True)
+    assert (every.labels.tolist(), every.classes) == (own.labels.tolist(), own.classes)
+    assert ":5: found the label '', expected a label; --skip_bad_rows" in error_of(reviews.read, path, labels=["all"])
+    stars = reviews.read(table_of(tmp_path, [5, 1, "3.0"]), ratings="1:5")
+    assert (stars.labels.tolist(), stars.classes.values) == ([4, 0, 2], (1, 2, 3, 4, 5))
+    assert stars.notes == ("reviews of each rating: 1 1, 2 0, 3 1, 4 0, 5 1",)
+    found = error_of(reviews.read, table_of(tmp_path, [5, 7]), ratings="1:5")
+    assert ":3: found the label '7', expected one of the ratings from 1 to 5, by --ratings" in found
+
+
+def test_labels_found_are_those_of_0_and_1_where_they_are_those(tmp_path):
+    data = reviews.read(table_of(tmp_path, ["1", "0.0", "1.0"]), labels=["all"])
+    assert (data.labels.tolist(), data.classes, data.notes) == ([1, 0, 1], SENTIMENT, ())
+    found = error_of(reviews.read, table_of(tmp_path, [f"{number}번" for number in range(101)]), labels=["all"])
+    assert ":102: found a label more than 100 different ones, expected one of few classes; see --label_column" in found
+
+
+def test_the_middle_of_a_rule_may_be_a_class(tmp_path):
+    path = table_of(tmp_path, [5, 4, 3, 2, 1, "4.5", "3.0"])
+    data = reviews.read(path, positive_from=4, negative_to=2, middle="class")
+    assert (len(data), data.labels.tolist()) == (7, [2, 2, 1, 0, 0, 2, 1])
+    assert data.notes == ("3 rated 4 or more: positive; 2 rated 2 or less: negative; 2 between them: neutral",)
 
 
 def test_contradictions(tmp_path):

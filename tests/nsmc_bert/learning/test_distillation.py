@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import distillation
 from nsmc_bert.model import calibration
@@ -73,6 +74,33 @@ def test_a_teacher_is_read_the_right_way_round(make_model, tmp_path):
         ask()
     np.testing.assert_allclose(ask(positive_label=["positive", "꿀잼"]), np.full((len(TEXTS), 2), 0.5), atol=1e-6)
     np.testing.assert_allclose(ask(positive_label=["positive", "노잼"]), model.predict(TEXTS), atol=1e-6)
+
+
+def test_a_teacher_of_other_classes_is_refused(make_model, tmp_path):
+    classes = Classes(("불만", "문의", "칭찬"))
+    models = {"a": make_model(1, labels=classes), "b": make_model(2, labels=classes), "two": make_model(3)}
+    for name, model in models.items():
+        model.save(tmp_path / name)
+    ask = lambda names, classes: distillation.targets(  # noqa: E731
+        [tmp_path / name for name in names], TEXTS, tmp_path / "run", precision="float32", log=print, classes=classes
+    )
+    np.testing.assert_allclose(
+        ask(("a", "b"), classes), (models["a"].predict(TEXTS) + models["b"].predict(TEXTS)) / 2, atol=1e-6
+    )
+    with pytest.raises(
+        UserError, match="two: found a classifier of negative and positive, expected one of 3 classes, 불만"
+    ):
+        ask(("a", "two"), classes)
+    with pytest.raises(
+        UserError, match="a: found a classifier of 3 classes, 불만, 문의, 칭찬, expected one of negative and"
+    ):
+        ask(("a",), SENTIMENT)
+    with pytest.raises(
+        UserError, match="a: found a classifier of 3 classes, 불만, 문의, 칭찬, expected one of 3 classes, 칭찬"
+    ):
+        ask(("a",), Classes(classes.names[::-1]))
+    got = distillation.blend(np.float32([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]), [2])
+    np.testing.assert_allclose(got, [[0.25, 0.125, 0.625], [0.2, 0.2, 0.6]], rtol=1e-6)
 
 
 def test_a_teacher_that_is_none(make_bert, tmp_path):

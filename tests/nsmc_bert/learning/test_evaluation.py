@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import SENTIMENT, ratings
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.data.find import Data
+from nsmc_bert.data.find import Data, ReviewSources
 from nsmc_bert.data.reviews import Corpus
 from nsmc_bert.learning import evaluation
 from nsmc_bert.learning.evaluation import Evaluation
@@ -15,6 +16,8 @@ from nsmc_bert.model import metrics
 
 class Reader:
     """A model that says positive of a text with a space in it, 0.9, and negative of any other, 0.8."""
+
+    classes = SENTIMENT
 
     def encode(self, texts):
         return texts
@@ -43,6 +46,29 @@ def test_figures_by_hand():
     ]
     np.testing.assert_allclose([error["confidence"] for error in figures["errors"]], [0.9, 0.8], rtol=1e-6)
     assert list(figures) == ["test", "test_unseen", "reliability", "by_length", "errors", "test_spaces"]
+
+
+class Rater:
+    """A model of ratings from 1 to 3 that knows two texts."""
+
+    classes = ratings([1, 2, 3])
+
+    def encode(self, texts):
+        return texts
+
+    def predict_encoded(self, encoded):
+        return np.array([{"좋다": [0.1, 0.2, 0.7], "싫다": [0.2, 0.5, 0.3]}[text] for text in encoded], np.float32)
+
+
+def test_figures_of_ratings_by_hand():
+    test = Corpus(
+        ["좋다", "싫다", "싫다"], np.array([2, 0, 1], np.int32), Path("some.tsv"), "sha", classes=Rater.classes
+    )
+    figures = evaluation.evaluate(Rater(), Data("mine", "reviews", None, test), errors=2)
+    assert figures["test"]["confusion"] == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert figures["test"]["mae"] == pytest.approx(1 / 3)
+    assert figures["test"]["mae_expected"] == pytest.approx((0.4 + 1.1 + 0.1) / 3)
+    assert [(e["text"], e["label"], e["said"]) for e in figures["errors"]] == [("싫다", "1", "2")]
 
 
 @pytest.mark.parametrize("train", [None, TEST], ids=["no training reviews", "all of them seen"])
@@ -82,6 +108,34 @@ def test_a_summary_of_several_seeds():
     assert "validation accuracy over 2 seeds: mean 85.00, standard deviation 7.07 (80.00, 90.00)" in lines
     assert "test accuracy over 2 seeds: mean 65.00, standard deviation 7.07 (70.00, 60.00)" in lines
     assert "model: seed-2" in lines  # the best on validation
+
+
+def test_a_summary_of_ratings_goes_by_the_expected_rating():
+    def result(seed, rows):
+        figures = metrics.report(np.array(rows), np.array([0, 2]), classes=Rater.classes)
+        return {"seed": seed, "validation": figures, "test": None, "folder": f"seed-{seed}"}
+
+    # the first is right of one, the second of none, but its expected ratings are nearer
+    results = [result(1, [[0.4, 0.3, 0.3], [0.9, 0.1, 0]]), result(2, [[0.4, 0.6, 0], [0, 0.6, 0.4]])]
+    lines = evaluation.summary(results)
+    assert "validation accuracy over 2 seeds: mean 25.00, standard deviation 35.36 (50.00, 0.00)" in lines
+    assert "validation kappa over 2 seeds: mean 0.000, standard deviation 0.000 (0.000, 0.000)" in lines
+    assert "validation mean absolute error over 2 seeds: mean 1.000, standard deviation 0.000 (1.000, 1.000)" in lines
+    assert "model: seed-2" in lines
+
+
+def test_labels_are_told_by_the_model_where_nothing_else_is_said(make_model, tmp_path):
+    make_model(labels=("불만", "문의", "칭찬")).save(tmp_path / "three")
+    three, two = str(tmp_path / "three"), ""
+    for labels in ((), ("all",)):
+        assert evaluation.told_by_model(ReviewSources(labels=labels), three).labels == ("불만", "문의", "칭찬")
+        assert evaluation.told_by_model(ReviewSources(labels=labels), two).labels == ()
+    for sources in (
+        ReviewSources(labels=("a", "b", "c")),
+        ReviewSources(ratings="1:3"),
+        ReviewSources(positive_from=4, negative_to=2),
+    ):
+        assert evaluation.told_by_model(sources, three) == sources
 
 
 def test_no_worker_but_the_chief_has_a_summary():

@@ -1,5 +1,6 @@
 """nsmc_bert.learning.finetuning: what is chosen where nobody has, what seeds share, and what each is given."""
 
+import dataclasses
 import json
 import os
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base import runtime
+from nsmc_bert.base.classes import Classes, ratings
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import distillation, finetuning, loop
@@ -15,6 +18,8 @@ from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import packing
 from tests import forked
 from tests.conftest import ROOT
+
+THREE = Classes(("불만", "문의", "칭찬"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,9 @@ def test_what_makes_a_run_another_one(prepare, trained):
 
 
 def test_teachers_are_part_of_it_and_label_what_is_new(prepare, sample, monkeypatch):
-    monkeypatch.setattr(distillation, "fingerprint", lambda teacher, positive_label: f"{teacher} {positive_label}")
+    monkeypatch.setattr(
+        distillation, "fingerprint", lambda teacher, positive_label, classes: f"{teacher} {positive_label}"
+    )
     new = ["처음 보는 글", sample.test.texts[0], sample.train.texts[3], "또 다른 글"]
     prepared = prepare(new, teachers=("a", "b"), positive_label=("x",))
     assert prepared.texts[594:] == ["처음 보는 글", "또 다른 글"]
@@ -215,6 +222,40 @@ def test_few_reviews_of_ones_own_start_from_the_classifier():
         assert (others[0].name, others[0].head, others[1]) == ("the encoder that ships", None, "")
     asked, why = start("nsmc", 1000, encoder="classifier", head="new")
     assert (asked.name, asked.head, why) == ("the classifier that ships", None, "")
+
+
+def test_other_classes_start_from_an_encoder_alone():
+    def start(count, **how):
+        corpus = reviews.Corpus(["x"] * count, np.zeros(count, np.int32), "a.csv", "", classes=THREE)
+        return finetuning.start_of(FineTuning(**how), Data("a.csv", "reviews", corpus, None))
+
+    few, why = start(100)
+    assert (few.name, few.head, why) == ("the encoder that ships", None, "")
+    asked, why = start(1000, encoder="classifier")
+    assert (asked.name, asked.head) == ("the classifier that ships", None)
+    assert why == (
+        ", its encoder alone: its head tells negative and positive apart, and the reviews have 3 classes, 불만, 문의, "
+        "칭찬"
+    )
+    with pytest.raises(
+        UserError, match="the classifier that ships has no head of 3 classes, 불만, 문의, 칭찬; --head=new"
+    ):
+        start(1000, encoder="classifier", head="kept")
+
+
+def test_a_part_that_lacks_a_class_is_no_part():
+    corpus = reviews.Corpus([], np.array([0, 1, 2, 0, 1], np.int32), "a.csv", "", classes=THREE)
+    finetuning._check_split(corpus, np.arange(3), np.arange(5))
+    with pytest.raises(
+        UserError, match="a.csv: found 2 reviews to choose the epoch by, none labelled 칭찬, expected some"
+    ):
+        finetuning._check_split(corpus, np.arange(3), np.array([3, 4]))
+    with pytest.raises(UserError, match="found all 1 reviews to train on labelled 칭찬, expected some of each label; "):
+        finetuning._check_split(corpus, np.array([2]), np.arange(3))
+    stars = dataclasses.replace(corpus, classes=ratings([1, 2, 3]))
+    finetuning._check_split(stars, np.arange(2), np.arange(5))
+    with pytest.raises(UserError, match="labelled 1, expected some of at least two ratings"):
+        finetuning._check_split(stars, np.array([0, 3]), np.arange(5))
 
 
 def test_what_a_run_starts_from_is_found_before_devices_are_chosen():

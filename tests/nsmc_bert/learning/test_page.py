@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import ratings
 from nsmc_bert.learning import page
 from nsmc_bert.model import metrics
 
@@ -43,6 +44,22 @@ def test_the_page_of_nsmc(figures, tmp_path):
     assert "Dialog-KoELECTRA-small" in text and page.CAVEAT.split("'")[0] in text
     assert "--seeds=7" in text and "--page=x" in text
     assert not re.search(r'(src|srcset|href)="(?!data:)', text)
+
+
+def test_the_page_of_ratings(figures, tmp_path):
+    random, classes = np.random.default_rng(1), ratings([1, 2, 3])
+    probabilities, labels = random.dirichlet([1, 1, 1], 60), random.integers(0, 3, 60)
+    report = metrics.report(probabilities, labels, classes=classes)
+    rated = {**figures, "test": report, "reliability": metrics.reliability(probabilities, labels)}
+    paths = page.write(tmp_path, rated, {}, 5, "stars.csv", "mine", "")
+    assert "confusion.svg" in {path.name for path in paths}
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    for value in (100 * report["within_one"], 100 * report["recall"]["2"], 100 * report["precision"]["3"]):
+        assert f"<td>{value:.2f}</td>" in text
+    for name in ("kappa", "mae", "mae_expected"):
+        assert f"<td>{report[name]:.3f}</td>" in text
+    confusion = (tmp_path / "confusion.svg").read_text()
+    assert all(f">{count}<" in confusion for row in report["confusion"] for count in row)
 
 
 def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):

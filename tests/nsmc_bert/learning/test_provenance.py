@@ -1,5 +1,6 @@
 """nsmc_bert.learning.provenance: what a run starts from, and what makes it another run."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert import bundled
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import mismatch
 from nsmc_bert.base.runtime import Runtime
@@ -61,6 +63,27 @@ def test_the_encoder_that_ships():
 def test_what_a_classifiers_own_encoder_learned_from_is_handed_on(trained):
     assert Start(bundled.CLASSIFIER).pretraining["texts"] > 0
     assert Start(trained[0] / "model").pretraining is None  # it began with random weights
+
+
+def test_a_head_of_the_same_classes_can_be_kept(make_model, tmp_path):
+    model = make_model(labels=("불만", "문의", "칭찬"))
+    model.save(tmp_path / "model")
+    start = Start(tmp_path / "model")
+    start.keep_head(model.classes)
+    np.testing.assert_array_equal(start.head[0], model.classifier.kernel)
+    with pytest.raises(
+        UserError, match="has a head of 3 classes, 불만, 문의, 칭찬, not of 3 classes, a, b, c; --head=new"
+    ):
+        start.keep_head(Classes(("a", "b", "c")))
+    with pytest.raises(UserError, match="has no head of two classes; --head=new"):
+        start.keep_head()
+
+
+def test_classes_stand_in_a_record():
+    assert provenance.classes_of({}) == SENTIMENT
+    record = json.loads(json.dumps({"classes": dataclasses.asdict(ratings([1, 2, 3]))}))
+    assert provenance.classes_of(record) == ratings([1, 2, 3])
+    assert mismatch(record, provenance.TRAINING) is None
 
 
 def test_no_such_configuration(tmp_path):

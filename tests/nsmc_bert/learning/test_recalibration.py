@@ -104,3 +104,26 @@ def test_reviews_that_it_may_have_learned_from_are_refused(record):
         find(Data("mine", "reviews", train, None), record, minimum=1)
     with pytest.raises(UserError, match="found no training reviews"):
         find(Data("mine", "reviews", None, train), record)
+
+
+def test_more_classes_take_more_reviews_and_their_own_labels(make_model, tmp_path):
+    rows = "".join(f"글 {number},{('불만', '문의', '칭찬')[number % 3]}\n" for number in range(300))
+    (tmp_path / "mine.csv").write_text("document,label\n" + rows, encoding="utf-8")
+    model, data = make_model(labels=("불만", "문의", "칭찬")), Data("mine", "reviews", None, None)
+    path, columns = str(tmp_path / "mine.csv"), {"labels": model.labels}
+    arguments = path, data, {}, columns, lambda line: None
+    with pytest.raises(
+        UserError, match="found 300 reviews to calibrate on, expected 450 or more: 150 for each of 3 num"
+    ):
+        recalibration.find(*arguments, classes=model.classes)
+    with pytest.raises(
+        UserError, match="mine.csv: found labels of 3 classes, 불만, 문의, 칭찬, expected those of the model"
+    ):
+        recalibration.find(*arguments, minimum=1)
+    mine = recalibration.find(*arguments, minimum=1, classes=model.classes)
+    before = model.predict(mine.texts)
+    calibrated, changed = recalibration.calibrate(model, mine, {})
+    assert calibrated.temperature > 1 and calibrated.bias == (0.0,) * 3  # 300 are few: less sure, and nothing else
+    expected = before ** (1 / calibrated.temperature)
+    np.testing.assert_allclose(model.predict(mine.texts), expected / expected.sum(1, keepdims=True), atol=1e-5)
+    assert list(changed["calibrated_on"]["f1"]) == ["불만", "문의", "칭찬"]

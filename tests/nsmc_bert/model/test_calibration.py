@@ -125,3 +125,73 @@ def test_it_goes_into_the_head():
 def test_the_log_odds_of_what_is_certain_are_finite():
     np.testing.assert_allclose(calibration.logit([[0.2, 0.8], [0.5, 0.5]]), [np.log(4), 0.0])
     assert np.isfinite(calibration.logit([[0.0, 1.0], [1.0, 0.0]])).all()
+
+
+def of_classes(count, classes, seed=0):
+    """Logits float [count, classes] that add up to 0, and labels that are drawn by them."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, (count, classes))
+    logits -= logits.mean(1, keepdims=True)
+    honest = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = (random.uniform(size=(count, 1)) < honest.cumsum(1)).argmax(1)
+    return logits, labels
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return exponentials / exponentials.sum(1, keepdims=True)
+
+
+def test_of_more_classes_it_undoes_what_was_done_too():
+    logits, labels = of_classes(30_000, 4)
+    bias = np.array([0.5, -0.4, 0.1, -0.2])
+    found = calibration.fit(softmax((logits - bias) * 1.6), labels)
+    assert found.temperature == pytest.approx(1.6, rel=0.03)
+    np.testing.assert_allclose(found.bias, bias, atol=0.05)
+    assert sum(found.bias) == pytest.approx(0, abs=1e-9)
+    assert found.log_loss_calibrated < found.log_loss
+    honest = calibration.fit(softmax(logits[:3000]), labels[:3000])
+    assert (honest.temperature, honest.bias) == (1.0, (0.0,) * 4) and honest.skipped
+
+
+@pytest.mark.parametrize("count", [400, 200])
+def test_two_classes_the_long_way_round(count):
+    """What is fitted by the logit of two classes is what is fitted by the logits of each."""
+    probabilities, labels = said(LOGITS[:count] * 2 + 0.8), LABELS[:count]
+    two, each = calibration.fit(probabilities, labels), calibration._fit_classes(probabilities, labels)
+    assert each.temperature == pytest.approx(two.temperature, rel=1e-5)
+    assert each.bias[1] - each.bias[0] == pytest.approx(two.bias, abs=1e-5)
+    assert each.log_loss_calibrated == pytest.approx(two.log_loss_calibrated, abs=1e-9)
+
+
+def test_more_classes_take_more_reviews():
+    logits, labels = of_classes(2000, 3)
+    few = calibration.fit(softmax(logits[:44] * 3), labels[:44])
+    assert few.skipped == "44 reviews, of 3 of 3 classes; expected 45 or more, 15 a class, of at least two"
+    softer = calibration.fit(softmax(logits[:449] * 3 + [1, 0, 0]), labels[:449])
+    assert softer.temperature > 1.5 and softer.bias == (0.0,) * 3
+    assert calibration.fit(softmax(logits[:449] / 3), labels[:449]).skipped  # never surer
+    every = calibration.fit(softmax(logits[:450] * 3 + [3, 0, 0]), labels[:450])
+    assert every.bias[0] < min(every.bias[1:]) - 0.5
+    rare = np.where((labels == 2) & (np.cumsum(labels == 2) > 14), 0, labels)  # 14 of the last class
+    assert calibration.fit(softmax(logits * 3), rare).bias == (0.0,) * 3
+    assert str(every).startswith(f"calibrated on 450 reviews: temperature {every.temperature:.3f}, bias -0.")
+
+
+def test_of_more_classes_it_goes_into_the_head():
+    kernel, bias = RANDOM.normal(size=(8, 3)).astype(np.float32), np.float32([0.1, -0.3, 0.2])
+    states = RANDOM.normal(size=(5, 8)).astype(np.float32)
+    fitted = calibration.Calibration(1.7, (-0.4, 0.3, 0.1), 1000, 0.5, 0.4)
+    new_kernel, new_bias = calibration.fold(kernel, bias, fitted)
+    expected = (states @ kernel + bias) / 1.7 + [-0.4, 0.3, 0.1]
+    np.testing.assert_allclose(states @ new_kernel + new_bias, expected, atol=1e-5)
+    assert (new_kernel.dtype, new_bias.dtype) == (np.float32, np.float32)
+
+
+def test_of_more_classes_all_numbers_have_bounds():
+    labels = np.tile([0, 1, 2], 400)
+    sure = np.eye(3)[labels] * 2
+    assert calibration.fit(softmax(sure), labels).temperature == pytest.approx(0.1)
+    assert calibration.fit(softmax(-sure), labels).temperature == pytest.approx(10)
+    lopsided = calibration.fit(softmax(np.tile([-30.0, 15.0, 15.0], (1200, 1))), labels)
+    assert max(map(abs, lopsided.bias)) <= calibration.FARTHEST * 4 / 3

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import nsmc_bert
+from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration
+from nsmc_bert.model import calibration, checkpoints, forward, metrics
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -240,6 +241,17 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     assert found["precision"] == pytest.approx(y[said].mean())
     assert found["recall"] == pytest.approx((weights * said * y).sum() / (weights * y).sum())
     assert found["mse"] == pytest.approx(((p - np.eye(2)[y]) ** 2).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "sgd"])
+def test_a_training_step_is_traced_once(make_model, monkeypatch, optimizer):
+    traced = []
+    encode = forward.encode
+    monkeypatch.setattr(forward, "encode", lambda *given, **named: traced.append(1) or encode(*given, **named))
+    model = make_model()
+    model.compile(optimizer)
+    model.fit(["꿀잼", "노잼"], [1, 0], epochs=2, verbose=0)
+    assert len(traced) == 1
 
 
 def test_classes_and_reviews_are_weighed_in_training(make_model):
@@ -476,3 +488,71 @@ def test_an_encoder_may_know_any_number_of_positions(make_bert, tiny_tokenizer, 
 def test_the_tokenizer_has_to_fit_the_encoder(make_model):
     with pytest.raises(UserError, match="24 pieces.*vocab_size of 20"):
         make_model(vocab_size=20)
+
+
+THREE, STARS = ("불만", "문의", "칭찬"), ratings([1, 2, 3, 4])
+
+
+def test_three_classes_learn_and_are_kept(make_model, tmp_path):
+    texts, labels = GOOD + BAD + ["영화", "이 영화", "영화 .", "이"], [2] * 4 + [0] * 4 + [1] * 4
+    model = make_model(labels=THREE, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    assert model.labels == THREE and isinstance(model.labels, tuple)
+    model.compile(tf.keras.optimizers.AdamW(0.02), metrics=["accuracy", tf.keras.metrics.F1Score(name="f1")])
+    model.fit(texts, labels, epochs=30, verbose=0, class_weight={0: 1.0, 1: 2.0, 2: 1.0})
+    loss, accuracy, f1 = model.evaluate(texts, labels, 4, verbose=0)
+    probabilities = model.predict(texts)
+    assert (probabilities.shape, probabilities.dtype) == ((12, 3), np.float32)
+    assert loss == pytest.approx(-np.log(probabilities[np.arange(12), labels]).mean(), abs=1e-5)
+    report = metrics.report(probabilities, labels, classes=model.classes)
+    assert (accuracy, *f1) == pytest.approx((report["accuracy"], *report["f1"].values())) and accuracy > 0.8
+    np.testing.assert_allclose(
+        np.concatenate([model.predict(text) for text in texts[:3]]), probabilities[:3], atol=1e-6
+    )
+    model.save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["id2label"] == dict(zip("012", THREE)) and config["label2id"] == dict(zip(THREE, range(3)))
+    for other in (nsmc_bert.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert other.labels == THREE and not other.classes.is_ordered
+        np.testing.assert_allclose(other.predict(texts), probabilities, atol=1e-6)
+    with pytest.raises(UserError, match="expected one of 0 to 2 for each of 2 texts"):
+        model.fit(["꿀잼", "노잼"], [0, 3])
+    with pytest.raises(UserError, match="class_weight: found {0: 1.0}, expected {0: weight, 1: weight, 2: weight}"):
+        model.fit(texts, labels, class_weight={0: 1.0})
+    with pytest.raises(UserError, match="found a head of 3 classes, expected one of two beside --positive_label"):
+        nsmc_bert.load(tmp_path / "model", positive_label="칭찬")
+
+
+def test_ratings_are_learned_by_their_order_and_kept(make_model, tmp_path):
+    texts, labels = GOOD + BAD, [3, 3, 2, 2, 0, 0, 1, 1]
+    model = make_model(labels=STARS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile(tf.keras.optimizers.SGD(0.0))
+    p = model.predict(texts)
+    distance = ((p.cumsum(1) - (np.array(labels)[:, None] <= np.arange(4))) ** 2).sum(1)
+    expected = (distance - np.log(p[np.arange(8), labels])).mean()
+    assert model.fit(texts, labels, 3, verbose=0).history["loss"][0] == pytest.approx(expected, abs=0.3)
+    assert model.evaluate(texts, labels, 3, verbose=0)[0] == pytest.approx(expected, abs=1e-5)
+    model.calibrate(calibration.Calibration(2.0, (0.3, -0.1, 0.0, -0.2), 1000, 0.5, 0.4))
+    logits = np.log(p) / 2 + [0.3, -0.1, 0.0, -0.2]
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict(texts), p, atol=1e-6)
+    model.save(tmp_path / "model")
+    loaded = nsmc_bert.load(tmp_path / "model")
+    assert loaded.classes == STARS and checkpoints.read_classes(tmp_path / "model") == STARS
+    np.testing.assert_allclose(loaded.predict(texts), p, atol=1e-6)
+    plain = nsmc_bert.SentimentClassifier(loaded.bert, loaded.tokenizer, labels=THREE, max_length=16)
+    plain.save(tmp_path / "plain")  # a head of other classes on an encoder that has rated
+    assert not nsmc_bert.load(tmp_path / "plain").classes.is_ordered
+
+
+def test_somebody_elses_head_of_more_classes(make_model, tmp_path):
+    model = make_model(labels=THREE)
+    model.save(tmp_path / "model")
+    path, expected = tmp_path / "model" / "config.json", model.predict(TEXTS)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "id2label": None, "label2id": {"b": 1, "c": 2, "a": 0}}))
+    loaded = nsmc_bert.load(tmp_path / "model")
+    assert loaded.labels == ("a", "b", "c")
+    np.testing.assert_allclose(loaded.predict(TEXTS), expected, atol=1e-6)
+    path.write_text(json.dumps({**values, "id2label": dict(enumerate("abcd")), "label2id": None}))
+    with pytest.raises(UserError, match="without a classifier of 4 classes, but one of 3"):
+        nsmc_bert.load(tmp_path / "model")

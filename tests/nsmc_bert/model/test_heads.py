@@ -3,6 +3,7 @@
 import pytest
 from transformers.models.bert.configuration_bert import BertConfig
 
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import heads
 
@@ -92,3 +93,33 @@ def test_heads_of_this_task_are_not(values):
 
 def test_names_go_before_the_task_that_an_encoder_was_once_tuned_for():
     assert heads.order(config(("negative", "positive"), finetuning_task="mrpc"), "folder") == [0, 1]
+
+
+def test_more_classes_are_called_what_the_folder_calls_them():
+    three = config(("entailment", "neutral", "contradiction"))
+    assert heads.classes(three, 3, "folder") == (Classes(("entailment", "neutral", "contradiction")), [0, 1, 2])
+    assert heads.classes(config(num_labels=3), 3, "folder")[0].names == ("LABEL_0", "LABEL_1", "LABEL_2")
+    stars = config(("1", "2", "3"), rating_values=[1.0, 2.0, 3.0])
+    assert heads.classes(stars, 3, "folder")[0] == ratings([1, 2, 3])
+    assert heads.classes(config(("pos", "neg")), 2, "folder") == (SENTIMENT, [1, 0])
+    assert heads.named({"1": "b", "0": "a", "2": "c"}, None, "folder").names == ("a", "b", "c")
+    assert heads.named(None, None, "folder") == heads.named({0: "ham", 1: "spam"}, None, "folder") == SENTIMENT
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "found"),
+    [
+        (
+            dict(names=("a", "b", "a")),
+            {},
+            "folder, id2label and rating_values: classes: found 'a,b,a', expected two or",
+        ),
+        (dict(names=("1", "2", "3"), rating_values=[3, 2, 1]), {}, "expected one of each, ascending"),
+        (dict(names=("a", "b", "c"), problem_type="regression"), {}, "found a head for 'regression'"),
+        (dict(num_labels=3, finetuning_task="mnli"), {}, "found a head fine-tuned for 'mnli'"),
+        (dict(names=("a", "b", "c")), {"positive": "a"}, "found a head of 3 classes, expected one of two beside"),
+    ],
+)
+def test_what_is_no_head_of_more_classes(values, options, found):
+    with pytest.raises(UserError, match=found):
+        heads.classes(config(**values), 3, "folder", **options)

@@ -34,3 +34,13 @@ def test_by_hand(name, form):
     assert float(metric.result()) == pytest.approx(
         {"BinaryAccuracy": 1, "CategoricalAccuracy": 1}.get(name, 0), abs=0.02
     )
+
+
+def test_three_classes_by_hand():
+    labels, probabilities = tf.constant([0, 2, 1]), tf.constant([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.7, 0.2, 0.1]])
+    names = ("CategoricalAccuracy", "Precision", "MeanSquaredError")
+    metrics = keras_metrics.adapted([getattr(keras.metrics, name)() for name in names], 3)
+    for metric in metrics:
+        metric.update_state(labels, probabilities)
+    # 2 of 3 right; of the three that are above one half 2 are right; squares .26 .14 1.14
+    np.testing.assert_allclose([float(metric.result()) for metric in metrics], [2 / 3, 2 / 3, 1.54 / 9], rtol=1e-5)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.model import metrics
 
 P = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.05, 0.95]], np.float32)
@@ -95,3 +96,64 @@ def test_accuracy_by_length_by_hand():
     found = metrics.by_length(texts, probabilities, np.array([0, 1, 1, 1, 0]))
     assert [(one["from"], one["n"], one["accuracy"]) for one in found] == [(1, 2, 0.5), (6, 2, 1.0), (121, 1, 0.0)]
     assert found[1]["interval95"] == metrics.wilson(2, 2)
+
+
+P3 = np.array([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.1, 0.5, 0.4]])
+Y3 = np.array([0, 1, 2, 1, 0, 0])  # said 0 1 2 2 0 1
+THREE, STARS = Classes(("neg", "neu", "pos")), ratings([1, 2, 4])
+
+
+def test_three_classes_by_hand():
+    figures = metrics.report(P3, Y3, classes=THREE)
+    assert figures["confusion"] == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert figures["accuracy"] == pytest.approx(4 / 6)
+    assert figures["precision"] == pytest.approx({"neg": 1.0, "neu": 1 / 2, "pos": 1 / 2})
+    assert figures["recall"] == pytest.approx({"neg": 2 / 3, "neu": 1 / 2, "pos": 1.0})
+    assert figures["f1"] == pytest.approx({"neg": 4 / 5, "neu": 1 / 2, "pos": 2 / 3})
+    assert figures["macro_f1"] == pytest.approx((4 / 5 + 1 / 2 + 2 / 3) / 3)
+    assert figures["log_loss"] == pytest.approx(-np.log([0.7, 0.5, 0.6, 0.2, 0.6, 0.1]).mean())
+    assert figures["ece"] == pytest.approx(metrics.expected_calibration_error(P3, Y3))
+    assert metrics.score(figures) == figures["accuracy"] and metrics.headline(figures) == "accuracy 0.6667"
+    assert metrics.lines(figures, "test")[2:-1] == [
+        "  macro F1 65.56",
+        "  label  precision  recall     F1  said  neg  neu  pos",
+        "    neg     100.00   66.67  80.00          2    1    0",
+        "    neu      50.00   50.00  50.00          0    1    1",
+        "    pos      50.00  100.00  66.67          0    0    1",
+    ]
+    assert metrics.one_class(figures) == "" and not {"kappa", "mae"} & figures.keys()
+    one = metrics.report(P3[:1], Y3[:1], classes=THREE)
+    assert metrics.one_class(one) == ", of neg reviews alone: whoever always says so has 100"
+    assert one["macro_f1"] == 1.0
+
+
+def test_ratings_by_hand():
+    figures = metrics.report(P3, Y3, classes=STARS)
+    # said 1 2 4 4 1 2 stars of 1 2 4 2 1 1; expected 1.5 2.4 3.1 3.3 1.6 2.7
+    assert figures["mae"] == pytest.approx((2 + 1) / 6)
+    assert figures["mae_expected"] == pytest.approx((0.5 + 0.4 + 0.9 + 1.3 + 0.6 + 1.7) / 6)
+    assert figures["within_one"] == 1.0
+    # 2 disagreements of weight 1; by chance, margins 3 2 1 and 2 2 2 of 6, (6 + 4 * 6 + 4 + 4 + 4 * 2 + 2) / 6
+    assert figures["kappa"] == pytest.approx(1 - 2 / (48 / 6))
+    assert metrics.score(figures) == -figures["mae_expected"]
+    assert metrics.headline(figures) == "error of the expected rating 0.9000"
+    assert metrics.lines(figures, "test")[2] == (
+        "  within one 100.00 %, quadratic weighted kappa 0.750, mean absolute error 0.500, of the expected rating 0.900"
+    )
+    none = metrics.report(np.zeros((0, 3)), np.zeros(0, int), classes=STARS)
+    assert (none["kappa"], none["mae"], none["within_one"]) == (0, 0, 0)
+
+
+def test_kappa_against_scikit_learn():
+    """sklearn.metrics.cohen_kappa_score(labels, said, weights="quadratic") of scikit-learn 1.9.1."""
+    labels = [0, 0, 1, 2, 3, 4, 4, 2, 1, 0, 3, 3, 2, 4]
+    said = [2, 1, 1, 2, 2, 4, 3, 0, 1, 0, 4, 3, 2, 1]
+    assert metrics.weighted_kappa(labels, said, 5) == pytest.approx(0.5905292479108635, abs=1e-12)
+    assert metrics.weighted_kappa(said, labels, 5) == pytest.approx(0.5905292479108635, abs=1e-12)
+
+
+def test_kappa_at_its_ends():
+    assert metrics.weighted_kappa([0, 1, 2], [0, 1, 2], 3) == 1.0
+    assert metrics.weighted_kappa([0, 2], [2, 0], 3) == -1.0
+    assert metrics.weighted_kappa([0, 1, 2], [1, 1, 1], 3) == 0.0
+    assert metrics.weighted_kappa([1, 1], [1, 1], 3) == 0.0  # one class: nothing to agree about

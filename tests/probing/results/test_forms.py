@@ -6,7 +6,6 @@ import io
 import pytest
 
 from probing.results import forms, published, runs, tables
-from probing.results.tables import Table
 from tests.probing.results.test_tables import write
 
 
@@ -35,22 +34,6 @@ def test_every_form_has_every_figure(tmp_path):
     assert float(rows[0]["f1"]) == pytest.approx(100 * cells[0].value, abs=0.005)
     assert (rows[0]["published"], rows[1]["published"]) == (f"{known:.2f}", "")
     assert rows[1]["note"] == "no published encoder"
-
-
-def test_hangul_takes_two_columns_of_a_terminal():
-    table = Table("table", ["", "값"], [["영화", "1"], ["cafe\u0301", "2"], ["a", "3"]])
-    assert forms.text(table) == "      값\n영화  1\ncafe\u0301  2\na     3"
-
-
-def test_a_table_that_is_wider_than_the_terminal_is_parted():
-    table = Table("table", ["", "split", "lex", "cat", "mix"], [["pos", "test", "81.2", "영화", "83.4"]], keys=2)
-    whole = "     split  lex   cat   mix\npos  test   81.2  영화  83.4"
-    assert forms.text(table) == forms.text(table, 28) == whole
-    assert forms.text(table, 27) == (
-        "     split  lex   cat\npos  test   81.2  영화\n\n     split  mix\npos  test   83.4"
-    )
-    narrow = forms.text(table, 1)  # a part has one column at least
-    assert [part.split("\n")[0].split()[-1] for part in narrow.split("\n\n")] == ["lex", "cat", "mix"]
 
 
 def test_notes_are_as_wide_as_the_terminal(tmp_path):

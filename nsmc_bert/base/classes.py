@@ -1,0 +1,114 @@
+"""The classes that texts are told apart by: what they are called and, of ratings, the number that each stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from nsmc_bert.base.errors import UserError, shorten
+
+if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+NAMES = ("negative", "positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """The classes of which a text has one; a class is known by its place, from 0. Its len() is their number.
+
+    Two classes are always negative and positive.
+
+    Attributes:
+        names: of each, in their order.
+        values: of ratings, the number that each stands for, ascending; () for classes without an order.
+
+    Raises:
+        UserError: fewer than two, two of other names, a name that is empty or comes twice, or other values than that.
+
+    Example:
+        >>> ratings([1, 2, 3, 4, 5]).expected([[0.0, 0.0, 0.5, 0.25, 0.25]])
+        array([3.75])
+    """
+
+    names: tuple[str, ...] = NAMES
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = ",".join(map(str, self.names))
+        if len(self.names) < 2 or len(set(self.names)) < len(self.names) or not all(self.names):
+            raise UserError(f"classes: found {shorten(names)}, expected two or more different names")
+        if len(self.names) == 2 and self.names != NAMES:
+            raise UserError(f"classes: found {shorten(names)}, expected two to be called {' and '.join(NAMES)}")
+        if self.values and (len(self.values) != len(self.names) or list(self.values) != sorted(set(self.values))):
+            raise UserError(
+                f"classes: found the ratings {shorten(list(self.values))} of {len(self.names)} classes, expected one "
+                "of each, ascending"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __str__(self) -> str:
+        if self.is_ordered:
+            return f"ratings from {self.names[0]} to {self.names[-1]}"
+        return f"{len(self)} classes, {', '.join(self.names)}" if self != SENTIMENT else " and ".join(self.names)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether they are ratings."""
+        return bool(self.values)
+
+    @property
+    def some(self) -> str:
+        """What reviews have to have for something to be learned, in words."""
+        if self.is_ordered:
+            return "some of at least two ratings"
+        return "some of either label" if self == SENTIMENT else "some of each label"
+
+    def lacking(self, labels: Collection[int]) -> str:
+        """What labels lack of `some`, in words; "" where they lack nothing."""
+        found = sorted(set(labels))
+        names = [str(place) for place in range(len(self))] if self == SENTIMENT else self.names
+        if len(found) == 1:
+            return f"all labelled {names[found[0]]}"
+        missing = [names[place] for place in range(len(self)) if place not in found]
+        return f"none labelled {', '.join(missing)}" if missing and not self.is_ordered else ""
+
+    def check_same(self, other: Classes, whose: str, wanted: str) -> None:
+        """Checks that a class of another's is the class of the same place here.
+
+        Own words for the same classes may stand in a table: as many, in the same order.
+
+        Args:
+            other: the other classes.
+            whose: what these are of, such as "some.csv".
+            wanted: what `self` is of, such as "those of the model".
+
+        Raises:
+            UserError: there are more or fewer, or a name has another place.
+        """
+        places = {name: place for place, name in enumerate(self.names)}
+        moved = any(places.get(name, place) != place for place, name in enumerate(other.names))
+        if len(other) != len(self) or moved:
+            raise UserError(f"{whose}: found labels of {other}, expected {wanted}, {self}")
+
+    def expected(self, probabilities: ArrayLike) -> np.ndarray:
+        """The expected rating, float64 [n], of probabilities [n, classes]."""
+        import numpy as np
+
+        return np.asarray(probabilities, np.float64) @ np.array(self.values)
+
+
+SENTIMENT = Classes()
+
+
+def ratings(values: Collection[float]) -> Classes:
+    """The classes of ratings, called by their numbers.
+
+    >>> ratings([0.5, 1, 1.5]).names
+    ('0.5', '1', '1.5')
+    """
+    return Classes(tuple(f"{value:g}" for value in values), tuple(map(float, values)))
