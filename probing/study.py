@@ -113,15 +113,16 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
         encoder = encoders.load(
             study.encoder, layer0=study.layer0, precision=devices.precision, random_weights=random_weights, log=log
         )
+        layers, width = len(encoder.widths) - 1, encoder.widths[-1]
+        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
         if study.attention:
             from probing.encoders.attention import Attention
 
             encoder = Attention(encoder)
+            log(f"attention: two numbers of each of the {sum(encoder.widths) // 2} heads, there and back")
         representations = representations or encoder.published
         for name in representations:
             encoder.representation(name)
-        layers, width = len(encoder.widths) - 1, encoder.widths[-1]
-        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
         for folder in of_before(encoder, corpora, run_dir, study.store):
             log(
                 f"{folder}: of before an encoder's configuration was told apart; made anew beside it, and may be "

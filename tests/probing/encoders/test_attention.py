@@ -12,6 +12,7 @@ from probing import alignment, corpora, encoders, records, study
 from probing.encoders.attention import Attention
 from probing.learning.schedule import Schedule
 from probing.records import Record, Target
+from probing.results import tables
 from probing.results.result import SPLITS
 from probing.tasks import TASKS
 from tests.probing.test_activations import Counting
@@ -130,6 +131,9 @@ def test_a_study_of_heads(asked, tmp_path):
     both = asked()
     assert [result.representation for result in both] == ["heads", "heads_2", "heads_1"]
     assert all(result.encoder.endswith("bert, attention") for result in both)
+    table = tables.build(both, samples=10, differences=True).table("table")
+    shown = [name.split()[-1] for name in table.header if "heads" in name and " - " not in name]
+    assert shown == ["heads", "heads_1", "heads_2"]
     whole, own, other = (result.figures["dev"]["Dependencies"].f1 for result in both)
     assert min(whole, own) > 0.9 > 0.8 > other
     assert [result.widths for result in both] == [(4, 4, 4)] * 3
