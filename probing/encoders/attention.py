@@ -7,8 +7,9 @@
 
 An edge of a sentence is read as two numbers of each head: how much the first span attends to the second one, and the
 second to the first. Of a span of several positions that is the mean over those that attend of the sum over those that
-are attended to (Clark et al. 2019, "What does BERT look at?", section 4.1). A probe of these numbers knows no word and
-no place: what it can tell, attention has.
+are attended to (Clark et al. 2019, "What does BERT look at?", section 4.1). Each stands as the logarithm of how many
+times that is what even attention to all positions would give: 0 where a head does not care. A probe of these numbers
+knows no word and no place: what it can tell, attention has.
 
 To whatever stores states and trains probes this is an encoder whose positions are the edges of a record
 (alignment.edges) and whose layers are BERT's, each as wide as twice its heads.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from transformers import TFBertModel
 
 WEIGHTS = 1 << 24  # weights of attention that are in memory at a time
+FLOOR = 1e-4  # attention below it counts as so much
 
 
 class Attention(encoders.Encoder):
@@ -111,19 +113,26 @@ class Attention(encoders.Encoder):
         one, other = (
             tf.cast((edges[..., i, None] <= places) & (places < edges[..., i + 1, None]), tf.float32) for i in (0, 2)
         )
+        positions = tf.cast(tf.reduce_sum(mask, 1), tf.float32)[:, None, None]
         out = []
         for layer, x in zip(bert.bert.encoder.layer, states):
             weights = forward.attention(layer, x, mask, compute_dtype=dtype)
-            out.append(
-                encoders.to_float16(tf.concat([_between(weights, one, other), _between(weights, other, one)], 2))
-            )
+            there, back = _between(weights, one, other, positions), _between(weights, other, one, positions)
+            out.append(encoders.to_float16(tf.concat([there, back], 2)))
         return out
 
 
-def _between(weights: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-    """float32 [batch, edges, heads]: the mean over queries of the sum over keys of attention [batch, heads, n, n].
+def _between(weights: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """What queries attend to keys, as a logarithm beside even attention.
 
-    `queries` and `keys` float32 [batch, edges, n] are 1 in the spans; a row that only fills up has none.
+    Args:
+        weights: attention, float32 [batch, heads, n, n].
+        queries, keys: float32 [batch, edges, n], 1 in the spans; a row that only fills up has none.
+        positions: float32 [batch, 1, 1], those of the sentence.
+
+    Returns:
+        float32 [batch, edges, heads].
     """
-    mean = queries / tf.maximum(tf.reduce_sum(queries, -1, keepdims=True), 1.0)
-    return tf.einsum("bei,bhij,bej->beh", mean, weights, keys)
+    many, wide = (tf.maximum(tf.reduce_sum(span, -1, keepdims=True), 1.0) for span in (queries, keys))
+    given = tf.einsum("bei,bhij,bej->beh", queries / many, weights, keys)
+    return tf.math.log(tf.maximum(given, FLOOR) * positions / wide)

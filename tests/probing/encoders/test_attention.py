@@ -51,8 +51,20 @@ def test_heads_say_what_transformers_does(heads, encoder_folder):
             (a, b), (c, d) = examples.span1[target], examples.span2[target]
             for layer, weights in enumerate(maps):
                 weights = weights.numpy()[0]  # [heads, queries, keys]
-                expected = [weights[:, a:b, c:d].sum(2).mean(1), weights[:, c:d, a:b].sum(2).mean(1)]
-                np.testing.assert_allclose(read[number][layer][place], np.concatenate(expected), atol=1e-3)
+                there, back = weights[:, a:b, c:d].sum(2).mean(1), weights[:, c:d, a:b].sum(2).mean(1)
+                even = [(d - c) / weights.shape[1], (b - a) / weights.shape[1]]
+                expected = np.log(np.concatenate([there / even[0], back / even[1]]))
+                np.testing.assert_allclose(read[number][layer][place], expected, atol=4e-3)
+
+
+def test_what_is_hardly_attended_to_has_a_floor(heads, monkeypatch):
+    from probing.encoders import attention
+
+    monkeypatch.setattr(attention, "FLOOR", 0.5)
+    again = Attention(heads._encoder)
+    [states] = again.encode(alignment.edges(aligned(heads, RECORDS[:1]), heads.max_positions).payloads)
+    # eight positions, one of which is attended to
+    np.testing.assert_allclose(states[0][0].min(), np.log(0.5 * 8), atol=1e-3)
 
 
 def test_batches_and_released_weights_change_nothing(heads, monkeypatch):
