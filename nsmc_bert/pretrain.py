@@ -1,4 +1,4 @@
-"""Pretrains a BERT on text: python -m nsmc_bert.pretrain --data=reviews.txt.xz --run_dir=runs/pretrained"""
+"""Pretrains an encoder on text: python -m nsmc_bert.pretrain --data=reviews.txt.xz --run_dir=runs/pretrained"""
 
 from absl import flags
 
@@ -51,8 +51,9 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "encoder",
     Pretraining.encoder,
-    "What to start from: a Hugging Face BERT folder or hub name, or a config.json for random weights. Default: random "
-    "weights in the shape of the encoder that ships, 4 layers of 256.",
+    "What to start from: a Hugging Face folder or hub name of a BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT or ALBERT, "
+    "or a config.json for random weights. Default: random weights in the shape of the encoder that ships, 4 layers of "
+    "256.",
 )
 flags.DEFINE_string(
     "tokenizer",

@@ -1,4 +1,4 @@
-"""Fine-tunes a BERT on movie reviews: python -m nsmc_bert.train --flagfile=flags/default.flags"""
+"""Fine-tunes an encoder on movie reviews: python -m nsmc_bert.train --flagfile=flags/default.flags"""
 
 from absl import flags
 
@@ -25,9 +25,10 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "encoder",
     FineTuning.encoder,
-    "What to start from: a Hugging Face BERT folder or hub name, a config.json for random weights, or the word "
-    "classifier for the one that ships. Default: the encoder that ships, 4 layers of 256, pretrained on reviews; with "
-    f"fewer than {FEW:,} reviews of your own, negative and positive, the classifier that ships.",
+    "What to start from: a Hugging Face folder or hub name of a BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT or ALBERT, a "
+    "config.json for random weights, or the word classifier for the one that ships. Default: the encoder that ships, 4 "
+    f"layers of 256, pretrained on reviews; with fewer than {FEW:,} reviews of your own, negative and positive, the "
+    "classifier that ships.",
 )
 flags.DEFINE_enum(
     "head",

@@ -32,9 +32,9 @@ flags.DEFINE_string("test_file", "", "Its records to report figures on; without 
 flags.DEFINE_string(
     "encoder",
     "",
-    "A folder of a BERT, this project's classifiers among them, or of a GPT, an ELMo or a CoVe; the hub name of a "
-    "BERT or GPT, such as bert-base-uncased or openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that "
-    "ships.",
+    "A folder of a BERT or one of its kin (RoBERTa, XLM-R, ELECTRA, DistilBERT, ALBERT), this project's classifiers "
+    "among them, or of a GPT, an ELMo or a CoVe; the hub name of any but the last two, such as bert-base-uncased or "
+    "openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that ships.",
 )
 flags.DEFINE_enum(
     "layer0",

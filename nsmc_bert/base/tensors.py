@@ -128,7 +128,9 @@ class Hdf5(_Tensors):
         self._path = path
         shapes: dict[str, tuple[int, ...]] = {}
 
-        def visit(name: str, item: Any) -> None:
+        def visit(name: str | bytes, item: Any) -> None:
+            if isinstance(name, bytes):  # which is what h5py makes of others
+                raise ValueError(f"the name {name!r} is no UTF-8")
             if isinstance(item, h5py.Dataset):
                 shapes[name] = item.shape or ()
 

@@ -71,7 +71,7 @@ def model_card(training: Mapping[str, Any]) -> str:
         title=_title(classes),
         said=_said(classes),
         shape=_shape(classes),
-        name=training.get("encoder", "a fine-tuned BERT"),
+        name=training.get("encoder", "a fine-tuned encoder"),
         parameters=training["parameters"],
         max_length=training["max_length"],
         table="\n".join(_table(training, classes)),
@@ -220,7 +220,7 @@ language: ko
 pipeline_tag: fill-mask
 library_name: transformers
 ---
-# A BERT pretrained on Korean text
+# An encoder pretrained on Korean text
 
 {parameters:,} parameters, {max_length} pieces of text at most. To be fine-tuned: `python -m nsmc_bert.train --encoder=FOLDER`.
 

@@ -12,7 +12,7 @@ from nsmc_bert.base import files, tensors
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.progress import Progress
-from nsmc_bert.model import checkpoints, heads, tokenizers
+from nsmc_bert.model import checkpoints, families, heads, tokenizers
 
 PIECE = 20_000  # texts that are asked about between two files
 
@@ -92,7 +92,8 @@ def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Class
     known = checkpoints.read_classes(folder)
     if known.names != classes.names:
         raise UserError(f"--teachers={teacher}: found a classifier of {known}, expected one of {classes}")
-    config, weights = checkpoints.read_config(folder), checkpoints.fingerprint(checkpoints.read_weights(folder))
+    config = checkpoints.read_config(folder)
+    weights = checkpoints.fingerprint(checkpoints.read_weights(folder, families.of(config)))
     _, order = heads.classes(config, len(classes), folder, positive_label if len(classes) == 2 else ())
     turned = "-turned" if order == [1, 0] else ""
     return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"

@@ -50,8 +50,8 @@ class FineTuning:
     Attributes:
         run_dir: the run's folder, with several seeds of a folder seed-N for each; "" for one below RUNS that the data
             names.
-        encoder: a folder or hub name of a BERT, a config.json for random weights, or the word classifier for the one
-            that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own, negative and
+        encoder: a folder or hub name of an encoder, a config.json for random weights, or the word classifier for the
+            one that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own, negative and
             positive, for that classifier.
         head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
             that ships where the reviews are negative and positive.
@@ -280,14 +280,14 @@ def prepare(
         UserError: the reviews cannot be split so, or of one's own a part lacks a label; or a teacher is none.
     """
     assert data.train is not None
-    max_length = min(how.max_length, start.config.max_position_embeddings)
+    max_length = min(how.max_length, start.positions)
     train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed)
     texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
     if data.folder == "reviews":
         _check_split(data.train, train_rows, validation_rows)
     held_out = [data.train.texts[row] for row in validation_rows]
     validation_set = start.tokenizer.encode(held_out, max_length), data.train.labels[validation_rows]
-    identity = {
+    identity: dict[str, Any] = {
         "data": provenance.checksum_of(data.train),
         "test": None if data.test is None else provenance.checksum_of(data.test),
         "validation": [how.validation, how.split_seed],

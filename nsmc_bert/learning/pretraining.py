@@ -34,7 +34,7 @@ class Pretraining:
 
     Attributes:
         run_dir: the run's folder; the encoder goes into `encoder` in it.
-        encoder: a folder or hub name of a BERT, or a config.json for random weights; "" for random weights in the
+        encoder: a folder or hub name of an encoder, or a config.json for random weights; "" for random weights in the
             shape of the encoder that ships.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
         vocab_size: pieces of a SentencePiece tokenizer to learn from the texts; 0: none is learned.
@@ -209,7 +209,7 @@ def prepare(
         start: the encoder and the tokenizer.
         devices: what is computed on.
     """
-    max_length = min(how.max_length, start.config.max_position_embeddings)
+    max_length = min(how.max_length, start.positions)
     encoded = start.tokenizer.encode(texts, max_length)
     order = np.random.Generator(np.random.PCG64(how.seed)).permutation(len(texts))
     train_set, validation_set = (

@@ -16,13 +16,13 @@ from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data.reviews import Corpus
-from nsmc_bert.model import checkpoints, heads, tokenizers
+from nsmc_bert.model import checkpoints, families, heads, tokenizers
 
 if TYPE_CHECKING:
     import numpy as np
-    from transformers import TFBertModel
 
     from nsmc_bert.learning.loop import Settings
+    from nsmc_bert.model.families.network import Encoder
 
 PARTS = {  # of a record, and what they are called
     "validation": "validation",
@@ -70,13 +70,13 @@ class Start:
     """What a run starts from: an encoder with weights, or a configuration alone.
 
     Args:
-        encoder: a folder or hub name of a BERT, or a config.json for random weights.
+        encoder: a folder or hub name of an encoder, or a config.json for random weights.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
 
     Attributes:
         has_weights: whether there are weights to start from.
         folder: where the encoder, or its config.json, lies.
-        config: the BertConfig; without weights its vocabulary is the tokenizer's.
+        config: the encoder's configuration; without weights its vocabulary is the tokenizer's.
         name: what it is called.
         tokenizer: the tokenizers.Tokenizer.
         head: the classifier's kernel, float32 [hidden, classes], and bias, float32 [classes], where they are kept;
@@ -99,7 +99,7 @@ class Start:
             self.name = ships.get(path, str(encoder))
         else:
             if not path.is_file():
-                raise UserError(f"--encoder={encoder}: found no such file, expected a BERT's config.json")
+                raise UserError(f"--encoder={encoder}: found no such file, expected an encoder's config.json")
             self.folder = path.parent
             self.config = checkpoints.read_config(path)
         if tokenizer:
@@ -107,13 +107,21 @@ class Start:
         else:
             self.tokenizer = tokenizers.load(self.folder) if self.has_weights else tokenizers.bundled()
         if self.has_weights:
-            weights = checkpoints.fingerprint(checkpoints.read_weights(self.folder))
+            weights = checkpoints.fingerprint(self._weights())
             self.fingerprint = weights + checkpoints.unusual(self.config)
         else:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
             self.name = f"random weights, {self.config.num_hidden_layers} layers of {self.config.hidden_size}"
             self.fingerprint = str(self.config.to_json_string(use_diff=False))
+
+    def _weights(self) -> Mapping[str, "np.ndarray"]:
+        return checkpoints.read_weights(self.folder, families.of(self.config))
+
+    @property
+    def positions(self) -> int:
+        """Positions that a text may take, special tokens included."""
+        return families.of(self.config).positions(self.config)
 
     @property
     def pretraining(self) -> dict[str, Any] | None:
@@ -143,7 +151,7 @@ class Start:
             UserError: there is none of these classes, or it does not say which is positive.
         """
         # read without building a model: what is computed on is not chosen yet
-        head = checkpoints.head(checkpoints.read_weights(self.folder), self.config) if self.has_weights else None
+        head = checkpoints.head(self._weights(), self.config) if self.has_weights else None
         if head is None or len(head[1]) != len(classes):
             wanted = "two classes" if classes == SENTIMENT else classes
             raise UserError(f"--head=kept: {self.name} has no head of {wanted}; --head=new draws one")
@@ -152,11 +160,11 @@ class Start:
             raise UserError(f"--head=kept: {self.name} has a head of {known}, not of {classes}; --head=new draws one")
         self.head = [head[0][:, order], head[1][order]]
 
-    def build(self, seed: int, dropout: float | None) -> "TFBertModel":
+    def build(self, seed: int, dropout: float | None) -> "Encoder":
         """The encoder with the first weights of a run; see `build_with_predictions`."""
         return self.build_with_predictions(seed, dropout)[0]
 
-    def build_with_predictions(self, seed: int, dropout: float | None) -> "tuple[TFBertModel, dict]":
+    def build_with_predictions(self, seed: int, dropout: float | None) -> "tuple[Encoder, dict]":
         """The encoder with the first weights of a run, and its masked language model's output.
 
         Args:
@@ -164,7 +172,8 @@ class Start:
             dropout: of hidden states and attention, instead of the encoder's own; None to keep that.
 
         Returns:
-            A built TFBertModel, and the weights of the output, empty where it has none: see checkpoints.Loaded.
+            A built TFBertModel or a Network, and the weights of the output, empty where it has none: see
+            checkpoints.Loaded.
         """
         if self.has_weights:
             loaded = checkpoints.load_encoder(self.folder, seed)

@@ -1,7 +1,7 @@
-"""A name or a folder to a built TFBertModel and its configuration, without PyTorch; and back to a Hugging Face folder.
+"""A name or a folder to a built encoder and its configuration, without PyTorch; and back to a Hugging Face folder.
 
-Weights have one set of names here, those of Hugging Face's PyTorch models (`embeddings.word_embeddings.weight`),
-whatever the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
+Weights are called as in Hugging Face's PyTorch model of their family (`embeddings.word_embeddings.weight`), whatever
+the file they come from: safetensors in PyTorch's or TensorFlow's form, whole or in shards, or TensorFlow's h5.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import restore, whole_folder
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.model import heads
+from nsmc_bert.model import families, heads
 
 if TYPE_CHECKING:
     import tensorflow as tf
-    from transformers import BertConfig, TFBertModel
+    from transformers import PretrainedConfig
 
+    from nsmc_bert.model.families.family import Family
+    from nsmc_bert.model.families.network import Encoder
     from nsmc_bert.model.tokenizers import Tokenizer
 
 CONFIG = {  # what is read of a config.json, and by transformers of these
@@ -45,6 +47,15 @@ CONFIG = {  # what is read of a config.json, and by transformers of these
     "hidden_dropout_prob?": float,
     "attention_probs_dropout_prob?": float,
     "classifier_dropout?": (float, None),
+    "is_decoder?": bool,
+    # of DistilBERT
+    "activation?": str,
+    "dropout?": float,
+    "attention_dropout?": float,
+    "seq_classif_dropout?": float,
+    "sinusoidal_pos_embds?": bool,
+    # of ALBERT
+    "classifier_dropout_prob?": (float, None),
     "architectures?": ([str], None),
     "num_labels?": (int, None),
     "problem_type?": (str, None),
@@ -64,6 +75,18 @@ SAVED = {
 }
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
 MOST_LAYERS = 1000  # that a configuration is believed to have
+COUNTS = (  # positive whole numbers of every family that has them
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "embedding_size",
+    "num_hidden_groups",
+    "inner_group_num",
+)
 ACTIVATIONS = (
     "gelu",
     "gelu_new",
@@ -93,18 +116,18 @@ class Loaded:
     """An encoder read from a folder.
 
     Attributes:
-        bert: a built TFBertModel.
-        config: its BertConfig.
+        bert: a built TFBertModel, or for another family a Network.
+        config: its configuration.
         classifier: (float32 [hidden, classes], float32 [classes]) of a classifier's head, its classes in the file's
             order: see heads.order; None where there is none.
-        predictions: the masked language model's head by its names in PyTorch below `cls.predictions`, in PyTorch's
-            layout; empty where there is none.
+        predictions: the masked language model's head by the names that BERT's has below `cls.predictions`, in
+            PyTorch's layout; empty where there is none.
         folder: the local folder, where the tokenizer lies too.
         fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
     """
 
-    bert: TFBertModel
-    config: BertConfig
+    bert: Encoder
+    config: PretrainedConfig
     classifier: tuple[np.ndarray, np.ndarray] | None
     predictions: dict[str, np.ndarray]
     folder: Path
@@ -128,7 +151,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
-        raise UserError(f"{name}: found no such folder, expected a Hugging Face BERT folder or hub name")
+        raise UserError(f"{name}: found no such folder, expected a Hugging Face folder or hub name")
     from huggingface_hub import snapshot_download
 
     try:
@@ -147,41 +170,43 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def read_config(path: str | os.PathLike[str]) -> BertConfig:
-    """The BertConfig of a folder or of a config.json.
+def read_config(path: str | os.PathLike[str]) -> PretrainedConfig:
+    """The configuration of a folder or of a config.json, that of transformers' class for its family.
 
     Raises:
-        UserError: no such file, no valid JSON, or no BERT that this project can run.
+        UserError: no such file, no valid JSON, or no encoder that this project can run.
     """
-    from transformers.models.bert.configuration_bert import BertConfig
-
     path = Path(path)
     path = path / "config.json" if path.is_dir() else path
-    values = read_json(path, CONFIG, "a BERT's config.json")
-    for key, expected in (("model_type", "bert"), ("position_embedding_type", "absolute")):
-        if values.get(key, expected) != expected:
-            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected {expected}")
-    counts = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    for key in (*counts, "max_position_embeddings", "type_vocab_size"):
-        if key in values and not (type(values[key]) is int and values[key] > 0):
-            raise UserError(f"{path}: found {key} {shorten(values[key])}, expected a positive whole number")
-    if values.get("num_hidden_layers", 0) > MOST_LAYERS:
-        raise UserError(
-            f"{path}: found num_hidden_layers {values['num_hidden_layers']}, expected at most {MOST_LAYERS}"
-        )
+    values = read_json(path, CONFIG, "an encoder's config.json")
+    family = families.find(values, path)
+    if (kind := values.get("position_embedding_type", "absolute")) != "absolute":
+        raise UserError(f"{path}: found position_embedding_type {shorten(kind)}, expected absolute")
+    if values.get("is_decoder"):
+        raise UserError(f"{path}: found is_decoder true, expected an encoder, which reads a text as a whole")
+    for name in (*COUNTS, *map(family.own_key, COUNTS)):
+        if name in values and not (type(values[name]) is int and values[name] > 0):
+            raise UserError(f"{path}: found {name} {shorten(values[name])}, expected a positive whole number")
     try:
-        config = BertConfig(**heads.with_names(values))
-    except Exception as error:  # of values that are no BERT's, such as an id2label whose keys are no numbers
-        raise UserError(f"{path}: found values that make no BERT ({type(error).__name__}: {error})") from None
+        config = family.read(heads.with_names(values))
+    except Exception as error:  # of values that are no such encoder's: an id2label whose keys are no numbers
+        raise UserError(f"{path}: found values that make no {family.title} ({type(error).__name__}: {error})") from None
+    key = family.own_key
+    if config.num_hidden_layers * family.states_every(config) > MOST_LAYERS:
+        raise UserError(
+            f"{path}: found {key('num_hidden_layers')} {config.num_hidden_layers}, expected at most {MOST_LAYERS}"
+        )
     if config.hidden_act not in ACTIVATIONS:
         raise UserError(
-            f"{path}: found hidden_act {shorten(config.hidden_act)}, expected one of {', '.join(ACTIVATIONS)}"
+            f"{path}: found {key('hidden_act')} {shorten(config.hidden_act)}, expected one of {', '.join(ACTIVATIONS)}"
         )
     if config.hidden_size % config.num_attention_heads:
         raise UserError(
-            f"{path}: found hidden_size {config.hidden_size}, expected a multiple of "
-            f"num_attention_heads, {config.num_attention_heads}"
+            f"{path}: found {key('hidden_size')} {config.hidden_size}, expected a multiple of "
+            f"{key('num_attention_heads')}, {config.num_attention_heads}"
         )
+    if problem := family.problem(config):
+        raise UserError(f"{path}: {problem}")
     return config
 
 
@@ -193,39 +218,43 @@ def read_classes(name: str | os.PathLike[str]) -> Classes:
         UserError: there is no such model, or its config.json cannot be read or has names that are no classes'.
     """
     path = resolve(name) / "config.json"
-    values = heads.with_names(read_json(path, CONFIG, "a BERT's config.json"))
+    values = heads.with_names(read_json(path, CONFIG, "an encoder's config.json"))
     return heads.named(values.get("id2label"), values.get("rating_values"), path)
 
 
-def build(config: BertConfig, seed: int) -> TFBertModel:
-    """A TFBertModel with random weights that are a function of the configuration and the seed alone.
+def build(config: PretrainedConfig, seed: int) -> Encoder:
+    """An encoder with random weights that are a function of the configuration and the seed alone.
 
     Args:
-        config: a BertConfig.
+        config: as `read_config` gives it.
         seed: int.
 
     Returns:
-        A built TFBertModel: matrices from a normal distribution cut at two standard deviations of
-        `config.initializer_range`, biases 0, layer normalisation 1 and 0, as in BERT's own code.
+        A built TFBertModel or a Network: matrices from a normal distribution cut at two standard deviations of
+        `config.initializer_range`, biases 0, layer normalisation 1 and 0, as in BERT's own code; positions that are not
+        learned are the family's.
 
     Raises:
         UserError: the machine's memory cannot hold them.
     """
-    check_memory(sum(math.prod(shape) for shape in shapes(config).values()), "config.json")
-    bert = _bare(config)
+    family = families.of(config)
+    check_memory(sum(math.prod(shape) for shape in family.shapes(config).values()), "config.json")
+    bert, fixed = _bare(config), family.fixed_positions(config)
     random = np.random.Generator(np.random.PCG64(seed))
-    for variable in parameters(bert).values():
+    for name, variable in parameters(bert).items():
         if "gamma" in variable.name:
             variable.assign(np.ones(variable.shape, np.float32))
         elif "beta" in variable.name or "bias" in variable.name:
             variable.assign(np.zeros(variable.shape, np.float32))
+        elif name == family.names.table("position") and fixed is not None:
+            variable.assign(fixed)
         else:
             variable.assign(_truncated_normal(random, variable.shape) * config.initializer_range)
     return bert
 
 
 def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
-    """A TFBertModel with the weights of a folder or hub model.
+    """An encoder with the weights of a folder or hub model.
 
     Args:
         name: see `resolve`.
@@ -238,7 +267,8 @@ def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
         UserError: files are missing or broken, or the weights do not fit config.json.
     """
     folder = resolve(name)
-    config, weights = read_config(folder), read_weights(folder)
+    config = read_config(folder)
+    weights = read_weights(folder, families.of(config))
     fresh = _check_weights(folder, config, weights)  # what config.json says is not believed before
     bert = _bare(config)
     random = np.random.Generator(np.random.PCG64(seed))
@@ -254,34 +284,11 @@ def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
             value = value.T if _transposed(variable) else value
         variable.assign(value.astype(np.float32, copy=False))
     predictions = {
-        part.partition(".")[2]: weights[part].astype(np.float32, copy=False)
-        for part in weights
-        if part.startswith("predictions.")
+        part: weights[name].astype(np.float32, copy=False)
+        for part, name in families.of(config).names.predictions().items()
+        if name in weights
     }
     return Loaded(bert, config, head(weights, config), predictions, folder, fresh)
-
-
-def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    """The tensors of a BERT as `parameters` orders them: {name in PyTorch: shape in PyTorch's layout}."""
-    hidden, wide = config.hidden_size, config.intermediate_size
-    out = {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
-    for kind, rows in (
-        ("word", "vocab_size"),
-        ("position", "max_position_embeddings"),
-        ("token_type", "type_vocab_size"),
-    ):
-        out[f"embeddings.{kind}_embeddings.weight"] = getattr(config, rows), hidden
-    norms = ["embeddings.LayerNorm"]
-    for number in range(config.num_hidden_layers):
-        layer = f"encoder.layer.{number}."
-        dense = {"attention.self." + part: (hidden, hidden) for part in ("query", "key", "value")}
-        dense["attention.output.dense"] = hidden, hidden
-        dense["intermediate.dense"], dense["output.dense"] = (wide, hidden), (hidden, wide)
-        for name, shape in dense.items():
-            out[layer + name + ".weight"], out[layer + name + ".bias"] = shape, shape[:1]
-        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
-    out.update({name + end: (hidden,) for name in norms for end in (".weight", ".bias")})
-    return {name: out[name] for name in sorted(out)}
 
 
 def check_memory(parameters: int, where: str) -> None:
@@ -299,7 +306,7 @@ def check_memory(parameters: int, where: str) -> None:
         )
 
 
-def _check_weights(folder: Path, config: BertConfig, weights: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+def _check_weights(folder: Path, config: PretrainedConfig, weights: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Checks the weights of a file against its configuration, by their names and shapes alone.
 
     Returns:
@@ -308,20 +315,20 @@ def _check_weights(folder: Path, config: BertConfig, weights: Mapping[str, np.nd
     Raises:
         UserError: they do not fit.
     """
-    wanted = shapes(config)
+    family = families.of(config)
+    wanted = family.shapes(config)
     fresh = tuple(sorted(set(wanted) - set(weights)))
-    lost = [name for name in fresh if not name.startswith("pooler.")]
+    lost = [name for name in fresh if not name.startswith(family.names.pooler + ".")]
     if lost:
         raise UserError(
             f"{folder}: found weights for {len(wanted) - len(fresh)} of {len(wanted)} tensors that config.json asks "
             f"for, expected all; missing: {', '.join(lost[:3])}{' …' if lost[3:] else ''}"
         )
-    layers = {int(match[1]) for match in (re.match(r"encoder\.layer\.(\d+)\.", name) for name in weights) if match}
-    if len(layers) > config.num_hidden_layers:
-        raise UserError(
-            f"{folder}: found weights of {len(layers)} layers, expected num_hidden_layers of "
-            f"config.json, {config.num_hidden_layers}"
-        )
+    pattern = re.escape(family.names.layer).replace(r"\{\}", r"\d+")
+    layers = {match[0] for match in (re.match(pattern, name) for name in weights) if match}
+    known = len(family.layers(config))
+    if len(layers) > known:
+        raise UserError(f"{folder}: found weights of {len(layers)} layers, expected {known} by config.json")
     for name, shape in wanted.items():
         if name not in fresh and (found := _shape(weights, name)) != shape:
             raise UserError(
@@ -337,19 +344,25 @@ def _shape(weights: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
     return file.shape(name) if hasattr(file, "shape") else file[name].shape
 
 
-def parameters(bert: TFBertModel) -> dict[str, tf.Variable]:
-    """The variables of a built TFBertModel by their names in PyTorch: {name: variable}, in a fixed order."""
-    variables = {_torch_name(variable.name): variable for variable in bert.weights}
+def parameters(bert: Encoder) -> dict[str, tf.Variable]:
+    """The variables of an encoder by their names in PyTorch: {name: variable}, in a fixed order."""
+    family = families.of(bert.config)
+    variables = getattr(bert, "named", None) or {family.name(variable.name): variable for variable in bert.weights}
     return {name: variables[name] for name in sorted(variables)}
 
 
-def read_weights(folder: str | os.PathLike[str]) -> Mapping[str, np.ndarray]:
+def read_weights(folder: str | os.PathLike[str], family: Family | None = None) -> Mapping[str, np.ndarray]:
     """All weights of a folder by their PyTorch names without prefix, in PyTorch's layout: a mapping from names to
     arrays.
+
+    Args:
+        folder: where they lie.
+        family: whose names they have; None for BERT.
 
     Raises:
         UserError: there is no file of weights, or it is broken.
     """
+    family = family or families.known()["bert"]
     folder = Path(folder)
     path = next((folder / name for name in WEIGHT_FILES if (folder / name).exists()), None)
     if path is None:
@@ -365,11 +378,11 @@ def read_weights(folder: str | os.PathLike[str]) -> Mapping[str, np.ndarray]:
             )
         raise UserError(f"{folder}: found no weights, expected {' or '.join((WEIGHT_FILES[0], WEIGHT_FILES[-1]))}")
     if path.suffix == ".h5":
-        return _Renamed(tensors.Hdf5(path), transposed=True)
+        return _Renamed(tensors.Hdf5(path), family, transposed=True)
     if path.suffix == ".safetensors":
-        return _safetensors(path)
+        return _safetensors(path, family)
     shards = sorted(set(read_json(path, {"weight_map": {str: str}}, "an index of shards")["weight_map"].values()))
-    files = [_safetensors(folder / Path(shard).name) for shard in shards]
+    files = [_safetensors(folder / Path(shard).name, family) for shard in shards]
     return collections.ChainMap(*files)  # type: ignore[arg-type]  # nobody writes into it
 
 
@@ -382,8 +395,8 @@ def fingerprint(weights: Mapping[str, np.ndarray | tf.Variable]) -> str:
     return digest.hexdigest()[:16]
 
 
-def unusual(config: BertConfig) -> str:
-    """What of a configuration decides how a BERT computes and is not as in BERT-base, to be added to its weights'
+def unusual(config: PretrainedConfig) -> str:
+    """What of a configuration decides how an encoder computes and is not as in BERT-base, to be added to its weights'
     fingerprint; or "".
     """
     usual = {
@@ -393,15 +406,15 @@ def unusual(config: BertConfig) -> str:
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
     }
-    return "".join(
-        f"-{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value
-    )
+    parts = [f"{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value]
+    parts += filter(None, [families.of(config).decides(config)])
+    return "".join("-" + part for part in parts)
 
 
 def save_classifier(
     folder: str | os.PathLike[str], *, kernel: np.ndarray, bias: np.ndarray, classes: Classes = SENTIMENT, **others: Any
 ) -> None:
-    """Writes a folder that transformers opens as BertForSequenceClassification: as a whole or not at all.
+    """Writes a folder that transformers opens as a classifier of the family: as a whole or not at all.
 
     Args:
         folder: where to.
@@ -415,15 +428,16 @@ def save_classifier(
         "problem_type": "single_label_classification",
         **({"rating_values": list(classes.values)} if classes.is_ordered else {}),
     }
-    heads = {"classifier.weight": kernel.T, "classifier.bias": bias}
-    save(folder, architecture="BertForSequenceClassification", settings=settings, heads=heads, **others)
+    name = families.of(others["bert"].config).names.classifier
+    heads = {name + ".weight": kernel.T, name + ".bias": bias}
+    save(folder, task="ForSequenceClassification", settings=settings, heads=heads, **others)
 
 
 def save(
     folder: str | os.PathLike[str],
     *,
-    architecture: str,
-    bert: TFBertModel,
+    task: str,
+    bert: Encoder,
     heads: Mapping[str, np.ndarray],
     tokenizer: Tokenizer,
     training: Mapping[str, Any],
@@ -437,9 +451,9 @@ def save(
 
     Args:
         folder: where to; its parent is made.
-        architecture: the class that transformers opens it with.
-        bert: a built TFBertModel.
-        heads: the weights beside it by their names in PyTorch: {name: array}.
+        task: how the class ends that transformers opens it with, such as ForMaskedLM.
+        bert: a built TFBertModel or a Network.
+        heads: the weights beside it by their names in PyTorch, without prefix: {name: array}.
         tokenizer: a tokenizers.Tokenizer.
         training: a dict for training.json.
         card: the text of README.md.
@@ -456,18 +470,18 @@ def save(
     folder = Path(folder).expanduser()
     restore(folder)
     check_vacant(folder, replace)
-    config = copy.deepcopy(bert.config)
+    config, family = copy.deepcopy(bert.config), families.of(bert.config)
     vars(config).pop("rating_values", None)  # of what was started from
-    config.update({"architectures": [architecture], "dtype": "float32", **(settings or {})})
+    config.update({"architectures": [family.classes + task], "dtype": "float32", **(settings or {})})
     weights = {
-        "bert." + name: variable.numpy().T if _transposed(variable) else variable.numpy()
+        name: variable.numpy().T if _transposed(variable) else variable.numpy()
         for name, variable in parameters(bert).items()
     }
-    weights = {name: np.ascontiguousarray(value, dtype) for name, value in {**weights, **heads}.items()}
+    weights = {family.stored(name): np.ascontiguousarray(value, dtype) for name, value in {**weights, **heads}.items()}
     with whole_folder(folder, SAVED) as part:
         config.save_pretrained(part)
         save_file(weights, str(part / "model.safetensors"), {"format": "pt"})
-        tokenizer.save(part, max_length)
+        tokenizer.save(part, max_length, has_token_types=family.token_types(config) > 1)
         text = json.dumps(training, ensure_ascii=False, indent=1) + "\n"
         # half of a surrogate pair, as in the name of a file that is no UTF-8, is written as \udcff
         (part / "training.json").write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -486,8 +500,12 @@ def check_vacant(folder: Path, replace: bool = False) -> None:
         raise UserError(f"{folder}: found {what}, expected a new folder; nothing was overwritten")
 
 
-def _bare(config: BertConfig) -> TFBertModel:
-    """A built TFBertModel whose weights are still to be set."""
+def _bare(config: PretrainedConfig) -> Encoder:
+    """A built encoder whose weights are still to be set."""
+    if config.model_type != "bert":
+        from nsmc_bert.model.families.network import Network
+
+        return Network(config)
     from transformers.utils import import_utils
 
     # where scikit-learn is installed, transformers imports it for metrics that nothing here uses, in half a second
@@ -498,7 +516,7 @@ def _bare(config: BertConfig) -> TFBertModel:
         import_utils._sklearn_available = before
 
     logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
-    bert = TFBertModel(config, name="bert")
+    bert = TFBertModel(config, name="bert")  # type: ignore[arg-type]  # a BERT's, by its model_type
     bert.build_in_name_scope()
     return bert
 
@@ -506,18 +524,6 @@ def _bare(config: BertConfig) -> TFBertModel:
 def _is_no_farewell(record: logging.LogRecord) -> bool:
     """Whether a log record is not transformers' advice to leave TensorFlow."""
     return "deprecated" not in record.getMessage()
-
-
-def _torch_name(name: str) -> str:
-    """A weight's name in any framework, as PyTorch calls it below BertModel, without prefix.
-
-    >>> _torch_name("tf_bert_model/bert/encoder/layer_._0/attention/self/query/kernel:0")
-    'encoder.layer.0.attention.self.query.weight'
-    """
-    name = re.sub(r":\d+$", "", name).replace("/", ".").replace("layer_._", "layer.")
-    name = re.sub(r"^.*?\b(?=(embeddings|encoder|pooler|classifier|predictions)\.)", "", name)
-    name = re.sub(r"(kernel|gamma)$", "weight", re.sub(r"beta$", "bias", name))
-    return re.sub(r"(word|position|token_type)_embeddings\.(weight|embeddings)$", r"\1_embeddings.weight", name)
 
 
 def _transposed(variable: tf.Variable) -> bool:
@@ -530,9 +536,9 @@ class _Renamed(Mapping[str, np.ndarray]):
     model's own.
     """
 
-    def __init__(self, file: tensors.Safetensors | tensors.Hdf5, transposed: bool) -> None:
+    def __init__(self, file: tensors.Safetensors | tensors.Hdf5, family: Family, transposed: bool) -> None:
         self._file = file
-        self._names = {_torch_name(name): (name, transposed and "kernel" in name) for name in file}
+        self._names = {family.name(name): (name, transposed and "kernel" in name) for name in file}
 
     def __getitem__(self, name: str) -> np.ndarray:
         stored, transposed = self._names[name]
@@ -550,16 +556,17 @@ class _Renamed(Mapping[str, np.ndarray]):
         return self._file.shape(stored)[::-1] if transposed else self._file.shape(stored)
 
 
-def _safetensors(path: Path) -> _Renamed:
+def _safetensors(path: Path, family: Family) -> _Renamed:
     file = tensors.Safetensors(path)
-    return _Renamed(file, transposed=file.metadata.get("format") == "tf")
+    return _Renamed(file, family, transposed=file.metadata.get("format") == "tf")
 
 
-def head(weights: Mapping[str, np.ndarray], config: BertConfig) -> tuple[np.ndarray, np.ndarray] | None:
+def head(weights: Mapping[str, np.ndarray], config: PretrainedConfig) -> tuple[np.ndarray, np.ndarray] | None:
     """The classifier's head among the weights of `read_weights`: (float32 [hidden, classes], float32 [classes]), or
     None where there is none that fits.
     """
-    kernel, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
+    name = families.of(config).names.classifier
+    kernel, bias = weights.get(name + ".weight"), weights.get(name + ".bias")
     if kernel is None or bias is None or bias.ndim != 1 or kernel.shape != (len(bias), config.hidden_size):
         return None
     return kernel.T.astype(np.float32), bias.astype(np.float32)

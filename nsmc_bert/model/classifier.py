@@ -1,4 +1,4 @@
-"""SentimentClassifier: TFBertModel with a classification head, as a tf.keras.Model that takes text."""
+"""SentimentClassifier: an encoder with a classification head, as a tf.keras.Model that takes text."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import (
     calibration,
     checkpoints,
+    families,
     forward,
     heads,
     keras_metrics,
@@ -36,7 +37,7 @@ from nsmc_bert.model import (
 )
 
 if TYPE_CHECKING:
-    from transformers import TFBertModel
+    from nsmc_bert.model.families.network import Encoder
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError(
@@ -45,8 +46,8 @@ if not issubclass(keras.Model, tf.keras.Model):
 
 
 class SentimentClassifier(keras.Model):
-    """Classifies Korean reviews as negative or positive, or by any other classes: BERT, its pooler, dropout, a dense
-    layer, softmax.
+    """Classifies Korean reviews as negative or positive, or by any other classes: an encoder, its pooler, dropout, a
+    dense layer, softmax.
 
     A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
     a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
@@ -55,7 +56,7 @@ class SentimentClassifier(keras.Model):
     compiled.
 
     Args:
-        bert: a built TFBertModel, as `checkpoints.load_encoder` gives it.
+        bert: a built TFBertModel, or for another family than BERT's a Network, as `checkpoints.load_encoder` gives it.
         tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
         labels: what the classes are called, in their order; or a Classes, of ratings for one. Two are negative and
             positive.
@@ -82,7 +83,7 @@ class SentimentClassifier(keras.Model):
 
     def __init__(
         self,
-        bert: TFBertModel,
+        bert: Encoder,
         tokenizer: tokenizers.Tokenizer,
         *,
         labels: Sequence[str] | Classes = SENTIMENT,
@@ -105,10 +106,10 @@ class SentimentClassifier(keras.Model):
         self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.built = True  # every variable exists: nothing waits for a first batch
         # === Config ===
-        if not 3 <= max_length <= bert.config.max_position_embeddings:
+        positions = families.of(bert.config).positions(bert.config)
+        if not 3 <= max_length <= positions:
             raise UserError(
-                f"max_length: found {max_length}, expected 3 to {bert.config.max_position_embeddings}, the "
-                "positions that the encoder knows"
+                f"max_length: found {max_length}, expected 3 to {positions}, the positions that the encoder knows"
             )
         if tokenizer.vocab_size > bert.config.vocab_size:
             raise UserError(
@@ -156,11 +157,9 @@ class SentimentClassifier(keras.Model):
             dropout=dropout,
             fused=False if self._jit_compile else self.fused,  # XLA has the whole step then
         )
-        pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]))
+        pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]), dropout)
         if dropout is not None:
-            config = self.bert.config
-            rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-            pooled = dropout(pooled, rate)
+            pooled = dropout(pooled, forward.classifier_dropout(self.bert.config))
         probabilities = tf.nn.softmax(self.classifier(pooled))
         return (
             tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(self.classes)])
@@ -518,7 +517,7 @@ def load(
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
     Args:
-        folder: the model folder, or the hub name of a BERT with a classifier's head; None for the one that ships.
+        folder: the model folder, or the hub name of an encoder with a classifier's head; None for the one that ships.
         precision: the Keras policy to predict or to go on training with.
         positive_label: which of a head's two labels means positive, where its names do not say so; see heads.order.
 
@@ -542,7 +541,8 @@ def load(
     kernel, bias = loaded.classifier
     classes, order = heads.classes(loaded.config, outputs, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
-    limit = min(tokenizer.model_max_length or packing.LONGEST, loaded.config.max_position_embeddings, packing.LONGEST)
+    positions = families.of(loaded.config).positions(loaded.config)
+    limit = min(tokenizer.model_max_length or packing.LONGEST, positions, packing.LONGEST)
     model = SentimentClassifier(loaded.bert, tokenizer, labels=classes, max_length=limit, precision=precision)
     model.classifier.set_weights([kernel[:, order], bias[order]])
     return model

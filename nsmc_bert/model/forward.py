@@ -1,6 +1,6 @@
-"""The forward pass of BERT over a TFBertModel's weights, computing only what is read afterwards.
+"""The forward pass of BERT and its kin over an encoder's weights, computing only what is read afterwards.
 
-`encode` returns what TFBertModel returns, to rounding, in less time:
+`encode` returns what transformers' own model of the family returns, to rounding, in less time:
 
 * the query, key and value projections of a layer are one matrix product;
 * the last layer computes queries, attention output and feed-forward for the positions that are read, and no others: a
@@ -27,8 +27,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
+from nsmc_bert.model import families
+from nsmc_bert.model.families import network
+
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, TFBertModel
+    from transformers import PretrainedConfig
+
+    from nsmc_bert.model.families.network import Dense, Encoder, Layer, Norm
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
@@ -37,7 +42,7 @@ Gradient = Callable[..., Any]  # from the gradient of a result to those of what 
 
 @overload
 def encode(
-    bert: TFBertModel,
+    bert: Encoder,
     input_ids: tf.Tensor,
     segments: tf.Tensor,
     *,
@@ -52,7 +57,7 @@ def encode(
 
 @overload
 def encode(
-    bert: TFBertModel,
+    bert: Encoder,
     input_ids: tf.Tensor,
     segments: tf.Tensor,
     *,
@@ -66,7 +71,7 @@ def encode(
 
 
 def encode(
-    bert: TFBertModel,
+    bert: Encoder,
     input_ids: tf.Tensor,
     segments: tf.Tensor,
     *,
@@ -77,10 +82,10 @@ def encode(
     fused: bool | None = None,
     all_layers: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
-    """Runs BERT and returns its last hidden states, or those of every layer.
+    """Runs an encoder and returns its last hidden states, or those of every layer.
 
     Args:
-        bert: a built TFBertModel with absolute positions.
+        bert: a built TFBertModel with absolute positions, or a Network.
         input_ids: int32 [batch, positions].
         segments: [batch, positions], any numeric dtype: an attention mask, 1 on tokens and 0 on padding; or, with
             `positions`, the number of the text in its row that a token belongs to, from 1, and 0 on padding.
@@ -97,6 +102,7 @@ def encode(
         compute_dtype [batch, positions or read, hidden]; with `all_layers` a list of them, num_hidden_layers + 1.
     """
     config = bert.config
+    family, weights = families.of(config), network.weights(bert)
     hidden, heads = config.hidden_size, config.num_attention_heads
     batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
     if fused is None:
@@ -111,20 +117,21 @@ def encode(
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
 
-    embeddings = bert.bert.embeddings
-    x = tf.gather(embeddings.weight, tf.reshape(input_ids, [-1]))
-    place = embeddings.position_embeddings + embeddings.token_type_embeddings[0]
+    x = tf.gather(weights.words, tf.reshape(input_ids, [-1]))
+    first = family.first_position(config)
+    place = weights.positions[first:] if first else weights.positions
+    place = place if weights.token_types is None else place + weights.token_types[0]
     if positions is None:
-        x += tf.reshape(tf.broadcast_to(place[:length], [batch, length, hidden]), [-1, hidden])
+        x += tf.reshape(tf.broadcast_to(place[:length], [batch, length, x.shape[1]]), [-1, x.shape[1]])
     else:
         x += tf.gather(place, tf.reshape(positions, [-1]))
-    x = tf.cast(block.drop(block.norm(x, embeddings.LayerNorm), config.hidden_dropout_prob), block.dtype)
+    x = tf.cast(block.drop(block.norm(x, weights.norm), config.hidden_dropout_prob), block.dtype)
+    x = x if weights.projection is None else block.project(x, [weights.projection])
 
-    layers, states = bert.bert.encoder.layer, [x]
-    for layer in layers:
-        attention = layer.attention.self_attention
-        projections = [attention.query, attention.key, attention.value]
-        if read is not None and layer is layers[-1]:
+    states, last = [x], len(weights.layers) - 1
+    for number, layer in enumerate(weights.layers):
+        projections = [layer.query, layer.key, layer.value]
+        if read is not None and number == last:
             keys_values = block.project(x, projections[1:])
             x = tf.reshape(x, [batch, length, hidden])
             x = tf.reshape(tf.gather(x, read, axis=1, batch_dims=1), [-1, hidden])
@@ -142,41 +149,41 @@ def encode(
                 )
             )
         ]
-        weights = block.attend(tf.matmul(query, key, transpose_b=True), queries, segments, (hidden // heads) ** -0.5)
-        context = tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, hidden])
-        x = block.add_norm(context, layer.attention.dense_output, x)
-        x = block.add_norm(block.activate(block.project(x, [layer.intermediate.dense])), layer.bert_output, x)
+        shares = block.attend(tf.matmul(query, key, transpose_b=True), queries, segments, (hidden // heads) ** -0.5)
+        context = tf.reshape(tf.transpose(tf.matmul(shares, value), [0, 2, 1, 3]), [-1, hidden])
+        x = block.add_norm(context, layer.attention_output, layer.attention_norm, x, family.drops_attention)
+        inner = block.activate(block.project(x, [layer.intermediate]))
+        x = block.add_norm(inner, layer.output, layer.output_norm, x, family.drops_output)
         states.append(x)
-    states = [tf.reshape(x, [batch, -1, hidden]) for x in (states if all_layers else [x])]
+    states = states[:: family.states_every(config)] if all_layers else [x]
+    states = [tf.reshape(x, [batch, -1, hidden]) for x in states]
     return states if all_layers else states[0]
 
 
-def attention(layer: Any, states: tf.Tensor, mask: tf.Tensor, *, compute_dtype: str = "float32") -> tf.Tensor:
+def attention(
+    layer: Layer, states: tf.Tensor, mask: tf.Tensor, heads: int, *, compute_dtype: str = "float32"
+) -> tf.Tensor:
     """What the heads of a layer attend to.
 
     Args:
-        layer: of a TFBertModel.
+        layer: one of network.weights.
         states: [batch, positions, hidden], what the layer reads.
         mask: int32 [batch, positions], 1 on tokens and 0 on padding.
-        compute_dtype: dtype of the matrix products.
+        heads: how many the layer has.
+        compute_dtype: dtype of the projections' matrix products.
 
     Returns:
         float32 [batch, heads, queries, keys]; the keys of each query add up to 1.
     """
-    own = layer.attention.self_attention
     batch, length, hidden = tf.shape(states)[0], tf.shape(states)[1], states.shape[-1]
-    size = own.attention_head_size
     query, key = (
-        tf.transpose(
-            tf.reshape(
-                tf.cast(tf.cast(states, compute_dtype) @ tf.cast(dense.kernel, compute_dtype), tf.float32) + dense.bias,
-                [batch, length, hidden // size, size],
-            ),
-            [0, 2, 1, 3],
+        tf.transpose(tf.reshape(projected, [batch, length, heads, hidden // heads]), [0, 2, 1, 3])
+        for projected in (
+            tf.cast(tf.cast(states, compute_dtype) @ tf.cast(dense.kernel, compute_dtype), tf.float32) + dense.bias
+            for dense in (layer.query, layer.key)
         )
-        for dense in (own.query, own.key)
     )
-    scores = tf.matmul(query, key, transpose_b=True) * size**-0.5
+    scores = tf.matmul(query, key, transpose_b=True) * (hidden // heads) ** -0.5
     return tf.nn.softmax(scores + tf.where(mask[:, None, None, :] > 0, 0.0, MASKED))
 
 
@@ -187,12 +194,44 @@ def _one_cpu() -> bool:
     return single and not any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
 
 
-def pool(bert: TFBertModel, hidden_states: tf.Tensor) -> tf.Tensor:
-    """The pooler of BERT on the first position: tanh(dense(hidden_states[:, 0])), float32 [batch, hidden]."""
-    pooler = bert.bert.pooler
-    assert pooler is not None  # TFBertModel makes one unless it is told not to
-    dense = pooler.dense
-    return tf.tanh(tf.matmul(tf.cast(hidden_states[:, 0], tf.float32), dense.kernel) + dense.bias)
+def lexical(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
+    """The word embeddings without position and token type, normalised and, where the family does so, projected to the
+    layers' width: int32 [batch, positions] -> float32 [batch, positions, hidden].
+    """
+    config, weights = bert.config, network.weights(bert)
+    block = _Block(config, tf.float32, None, False)
+    x = block.norm(tf.gather(weights.words, tf.reshape(input_ids, [-1])), weights.norm)
+    x = x if weights.projection is None else block.project(x, [weights.projection])
+    return tf.reshape(x, [*tf.unstack(tf.shape(input_ids)), config.hidden_size])
+
+
+def pool(bert: Encoder, hidden_states: tf.Tensor, dropout: Dropout | None = None) -> tf.Tensor:
+    """The pooler on the first position, activation(dense(hidden_states[:, 0])): float32 [batch, hidden].
+
+    Args:
+        bert: as in `encode`.
+        hidden_states: [batch, positions, hidden].
+        dropout: a Dropout for training, which some families have before the dense layer; or None.
+    """
+    family, dense = families.of(bert.config), network.weights(bert).pooler
+    x = tf.cast(hidden_states[:, 0], tf.float32)
+    if dropout is not None and family.drops_before_pooler:
+        x = dropout(x, classifier_dropout(bert.config))
+    return activation(family.activation)(tf.matmul(x, dense.kernel) + dense.bias)
+
+
+def classifier_dropout(config: PretrainedConfig) -> float:
+    """The rate of the dropout before a classifier's output."""
+    return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+
+
+def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function of an activation's name in a configuration."""
+    if name == "gelu":
+        return tf.nn.gelu
+    from transformers.activations_tf import get_tf_activation
+
+    return get_tf_activation(name)
 
 
 class Dropout:
@@ -253,23 +292,23 @@ class _Block:
     def drop(self, x: tf.Tensor, rate: float) -> tf.Tensor:
         return x if self.dropout is None else self.dropout(x, rate)
 
-    def project(self, x: tf.Tensor, layers: Sequence[tf.keras.layers.Dense]) -> tf.Tensor:
-        """x through one or several Dense layers side by side: [rows, in] -> [rows, sum of out]."""
+    def project(self, x: tf.Tensor, layers: Sequence[Dense]) -> tf.Tensor:
+        """x through one or several dense layers side by side: [rows, in] -> [rows, sum of out]."""
         kernels = [tf.cast(layer.kernel, self.dtype) for layer in layers]
         biases = [tf.cast(layer.bias, self.dtype) for layer in layers]
         kernel, bias = (kernels[0], biases[0]) if len(layers) == 1 else (tf.concat(kernels, 1), tf.concat(biases, 0))
         return _dense(x, kernel, bias)
 
-    def norm(self, x: tf.Tensor, layer_norm: tf.keras.layers.LayerNormalization) -> tf.Tensor:
+    def norm(self, x: tf.Tensor, layer_norm: Norm) -> tf.Tensor:
         """Layer normalisation in float32."""
         return self._normalise(x, None, None, layer_norm, tf.float32)
 
-    def add_norm(self, x: tf.Tensor, output: tf.keras.layers.Layer, residual: tf.Tensor) -> tf.Tensor:
-        """Dense, dropout, residual and layer normalisation: the end of either half of a layer."""
-        x = self.project(x, [output.dense])
-        rate = self.config.hidden_dropout_prob
+    def add_norm(self, x: tf.Tensor, dense: Dense, norm: Norm, residual: tf.Tensor, drops: bool) -> tf.Tensor:
+        """Dense, dropout if it `drops`, residual and layer normalisation: the end of either half of a layer."""
+        x = self.project(x, [dense])
+        rate = self.config.hidden_dropout_prob if drops else 0.0
         noise = self.dropout.noise(tf.shape(x)) if self.dropout is not None and round(rate * 256) else None
-        return self._normalise(x, residual, noise, output.LayerNorm, self.dtype)
+        return self._normalise(x, residual, noise, norm, self.dtype)
 
     def attend(self, scores: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, scale: float) -> tf.Tensor:
         """Attention weights [batch, heads, queries, keys] of scores, with dropout; keys of other segments than a
@@ -282,19 +321,15 @@ class _Block:
     def activate(self, x: tf.Tensor) -> tf.Tensor:
         """The activation of the feed-forward layer."""
         name = self.config.hidden_act
-        if name == "gelu":
-            # without a gradient to take, TensorFlow fuses its own GELU with the matrix product before it
-            return tf.nn.gelu(x) if self.dropout is None else _gelu(x, self.fused)
-        from transformers.activations_tf import get_tf_activation
-
-        return (get_tf_activation(name) if isinstance(name, str) else name)(x)
+        # without a gradient to take, TensorFlow fuses its own GELU with the matrix product before it
+        return _gelu(x, self.fused) if name == "gelu" and self.dropout is not None else activation(name)(x)
 
     def _normalise(
         self,
         x: tf.Tensor,
         residual: tf.Tensor | None,
         noise: tf.Tensor | None,
-        layer_norm: tf.keras.layers.LayerNormalization,
+        layer_norm: Norm,
         dtype: tf.DType,
     ) -> tf.Tensor:
         gamma, beta = tf.convert_to_tensor(layer_norm.gamma), tf.convert_to_tensor(layer_norm.beta)

@@ -12,7 +12,7 @@ from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, shorten
 
 if TYPE_CHECKING:
-    from transformers import BertConfig
+    from transformers import PretrainedConfig
 
 NEGATIVE = {
     "negative",
@@ -55,11 +55,11 @@ HEADS = (
 SAY = "say which of them means positive: --positive_label=NAME, or positive_label of nsmc_bert.load"
 
 
-def order(config: BertConfig, where: object, positive: str | Collection[str] = ()) -> list[int]:
+def order(config: PretrainedConfig, where: object, positive: str | Collection[str] = ()) -> list[int]:
     """The rows of a two-class head, negative first.
 
     Args:
-        config: the BertConfig of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are
+        config: the configuration of the folder: `id2label`, `architectures`, `problem_type` and `finetuning_task` are
             read.
         where: the folder, for messages.
         positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without
@@ -93,7 +93,7 @@ def order(config: BertConfig, where: object, positive: str | Collection[str] = (
 
 
 def classes(
-    config: BertConfig, outputs: int, where: object, positive: str | Collection[str] = ()
+    config: PretrainedConfig, outputs: int, where: object, positive: str | Collection[str] = ()
 ) -> tuple[Classes, list[int]]:
     """What a head tells apart, and the rows of its weights in that order.
 
@@ -135,7 +135,7 @@ def named(id2label: Mapping[Any, Any] | None, values: Sequence[float] | None, wh
         raise UserError(f"{where}, id2label and rating_values: {error}") from None
 
 
-def _check_kind(config: BertConfig, where: object) -> None:
+def _check_kind(config: PretrainedConfig, where: object) -> None:
     """Raises UserError for heads that do not say which one of several classes a text has."""
     architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
     other = next((name for name in architectures if "For" in name and not name.endswith(HEADS)), None)
@@ -150,7 +150,7 @@ def _check_kind(config: BertConfig, where: object) -> None:
         )
 
 
-def _check_task(config: BertConfig, where: object) -> None:
+def _check_task(config: PretrainedConfig, where: object) -> None:
     """Raises UserError for heads whose labels are mere numbers and of another task."""
     task = getattr(config, "finetuning_task", None)
     if isinstance(task, str) and re.sub("[^a-z]", "", task.lower()) in OTHER_TASKS:

@@ -1,4 +1,4 @@
-"""Masked language modelling: BERT learns from text alone, and from star ratings where there are any.
+"""Masked language modelling: an encoder learns from text alone, and from star ratings where there are any.
 
 Of each text a share of the pieces, 15 % unless told otherwise, is hidden in whole words, and the encoder says what they
 were (Devlin et al. 2019, section 3.1; whole words after Google's later release). They are drawn on the device, within
@@ -19,11 +19,11 @@ import tf_keras as keras
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import alive
-from nsmc_bert.model import checkpoints, forward, packing
+from nsmc_bert.model import checkpoints, families, forward, packing
+from nsmc_bert.model.families import network
 
 if TYPE_CHECKING:
-    from transformers import TFBertModel
-
+    from nsmc_bert.model.families.network import Encoder
     from nsmc_bert.model.tokenizers import Encoded, Tokenizer
 
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]  # features, ratings, what each text counts
@@ -48,10 +48,10 @@ class _Alive(keras.callbacks.Callback):
 
 
 class MaskedLanguageModel(keras.Model):
-    """BERT with the output of masked language modelling and, as an option, one that says a text's rating.
+    """An encoder with the output of masked language modelling and, as an option, one that says a text's rating.
 
     Args:
-        bert: a built TFBertModel.
+        bert: a built TFBertModel, or for another family a Network.
         tokenizer: the tokenizers.Tokenizer whose ids the encoder knows.
         ratings: classes of the rating, or 0 for none.
         rating_weight: what the rating's loss counts beside the masked pieces'.
@@ -71,7 +71,7 @@ class MaskedLanguageModel(keras.Model):
 
     def __init__(
         self,
-        bert: TFBertModel,
+        bert: Encoder,
         tokenizer: Tokenizer,
         *,
         ratings: int = 0,
@@ -87,15 +87,14 @@ class MaskedLanguageModel(keras.Model):
         if tokenizer.mask_id is None:
             raise UserError(f"the tokenizer has no piece {tokenizer.special['mask']}, which hides what is to be said")
         # === Layers ===
-        config = bert.config
+        config, family = bert.config, families.of(bert.config)
+        width = family.width(config)
         initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range, seed=seed)
         self.bert = bert
-        self.transform = keras.layers.Dense(
-            config.hidden_size, kernel_initializer=initializer, dtype="float32", name="transform"
-        )
+        self.transform = keras.layers.Dense(width, kernel_initializer=initializer, dtype="float32", name="transform")
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, dtype="float32", name="LayerNorm")
-        for layer in (self.transform, self.norm):
-            layer.build((None, config.hidden_size))
+        self.transform.build((None, config.hidden_size))
+        self.norm.build((None, width))
         self.piece_bias = self.add_weight(
             name="predictions/bias",
             shape=[config.vocab_size],
@@ -113,6 +112,7 @@ class MaskedLanguageModel(keras.Model):
         self.tokenizer, self.max_length, self.seed, self.fused = tokenizer, max_length, seed, fused
         self.rating_weight, self.masked_share = rating_weight, masked_share
         self.hide = Hide(tokenizer, masked_share)
+        self.activation = forward.activation(family.transform_activation or config.hidden_act)
         # Keras names a single output's figures without it
         self.shown = ("loss", "pieces_accuracy", "rating_accuracy") if ratings else ("loss", "accuracy")
         for name, value in (predictions or {}).items():
@@ -134,8 +134,8 @@ class MaskedLanguageModel(keras.Model):
         width = self.bert.config.hidden_size
         places = tf.gather(tf.reshape(hidden[:, firsts.shape[1] :], [-1, width]), inputs["places"])
         places = tf.cast(places, tf.float32)
-        places = self.norm(tf.nn.gelu(self.transform(places)))
-        table = tf.cast(self.bert.bert.embeddings.weight, self.compute_dtype)
+        places = self.norm(self.activation(self.transform(places)))
+        table = tf.cast(network.weights(self.bert).words, self.compute_dtype)
         places = tf.cast(places, self.compute_dtype)
         outputs = {"pieces": tf.cast(tf.matmul(places, table, transpose_b=True), tf.float32) + self.piece_bias}
         if self.rating is not None:
@@ -258,11 +258,12 @@ class MaskedLanguageModel(keras.Model):
         overwrite: bool = False,
         dtype: str = "float32",
     ) -> None:
-        """Writes a Hugging Face folder that transformers opens as BertForMaskedLM."""
-        heads = {"cls.predictions." + name: value for name, value in self._head().items()}
+        """Writes a Hugging Face folder that transformers opens as a masked language model of the family."""
+        names = families.of(self.bert.config).names.predictions()
+        heads = {names[part]: value for part, value in self._head().items()}
         checkpoints.save(
             filepath,
-            architecture="BertForMaskedLM",
+            task="ForMaskedLM",
             bert=self.bert,
             heads=heads,
             tokenizer=self.tokenizer,

@@ -1,8 +1,8 @@
-"""Text to token ids: WordPiece and SentencePiece behind one interface, many texts at a time.
+"""Text to token ids: WordPiece, SentencePiece and byte-level BPE behind one interface, many texts at a time.
 
 Whatever a folder holds (tokenizer.json, a SentencePiece model, KoBERT's model with its vocabulary beside it, a
-WordPiece vocabulary) becomes one `tokenizers.Tokenizer`, which is also what a model folder is written with: other tools
-that open the folder cut text exactly as this project does.
+WordPiece vocabulary, RoBERTa's vocab.json and merges.txt) becomes one `tokenizers.Tokenizer`, which is also what a
+model folder is written with: other tools that open the folder cut text exactly as this project does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from nsmc_bert.base.files import whole_folder
 from nsmc_bert.base.json_files import read_json
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-FILES = ("tokenizer.json", "vocab.txt", "spiece.model")
+FILES = ("tokenizer.json", "vocab.txt", "spiece.model", "vocab.json with merges.txt")
+FAIRSEQ = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
 _TOKEN = (str, {"content": str}, None)
 SETTINGS = {  # the shape of a tokenizer_config.json
     **{role + "_token?": _TOKEN for role in SPECIAL},
@@ -40,6 +41,7 @@ SETTINGS = {  # the shape of a tokenizer_config.json
     "strip_accents?": (bool, None),
     "tokenize_chinese_chars?": bool,
     "tokenizer_class?": (str, None),
+    "model_type?": str,
     "added_tokens_decoder?": ({str: {"content": str}}, None),
     "additional_special_tokens?": ([_TOKEN[:2]], None),
 }
@@ -47,9 +49,18 @@ CHUNK = 4096  # texts whose intermediate objects are in memory at a time,
 CHARACTERS = 1 << 20  # and their characters, about: each takes some 25 bytes then
 # classes of transformers that read a vocab.txt alike, and a SentencePiece model
 WORDPIECE = ("", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
-UNIGRAM = ("", "XLNetTokenizer", "AlbertTokenizer", "KoBERTTokenizer", "KoBertTokenizer")
+UNIGRAM = ("", "XLNetTokenizer", "AlbertTokenizer", "KoBERTTokenizer", "KoBertTokenizer", "XLMRobertaTokenizer")
+BPE = ("RobertaTokenizer",)
+# the class of a folder that names none, by the model_type of its config.json, where BERT's would not do
+CLASSES = {"roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaTokenizer", "albert": "AlbertTokenizer"}
+NAMES = {  # of special tokens where a folder names none, by class; else SPECIAL
+    "RobertaTokenizer": FAIRSEQ,
+    "XLMRobertaTokenizer": FAIRSEQ,
+    "AlbertTokenizer": {"pad": "<pad>", "unk": "<unk>"},
+}
 BERTS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}  # BertTokenizer's defaults
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +156,15 @@ class Tokenizer:
     def word_beginnings(self) -> np.ndarray:
         """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
         pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
+        if self._is_byte_level:
+            return np.array([piece.startswith("Ġ") for piece in pieces])
         sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
         return np.array([piece.startswith("▁") if sentencepiece else not piece.startswith("##") for piece in pieces])
+
+    @functools.cached_property
+    def _is_byte_level(self) -> bool:
+        """Whether pieces are bytes, and a space is one of them."""
+        return "ByteLevel(" in repr(self._backend.pre_tokenizer)
 
     def encode(self, texts: Iterable[str], max_length: int) -> Encoded:
         """Token ids of texts.
@@ -171,8 +189,12 @@ class Tokenizer:
         return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
 
     def pieces(self, words: Iterable[str]) -> list[list[int]]:
-        """Token ids of words that stand for themselves, without special tokens: a list of lists of ids."""
-        return [encoding.ids for encoding in self._encode_batch(list(words))]
+        """Token ids of words that stand for themselves, without special tokens: a list of lists of ids.
+
+        Each is a word inside a sentence: where a space is a part of what follows it, it has one before it.
+        """
+        space = " " if self._is_byte_level else ""
+        return [encoding.ids for encoding in self._encode_batch([space + word for word in words])]
 
     def continuations(self, pairs: Iterable[tuple[str, str]]) -> list[list[int]]:
         """Token ids of parts of words that go on with what stands before them, each cut by itself.
@@ -189,6 +211,9 @@ class Tokenizer:
 
     def _continuation(self, before: str, part: str) -> list[int]:
         model = self._backend.model
+        if self._is_byte_level:
+            words = [word for word, _ in _BYTES.pre_tokenize_str(self._normal(part))]
+            return [token.id for word in words for token in model.tokenize(word)]
         if not isinstance(model, models.WordPiece):
             return [token.id for token in model.tokenize(self._normal(part).strip().removeprefix("▁"))]
         words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(self._normal(before + part))]
@@ -212,19 +237,20 @@ class Tokenizer:
             texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
             return self._backend.encode_batch_fast(texts, add_special_tokens=False)
 
-    def save(self, folder: str | os.PathLike[str], model_max_length: int) -> None:
+    def save(self, folder: str | os.PathLike[str], model_max_length: int, *, has_token_types: bool = True) -> None:
         """Writes tokenizer.json, tokenizer_config.json and, where there is one, the SentencePiece model into a folder.
 
         Args:
             folder: an existing folder.
             model_max_length: positions that other tools cut text at.
+            has_token_types: whether other tools give the encoder token types, which some take none of.
         """
         folder = Path(folder)
         self._backend.save(str(folder / "tokenizer.json"), pretty=False)
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": model_max_length,
-            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            "model_input_names": ["input_ids", *(["token_type_ids"] if has_token_types else []), "attention_mask"],
             "clean_up_tokenization_spaces": False,
             **{
                 role + "_token": token
@@ -243,7 +269,8 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
 
     Args:
         folder: holds tokenizer.json, or a SentencePiece model (spiece.model, tokenizer.model, *.spiece; KoBERT's
-            tokenizer_*.model with the vocab.txt or vocabulary JSON that its ids come from), or vocab.txt.
+            tokenizer_*.model with the vocab.txt or vocabulary JSON that its ids come from), vocab.txt, or vocab.json
+            with merges.txt.
 
     Returns:
         A Tokenizer.
@@ -256,7 +283,8 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
     if "added_tokens_decoder" not in settings:  # transformers goes by the older file then
         settings = {**settings, **_json(folder / "special_tokens_map.json")}
     name = _class(folder, settings)
-    special = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
+    stated = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
+    special = {**NAMES.get(name, {}), **stated}
     limit = settings.get("model_max_length", settings.get("max_len"))
     limit = int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
     pieces = next((p for pattern in ("*.spiece", "*.model") for p in sorted(folder.glob(pattern))), None)
@@ -279,7 +307,9 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
                 f"{', '.join(UNIGRAM[1:])}"
             )
         cleaning = None
-        if name or "keep_accents" in settings or settings.get("do_lower_case"):
+        if name == "XLMRobertaTokenizer":
+            vocabulary = None
+        elif name or "keep_accents" in settings or settings.get("do_lower_case"):
             lower = settings.get("do_lower_case", name == "AlbertTokenizer")
             cleaning = {"do_lower_case": bool(lower), "keep_accents": bool(settings.get("keep_accents"))}
         return from_sentencepiece(
@@ -289,6 +319,7 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
             model_max_length=limit,
             cleaning=cleaning,
             added=_added(folder, settings),
+            fairseq=name == "XLMRobertaTokenizer",
         )
     if vocabularies[0].is_file():
         if name not in WORDPIECE:
@@ -302,16 +333,27 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
         if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
             return tokenizer
         return _from_transformers(folder, name, settings, tokenizer._backend)
+    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        if name not in BPE:
+            raise UserError(
+                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected {', '.join(BPE)}"
+            )
+        pieces_of_bytes = read_json(folder / "vocab.json", {str: int}, "a vocabulary of byte-level BPE")
+        return _from_transformers(folder, name, settings, hf.Tokenizer(models.BPE(pieces_of_bytes, [])))
     raise UserError(f"{folder}: found no tokenizer, expected one of {', '.join(FILES)}")
 
 
 def _class(folder: Path, settings: Mapping[str, Any]) -> str:
-    """The class of transformers that a folder names, without Fast; "" where it names none.
+    """The class of transformers that a folder names, or that its family has, without Fast; "" for BERT's.
 
     Raises:
         UserError: it cuts text in ways that this project does not know.
     """
-    name = settings.get("tokenizer_class") or _json(folder / "config.json").get("tokenizer_class") or ""
+    config = {} if settings.get("tokenizer_class") else _json(folder / "config.json")
+    name = settings.get("tokenizer_class") or config.get("tokenizer_class") or ""
+    # whose vocabulary is BERT's, as Korean ALBERTs have it, cuts text as BERT does
+    if not name and not (folder / "vocab.txt").is_file():
+        name = CLASSES.get(config.get("model_type", ""), "")
     name = str(name).removesuffix("Fast")
     ways = {
         "word_tokenizer_type": "basic",
@@ -401,7 +443,7 @@ def _from_transformers(
         json.loads(backend.to_str()).get("normalizer") or {},
         {*backend.get_vocab(), *_added(folder, settings)},
     )
-    mask = _token(settings.get("mask_token") or SPECIAL["mask"])
+    mask = _token(settings.get("mask_token") or NAMES.get(name, SPECIAL).get("mask", SPECIAL["mask"]))
     options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
     try:
         if name in WORDPIECE and not (name and (folder / "tokenizer.json").is_file()):
@@ -423,11 +465,11 @@ def _from_transformers(
         raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
-    for text in ("", "a"):
+    for text in ("", "a", "\U0010ffff"):  # the last is in no vocabulary
         try:
             whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
         except BaseException as error:  # a panic in Rust is no Exception
-            if type(error).__name__ != "PanicException":
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
         if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
@@ -522,6 +564,7 @@ def from_sentencepiece(
     model_max_length: int | None = None,
     cleaning: Mapping[str, bool] | None = None,
     added: Sequence[str] = (),
+    fairseq: bool = False,
 ) -> Tokenizer:
     """A tokenizer from a SentencePiece unigram model, converted so that it gives the same pieces.
 
@@ -533,6 +576,8 @@ def from_sentencepiece(
         cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it,
             as transformers' XLNetTokenizer does it, which KoBERT's derives from.
         added: tokens that stand for themselves wherever they occur; they are pieces of the model.
+        fairseq: whether ids are those of XLM-R: <s>, <pad>, </s> and <unk>, the model's pieces from its fourth one on,
+            and <mask>.
 
     Returns:
         A Tokenizer.
@@ -564,6 +609,10 @@ def from_sentencepiece(
                 f"{vocabulary}: found {len(lost)} pieces of {path} missing ({shorten(lost[0])} …), expected the "
                 "vocabulary that belongs to it"
             )
+    if fairseq:
+        if pieces[:3] != ["<unk>", "<s>", "</s>"]:
+            raise UserError(f"{path}: found pieces that begin with {shorten(pieces[:3])}, expected <unk>, <s> and </s>")
+        pieces = ["<s>", "<pad>", "</s>", "<unk>", *pieces[3:], "<mask>"]
     names = {**SPECIAL, **(special or {})}
     if names["unk"] not in pieces:
         names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
@@ -700,14 +749,15 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _finish(backend: hf.Tokenizer, special: Mapping[str, str]) -> hf.Tokenizer:
-    """Adds what BERT puts around a text, for tools that let the tokenizer do it."""
+    """Adds what BERT, or RoBERTa, puts around a text, for tools that let the tokenizer do it."""
     known = [token for token in special.values() if backend.token_to_id(token) is not None]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in known])
     cls, sep = special["cls"], special["sep"]
     if cls in known and sep in known:
+        second = f"{sep}:0 $B:0 {sep}:0" if cls == FAIRSEQ["cls"] else f"$B:1 {sep}:1"
         backend.post_processor = processors.TemplateProcessing(
             single=f"{cls}:0 $A:0 {sep}:0",
-            pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+            pair=f"{cls}:0 $A:0 {sep}:0 {second}",
             special_tokens=[(token, backend.token_to_id(token)) for token in (cls, sep)],
         )
     return backend

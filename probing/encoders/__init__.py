@@ -8,7 +8,8 @@
     >>> len(states), states[-1].shape
     (5, (4, 256))
 
-One file a family: bert, gpt, elmo, cove. What a probe reads of the layers is a Representation, which knows no family.
+One file a kind: bert (RoBERTa, XLM-R, ELECTRA, DistilBERT and ALBERT too), gpt, elmo, cove. What a probe reads of the
+layers is a Representation, which knows no family.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 LAYER0 = ("lexical", "positions")
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 FILES = {  # of a folder, by family
-    "bert": "BERT (config.json, weights, tokenizer)",
+    "bert": "BERT or its kin (config.json, weights, tokenizer)",
     "gpt": "GPT (the same, or params_shapes.json with its params_*.npy)",
     "elmo": "ELMo (*options.json and *weights.hdf5)",
     "cove": "CoVe (glove*.txt or glove*.zip, and the MT-LSTM's *.safetensors or *.h5)",
@@ -125,8 +126,9 @@ class Encoder:
 
         Args:
             sentences: list of lists of words.
-            glued: for each of them the words that go on with the one before. BERT reads pieces that continue a word
-                there; other families, whose vocabularies have none or whose positions are words, read words alike.
+            glued: for each of them the words that go on with the one before. BERT and its kin read pieces that continue
+                a word there; other families, whose vocabularies have none or whose positions are words, read words
+                alike.
 
         Returns:
             list of alignment.Sentence.
@@ -160,7 +162,7 @@ def load(
     """Finds an encoder's family and loads it.
 
     Args:
-        name: a folder, of any family; the hub name of a BERT or a GPT; or elmo:FOLDER, cove:FOLDER.
+        name: a folder, of any family; the hub name of a BERT, of its kin or of a GPT; or elmo:FOLDER, cove:FOLDER.
         layer0: "lexical", the word embedding without position (of BERT, layer-normalised), or "positions", the whole
             output of the embeddings.
         precision: the Keras policy its matrix products run in.
@@ -240,7 +242,7 @@ def find(name: str | os.PathLike[str]) -> tuple[str, Path]:
         name: see `load`.
 
     Returns:
-        (family, Path): bert, gpt, elmo or cove.
+        (family, Path): bert, which stands for all of BERT's kin, gpt, elmo or cove.
 
     Raises:
         UserError: there is no such folder or hub model, or it is of another family.
@@ -288,14 +290,15 @@ def _hub_config(name: str) -> Path | None:
 
 
 def _family_by_config(path: Path, where: str | os.PathLike[str]) -> str:
+    from nsmc_bert.model import families
+
     kind = read_json(path, {"model_type?": str}, "the config.json of a BERT or a GPT").get("model_type", "bert")
-    families = {"bert": "bert", "openai-gpt": "gpt"}
-    if kind not in families:
+    if kind != "openai-gpt" and kind not in families.known():
         raise UserError(
-            f"{where}: found an encoder of model_type {shorten(kind)}, expected bert or openai-gpt; or elmo:FOLDER, "
-            f"cove:FOLDER"
+            f"{where}: found an encoder of model_type {shorten(kind)}, expected one of {', '.join(families.known())}, "
+            f"openai-gpt; or elmo:FOLDER, cove:FOLDER"
         )
-    return families[kind]
+    return "gpt" if kind == "openai-gpt" else "bert"
 
 
 def called(family: str, name: str | os.PathLike[str], random_weights: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The attention between two spans in place of their states: what a BERT's heads say of an edge by themselves.
+"""The attention between two spans in place of their states: what the heads of a BERT, or of its kin, say of an edge.
 
     >>> from probing import encoders
     >>> heads = Attention(encoders.load("nsmc_bert/bundled/encoder"))
@@ -24,12 +24,13 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import forward
+from nsmc_bert.model import families, forward
+from nsmc_bert.model.families import network
 from probing import alignment, encoders
 from probing.encoders.bert import Bert
 
 if TYPE_CHECKING:
-    from transformers import TFBertModel
+    from nsmc_bert.model.families.network import Encoder as Network
 
 WEIGHTS = 1 << 24  # weights of attention that are in memory at a time
 FLOOR = 1e-4  # attention below it counts as so much
@@ -52,12 +53,16 @@ class Attention(encoders.Encoder):
             raise UserError(f"{encoder.name}: found an encoder that is no BERT, expected one, whose heads can be read")
         self._encoder = encoder
         config = encoder.weights().config
+        if families.of(config).states_every(config) != 1:
+            raise UserError(
+                f"{encoder.name}: found layers of several parts, expected an encoder that shows what each reads"
+            )
         self.name = f"{encoder.name}, attention"
         self.fingerprint = f"{encoder.fingerprint}-attention"
         self.layer0 = "none: heads alone"
         self.widths = (2 * config.num_attention_heads,) * config.num_hidden_layers
         self.max_positions, self.source = encoder.max_positions, encoder.source
-        self._bert: TFBertModel | None = None
+        self._bert: Network | None = None
         self._of_batch: Callable | None = None
 
     def read(
@@ -115,8 +120,8 @@ class Attention(encoders.Encoder):
         )
         positions = tf.cast(tf.reduce_sum(mask, 1), tf.float32)[:, None, None]
         out = []
-        for layer, x in zip(bert.bert.encoder.layer, states):
-            weights = forward.attention(layer, x, mask, compute_dtype=dtype)
+        for layer, x in zip(network.weights(bert).layers, states):
+            weights = forward.attention(layer, x, mask, bert.config.num_attention_heads, compute_dtype=dtype)
             there, back = _between(weights, one, other, positions), _between(weights, other, one, positions)
             out.append(encoders.to_float16(tf.concat([there, back], 2)))
         return out

@@ -1,4 +1,4 @@
-"""BERT, cased and uncased, of any size, and every classifier fine-tuned from one: WordPiece or SentencePiece,
+"""BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT and ALBERT of any size, and every classifier fine-tuned from one,
 torch-free.
 """
 
@@ -17,22 +17,23 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import checkpoints, forward, tokenizers
+from nsmc_bert.model import checkpoints, families, forward, tokenizers
 from probing import alignment, encoders
 from probing.encoders import batches
 
 if TYPE_CHECKING:
-    from transformers import TFBertModel
+    from nsmc_bert.model.families.network import Encoder as Network
 
 TOKENS = 8192  # of an encoded batch, padding included: inference keeps no states for a backward pass
 MARGIN = 64  # positions of context at the inner ends of a window
 
 
 class Bert(encoders.Encoder):
-    """A BERT with frozen weights, dropout off.
+    """A BERT, or an encoder of a family like it, with frozen weights, dropout off.
 
     Layer 0 is LayerNorm(word embedding), without position and segment, which is what Tenney et al. (ICLR 2019) call
-    lexical; or, with layer0="positions", the whole output of the embeddings, as in the figures of their ACL 2019 paper.
+    lexical, projected to the layers' width where it is another; or, with layer0="positions", the whole output of the
+    embeddings, as in the figures of their ACL 2019 paper.
 
     Args:
         name, layer0, precision, random_weights: see encoders.load.
@@ -61,30 +62,34 @@ class Bert(encoders.Encoder):
                 f"config.json, {config.vocab_size}"
             )
         self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
+        projected = families.of(config).width(config) != config.hidden_size
         self.layer0 = (
-            "lexical: LayerNorm(word embedding)" if self._lexical else "positions: the embeddings' whole output"
+            f"lexical: LayerNorm(word embedding){', projected' if projected else ''}"
+            if self._lexical
+            else "positions: the embeddings' whole output"
         )
         self.widths = (config.hidden_size,) * (config.num_hidden_layers + 1)
-        self.max_positions = min(config.max_position_embeddings, batches.LONGEST)
+        self.max_positions = min(families.of(config).positions(config), batches.LONGEST)
         self.earlier, self.fingerprint = self._fingerprints(bert)
 
-    def _load(self) -> TFBertModel:
+    def _load(self) -> Network:
         if self._random_weights is None:
             bert = checkpoints.load_encoder(self._folder).bert
         else:
             bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
-        self._bert: TFBertModel | None = bert
+        self._bert: Network | None = bert
         ids = tf.TensorSpec([None, None], tf.int32)
         self._states = tf.function(self._all_states, input_signature=[ids, ids], autograph=False)
         return bert
 
-    def _fingerprints(self, bert: TFBertModel) -> tuple[str, str]:
+    def _fingerprints(self, bert: Network) -> tuple[str, str]:
         """(what an earlier version of this class knew these states by, the fingerprint)."""
-        config, parameters = bert.config, checkpoints.parameters(bert).items()
-        read = {name: weight for name, weight in parameters if not name.startswith("pooler.")}
+        config, family = bert.config, families.of(bert.config)
+        parameters, pooler = checkpoints.parameters(bert).items(), family.names.pooler + "."
+        read = {name: weight for name, weight in parameters if not name.startswith(pooler)}
         earlier = "-".join((checkpoints.fingerprint(read), self.tokenizer.fingerprint, self._layer0, self.dtype))
         decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
-        return earlier, "-".join((earlier, *decides))
+        return earlier, "-".join((earlier, *decides, *filter(None, [family.decides(config)])))
 
     def release(self) -> None:
         self._bert = self._states = None
@@ -108,7 +113,7 @@ class Bert(encoders.Encoder):
             for words, continued in itertools.zip_longest(sentences, glued, fillvalue=())
         ]
 
-    def weights(self) -> TFBertModel:
+    def weights(self) -> Network:
         """The network, loaded again where it was released.
 
         Raises:
@@ -143,7 +148,5 @@ class Bert(encoders.Encoder):
         assert bert is not None  # `encode` has loaded it
         states = forward.encode(bert, input_ids, attention_mask, compute_dtype=self.dtype, fused=False, all_layers=True)
         if self._lexical:
-            embeddings = bert.bert.embeddings
-            words = tf.gather(embeddings.weight, input_ids)
-            states[0] = embeddings.LayerNorm(words)
+            states[0] = forward.lexical(bert, input_ids)
         return [encoders.to_float16(each) for each in states]

@@ -99,7 +99,7 @@ def test_nothing_in_nothing_out(command, model):
         ),
         (
             ["--model=nowhere/at/all", "--text=a"],
-            "error: nowhere/at/all: found no such folder, expected a Hugging Face BERT folder or hub name",
+            "error: nowhere/at/all: found no such folder, expected a Hugging Face folder or hub name",
         ),
         (
             ["--text=a", "--output=xml"],

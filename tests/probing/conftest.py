@@ -16,7 +16,7 @@ def encoder_folder(tmp_path_factory, make_bert, tiny_tokenizer):
     bert = make_bert(7, hidden_size=16, num_hidden_layers=3, initializer_range=0.3)
     checkpoints.save(
         folder,
-        architecture="BertModel",
+        task="Model",
         bert=bert,
         heads={},
         tokenizer=tiny_tokenizer,

@@ -176,3 +176,11 @@ def test_weights_that_are_no_numbers(tmp_path, bad):
         np.save(stream, value)
     with pytest.raises(UserError, match="x: found 1 of 6 values that are NaN or infinite"):
         tensors.read_array(tmp_path / "x")
+
+
+def test_names_of_an_h5_that_are_no_text(tmp_path):
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["a"] = VALUE
+        file[b"\xff"] = VALUE
+    with pytest.raises(UserError, match=r"x: found no whole HDF5 file \(the name b'\\xff' is no UTF-8\), expected one"):
+        tensors.Hdf5(tmp_path / "x")

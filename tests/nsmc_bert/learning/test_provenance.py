@@ -87,7 +87,9 @@ def test_classes_stand_in_a_record():
 
 
 def test_no_such_configuration(tmp_path):
-    with pytest.raises(UserError, match=r"--encoder=.*config.json: found no such file, expected a BERT's config.json"):
+    with pytest.raises(
+        UserError, match=r"--encoder=.*config.json: found no such file, expected an encoder's config.json"
+    ):
         Start(tmp_path / "config.json")
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from transformers.models.bert.configuration_bert import BertConfig
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import checkpoints, tokenizers
+from nsmc_bert.model import checkpoints, families, tokenizers
 
 SHAPE = dict(
     vocab_size=24,
@@ -82,7 +82,8 @@ def test_names_are_pytorchs(bert):
         name: value.T.shape if checkpoints._transposed(variable) else value.shape
         for (name, value), variable in zip(values(bert).items(), checkpoints.parameters(bert).values())
     }
-    assert checkpoints.shapes(bert.config) == shapes and list(checkpoints.shapes(bert.config)) == names
+    wanted = families.of(bert.config).shapes(bert.config)
+    assert wanted == shapes and list(wanted) == names
 
 
 def test_random_weights_are_the_seeds(bert):
@@ -221,7 +222,7 @@ def break_config(folder, **changes):
         ),
         (dict(intermediate_size=12), r"intermediate.dense.bias of shape \(16,\), expected \(12,\)"),
         (dict(num_hidden_layers=3), "found weights for 39 of 55 tensors.*missing: encoder.layer.2"),
-        (dict(num_hidden_layers=1), "found weights of 2 layers, expected num_hidden_layers of config.json, 1"),
+        (dict(num_hidden_layers=1), "found weights of 2 layers, expected 1 by config.json"),
         (dict(num_hidden_layers=10**6), "config.json: found num_hidden_layers 1000000, expected at most 1000"),
         (dict(num_hidden_layers=999), "found weights for 39 of 15991 tensors.*missing: encoder.layer.10.attention"),
         (
@@ -235,7 +236,8 @@ def break_config(folder, **changes):
         ),
         (dict(type_vocab_size=10**9), r"token_type_embeddings.weight of shape \(2, 8\), expected \(1000000000, 8\)"),
         (dict(vocab_size=10**9), r"word_embeddings.weight of shape \(24, 8\), expected \(1000000000, 8\)"),
-        (dict(model_type="electra"), "found model_type 'electra', expected bert"),
+        (dict(model_type="gpt2"), "found model_type 'gpt2', expected one of bert, roberta, xlm-roberta, electra, dist"),
+        (dict(is_decoder=True), "found is_decoder true, expected an encoder"),
         (dict(position_embedding_type="relative_key"), "position_embedding_type 'relative_key', expected absolute"),
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
         (dict(hidden_act="magic"), "found hidden_act 'magic', expected one of gelu"),
@@ -328,7 +330,7 @@ def test_nothing_is_overwritten_unasked(folder, bert, tiny_tokenizer, tmp_path):
 def test_a_failed_save_leaves_the_old_model(folder, bert, tiny_tokenizer, monkeypatch, tmp_path):
     before = (folder / "model.safetensors").read_bytes()
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tokenizers.Tokenizer, "save", full)
@@ -340,7 +342,7 @@ def test_a_failed_save_leaves_the_old_model(folder, bert, tiny_tokenizer, monkey
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./missing", "not a name"])
 def test_no_such_folder(name):
-    with pytest.raises(UserError, match="found no such folder, expected a Hugging Face BERT folder or hub name"):
+    with pytest.raises(UserError, match="found no such folder, expected a Hugging Face folder or hub name"):
         checkpoints.resolve(name)
 
 

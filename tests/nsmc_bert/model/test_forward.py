@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsmc_bert.model import forward
+from nsmc_bert.model.families import network
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def test_attention_is_tfbertmodels(bert):
     ids, mask = inputs()
     states = forward.encode(bert, ids, mask, all_layers=True)
     expected = bert(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
-    for layer, read, weights in zip(bert.bert.encoder.layer, states, expected):
-        found = forward.attention(layer, read, mask).numpy()
+    for layer, read, weights in zip(network.weights(bert).layers, states, expected):
+        found = forward.attention(layer, read, mask, 2).numpy()
         real = mask.numpy().astype(bool)
         np.testing.assert_allclose(
             found.transpose(0, 2, 1, 3)[real], weights.numpy().transpose(0, 2, 1, 3)[real], atol=2e-5

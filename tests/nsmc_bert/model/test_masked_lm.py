@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.data import reviews
-from nsmc_bert.model import checkpoints, packing, tokenizers
+from nsmc_bert.model import checkpoints, families, packing, tokenizers
 from nsmc_bert.model.masked_lm import MASKED_SHARE, PLACES, ROOM, Hide, MaskedLanguageModel
 
 PAD, MASK = 0, 4
@@ -129,7 +129,7 @@ def test_logits_are_those_of_transformers(make):
     theirs = TFBertForMaskedLM(model.bert.config)
     theirs.build_in_name_scope()
     ours = list(checkpoints.parameters(model.bert).items())
-    named = {checkpoints._torch_name(variable.name): variable for variable in theirs.weights}
+    named = {families.known()["bert"].name(variable.name): variable for variable in theirs.weights}
     for name, variable in ours:
         if "pooler" not in name:
             named[name].assign(variable)

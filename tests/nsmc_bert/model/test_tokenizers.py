@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,10 +53,16 @@ def test_parts_that_go_on_by_hand(tmp_path):
     assert tokenizer.continuations(pairs) == [[6, 7, 9], [11, 11], [11, 11, 10], [8], [1], [], [11]]
 
 
+@pytest.mark.parametrize("kind", ["SentencePiece", "byte-level BPE"])
 @pytest.mark.parametrize("word", ["고향은", "재미있네요", "(웃음)근데", "ㅋㅋㅋ", "Ｋ팝스타"])
-def test_parts_that_go_on_are_spelled_as_in_the_whole(word):
-    """SentencePiece: wherever a word is cut, its parts spell it, and only the first one begins a word."""
-    tokenizer = tokenizers.bundled()
+def test_parts_that_go_on_are_spelled_as_in_the_whole(tmp_path, word, kind):
+    """Wherever a word is cut, its parts spell it, and only the first one begins a word."""
+    if kind == "SentencePiece":
+        tokenizer = tokenizers.bundled()
+    else:
+        write_byte_level(tmp_path, "merges.txt")
+        (tmp_path / "config.json").write_text(json.dumps(ROBERTA))
+        tokenizer = tokenizers.load(tmp_path)
     name = tokenizer._backend.id_to_token
     whole = "".join(map(name, tokenizer.pieces([word])[0]))
     for cut in range(1, len(word)):
@@ -166,15 +173,59 @@ def test_kobert_folders(data_dir, tmp_path):
     np.testing.assert_array_equal(skt.encode(REVIEWS, 128).ids, monologg.encode(REVIEWS, 128).ids)
 
 
+def some_reviews(data_dir, count):
+    lines = (data_dir / "nsmc" / "ratings_train.txt").read_text(encoding="utf-8").split("\n")[1 : count + 1]
+    return [line.split("\t")[1] for line in lines] + REVIEWS
+
+
 def test_wordpiece_equals_transformers_on_real_vocabularies(data_dir):
     from transformers.models.bert.tokenization_bert import BertTokenizer
 
-    lines = (data_dir / "nsmc" / "ratings_train.txt").read_text(encoding="utf-8").split("\n")[1:301]
-    texts = [line.split("\t")[1] for line in lines] + REVIEWS
+    texts = some_reviews(data_dir, 300)
     for name in ("kcbert", "koelectra"):
         path = data_dir / "tokenizers" / name / "vocab.txt"
         theirs = BertTokenizer(str(path), do_lower_case=False)
         assert rows(tokenizers.from_vocab(path).encode(texts, 512)) == [theirs.encode(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "family", "settings"),
+    [
+        ("koelectra", "electra", {"do_lower_case": False, "model_max_length": 512}),  # KoELECTRA's own folder
+        ("kcbert", "bert", {"do_lower_case": False, "max_len": 300}),  # KcBERT's
+        ("koelectra", "roberta", {"do_lower_case": False, "tokenizer_class": "BertTokenizer"}),  # klue/roberta's layout
+        ("kcbert", "electra", {"do_lower_case": False, "tokenizer_class": "ElectraTokenizer"}),  # KcELECTRA's layout
+    ],
+)
+def test_published_layouts_cut_10_000_reviews_as_transformers_does(data_dir, tmp_path, vocabulary, family, settings):
+    from transformers import AutoTokenizer
+
+    shutil.copy(data_dir / "tokenizers" / vocabulary / "vocab.txt", tmp_path)
+    (tmp_path / CONFIG).write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    texts = some_reviews(data_dir, 10_000)
+    theirs, tokenizer = AutoTokenizer.from_pretrained(tmp_path), tokenizers.load(tmp_path)
+    assert tokenizer.model_max_length == settings.get("model_max_length", settings.get("max_len"))
+    expected = theirs(texts, truncation=True, max_length=512)["input_ids"]
+    assert rows(tokenizer.encode(texts, 512)) == expected
+
+
+def test_distilkoberts_folder_cuts_10_000_reviews_as_sentencepiece_does(data_dir, tmp_path):
+    """monologg's: KoBERT's model, and the vocabulary that its ids come from."""
+    import sentencepiece
+
+    source = data_dir / "tokenizers" / "kobert"
+    vocabulary = json.loads((source / "kobertvocab_f38b8a4d6d.json").read_text(encoding="utf-8"))["idx_to_token"]
+    shutil.copy(source / "tokenizer_78b3253a26.model", tmp_path)
+    write_vocab(tmp_path, vocabulary)
+    (tmp_path / "config.json").write_text('{"model_type": "distilbert"}')
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(source / "tokenizer_78b3253a26.model"))
+    number, texts = {piece: i for i, piece in enumerate(vocabulary)}, some_reviews(data_dir, 10_000)
+    expected = [[2, *(number.get(piece, 0) for piece in pieces.encode(text, out_type=str)), 3] for text in texts]
+    actual = rows(tokenizers.load(tmp_path).encode(texts, 512))
+    # of cuts that are equally likely, .... as ... and . or as . and ..., each takes one
+    assert sum(one != other for one, other in zip(actual, expected, strict=True)) < 30
+    assert [sorted(ids) for ids in actual] == [sorted(ids) for ids in expected]
 
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -211,6 +262,8 @@ GENERIC = {
 }
 NEW = dict(content="ㅠㅠ", lstrip=False, rstrip=False, single_word=False, normalized=True, special=False)
 KNOWN = {i: {**NEW, "content": token, "normalized": False, "special": True} for i, token in enumerate(SPECIAL)}
+KLUE = {**CASED, "bos_token": "[CLS]", "eos_token": "[SEP]", "do_basic_tokenize": True, "model_max_length": 512}
+ROBERTA, ALBERT, ELECTRA = ({"model_type": name} for name in ("roberta", "albert", "electra"))
 TEXTS = [
     "",
     "영화 재미있다!",
@@ -223,6 +276,7 @@ TEXTS = [
     "<e1> the <e1>the",
     "e\u0301 a\u200bb \x00 good\tgood",
     "<ENT> 영화<ENT>",
+    " 영화  good <mask> 영화<mask>good</s>",
     "İstanbul ẞ ß",
 ]
 FOLDERS = {
@@ -277,6 +331,24 @@ FOLDERS = {
     ),
     "generic": ({"tokenizer.json": True, CONFIG: GENERIC}, AUTO),
     "generic and more": ({"tokenizer.json": False, CONFIG: {**GENERIC, "additional_special_tokens": ["[USER]"]}}, AUTO),
+    "KoELECTRA's": (
+        {"vocab.txt": KOREAN, CONFIG: {"do_lower_case": False, "model_max_length": 512}, "config.json": ELECTRA},
+        AUTO,
+    ),
+    "KcELECTRA's": ({"vocab.txt": KOREAN, CONFIG: {**KLUE, "tokenizer_class": "ElectraTokenizer"}}, AUTO),
+    "klue/roberta's": (
+        {"tokenizer.json": False, "vocab.txt": KOREAN, CONFIG: KLUE, "config.json": ROBERTA},
+        (*FAST, *AUTO),
+    ),
+    "klue/roberta's vocabulary": ({"vocab.txt": KOREAN, CONFIG: KLUE, "config.json": ROBERTA}, (*BOTH, *AUTO)),
+    "kykim's ALBERT's": ({"vocab.txt": KOREAN, CONFIG: {"do_lower_case": False}, "config.json": ALBERT}, BOTH),
+    "DistilBERT's": ({"vocab.txt": KOREAN, CONFIG: {**CASED, "tokenizer_class": "DistilBertTokenizer"}}, AUTO),
+    "RoBERTa's": ({"merges.txt": "byte-level", "config.json": ROBERTA}, ("RobertaTokenizer", *AUTO)),
+    "RoBERTa's with spaces": (
+        {"merges.txt": "byte-level", CONFIG: {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True}},
+        AUTO,  # the slow one puts a space before the text alone, and none behind special tokens
+    ),
+    "RoBERTa's tokenizer.json": ({"tokenizer.json": "byte-level", "config.json": ROBERTA}, AUTO),
 }
 
 
@@ -285,7 +357,9 @@ def write_folder(folder, files):
     from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast
 
     for name, content in files.items():
-        if isinstance(content, bool):
+        if content == "byte-level":
+            write_byte_level(folder, name)
+        elif isinstance(content, bool):
             path = write_vocab(folder, KOREAN)
             BertTokenizerFast(str(path), do_lower_case=content).backend_tokenizer.save(str(folder / name))
             path.unlink()
@@ -295,6 +369,20 @@ def write_folder(folder, files):
             write_vocab(folder, content)
         else:
             (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def write_byte_level(folder, name):
+    """Writes vocab.json and merges.txt of RoBERTa's kind, or a tokenizer.json made of them."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers.models.roberta.tokenization_roberta_fast import RobertaTokenizerFast
+
+    learned = ByteLevelBPETokenizer()
+    learned.train_from_iterator(TEXTS, 300, show_progress=False, special_tokens=list(tokenizers.FAIRSEQ.values()))
+    files = learned.save_model(str(folder))
+    if name == "tokenizer.json":
+        RobertaTokenizerFast(*files).backend_tokenizer.save(str(folder / name))
+        for file in files:
+            (folder / Path(file).name).unlink()
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -358,6 +446,19 @@ def test_ids_of_such_folders_by_hand(tmp_path, name, text, ids):
         ({"tokenizer.json": False, CONFIG: {**GENERIC, "cls_token": "[X]"}}, r"lacks the special tokens \[X\]"),
         ({"vocab.txt": b"[PAD]\n\xbf\xb5\xc8\xad\n"}, "vocab.txt:2: found bytes that are no UTF-8"),
         ({"vocab.json": {"a": 0}}, "found no tokenizer"),
+        (
+            {"vocab.json": {"a": 0}, "merges.txt": b"a b\n"},
+            "found tokenizer_class '' and no tokenizer.json, expected Rob",
+        ),
+        (
+            {"vocab.json": {"a": 0}, "merges.txt": b"#version\na b\n\n", "config.json": ROBERTA},
+            "transformers cannot read its tokenizer",
+        ),
+        (
+            {"vocab.json": {"a": "b"}, "merges.txt": b"", "config.json": ROBERTA},
+            "vocab.json: found a 'b', expected a wh",
+        ),
+        ({"vocab.json": {"a": 0}, "merges.txt": b"", "config.json": ROBERTA}, "lacks the special tokens <pad>, <unk>"),
     ],
 )
 def test_what_cannot_be_read_as_transformers_does_is_refused(tmp_path, files, message):
@@ -454,12 +555,41 @@ def test_sentencepiece_is_cut_as_its_library_or_transformers_cuts_it(tmp_path, o
         assert ids == [2, *expected, 3], text
 
 
+XLM = dict(pad_id=-1, unk_id=0, bos_id=1, eos_id=2, unk_piece="<unk>", control_symbols=[])
+LITE = dict(pad_piece="<pad>", unk_piece="<unk>")
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "config", "kind"),
+    [
+        ("sentencepiece.bpe.model", XLM, {"model_type": "xlm-roberta"}, "XLMRobertaTokenizer"),
+        ("spiece.model", LITE, {"model_type": "albert"}, "AlbertTokenizer"),
+    ],
+)
+def test_sentencepiece_of_a_family_that_its_configuration_alone_names(tmp_path, file, options, config, kind):
+    import transformers
+
+    write_sentencepiece(tmp_path, **options)
+    (tmp_path / "spiece.model").rename(tmp_path / file)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    tokenizer, texts = tokenizers.load(tmp_path), [*PIECES, "영화 <mask>good<s> [MASK]", "<pad></s>"]
+    theirs = getattr(transformers, kind).from_pretrained(tmp_path)
+    assert rows(tokenizer.encode(texts, 128)) == [theirs(text)["input_ids"] for text in texts]
+    (tmp_path / "saved").mkdir()
+    tokenizer.save(tmp_path / "saved", 64)
+    again = tokenizers.load(tmp_path / "saved")
+    assert rows(again.encode(texts, 128)) == rows(tokenizer.encode(texts, 128))
+    ids = (again.cls_id, again.pad_id, again.sep_id, again.unk_id, again.mask_id)
+    assert ids == ((0, 1, 2, 3, again.vocab_size - 1) if "xlm" in config["model_type"] else (2, 0, 3, 1, 4))
+
+
 @pytest.mark.parametrize(
     ("options", "config", "message"),
     [
         (dict(user_defined_symbols=["ㅋㅋ"]), {}, "a user-defined symbol that normalisation changes, 'ㅋㅋ'"),
         (dict(treat_whitespace_as_suffix=True), {}, "marks the ends of words"),
         (dict(model_type="bpe"), {}, "found no SentencePiece unigram model"),
+        ({}, {"tokenizer_class": "XLMRobertaTokenizer"}, r"pieces that begin with .*, expected <unk>, <s> and </s>"),
         ({}, {"tokenizer_class": "T5Tokenizer"}, "found tokenizer_class 'T5Tokenizer' and no tokenizer.json"),
         ({}, {"additional_special_tokens": ["<ENT>"]}, "found the added tokens .*'<ENT>'.*no pieces of the model"),
     ],
@@ -553,6 +683,11 @@ def test_broken_folders_are_named(tmp_path, files, message):
             "tokenizer.json",
             {"post_processor": {"special_tokens": {}}},
             "parts do not fit together|cannot read its tokenizer|no valid tok",
+        ),
+        (
+            "tokenizer.json",
+            {"model": {"unk_token": "[NONE]"}},
+            r"parts do not fit together \(WordPiece error: Missing \[UNK\] token|lacks the special|cannot read its tok",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints
 from probing import corpora, encoders, study
 from probing.tasks import TASKS
+from tests.nsmc_bert.model.families import make
 
 SENTENCES = [["이", "영화", "재미있네요"], ["꿀잼"], ["정말", "최고", "!"], ["다시는", "안", "본다", "."]]
 
@@ -130,6 +131,22 @@ def test_a_fingerprint_says_what_of_the_configuration_decides_the_states(encoder
     assert (changed.encode(read)[0][3] != encoder.encode(read)[0][3]).any()
     assert changed.fingerprint != encoder.fingerprint
     assert changed.earlier == encoder.earlier and encoder.fingerprint.startswith(encoder.earlier + "-")
+
+
+def test_states_of_its_kin_are_those_of_pytorch(tmp_path, tiny_tokenizer):
+    """Lexical states begin with the word alone; how often shared layers are computed is in the fingerprint."""
+    folder = make.write(tmp_path / "albert", "albert")
+    tiny_tokenizer.save(folder, 32)
+    whole, lexical = (encoders.load(folder, layer0=layer0) for layer0 in ("positions", "lexical"))
+    assert lexical.layer0 == "lexical: LayerNorm(word embedding), projected"
+    assert (whole.widths, whole.max_positions) == ((8, 8, 8), 20)
+    for number, states in enumerate(whole.encode(make.inputs())):
+        np.testing.assert_allclose(states, make.recorded("albert")["states %d" % number], atol=4e-3)
+    first, repeated = lexical.encode([np.array([12, 12], np.int32)])[0][0]
+    np.testing.assert_allclose(first, repeated, atol=1e-3)
+    more = make.write(tmp_path / "more", "albert", num_hidden_layers=3)
+    tiny_tokenizer.save(more, 32)
+    assert encoders.load(more, layer0="positions").fingerprint != whole.fingerprint
 
 
 def test_the_file_of_weights_is_known_by_its_checksum(encoder_folder, encoder):

@@ -18,6 +18,7 @@ from probing.encoders import bert, cove, elmo, gpt
 from probing.learning.batches import Batches
 from probing.sources import conllu
 from probing.tasks import TASKS
+from tests.nsmc_bert.model.families import make as make_kin
 from tests.probing.conftest import WORDS
 from tests.probing.encoders import make
 
@@ -39,9 +40,11 @@ def test_a_folder_says_its_family(config, tmp_path):
     for name, values in (
         ("bert", {"model_type": "bert"}),
         ("bert", {"hidden_size": 8}),
+        ("bert", {"model_type": "electra"}),
+        ("bert", {"model_type": "xlm-roberta"}),
         ("gpt", {"model_type": "openai-gpt"}),
     ):
-        folder = config("%s%d" % (name, len(values["model_type"]) if "model_type" in values else 0), **values)
+        folder = config("%s%s" % (name, values.get("model_type", "")), **values)
         assert encoders.find(str(folder)) == (name, folder)
     elmo, cove = make.elmo(tmp_path / "e"), make.cove(tmp_path / "c", ["a"])
     assert encoders.find(elmo) == encoders.find(f"elmo:{elmo}") == ("elmo", elmo)
@@ -54,7 +57,8 @@ def test_a_folder_says_its_family(config, tmp_path):
 
 def test_a_folder_of_no_family_is_one_line(config, tmp_path):
     with pytest.raises(
-        UserError, match="config.json: found an encoder of model_type 'gpt2', expected bert or openai-gpt"
+        UserError,
+        match="config.json: found an encoder of model_type 'gpt2', expected one of bert, roberta, .*, openai-gpt;",
     ):
         encoders.load(str(config("other", model_type="gpt2")))
     folder = config("broken")
@@ -102,7 +106,7 @@ def test_a_hub_model_of_another_family_is_not_fetched(config, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file: str(folder / file))
     monkeypatch.setattr(checkpoints, "resolve", lambda name: pytest.fail("its weights were asked for"))
     with pytest.raises(
-        UserError, match="^me/llama: found an encoder of model_type 'llama', expected bert or openai-gpt"
+        UserError, match="^me/llama: found an encoder of model_type 'llama', expected one of bert, roberta,"
     ):
         encoders.load("me/llama")
 
@@ -181,7 +185,7 @@ def test_every_family_runs_from_words_to_the_table(family, treebank, command, da
 
 # The battery: what every family has to pass
 
-FAMILIES = ("bert", "gpt", "elmo", "cove")
+FAMILIES = ("bert", "roberta", "albert", "gpt", "elmo", "cove")
 SENTENCES = [
     ["%s%d" % (word, i) for word in WORDS[i % 5 : i % 5 + 1 + i % 7]] for i in range(40)
 ]  # of many different words
@@ -189,10 +193,14 @@ NEAR = dict(atol=4e-3, rtol=2e-3)  # float16, in batches of other shapes
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, encoder_folder):
+def folders(tmp_path_factory, encoder_folder, tiny_tokenizer):
     place = tmp_path_factory.mktemp("battery")
     known = [*WORDS[::2], *(word for sentence in SENTENCES for word in sentence[::2])]
+    kin = {name: make_kin.write(place / name, name) for name in ("roberta", "albert")}
+    for folder in kin.values():
+        tiny_tokenizer.save(folder, 32)
     return {
+        **kin,
         "bert": encoder_folder,
         "gpt": make.gpt(place / "gpt"),
         "elmo": make.elmo(place / "elmo"),
@@ -228,12 +236,12 @@ def test_released_and_loaded_again_it_says_the_same(loaded, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_glued_words_have_positions_of_their_own(loaded, family):
-    """BERT reads pieces that go on with a word; to the others glue says nothing."""
+    """BERT and its kin read pieces that go on with a word; to the others glue says nothing."""
     encoder = loaded[family][0]
     words = ["영화", "는", "재미", "있", "네요"]
     plain, glued = encoder.read([words, words], [(), (1, 3, 4)])
     assert len(plain.starts) == len(glued.starts) == 6 and (np.diff(glued.starts) > 0).all()
-    assert (family == "bert") == (glued.key != plain.key)
+    assert (family not in ("gpt", "elmo", "cove")) == (glued.key != plain.key)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -309,6 +317,8 @@ CONFIGURATION = [
     ("bert", "config.json", "num_attention_heads", 4),
     ("bert", "config.json", "hidden_act", "relu"),
     ("bert", "config.json", "layer_norm_eps", 0.5),
+    ("roberta", "config.json", "pad_token_id", 2),
+    ("albert", "config.json", "hidden_act", "relu"),
     ("gpt", "config.json", "n_head", 4),
     ("gpt", "config.json", "afn", "relu"),
     ("gpt", "config.json", "layer_norm_epsilon", 0.5),
@@ -349,7 +359,7 @@ def test_weights_that_changed_while_they_were_released_are_refused(folders, make
     shutil.rmtree(folder)
     checkpoints.save(
         folder,
-        architecture="BertModel",
+        task="Model",
         bert=make_bert(8, hidden_size=16, num_hidden_layers=3),
         heads={},
         tokenizer=tiny_tokenizer,
