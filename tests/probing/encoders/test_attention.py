@@ -8,6 +8,7 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints
+from nsmc_bert.model.families import network
 from probing import alignment, corpora, encoders, records, study
 from probing.encoders.attention import Attention
 from probing.learning.schedule import Schedule
@@ -15,6 +16,7 @@ from probing.records import Record, Target
 from probing.results import tables
 from probing.results.result import SPLITS
 from probing.tasks import TASKS
+from tests.nsmc_bert.model.families import make as make_kin
 from tests.probing.test_activations import Counting
 
 RUNTIME = types.SimpleNamespace(precision="float32", xla=False)
@@ -77,6 +79,33 @@ def test_batches_and_released_weights_change_nothing(heads, monkeypatch):
     for one, other in zip(heads.encode(payloads), before, strict=True):
         for layer, same in zip(one, other, strict=True):
             np.testing.assert_allclose(layer, same, atol=1e-3)
+
+
+@pytest.mark.parametrize("kin", ["roberta", "distilbert", "albert"])
+def test_heads_of_its_kin(tmp_path, tiny_tokenizer, kin):
+    """By NumPy, from the states that PyTorch had before each layer."""
+    folder = make_kin.write(tmp_path / "kin", kin)
+    tiny_tokenizer.save(folder, 16)
+    heads, ids = Attention(encoders.load(folder)), make_kin.inputs()[0]
+    [states] = heads.encode([np.array([[0, 1, 2, 4, *ids]], np.int32)])
+    layers = network.weights(heads._encoder.weights()).layers
+    for layer, x, read in zip(layers, make_kin.recorded(kin)["states 0"], states):
+        query, key = (
+            (x @ dense.kernel.numpy() + dense.bias.numpy()).reshape(len(ids), 2, 4).swapaxes(0, 1)
+            for dense in (layer.query, layer.key)
+        )
+        shares = np.exp(query @ key.swapaxes(1, 2) / 2)
+        shares /= shares.sum(2, keepdims=True)
+        even = np.array([2 / len(ids)] * 2 + [1 / len(ids)] * 2)
+        expected = np.concatenate([shares[:, 0, 2:4].sum(1), shares[:, 2:4, 0].mean(1)]) / even
+        np.testing.assert_allclose(read[0], np.log(expected), atol=4e-3)
+
+
+def test_layers_of_several_parts_are_refused(tmp_path, tiny_tokenizer):
+    folder = make_kin.write(tmp_path / "kin", "albert, groups")
+    tiny_tokenizer.save(folder, 16)
+    with pytest.raises(UserError, match="found layers of several parts, expected an encoder that shows what each rea"):
+        Attention(encoders.load(folder))
 
 
 def test_representations(heads):
