@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Dense, Encoder, Layer, Norm
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
+TANH_SCALE, TANH_CUBE = (2 / math.pi) ** 0.5, 0.044715  # of the GELU by tanh
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
 Gradient = Callable[..., Any]  # from the gradient of a result to those of what it was computed of
 
@@ -322,7 +323,7 @@ class _Block:
         """The activation of the feed-forward layer."""
         name = self.config.hidden_act
         # without a gradient to take, TensorFlow fuses its own GELU with the matrix product before it
-        return _gelu(x, self.fused) if name == "gelu" and self.dropout is not None else activation(name)(x)
+        return _gelu(x, self.fused, name) if name in GELUS and self.dropout is not None else activation(name)(x)
 
     def _normalise(
         self,
@@ -386,12 +387,13 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     return tf.matmul(tf.ones([1, tf.shape(x)[0]], x.dtype), x)[0]
 
 
-def _gelu(x: tf.Tensor, fused: bool) -> tf.Tensor:
-    """x times the normal distribution function of x (Hendrycks and Gimpel 2016)."""
+def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or what `name` in GELUS stands for."""
+    forwards, backwards = GELUS[name]
 
     @custom_gradient
     def run(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        return _piece(_gelu_forwards, fused)(x), lambda upstream: _piece(_gelu_backwards, fused)(x, upstream)
+        return _piece(forwards, fused)(x), lambda upstream: _piece(backwards, fused)(x, upstream)
 
     return run(x)
 
@@ -406,6 +408,24 @@ def _gelu_backwards(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     share = 0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)
     density = tf.exp(-0.5 * tf.square(wide)) * (2 * math.pi) ** -0.5
     return tf.cast(tf.cast(upstream, tf.float32) * (share + wide * density), x.dtype)
+
+
+def _gelu_new_forwards(x: tf.Tensor) -> tf.Tensor:
+    wide = tf.cast(x, tf.float32)
+    return tf.cast(wide * (0.5 + 0.5 * tf.tanh(TANH_SCALE * (wide + TANH_CUBE * wide**3))), x.dtype)
+
+
+def _gelu_new_backwards(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    wide = tf.cast(x, tf.float32)
+    tangent = tf.tanh(TANH_SCALE * (wide + TANH_CUBE * wide**3))
+    slope = (1 - tf.square(tangent)) * TANH_SCALE * (1 + 3 * TANH_CUBE * tf.square(wide))
+    return tf.cast(tf.cast(upstream, tf.float32) * (0.5 + 0.5 * tangent + 0.5 * wide * slope), x.dtype)
+
+
+GELUS = {  # activations whose gradients are written out
+    "gelu": (_gelu_forwards, _gelu_backwards),
+    "gelu_new": (_gelu_new_forwards, _gelu_new_backwards),
+}
 
 
 def _attend(

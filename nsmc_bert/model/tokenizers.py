@@ -595,6 +595,8 @@ def from_sentencepiece(
         proto.Clear()
     if not proto.pieces or proto.trainer_spec.model_type != 1:
         raise UserError(f"{path}: found no SentencePiece unigram model")
+    if odd := [piece.piece for piece in proto.pieces if not isinstance(piece.piece, str)]:  # as protobuf gives them
+        raise UserError(f"{path}: found the piece {shorten(odd[0])}, which is no UTF-8; the file is damaged")
     scores = {piece.piece: piece.score for piece in proto.pieces}
     pieces = list(scores)
     if vocabulary is not None:

@@ -39,11 +39,11 @@ def predict(folder, path, count, batch_size=64):
     print(len(texts) / (time.perf_counter() - start))
 
 
-def training(path, count, layers=4, width=256, heads=4):
+def training(path, count, layers=4, width=256, heads=4, family="bert"):
     """The Trainer with bf16 and batches of 128 grouped by length; its own figure for one epoch."""
     import sentencepiece
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+    from transformers import AutoConfig, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
     pieces = sentencepiece.SentencePieceProcessor(
         model_file=str(Path(__file__).parents[2] / "nsmc_bert" / "bundled" / "encoder" / "spiece.model")
@@ -63,13 +63,16 @@ def training(path, count, layers=4, width=256, heads=4):
             "labels": torch.tensor([row["labels"] for row in rows]),
         }
 
-    config = BertConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=8000,
         hidden_size=int(width),
         num_hidden_layers=int(layers),
         num_attention_heads=int(heads),
         intermediate_size=4 * int(width),
-        max_position_embeddings=128,
+        max_position_embeddings=130,
+        embedding_size=128,
+        pad_token_id=0,
     )
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -88,7 +91,10 @@ def training(path, count, layers=4, width=256, heads=4):
             logging_strategy="no",
         )
         trainer = Trainer(
-            model=BertForSequenceClassification(config), args=arguments, train_dataset=data, data_collator=collate
+            model=AutoModelForSequenceClassification.from_config(config),
+            args=arguments,
+            train_dataset=data,
+            data_collator=collate,
         )
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
