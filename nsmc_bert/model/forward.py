@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Dense, Encoder, Norm
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
+TANH_SCALE, TANH_CUBE = (2 / math.pi) ** 0.5, 0.044715  # of the GELU by tanh
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
 Gradient = Callable[..., Any]  # from the gradient of a result to those of what it was computed of
 
@@ -51,6 +52,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[False] = False,
 ) -> tf.Tensor: ...
 
@@ -66,6 +68,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[True],
 ) -> list[tf.Tensor]: ...
 
@@ -80,6 +83,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
     """Runs an encoder and returns its last hidden states, or those of every layer.
@@ -96,6 +100,8 @@ def encode(
         dropout: a Dropout for training, or None for inference.
         fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows
             are packed, so that there is one shape to compile for, and the network is not tiny.
+        words: None for the word embeddings of `input_ids`; or float32 [batch, positions, width of the
+            embeddings], to take instead.
         all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
@@ -117,7 +123,7 @@ def encode(
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
 
-    x = tf.gather(weights.words, tf.reshape(input_ids, [-1]))
+    x = embed(bert, tf.reshape(input_ids, [-1])) if words is None else tf.reshape(words, [-1, words.shape[-1]])
     first = family.first_position(config)
     place = weights.positions[first:] if first else weights.positions
     place = place if weights.token_types is None else place + weights.token_types[0]
@@ -158,6 +164,11 @@ def encode(
     states = states[:: family.states_every(config)] if all_layers else [x]
     states = [tf.reshape(x, [batch, -1, hidden]) for x in states]
     return states if all_layers else states[0]
+
+
+def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
+    """The word embeddings of token ids, without positions: int32 [...] -> float32 [..., width of the embeddings]."""
+    return tf.gather(network.weights(bert).words, input_ids)
 
 
 def _one_cpu() -> bool:
@@ -295,7 +306,7 @@ class _Block:
         """The activation of the feed-forward layer."""
         name = self.config.hidden_act
         # without a gradient to take, TensorFlow fuses its own GELU with the matrix product before it
-        return _gelu(x, self.fused) if name == "gelu" and self.dropout is not None else activation(name)(x)
+        return _gelu(x, self.fused, name) if name in GELUS and self.dropout is not None else activation(name)(x)
 
     def _normalise(
         self,
@@ -359,12 +370,13 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     return tf.matmul(tf.ones([1, tf.shape(x)[0]], x.dtype), x)[0]
 
 
-def _gelu(x: tf.Tensor, fused: bool) -> tf.Tensor:
-    """x times the normal distribution function of x (Hendrycks and Gimpel 2016)."""
+def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or what `name` in GELUS stands for."""
+    forwards, backwards = GELUS[name]
 
     @custom_gradient
     def run(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        return _piece(_gelu_forwards, fused)(x), lambda upstream: _piece(_gelu_backwards, fused)(x, upstream)
+        return _piece(forwards, fused)(x), lambda upstream: _piece(backwards, fused)(x, upstream)
 
     return run(x)
 
@@ -379,6 +391,24 @@ def _gelu_backwards(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     share = 0.5 + 0.5 * tf.math.erf(wide * 2**-0.5)
     density = tf.exp(-0.5 * tf.square(wide)) * (2 * math.pi) ** -0.5
     return tf.cast(tf.cast(upstream, tf.float32) * (share + wide * density), x.dtype)
+
+
+def _gelu_new_forwards(x: tf.Tensor) -> tf.Tensor:
+    wide = tf.cast(x, tf.float32)
+    return tf.cast(wide * (0.5 + 0.5 * tf.tanh(TANH_SCALE * (wide + TANH_CUBE * wide**3))), x.dtype)
+
+
+def _gelu_new_backwards(x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    wide = tf.cast(x, tf.float32)
+    tangent = tf.tanh(TANH_SCALE * (wide + TANH_CUBE * wide**3))
+    slope = (1 - tf.square(tangent)) * TANH_SCALE * (1 + 3 * TANH_CUBE * tf.square(wide))
+    return tf.cast(tf.cast(upstream, tf.float32) * (0.5 + 0.5 * tangent + 0.5 * wide * slope), x.dtype)
+
+
+GELUS = {  # activations whose gradients are written out
+    "gelu": (_gelu_forwards, _gelu_backwards),
+    "gelu_new": (_gelu_new_forwards, _gelu_new_backwards),
+}
 
 
 def _attend(

@@ -292,7 +292,13 @@ class MaskedLanguageModel(keras.Model):
             "transform.LayerNorm.bias": self.norm.beta,
         }
         if name in variables:
-            variables[name].assign(value.T if name == "transform.dense.weight" else value)
+            value = value.T if name == "transform.dense.weight" else value
+            if value.shape != tuple(variables[name].shape):
+                raise UserError(
+                    f"the masked language model's {name}: found shape {value.shape}, expected "
+                    f"{tuple(variables[name].shape)} by config.json; the encoder's file belongs to another model"
+                )
+            variables[name].assign(value)
 
 
 def _is_no_warning_of_gradients(record: logging.LogRecord) -> bool:

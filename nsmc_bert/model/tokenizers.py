@@ -188,6 +188,18 @@ class Tokenizer:
         splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
         return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
 
+    def locate(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The token ids of a text, without special tokens, and where each piece stands in it.
+
+        Args:
+            text: any str; lone surrogates count as U+FFFD.
+
+        Returns:
+            The ids, all of them, and as many (first character, the one after the last).
+        """
+        encoding = self._backend.encode(_SURROGATES.sub("\ufffd", text), add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
     def pieces(self, words: Iterable[str]) -> list[list[int]]:
         """Token ids of words that stand for themselves, without special tokens: a list of lists of ids.
 
@@ -595,6 +607,8 @@ def from_sentencepiece(
         proto.Clear()
     if not proto.pieces or proto.trainer_spec.model_type != 1:
         raise UserError(f"{path}: found no SentencePiece unigram model")
+    if odd := [piece.piece for piece in proto.pieces if not isinstance(piece.piece, str)]:  # as protobuf gives them
+        raise UserError(f"{path}: found the piece {shorten(odd[0])}, which is no UTF-8; the file is damaged")
     scores = {piece.piece: piece.score for piece in proto.pieces}
     pieces = list(scores)
     if vocabulary is not None:

@@ -18,13 +18,13 @@ from nsmc_bert import bundled
 from nsmc_bert.base import cli
 from nsmc_bert.data import nsmc, reviews
 from probing import records
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, serving
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
 flags.DEFINE_list(
     "only",
-    ["start", "predict", "training", "baseline", "probing", "encoders"],
-    "Which parts to run; gpu, alone, measures a GPU.",
+    ["start", "predict", "serve", "training", "baseline", "probing", "encoders"],
+    "Which parts to run; families, other encoders than BERT, takes long; gpu, alone, measures a GPU.",
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
 flags.DEFINE_string(
@@ -47,7 +47,11 @@ flags.DEFINE_integer(
     "Sentences of --probing_data that an ELMo of the published size encodes; CoVe, which is faster, has twelve times "
     "as many.",
 )
+flags.DEFINE_float("serve_seconds", 120.0, "How long the part `serve` keeps the server at its limit.", lower_bound=1.0)
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
+flags.DEFINE_integer(
+    "family_reviews", 1000, "Reviews that the part families takes for an encoder of 768 units; narrower ones have more."
+)
 flags.DEFINE_integer("rounds", 3, "How often each side of a comparison is run; medians are shown.")
 FLAGS = flags.FLAGS
 
@@ -56,7 +60,14 @@ PEERS = Path(__file__).parent / "peers.py"
 
 def main():
     rows, paths = [], ()
-    on_nsmc = {"predict": predict, "training": training, "baseline": baseline, "gpu": on_a_gpu}
+    on_nsmc = {
+        "predict": predict,
+        "serve": serve,
+        "training": training,
+        "baseline": baseline,
+        "families": families,
+        "gpu": on_a_gpu,
+    }
     parts = {"start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
         if part in on_nsmc:
@@ -106,6 +117,11 @@ def predict(train, test):
     ]
 
 
+def serve(train, test):
+    """One sentence and many clients over HTTP, and some time at the limit: see serving.py."""
+    return serving.rows(test, FLAGS.rounds, FLAGS.serve_seconds, PEERS)
+
+
 def training(train, test):
     """Reviews a second in training a 4-layer, 256-wide BERT, beside the Hugging Face Trainer at its fastest."""
     here, peer = [], []
@@ -113,6 +129,33 @@ def training(train, test):
         here.append(_worker("training", train, FLAGS.reviews))
         peer.append(_peer("training", train, FLAGS.reviews))
     return [_rate("train, reviews/s (peer: transformers Trainer, PyTorch, bf16, grouped by length)", here, peer)]
+
+
+SHAPES = {  # of encoders of other families: layers, width, heads, family
+    "ELECTRA-small": (12, 256, 4, "electra"),
+    "RoBERTa-base": (12, 768, 12, "roberta"),
+}
+
+
+def families(train, test):
+    """Reviews a second in training and prediction of other families' shapes, and of a BERT of each, beside PyTorch."""
+    rows = []
+    for name, (layers, width, heads, family) in SHAPES.items():
+        count = FLAGS.family_reviews * (768 // width) ** 2
+        for title, kind in ((name, family), (f"a BERT as {name}", "bert")):
+            shape = layers, width, heads
+            with tempfile.TemporaryDirectory() as parent:
+                folder = f"{parent}/model"
+                _worker("model", folder, *shape, kind)
+                sides: list[list[float]] = [[], [], [], []]
+                for _ in range(FLAGS.rounds):
+                    sides[0].append(_worker("training", train, count, *shape, 3072, kind))
+                    sides[1].append(_peer("training", train, count, *shape, kind))
+                    sides[2].append(_worker("predict", folder, test, count, "float32"))
+                    sides[3].append(_peer("predict", folder, test, count))
+            rows.append(_rate(f"train {title}, reviews/s (peer: transformers Trainer, PyTorch, bf16)", *sides[:2]))
+            rows.append(_rate(f"predict with {title}, reviews/s, float32 (peer: transformers pipeline)", *sides[2:]))
+    return rows
 
 
 def on_a_gpu(train, test):

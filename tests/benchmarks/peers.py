@@ -1,5 +1,5 @@
-"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training | pretraining
-| elmo | cove …
+"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | serve | training |
+pretraining | elmo | cove …
 """
 
 import os
@@ -39,11 +39,37 @@ def predict(folder, path, count, batch_size=64):
     print(len(texts) / (time.perf_counter() - start))
 
 
-def training(path, count, layers=4, width=256, heads=4):
+def serve(folder):
+    """A FastAPI app around a stock pipeline, as its documentation has it; prints its address."""
+    import socket
+
+    import uvicorn
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+    from transformers import pipeline
+
+    classify = pipeline(
+        "text-classification", model=folder, device=device(), top_k=None, truncation=True, max_length=128
+    )
+    app = FastAPI()
+
+    class Question(BaseModel):
+        instances: list[str]
+
+    @app.post("/predict")
+    def predict(question: Question):
+        return classify(question.instances)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        print("http://127.0.0.1:%d/" % taken.getsockname()[1], flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[taken])
+
+
+def training(path, count, layers=4, width=256, heads=4, family="bert"):
     """The Trainer with bf16 and batches of 128 grouped by length; its own figure for one epoch."""
     import sentencepiece
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+    from transformers import AutoConfig, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
     pieces = sentencepiece.SentencePieceProcessor(
         model_file=str(Path(__file__).parents[2] / "nsmc_bert" / "bundled" / "encoder" / "spiece.model")
@@ -63,13 +89,16 @@ def training(path, count, layers=4, width=256, heads=4):
             "labels": torch.tensor([row["labels"] for row in rows]),
         }
 
-    config = BertConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=8000,
         hidden_size=int(width),
         num_hidden_layers=int(layers),
         num_attention_heads=int(heads),
         intermediate_size=4 * int(width),
-        max_position_embeddings=128,
+        max_position_embeddings=130,
+        embedding_size=128,
+        pad_token_id=0,
     )
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -88,7 +117,10 @@ def training(path, count, layers=4, width=256, heads=4):
             logging_strategy="no",
         )
         trainer = Trainer(
-            model=BertForSequenceClassification(config), args=arguments, train_dataset=data, data_collator=collate
+            model=AutoModelForSequenceClassification.from_config(config),
+            args=arguments,
+            train_dataset=data,
+            data_collator=collate,
         )
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -296,5 +328,5 @@ def _sentences_a_second(encode, sentences):
 
 
 if __name__ == "__main__":
-    parts = (predict, training, pretraining, elmo, cove)
+    parts = (predict, serve, training, pretraining, elmo, cove)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

@@ -1,5 +1,5 @@
-"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | logits | training
-| pretraining | encode …
+"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | one | logits |
+training | pretraining | encode …
 """
 
 import json
@@ -8,17 +8,31 @@ import tempfile
 import time
 from pathlib import Path
 
-from nsmc_bert import bundled
 
-
-def model(folder):
-    """Writes a model folder of the bundled shape with random weights."""
-    from nsmc_bert.learning.provenance import Start
-    from nsmc_bert.model import tokenizers
+def model(folder, layers=4, width=256, heads=4, family="bert"):
+    """Writes a model folder of the bundled shape, or another one, with random weights."""
+    from nsmc_bert.model import checkpoints, tokenizers
     from nsmc_bert.model.classifier import SentimentClassifier
 
-    start = Start(bundled.CONFIG)
-    SentimentClassifier(start.build(0, None), tokenizers.bundled()).save(folder)
+    bert = checkpoints.build(_config(layers, width, heads, family), 0)
+    SentimentClassifier(bert, tokenizers.bundled()).save(folder)
+
+
+def _config(layers, width, heads, family):
+    """A configuration for the bundled tokenizer; an ELECTRA's and an ALBERT's embeddings have 128 units."""
+    from nsmc_bert.model import families
+
+    shape = dict(
+        vocab_size=8000,
+        num_hidden_layers=int(layers),
+        hidden_size=int(width),
+        num_attention_heads=int(heads),
+        intermediate_size=4 * int(width),
+        max_position_embeddings=130,
+        embedding_size=128,
+        pad_token_id=0,
+    )
+    return families.known()[family].read(shape)
 
 
 def predict(folder, path, count, precision):
@@ -35,6 +49,30 @@ def predict(folder, path, count, precision):
     print(len(texts) / (time.perf_counter() - start))
 
 
+def one(folder, path, count):
+    """Milliseconds of one review after the other, p50 and p99, of explaining one, and reviews a second, as JSON."""
+    import warnings
+
+    import numpy as np
+
+    import nsmc_bert
+    from nsmc_bert.data import reviews
+
+    warnings.simplefilter("ignore")  # of reviews that are cut
+    loaded, seconds = nsmc_bert.load(folder), []
+    for text in reviews.read(path).texts[: int(count) + 20]:
+        began = time.perf_counter()
+        loaded.predict(text)
+        seconds.append(time.perf_counter() - began)
+    seconds = seconds[20:]  # what came before was compiled, and warm
+    p50, p99 = 1000 * np.percentile(seconds, [50, 99])
+    texts, began = reviews.read(path).texts[:100], time.perf_counter()
+    for text in texts:
+        loaded.explain(text)
+    explain = 1000 * (time.perf_counter() - began) / len(texts)
+    print(json.dumps({"rate": len(seconds) / sum(seconds), "p50": p50, "p99": p99, "explain": explain}))
+
+
 def logits(folder, path, count, out):
     """Writes the logits of the first reviews of a file."""
     import numpy as np
@@ -46,14 +84,14 @@ def logits(folder, path, count, out):
     np.save(out, logit(nsmc_bert.load(folder).predict(reviews.read(path).texts[: int(count)])))
 
 
-def training(path, count, layers=4, width=256, heads=4, budget=3072):
+def training(path, count, layers=4, width=256, heads=4, budget=3072, family="bert"):
     """Reviews a second over one epoch after two warm-up steps, tokenisation excluded as in the peer."""
     from nsmc_bert.data import reviews
     from nsmc_bert.model.classifier import SentimentClassifier
 
     data = reviews.read(path)
     texts, labels = data.texts[: int(count)], data.labels[: int(count)]
-    seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget)
+    seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget, family)
     print(len(texts) / seconds)
 
 
@@ -68,29 +106,21 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     print(tokens / seconds)
 
 
-def _epoch(model, texts, labels, layers, width, heads, budget):
+def _epoch(model, texts, labels, layers, width, heads, budget, family="bert"):
     """(seconds, tokens) of an epoch of a model with random weights."""
     from nsmc_bert.base import runtime
     from nsmc_bert.learning import loop
-    from nsmc_bert.learning.provenance import Start
-    from nsmc_bert.model import checkpoints
+    from nsmc_bert.model import checkpoints, tokenizers
 
     devices = runtime.configure()
-    origin = Start(bundled.CONFIG)
-    shape = dict(
-        num_hidden_layers=int(layers),
-        hidden_size=int(width),
-        num_attention_heads=int(heads),
-        intermediate_size=4 * int(width),
-    )
-    origin.config.update(shape)
+    tokenizer = tokenizers.bundled()
     learner = model(
-        checkpoints.build(origin.config, 0),
-        origin.tokenizer,
+        checkpoints.build(_config(layers, width, heads, family), 0),
+        tokenizer,
         precision=devices.precision,
         fused=None if devices.fused else False,
     )
-    encoded = origin.tokenizer.encode(texts, 128)
+    encoded = tokenizer.encode(texts, 128)
     plan = learner.plan(encoded, token_budget=int(budget), seed=0)
     schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))
@@ -151,5 +181,5 @@ ELMO = {  # the published one's shape
 }
 
 if __name__ == "__main__":
-    parts = (model, predict, logits, training, pretraining, encode)
+    parts = (model, predict, one, logits, training, pretraining, encode)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.data import reviews
 from nsmc_bert.model import checkpoints, families, packing, tokenizers
@@ -189,6 +190,11 @@ def test_learns_what_is_hidden(make, tiny_tokenizer, ratings):
     assert ("rating_accuracy" in after) == bool(ratings)
     if ratings:
         assert after["rating_accuracy"] == 1.0
+
+
+def test_an_output_of_another_model_is_refused(make_bert, tiny_tokenizer):
+    with pytest.raises(UserError, match=r"model's bias: found shape \(29,\), expected \(30,\) by config.json"):
+        MaskedLanguageModel(make_bert(), tiny_tokenizer, predictions={"bias": np.zeros(29, np.float32)})
 
 
 def test_a_tokenizer_without_a_mask_is_refused(make_bert, tmp_path):

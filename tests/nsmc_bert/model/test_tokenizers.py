@@ -595,6 +595,14 @@ def test_sentencepiece_that_cannot_be_converted_is_refused(tmp_path, options, co
         tokenizers.load(tmp_path)
 
 
+def test_a_piece_that_is_no_text(tmp_path):
+    content = (bundled.ENCODER / "spiece.model").read_bytes()
+    assert content.count("▁영화".encode()) >= 1
+    (tmp_path / "spiece.model").write_bytes(content.replace("▁영화".encode(), "▁영".encode() + b"\xff\xff\xff", 1))
+    with pytest.raises(UserError, match=r"spiece.model: found the piece b'.*\\xff', which is no UTF-8; the file is da"):
+        tokenizers.load(tmp_path)
+
+
 def test_ids_can_come_from_a_vocabulary_of_their_own(tmp_path):
     shutil.copy(bundled.ENCODER / "spiece.model", tmp_path)
     own = tokenizers.bundled()
