@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train table test lint docs bench campaign clean
+.PHONY: help train table serve test lint docs bench campaign clean
 
 # Names the interpreter and this folder: a stamp carries the name, so that an environment of another interpreter, or
 # one that was copied here from elsewhere, is not taken for this one's.
@@ -32,6 +32,9 @@ table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encode
 	$(IN_VENV) -m probing.run $(ARGS) --run_dir="$(RUN_DIR)"
 	$(IN_VENV) -m probing.report "$(RUN_DIR)" --published --page="$(RUN_DIR)-report"
 
+serve: $(VENV)/.serve-$(NAME) ## serve the classifier that ships over HTTP, with a page to try it; ARGS='--model=FOLDER --port=8501'
+	$(IN_VENV) -m nsmc_bert.serve $(ARGS)
+
 test: $(VENV)/.test-$(NAME) ## run the tests
 	$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
@@ -42,7 +45,7 @@ lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 
 # commands are left out, whose flags have the same names
 docs: $(VENV)/.docs-$(NAME) ## write pages of the library's docstrings into build/docs
-	"$(VENV)/bin/pdoc" --docformat google --output-directory build/docs nsmc_bert probing $(foreach name,train evaluate predict pretrain leaderboard,!nsmc_bert.$(name)) $(foreach name,run convert report,!probing.$(name))
+	"$(VENV)/bin/pdoc" --docformat google --output-directory build/docs nsmc_bert probing $(foreach name,train evaluate predict pretrain leaderboard serve,!nsmc_bert.$(name)) $(foreach name,run convert report,!probing.$(name))
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)
@@ -93,3 +96,6 @@ $(VENV)/.bench-$(NAME): $(INPUTS)
 
 $(VENV)/.report-$(NAME): $(INPUTS)
 	$(call install,[report],"$@" "$(VENV)/.run-$(NAME)")
+
+$(VENV)/.serve-$(NAME): $(INPUTS)
+	$(call install,[serve],"$@" "$(VENV)/.run-$(NAME)")

@@ -24,6 +24,7 @@ from nsmc_bert.data.tables import STDIN, Row, Table
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
+    from nsmc_bert.model.explanation import Explanation
 
 flags.DEFINE_string("model", "", "Model folder. Default: the classifier that ships.")
 options.define_positive_label_flag()
@@ -66,6 +67,12 @@ flags.DEFINE_enum(
     "Number format of the matrix products. mixed_bfloat16 is faster where the processor has it and moves "
     "probabilities, by at most 0.006 on 20,000 of NSMC's test reviews.",
 )
+flags.DEFINE_bool(
+    "explain",
+    False,
+    "Say what each word adds to the logit of positive against negative, in nats, by integrated gradients: with "
+    "--output=text, and with jsonl of reviews that are no table's.",
+)
 FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
@@ -90,6 +97,9 @@ def main() -> None:
 
     source = _source()
     form, target = _output(FLAGS.output, source)
+    if FLAGS.explain and (target or form not in ("text", "jsonl") or (source.table and form != "text")):
+        expected = "--output=text" if source.table else "--output=text or jsonl"
+        raise UserError(f"--explain: expected {expected}, which have room for an explanation")
     folder = FLAGS.model or bundled.CLASSIFIER
     source.form, source.added = form, _columns(read_classes(folder))
     if not source.table:
@@ -130,7 +140,7 @@ def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink
             encoded = model.encode([text for _, text in chunk])
             truncated += int(encoded.truncated.sum())
             for (row, text), probabilities in zip(chunk, model.predict_encoded(encoded)):
-                sink.put(row, text, probabilities.tolist())
+                sink.put(row, text, probabilities.tolist(), model.explain(text) if FLAGS.explain else None)
             sink.flush()
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
@@ -320,7 +330,7 @@ def _sink(file: BinaryIO, name: str | os.PathLike[str], form: str, source: _Sour
 class _Sink(contextlib.AbstractContextManager):
     """Takes reviews and what the model says of them; a context from the first to the last."""
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         """Takes one review."""
         raise NotImplementedError
 
@@ -337,12 +347,14 @@ class _Readable(_Sink):
     def __init__(self, classes: Classes) -> None:
         self._classes = classes
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         label = _label(self._classes, probabilities)
         word = f" {WORDS[label]}" if label in WORDS else ""
         if self._classes.is_ordered:
             word = f", expected {self._classes.expected(probabilities):.2f}"
         print(f"[[{', '.join(f'{value:.3f}' for value in probabilities)}]]  {label}{word}  {_flat(text)}")
+        if explanation is not None:
+            print("    " + _explained(explanation))
 
     def flush(self) -> None:
         sys.stdout.flush()
@@ -359,14 +371,16 @@ class _Lines(_Sink):
             self._print("\t".join(map(_flat, self._columns)))
         return self
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         label, values = _label(self._classes, probabilities), _values(self._classes, probabilities)
         if self._form == "jsonl":
             each = {name: round(probability, 6) for name, probability in zip(self._classes.names, probabilities)}
             rating = {EXPECTED: round(values[-1], 6)} if self._classes.is_ordered else {}
             text = text.encode("utf-8", "replace").decode("utf-8")
-            line = {"label": label, "probabilities": each, **rating, "text": text}
-            self._print(json.dumps(line, ensure_ascii=False))
+            record: dict[str, object] = {"label": label, "probabilities": each, **rating, "text": text}
+            if explanation is not None:
+                record["explanation"] = explanation.record()
+            self._print(json.dumps(record, ensure_ascii=False))
         else:
             self._print("\t".join((_flat(label), *(f"{value:.6f}" for value in values), _flat(text))))
 
@@ -391,7 +405,7 @@ class _Table(_Sink):
         self._writer = self._open()
         return self
 
-    def put(self, row: Row, text: str, probabilities: list[float]) -> None:
+    def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         values = _values(self._classes, probabilities)
         cells = [round(value, 6) if self._numbers else f"{value:.6f}" for value in values]
         self._writer.write(row, [_label(self._classes, probabilities), *cells, text][: len(self._names)])
@@ -411,6 +425,19 @@ def _label(classes: Classes, probabilities: Sequence[float]) -> str:
 def _values(classes: Classes, probabilities: Sequence[float]) -> list[float]:
     """What stands in the columns behind the label."""
     return [*probabilities, *([float(classes.expected(probabilities))] if classes.is_ordered else [])]
+
+
+def _explained(explanation: "Explanation") -> str:
+    """What each word adds, in one line."""
+    words = [
+        f"{_flat(word.text)} {'not read' if word.added is None else format(word.added, '+.2f')}"
+        for word in explanation.words
+    ]
+    if abs(explanation.rest) >= 0.005:
+        words.append(f"(rest {explanation.rest:+.2f})")
+    return "  ".join(
+        [f"{explanation.label} {explanation.logit:+.2f} = (all hidden) {explanation.baseline:+.2f}", *words]
+    )
 
 
 def _flat(text: str) -> str:

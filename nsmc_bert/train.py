@@ -138,6 +138,7 @@ USAGE = Usage(
             "labels",
             "positive_from",
             "negative_to",
+            "ratings",
             "skip_bad_rows",
         ],
         "NSMC": ["nsmc_dir", "sample"],

@@ -58,6 +58,15 @@ class Started:
         """The exit code, or None."""
         return self._process.exitcode
 
+    def output(self):
+        """What it has printed until now."""
+        with open(self._paths[1], encoding="utf-8") as file:
+            return file.read()
+
+    def signal(self, number):
+        """Sends it a signal."""
+        os.kill(self._process.pid, number)
+
     def kill(self):
         """Ends it at once; returns its CompletedProcess."""
         self._process.kill()

@@ -15,10 +15,11 @@ FLOORS = {
     "data": (["nsmc_bert.data"], ["base", "bundled"]),
     "model": (["nsmc_bert.model"], ["base", "bundled"]),
     "learning": (["nsmc_bert.learning"], ["base", "bundled", "data", "model"]),
+    "serving": (["nsmc_bert.serving"], ["base", "bundled", "data", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
-        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "leaderboard")],
-        ["base", "bundled", "data", "model", "learning", "options"],
+        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "leaderboard", "serve")],
+        ["base", "bundled", "data", "model", "learning", "serving", "options"],
     ),
     "nsmc_bert": (["nsmc_bert"], ["base", "model"]),
     "ground": (
@@ -45,7 +46,8 @@ WITH_FLAGS = {*COMMANDS, "nsmc_bert.options", "nsmc_bert.base.cli", "nsmc_bert.b
 # tested where they are used
 WITHOUT_TESTS = {"nsmc_bert.options"}
 # of more than one module: the battery that every family of encoders passes
-WITHOUT_MODULE = {"probing.encoders.families"}
+# and of files that are no modules: the server's page, in a browser
+WITHOUT_MODULE = {"probing.encoders.families", "nsmc_bert.serving.page"}
 
 
 def modules():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError, shorten
 
@@ -68,6 +68,18 @@ class Classes:
             return "some of at least two ratings"
         return "some of either label" if self == SENTIMENT else "some of each label"
 
+    @property
+    def several(self) -> str:
+        """What a text has that stands somewhere with more labels than one, in words."""
+        return "both labels" if self == SENTIMENT else "several labels"
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What records say of them, {"classes": their fields}; of negative and positive nothing, as in those of before
+        there were others.
+        """
+        return {} if self == SENTIMENT else {"classes": dataclasses.asdict(self)}
+
     def lacking(self, labels: Collection[int]) -> str:
         """What labels lack of `some`, in words; "" where they lack nothing."""
         found = sorted(set(labels))
@@ -103,6 +115,12 @@ class Classes:
 
 
 SENTIMENT = Classes()
+
+
+def of_record(record: Mapping[str, Any]) -> Classes:
+    """The classes of which a record tells, as `Classes.recorded` wrote it."""
+    named = record.get("classes")
+    return Classes(tuple(named["names"]), tuple(named["values"])) if named else SENTIMENT
 
 
 def ratings(values: Collection[float]) -> Classes:

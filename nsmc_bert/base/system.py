@@ -6,6 +6,7 @@ reads and writes at     of several threads at once              one thread at a 
 an offset
 exchange of folders     in one step, Linux and macOS            two renames, between which a kill leaves one name free
 freed memory            given back by two arenas, with glibc    as the C library does it
+open files              as many as the user may have            as many as there are: nobody says how many
 """
 
 import contextlib
@@ -19,6 +20,11 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _turn = threading.Lock()
@@ -75,6 +81,18 @@ def exchange(one: Path, other: Path) -> bool:
     if hasattr(library, "renameat2"):
         return library.renameat2(here, first, here, second, swap) == 0
     return hasattr(library, "renamex_np") and library.renamex_np(first, second, swap) == 0
+
+
+def open_files() -> int | None:
+    """Lets this process open as many files as its user may have, connections among them; how many, or None."""
+    if resource is None:
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS says that there is no limit, and means another
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def share_freed_memory() -> None:

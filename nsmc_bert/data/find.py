@@ -138,8 +138,7 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
             if data.folder == "reviews":
                 texts, rows = reviews.contradictions(part)
                 if texts:
-                    labels = "both labels" if data.classes == SENTIMENT else "several labels"
-                    log(f"  {texts} texts stand there with {labels}, in {rows} reviews")
+                    log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
     return data
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nsmc_bert.base.classes import SENTIMENT, Classes
+from nsmc_bert.base import text_tables
+from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
 from nsmc_bert.data.find import SAMPLE
-from nsmc_bert.learning.provenance import classes_of
 from nsmc_bert.model.calibration import shown
 
 PARTS = {  # of a record, and what its row is called
@@ -65,7 +65,7 @@ def model_card(training: Mapping[str, Any]) -> str:
     Returns:
         The card, with the front matter that model hubs read.
     """
-    classes = classes_of(training)
+    classes = of_record(training)
     films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
     return CLASSIFIER.format(
         title=_title(classes),
@@ -74,7 +74,7 @@ def model_card(training: Mapping[str, Any]) -> str:
         name=training.get("encoder", "a fine-tuned encoder"),
         parameters=training["parameters"],
         max_length=training["max_length"],
-        table="\n".join(_table(training, classes)),
+        table="\n\n".join(_table(training, classes)),
         chosen=_chosen(training),
         training="\n".join(f"* {line}" for line in _training(training)),
         limits=(
@@ -111,8 +111,7 @@ def _shape(classes: Classes) -> str:
 def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
     """The table of figures and, with more than two classes, one of each class."""
     further = {"within one, %": "within_one", "kappa": "kappa", "mean error": "mae"} if classes.is_ordered else {}
-    head = ["reviews", "n", "accuracy, % (95 % interval)", "macro F1, %", "calibration error", *further]
-    yield from (f"| {' | '.join(head)} |", "|---" * len(head) + "|")
+    rows = [["reviews", "n", "accuracy, % (95 % interval)", "macro F1, %", "calibration error", *further]]
     parts = {name: training[part] for part, name in PARTS.items() if training.get(part)}
     for name, figures in parts.items():
         low, high = figures["accuracy_interval95"]
@@ -121,20 +120,17 @@ def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
         row += [
             f"{100 * figures[key]:.2f}" if key == "within_one" else f"{figures[key]:.3f}" for key in further.values()
         ]
-        yield f"| {' | '.join(row)} |"
+        rows.append(row)
+    yield text_tables.markdown(rows)
     if further:
-        yield from (
-            "",
-            "Kappa is weighted by the square of the distance; the mean error is absolute, of the rating said.",
-        )
-    if parts and classes != SENTIMENT:
-        name, figures = list(parts.items())[-1]
-        if "test" in parts:
-            name, figures = "test", parts["test"]
-        yield from ("", f"| {name}, by class | n | precision, % | recall, % | F1, % |", "|---|---|---|---|---|")
-        for each, counts in zip(classes.names, figures["confusion"]):
-            shares = (f"{100 * figures[share][each]:.2f}" for share in ("precision", "recall", "f1"))
-            yield f"| {each} | {sum(counts):,} | {' | '.join(shares)} |"
+        yield "Kappa is weighted by the square of the distance; the mean error is absolute, of the rating that is said."
+    name = "test" if "test" in parts else next(iter(parts), "")
+    if name and classes != SENTIMENT:
+        rows = [[f"{name}, by class", "n", "precision, %", "recall, %", "F1, %"]]
+        for each, counts in zip(classes.names, parts[name]["confusion"]):
+            shares = [f"{100 * parts[name][share][each]:.2f}" for share in ("precision", "recall", "f1")]
+            rows.append([each, f"{sum(counts):,}", *shares])
+        yield text_tables.markdown(rows)
 
 
 def _chosen(training: Mapping[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""Learning from other classifiers: their mean probabilities, for labelled reviews and others (Hinton et al. 2015)."""
+"""Learning from other classifiers: their mean probabilities, for labelled reviews and others (Hinton et al. 2015). Of
+ratings, too, it is by cross-entropy: how near a rating is stands in the teachers' answers.
+"""
 
 import functools
 import hashlib

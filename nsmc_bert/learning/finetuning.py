@@ -295,7 +295,7 @@ def prepare(
         "dropout": how.dropout,
         "augment": how.augment,
         "dtype": how.weights,
-        **({} if data.classes == SENTIMENT else {"classes": dataclasses.asdict(data.classes)}),
+        **data.classes.recorded,
         **({} if start.head is None else {"head": "kept"}),
     }
     if how.teachers:
@@ -488,7 +488,7 @@ def record(
         "pretraining": start.pretraining,
         "parameters": model.count_params(),
         "max_length": prepared.max_length,
-        **({} if data.classes == SENTIMENT else {"classes": dataclasses.asdict(data.classes)}),
+        **data.classes.recorded,
         "data": {
             "name": data.name,
             "train": len(prepared.labels),

@@ -96,14 +96,20 @@ def _plots(
             figures["reliability"],
             _calibration,
         ),
-        ("Confusion", "Reviews by label and by what was said.", [figures["test"]], _confusion),
+        ("Confusion", f"Reviews by label and by what was said.{_numbered(figures)}", [figures["test"]], _confusion),
         (
             "Accuracy by length",
             "Accuracy by the characters of a review, with 95 % intervals.",
             figures["by_length"],
             _lengths,
         ),
-        ("Training", "Loss in training and accuracy on validation after each pass.", history, _training),
+        (
+            "Training",
+            "Loss in training and accuracy on validation after each pass."
+            + " In training it has the distance of ratings beside the log loss." * ("kappa" in figures["test"]),
+            history,
+            _training,
+        ),
     ]
 
 
@@ -252,9 +258,20 @@ def _calibration(plt: Any, bins: Sequence[Mapping[str, float]]) -> Any:
     return figure
 
 
+def _numbered(figures: Mapping[str, Any]) -> str:
+    """What is to be said of a plot whose classes are numbers."""
+    names = list(figures["test"]["f1"])
+    return "" if _ticks(names) == names else " Classes are numbered in the order of the table above."
+
+
+def _ticks(names: list[str]) -> list[str]:
+    """How a plot calls classes: by numbers where matplotlib's own font has no letters for their names."""
+    return names if all(name.isascii() for name in names) else [str(place) for place in range(len(names))]
+
+
 def _confusion(plt: Any, reports: Sequence[Mapping[str, Any]]) -> Any:
     (report,) = reports
-    matrix, names = np.array(report["confusion"]), list(report["f1"])
+    matrix, names = np.array(report["confusion"]), _ticks(list(report["f1"]))
     more = len(names) - 2
     figure, axis = plt.subplots(figsize=(3.4 + 0.6 * more, 3 + 0.5 * more))
     axis.imshow(matrix, cmap="Blues")

@@ -244,12 +244,6 @@ def record_of(folder: str | Path) -> dict[str, Any]:
         return {}
 
 
-def classes_of(record: Mapping[str, Any]) -> Classes:
-    """The classes of a model, by its training.json; negative and positive where that names none."""
-    named = record.get("classes")
-    return Classes(tuple(named["names"]), tuple(named["values"])) if named else SENTIMENT
-
-
 def checksum(texts: Sequence[str]) -> str:
     """The sha1 of texts in their order, in hex."""
     return _digest(texts).hexdigest()

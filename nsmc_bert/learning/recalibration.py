@@ -149,7 +149,7 @@ def save(
     new = {
         "parameters": model.count_params(),
         "max_length": model.max_length,
-        **({} if model.classes == SENTIMENT else {"classes": dataclasses.asdict(model.classes)}),
+        **model.classes.recorded,
         **kept,
         **changed,
         **{key: value for key, value in figures.items() if key not in ("reliability", "by_length")},

@@ -74,6 +74,7 @@ SAVED = {
     "README.md",
 }
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "tf_model.safetensors", "tf_model.h5")
+MOST_LABELS = 10_000  # that a number alone is believed to name
 MOST_LAYERS = 1000  # that a configuration is believed to have
 COUNTS = (  # positive whole numbers of every family that has them
     "vocab_size",
@@ -219,7 +220,9 @@ def read_classes(name: str | os.PathLike[str]) -> Classes:
     """
     path = resolve(name) / "config.json"
     values = heads.with_names(read_json(path, CONFIG, "an encoder's config.json"))
-    return heads.named(values.get("id2label"), values.get("rating_values"), path)
+    # what transformers calls them where config.json has their number alone
+    numbered = {place: f"LABEL_{place}" for place in range(min(values.get("num_labels") or 0, MOST_LABELS))}
+    return heads.named(values.get("id2label") or numbered, values.get("rating_values"), path)
 
 
 def build(config: PretrainedConfig, seed: int) -> Encoder:

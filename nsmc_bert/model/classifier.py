@@ -26,6 +26,7 @@ from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import (
     calibration,
     checkpoints,
+    explanation,
     families,
     forward,
     heads,
@@ -43,6 +44,8 @@ if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError(
         "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras"
     )
+
+FEW = packing.LENGTH  # tokens, padding included, of texts that are not packed
 
 
 class SentimentClassifier(keras.Model):
@@ -350,17 +353,27 @@ class SentimentClassifier(keras.Model):
 
     def predict_encoded(self, encoded: tokenizers.Encoded, batch_size: int | None = None) -> np.ndarray:
         """Probabilities of encoded text, float32 [n, classes], in its order: one pass over packed rows."""
-        if len(encoded) == 1:
-            ids = encoded.ids[None, :]
+        few = 1 <= len(encoded) <= (batch_size or FEW) and len(encoded) * encoded.lengths.max() <= FEW
+        if few or len(encoded) == 1:
+            # a text of its own in each row: what is packed has rows of one length, most of which few texts leave empty
+            mask = np.int32(np.arange(encoded.lengths.max()) < encoded.lengths[:, None])
+            ids = np.full(mask.shape, self.tokenizer.pad_id, np.int32)
+            ids[mask > 0] = encoded.ids
             # the first answer comes sooner without compiling; all others come sooner with it
-            forward = self._forward_one if self._began.is_set() else self._probabilities
+            forward = self._forward_one if self._began.is_set() or len(encoded) > 1 else self._probabilities
             self._began.set()
-            return forward({"input_ids": tf.constant(ids), "attention_mask": tf.ones(ids.shape, tf.int32)}).numpy()
+            alive()
+            return forward({"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}).numpy()
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
         plan = self.plan(encoded, batch_size)
         # a device that computes by itself has all batches before the first answer is waited for
         answers = []
-        for batch in packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id):
+        batches: Iterable[dict[str, tf.Tensor]]
+        if len(plan) == 1:  # a pipeline takes longer to begin than this batch to compute
+            batches = [packing.only(encoded, plan, self.tokenizer.pad_id)]
+        else:
+            batches = packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)
+        for batch in batches:
             answers.append(self._forward(batch))
             alive()
         for i, answer in enumerate(answers):
@@ -368,6 +381,17 @@ class SentimentClassifier(keras.Model):
             probabilities[plan.texts[here]] = answer.numpy().reshape(-1, len(self.classes))[plan.slots[here]]
             alive()
         return probabilities
+
+    def explain(self, text: str) -> explanation.Explanation:
+        """What each word of a text adds to the logit of positive against negative: an explanation.Explanation.
+
+        Example:
+            >>> import nsmc_bert
+            >>> words = nsmc_bert.load().explain("이 영화 엄청 재미있네요").words
+            >>> max(words, key=lambda word: word.added).text
+            '재미있네요'
+        """
+        return explanation.explain(self, text)
 
     def encode(self, texts: Sequence[str]) -> tokenizers.Encoded:
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""

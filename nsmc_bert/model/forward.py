@@ -52,6 +52,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[False] = False,
 ) -> tf.Tensor: ...
 
@@ -67,6 +68,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: Literal[True],
 ) -> list[tf.Tensor]: ...
 
@@ -81,6 +83,7 @@ def encode(
     compute_dtype: str = "float32",
     dropout: Dropout | None = None,
     fused: bool | None = None,
+    words: tf.Tensor | None = None,
     all_layers: bool = False,
 ) -> tf.Tensor | list[tf.Tensor]:
     """Runs an encoder and returns its last hidden states, or those of every layer.
@@ -97,6 +100,8 @@ def encode(
         dropout: a Dropout for training, or None for inference.
         fused: whether XLA compiles the pieces between the matrix products in training. None: if one CPU computes, rows
             are packed, so that there is one shape to compile for, and the network is not tiny.
+        words: None for the word embeddings of `input_ids`; or float32 [batch, positions, width of the
+            embeddings], to take instead.
         all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
@@ -118,7 +123,7 @@ def encode(
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
 
-    x = tf.gather(weights.words, tf.reshape(input_ids, [-1]))
+    x = embed(bert, tf.reshape(input_ids, [-1])) if words is None else tf.reshape(words, [-1, words.shape[-1]])
     first = family.first_position(config)
     place = weights.positions[first:] if first else weights.positions
     place = place if weights.token_types is None else place + weights.token_types[0]
@@ -159,6 +164,11 @@ def encode(
     states = states[:: family.states_every(config)] if all_layers else [x]
     states = [tf.reshape(x, [batch, -1, hidden]) for x in states]
     return states if all_layers else states[0]
+
+
+def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
+    """The word embeddings of token ids, without positions: int32 [...] -> float32 [..., width of the embeddings]."""
+    return tf.gather(network.weights(bert).words, input_ids)
 
 
 def _one_cpu() -> bool:

@@ -177,6 +177,14 @@ def packed(encoded: Encoded, plan: Plan, pad_id: int, start: int = 0, stop: int 
     return out
 
 
+def only(encoded: Encoded, plan: Plan, pad_id: int) -> dict[str, tf.Tensor]:
+    """The batch of a plan that has one, as `dataset` without labels would yield it."""
+    import tensorflow as tf
+
+    arrays = packed(encoded, plan, pad_id)
+    return {name: tf.constant(array.astype(np.int32)) for name, array in arrays.items() if name != "texts"}
+
+
 def dataset(
     encoded: Encoded,
     plan: Plan,

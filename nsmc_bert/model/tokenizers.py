@@ -188,6 +188,18 @@ class Tokenizer:
         splits = np.concatenate([[0], np.cumsum(np.minimum(lengths, limit) + 2)]).astype(np.int64)
         return Encoded(np.concatenate(parts or [np.zeros(0, np.int32)]), splits, lengths > limit)
 
+    def locate(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The token ids of a text, without special tokens, and where each piece stands in it.
+
+        Args:
+            text: any str; lone surrogates count as U+FFFD.
+
+        Returns:
+            The ids, all of them, and as many (first character, the one after the last).
+        """
+        encoding = self._backend.encode(_SURROGATES.sub("\ufffd", text), add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
     def pieces(self, words: Iterable[str]) -> list[list[int]]:
         """Token ids of words that stand for themselves, without special tokens: a list of lists of ids.
 

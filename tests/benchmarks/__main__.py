@@ -18,12 +18,12 @@ from nsmc_bert import bundled
 from nsmc_bert.base import cli
 from nsmc_bert.data import nsmc, reviews
 from probing import records
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, serving
 
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
 flags.DEFINE_list(
     "only",
-    ["start", "predict", "training", "baseline", "probing", "encoders"],
+    ["start", "predict", "serve", "training", "baseline", "probing", "encoders"],
     "Which parts to run; families, other encoders than BERT, takes long; gpu, alone, measures a GPU.",
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
@@ -47,6 +47,7 @@ flags.DEFINE_integer(
     "Sentences of --probing_data that an ELMo of the published size encodes; CoVe, which is faster, has twelve times "
     "as many.",
 )
+flags.DEFINE_float("serve_seconds", 120.0, "How long the part `serve` keeps the server at its limit.", lower_bound=1.0)
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer(
     "family_reviews", 1000, "Reviews that the part families takes for an encoder of 768 units; narrower ones have more."
@@ -59,7 +60,14 @@ PEERS = Path(__file__).parent / "peers.py"
 
 def main():
     rows, paths = [], ()
-    on_nsmc = {"predict": predict, "training": training, "baseline": baseline, "families": families, "gpu": on_a_gpu}
+    on_nsmc = {
+        "predict": predict,
+        "serve": serve,
+        "training": training,
+        "baseline": baseline,
+        "families": families,
+        "gpu": on_a_gpu,
+    }
     parts = {"start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
         if part in on_nsmc:
@@ -107,6 +115,11 @@ def predict(train, test):
         _rate(f"predict, reviews/s, {precision} (peer: transformers pipeline, PyTorch)", speeds, peer)
         for precision, speeds in here.items()
     ]
+
+
+def serve(train, test):
+    """One sentence and many clients over HTTP, and some time at the limit: see serving.py."""
+    return serving.rows(test, FLAGS.rounds, FLAGS.serve_seconds, PEERS)
 
 
 def training(train, test):

@@ -1,5 +1,5 @@
-"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | training | pretraining
-| elmo | cove …
+"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | serve | training |
+pretraining | elmo | cove …
 """
 
 import os
@@ -37,6 +37,32 @@ def predict(folder, path, count, batch_size=64):
     start = time.perf_counter()
     classify(sorted(texts, key=len, reverse=True), batch_size=int(batch_size))
     print(len(texts) / (time.perf_counter() - start))
+
+
+def serve(folder):
+    """A FastAPI app around a stock pipeline, as its documentation has it; prints its address."""
+    import socket
+
+    import uvicorn
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+    from transformers import pipeline
+
+    classify = pipeline(
+        "text-classification", model=folder, device=device(), top_k=None, truncation=True, max_length=128
+    )
+    app = FastAPI()
+
+    class Question(BaseModel):
+        instances: list[str]
+
+    @app.post("/predict")
+    def predict(question: Question):
+        return classify(question.instances)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        print("http://127.0.0.1:%d/" % taken.getsockname()[1], flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[taken])
 
 
 def training(path, count, layers=4, width=256, heads=4, family="bert"):
@@ -302,5 +328,5 @@ def _sentences_a_second(encode, sentences):
 
 
 if __name__ == "__main__":
-    parts = (predict, training, pretraining, elmo, cove)
+    parts = (predict, serve, training, pretraining, elmo, cove)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

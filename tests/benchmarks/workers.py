@@ -1,5 +1,5 @@
-"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | logits | training
-| pretraining | encode …
+"""This project's side of the comparisons, each in a process of its own: workers.py model | predict | one | logits |
+training | pretraining | encode …
 """
 
 import json
@@ -47,6 +47,30 @@ def predict(folder, path, count, precision):
     start = time.perf_counter()
     nsmc_bert.SentimentClassifier.predict(loaded, texts)
     print(len(texts) / (time.perf_counter() - start))
+
+
+def one(folder, path, count):
+    """Milliseconds of one review after the other, p50 and p99, of explaining one, and reviews a second, as JSON."""
+    import warnings
+
+    import numpy as np
+
+    import nsmc_bert
+    from nsmc_bert.data import reviews
+
+    warnings.simplefilter("ignore")  # of reviews that are cut
+    loaded, seconds = nsmc_bert.load(folder), []
+    for text in reviews.read(path).texts[: int(count) + 20]:
+        began = time.perf_counter()
+        loaded.predict(text)
+        seconds.append(time.perf_counter() - began)
+    seconds = seconds[20:]  # what came before was compiled, and warm
+    p50, p99 = 1000 * np.percentile(seconds, [50, 99])
+    texts, began = reviews.read(path).texts[:100], time.perf_counter()
+    for text in texts:
+        loaded.explain(text)
+    explain = 1000 * (time.perf_counter() - began) / len(texts)
+    print(json.dumps({"rate": len(seconds) / sum(seconds), "p50": p50, "p99": p99, "explain": explain}))
 
 
 def logits(folder, path, count, out):
@@ -157,5 +181,5 @@ ELMO = {  # the published one's shape
 }
 
 if __name__ == "__main__":
-    parts = (model, predict, logits, training, pretraining, encode)
+    parts = (model, predict, one, logits, training, pretraining, encode)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

@@ -34,6 +34,26 @@ def test_text_is_shown_as_on_the_slide(command, model, expected):
         assert line == "[[{:.3f}, {:.3f}]]  {}  {}".format(*row, words, text)
 
 
+def test_each_word_is_shown_with_what_it_adds(command, model, expected):
+    import nsmc_bert
+
+    result = command("predict", f"--model={model}", "--explain", "--output=jsonl", "--text", REVIEWS[0])
+    (row,) = [json.loads(line) for line in result.stdout.splitlines()]
+    words = nsmc_bert.load(model).explain(REVIEWS[0]).words
+    assert [word["text"] for word in row["explanation"]["words"]] == REVIEWS[0].split()
+    added = [word["added"] for word in row["explanation"]["words"]]
+    np.testing.assert_allclose(added, [word.added for word in words], atol=1e-3)
+    result = command("predict", f"--model={model}", "--explain", "--text", REVIEWS[0])
+    line, explained = result.stdout.splitlines()
+    assert REVIEWS[0] in line
+    shown = re.findall(r"  (\S+) ([-+]\d+\.\d\d)(?=  |$)", explained.partition("(all hidden)")[2])
+    assert [word for word, _ in shown] == REVIEWS[0].split()
+    np.testing.assert_allclose([float(value) for _, value in shown], added, atol=0.011)
+    result = command("predict", f"--model={model}", "--explain", "--output=csv", "--text=a")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "--explain: expected --output=text or jsonl" in result.stderr
+
+
 def test_json_lines_from_a_pipe(command, model, expected):
     result = command("predict", f"--model={model}", "--output=jsonl", input="\n".join(REVIEWS) + "\n")
     rows = [json.loads(line) for line in result.stdout.splitlines()]

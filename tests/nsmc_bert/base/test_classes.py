@@ -1,9 +1,11 @@
 """nsmc_bert.base.classes: what classes may be called, what labels lack, and whose classes are the same."""
 
+import json
+
 import numpy as np
 import pytest
 
-from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
+from nsmc_bert.base.classes import SENTIMENT, Classes, of_record, ratings
 from nsmc_bert.base.errors import UserError
 
 THREE = Classes(("neg", "neu", "pos"))
@@ -67,3 +69,9 @@ def test_the_same_classes_may_have_other_words_but_no_other_order():
 def test_the_expected_rating_by_hand():
     expected = ratings([0, 0.5, 2]).expected([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0], [0.25, 0.25, 0.5]])
     np.testing.assert_allclose(expected, [0.25, 2.0, 1.125])
+
+
+def test_a_record_tells_of_all_but_negative_and_positive():
+    assert SENTIMENT.recorded == {} and of_record({"seed": 1}) == SENTIMENT
+    for classes in (THREE, STARS):
+        assert of_record(json.loads(json.dumps(classes.recorded))) == classes

@@ -60,3 +60,18 @@ def test_folders_change_places_or_nothing_happens(anywhere, tmp_path):
     assert done is (tmp_path / "one" / "other").exists()
     assert anywhere == "here" or not done
     system.share_freed_memory()
+
+
+def test_as_many_files_may_be_open_as_the_user_may_have():
+    pytest.importorskip("resource")
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200)); "
+        "from nsmc_bert.base import system; print(system.open_files(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.split() == ["200", "200", "200"], found.stderr
+
+
+def test_where_nobody_says_how_many_files_may_be_open(monkeypatch):
+    monkeypatch.setattr(system, "resource", None)
+    assert system.open_files() is None

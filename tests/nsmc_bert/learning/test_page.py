@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from nsmc_bert.base.classes import ratings
+from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.learning import page
 from nsmc_bert.model import metrics
 
@@ -60,6 +60,15 @@ def test_the_page_of_ratings(figures, tmp_path):
         assert f"<td>{report[name]:.3f}</td>" in text
     confusion = (tmp_path / "confusion.svg").read_text()
     assert all(f">{count}<" in confusion for row in report["confusion"] for count in row)
+
+
+def test_classes_that_the_plots_font_cannot_spell_are_numbered(figures, tmp_path, recwarn):
+    classes = Classes(("불만", "문의", "칭찬"))
+    report = metrics.report(np.eye(3), np.arange(3), classes=classes)
+    page.write(tmp_path, {**figures, "test": report}, {}, 5, "mine.csv", "mine", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "Classes are numbered in the order of the table above." in text and '<td class="text">문의</td>' in text
+    assert not [each for each in recwarn if "Glyph" in str(each.message)]
 
 
 def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):

@@ -1,6 +1,5 @@
 """nsmc_bert.learning.provenance: what a run starts from, and what makes it another run."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert import bundled
-from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
+from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import mismatch
 from nsmc_bert.base.runtime import Runtime
@@ -77,13 +76,6 @@ def test_a_head_of_the_same_classes_can_be_kept(make_model, tmp_path):
         start.keep_head(Classes(("a", "b", "c")))
     with pytest.raises(UserError, match="has no head of two classes; --head=new"):
         start.keep_head()
-
-
-def test_classes_stand_in_a_record():
-    assert provenance.classes_of({}) == SENTIMENT
-    record = json.loads(json.dumps({"classes": dataclasses.asdict(ratings([1, 2, 3]))}))
-    assert provenance.classes_of(record) == ratings([1, 2, 3])
-    assert mismatch(record, provenance.TRAINING) is None
 
 
 def test_no_such_configuration(tmp_path):
@@ -156,3 +148,5 @@ def test_a_finished_runs_record_has_its_shape(trained):
     assert mismatch(record, provenance.FINISHED) is None
     assert mismatch({**record, "test_typo": record["test"]}, provenance.FINISHED) is None
     assert mismatch({**record, "test_typo": {}}, provenance.FINISHED) is not None
+    written = json.loads(json.dumps({**record, **ratings([1, 2, 3]).recorded}))
+    assert mismatch(written, provenance.FINISHED) is None

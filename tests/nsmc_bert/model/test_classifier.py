@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, forward, metrics
+from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -527,8 +527,8 @@ def test_ratings_are_learned_by_their_order_and_kept(make_model, tmp_path):
     model = make_model(labels=STARS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model.compile(tf.keras.optimizers.SGD(0.0))
     p = model.predict(texts)
-    distance = ((p.cumsum(1) - (np.array(labels)[:, None] <= np.arange(4))) ** 2).sum(1)
-    expected = (distance - np.log(p[np.arange(8), labels])).mean()
+    distance = ((p.cumsum(1) - (np.array(labels)[:, None] <= np.arange(4))) ** 2)[:, :3].mean(1)
+    expected = (ordinal.WEIGHT * distance - np.log(p[np.arange(8), labels])).mean()
     assert model.fit(texts, labels, 3, verbose=0).history["loss"][0] == pytest.approx(expected, abs=0.3)
     assert model.evaluate(texts, labels, 3, verbose=0)[0] == pytest.approx(expected, abs=1e-5)
     model.calibrate(calibration.Calibration(2.0, (0.3, -0.1, 0.0, -0.2), 1000, 0.5, 0.4))
@@ -553,6 +553,10 @@ def test_somebody_elses_head_of_more_classes(make_model, tmp_path):
     loaded = nsmc_bert.load(tmp_path / "model")
     assert loaded.labels == ("a", "b", "c")
     np.testing.assert_allclose(loaded.predict(TEXTS), expected, atol=1e-6)
+    assert checkpoints.read_classes(tmp_path / "model").names == ("a", "b", "c")
+    path.write_text(json.dumps({**values, "id2label": None, "label2id": None, "num_labels": 3}))
+    for names in (nsmc_bert.load(tmp_path / "model").labels, checkpoints.read_classes(tmp_path / "model").names):
+        assert names == ("LABEL_0", "LABEL_1", "LABEL_2")
     path.write_text(json.dumps({**values, "id2label": dict(enumerate("abcd")), "label2id": None}))
     with pytest.raises(UserError, match="without a classifier of 4 classes, but one of 3"):
         nsmc_bert.load(tmp_path / "model")

@@ -13,15 +13,15 @@ PROBABILITIES = np.float32([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
 
 
 def test_by_hand():
-    # of the first, labelled 0: at most 0, 1, 2 with .5, .75, 1 instead of 1, 1, 1; of the second, labelled 1, with
-    # .1, .3, 1 instead of 0, 1, 1
-    expected = [-np.log(0.5) + 0.25 + 0.0625, -np.log(0.2) + 0.01 + 0.49]
-    found = ordinal.Loss(reduction="none")(tf.constant([0, 1]), tf.constant(PROBABILITIES))
+    # of the first, labelled 0: at most 0 and 1 with .5 and .75 instead of 1 and 1; of the second, labelled 1, with
+    # .1 and .3 instead of 0 and 1
+    expected = [-np.log(0.5) + 2 * (0.25 + 0.0625) / 2, -np.log(0.2) + 2 * (0.01 + 0.49) / 2]
+    found = ordinal.Loss(2.0, reduction="none")(tf.constant([0, 1]), tf.constant(PROBABILITIES))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    column = ordinal.Loss(reduction="none")(tf.constant([[0], [1]]), tf.constant(PROBABILITIES))
+    column = ordinal.Loss(2.0, reduction="none")(tf.constant([[0], [1]]), tf.constant(PROBABILITIES))
     np.testing.assert_allclose(column, expected, rtol=1e-6)
     half = ordinal.Loss(weight=0.5)(tf.constant([0, 1]), tf.constant(PROBABILITIES), tf.constant([1.0, 0.0]))
-    assert float(half) == pytest.approx((-np.log(0.5) + 0.3125 / 2) / 2)
+    assert float(half) == pytest.approx((-np.log(0.5) + 0.5 * 0.3125 / 2) / 2)
 
 
 def test_packed_slots_are_weighed_each():
@@ -36,7 +36,9 @@ def test_a_farther_rating_costs_more():
     near, far = (tf.constant([[0.6, *rest]]) for rest in ([0.4, 0.0, 0.0], [0.0, 0.0, 0.4]))
     plain = keras.losses.SparseCategoricalCrossentropy()
     assert float(plain([0], near)) == float(plain([0], far))
-    assert float(ordinal.Loss()([0], far)) - float(ordinal.Loss()([0], near)) == pytest.approx(2 * 0.16)
+    assert float(ordinal.Loss()([0], far)) - float(ordinal.Loss()([0], near)) == pytest.approx(
+        ordinal.WEIGHT * 2 * 0.16 / 3
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -173,6 +173,17 @@ def test_dataset_by_hand():
     )
 
 
+def test_the_only_batch_is_the_datasets():
+    texts = encoded([2, 7, 3], [2, 3], [2, 8, 9, 3])
+    plan = packing.plan(texts.lengths, 256)
+    (expected,) = packing.dataset(texts, plan, pad_id=0)
+    found = packing.only(texts, plan, 0)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype == tf.int32
+        np.testing.assert_array_equal(found[name], value)
+
+
 def test_dataset_can_start_anywhere_and_be_shared():
     random = np.random.default_rng(0)
     data = encoded(*(random.integers(5, 30, n).tolist() for n in random.integers(1, 100, 57)))

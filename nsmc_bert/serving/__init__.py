@@ -1,0 +1,1 @@
+"""A classifier over HTTP: TensorFlow Serving's REST interface, and a page for people."""

@@ -1,0 +1,116 @@
+"""The server beside a model in the same process, a loop of single predictions, and a FastAPI app around a pipeline."""
+
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nsmc_bert import bundled
+
+HERE, THERE = "/v1/models/nsmc:predict", "/predict"
+CLIENTS = 64
+SECONDS = 10
+
+
+def rows(reviews, rounds, seconds, peers):
+    """Rows of the benchmarks' table.
+
+    Args:
+        reviews: NSMC's test file.
+        rounds: how often each side is measured.
+        seconds: how long the server is kept at its limit.
+        peers: the file of what it is compared with.
+    """
+    ours = [sys.executable, "-m", "nsmc_bert.serve", "--port=0"]
+    theirs = [sys.executable, str(peers), "serve", str(bundled.CLASSIFIER)]
+    worker = [sys.executable, "-m", "tests.benchmarks.workers"]
+    alone, one, many, peer = [], [], [], []
+    for _ in range(rounds):
+        alone.append(_read([*worker, "one", bundled.CLASSIFIER, reviews, 2000]))
+        with _started(ours) as (address, _):
+            one.append(_load(address, HERE, 1, SECONDS, reviews))
+            many.append(_load(address, HERE, CLIENTS, SECONDS, reviews))
+        with _started(theirs) as (address, _):
+            peer.append(address and _load(address, THERE, CLIENTS, SECONDS, reviews))
+    found = [
+        (f"one sentence over HTTP, ms, {name} (peer: predict in process)", *_pair(one, alone, name, "%.2f"))
+        for name in ("p50", "p99")
+    ]
+    plain = [{"explain": figures["p50"]} for figures in alone]
+    found.append(("explaining one sentence, ms (peer: predict)", *_pair(alone, plain, "explain", "%.1f")))
+    title = f"{CLIENTS} clients, sentences/s (peer: %s)"
+    found.append((title % "a loop of single predictions", *_pair(many, alone, "rate", "%.0f")))
+    found.append((title % "FastAPI around a transformers pipeline, PyTorch", *_pair(many, peer, "rate", "%.0f")))
+    found.append(("  ms, p99", *_pair(many, peer, "p99", "%.0f")))
+    with _started(ours) as (address, process):
+        _load(address, HERE, CLIENTS, SECONDS, reviews)
+        before, pieces = _memory(process), []
+        for _ in range(4):
+            pieces.append(_load(address, HERE, CLIENTS, seconds / 4, reviews))
+        after = _memory(process)
+    failed = sum(piece["failed"] for piece in pieces)
+    p99 = ", ".join(f"{piece['p99']:.0f}" for piece in pieces)
+    found.append((f"{seconds:.0f} s at the limit, {CLIENTS} clients: requests that failed", str(failed), "", ""))
+    found.append(("  ms, p99 of each quarter", p99, "", ""))
+    found.append(("  memory at the end, MB (peer: before)", f"{after:.0f}", f"{before:.0f}", f"{after / before:.2f}"))
+    return found
+
+
+def _pair(here, peer, name, form):
+    """The cells of a row: medians, and the first by the second."""
+    here = statistics.median(figures[name] for figures in here)
+    if None in peer:
+        return form % here, "not installed", ""
+    peer = statistics.median(figures[name] for figures in peer)
+    return form % here, form % peer, f"{here / peer:.2f}"
+
+
+@contextlib.contextmanager
+def _started(command):
+    """(address, process id) of a server while it runs; (None, …) of one that does not."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    address = process.stdout.readline().strip() or None
+    if address:
+        _until_it_answers(address)
+    try:
+        yield address, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
+def _until_it_answers(address):
+    import urllib.error
+    import urllib.request
+
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(address + "docs").close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except urllib.error.URLError:
+            time.sleep(0.1)
+
+
+def _load(address, path, clients, seconds, reviews):
+    """The figures of clients, after a moment of the same that is not counted."""
+    command = [sys.executable, "-m", "tests.benchmarks.load", address, path, clients]
+    _read([*command, 2, reviews])
+    return _read([*command, seconds, reviews])
+
+
+def _read(command):
+    result = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def _memory(process):
+    """MB that a process has in memory, on Linux."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))

@@ -1,0 +1,106 @@
+"""The server as a whole: its settings, its address, and how it ends."""
+
+import concurrent.futures
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.serving import server
+from nsmc_bert.serving.server import Serving
+from tests.nsmc_bert.serving.conftest import start
+
+
+@pytest.mark.parametrize(
+    "name, value", [("port", -1), ("port", 70_000), ("batch_wait", -0.5), ("queue", 0), ("texts_limit", 0)]
+)
+def test_numbers_out_of_range_are_refused(name, value):
+    with pytest.raises(UserError, match=f"^--{name}={value}: expected"):
+        Serving(**{name: value})
+
+
+def test_a_taken_port_and_a_strange_host_are_said():
+    with server.bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert server.address(taken) == f"http://127.0.0.1:{port}/"
+        with pytest.raises(UserError, match=f"^--port={port}: another process has it; expected one that is free"):
+            server.bind("127.0.0.1", port)
+    for host in ("203.0.113.1", "no host"):
+        with pytest.raises(UserError, match=f"^--host={host}: expected a name or address of this machine"):
+            server.bind(host, 0)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_an_address_of_the_sixth_version_has_brackets():
+    try:
+        taken = server.bind("::1", 0)
+    except UserError:
+        pytest.skip("needs IPv6")
+    with taken:
+        assert server.address(taken).startswith("http://[::1]:")
+
+
+def test_what_is_not_installed_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(UserError, match=r"^found no uvicorn, expected it to serve: pip install 'nsmc-bert\[serve\]'$"):
+        server.check()
+
+
+def test_running_requests_end_before_the_server_does(tiny_model):
+    class Slow:
+        """The model, held up."""
+
+        max_length, begun, may = tiny_model.max_length, threading.Event(), threading.Event()
+        encode, explain = staticmethod(tiny_model.encode), staticmethod(tiny_model.explain)
+
+        def predict_encoded(self, encoded):
+            self.begun.set()
+            assert self.may.wait(10)
+            return tiny_model.predict_encoded(encoded)
+
+    model = Slow()
+    model.may.set()
+    served, stop = start(model)
+    model.may.clear()
+    model.begun.clear()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(served.predict, {"instances": ["꿀잼"]})
+        assert model.begun.wait(10)
+        stopped = pool.submit(stop)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(served.address).close()
+            except ConnectionError:
+                break
+        assert not stopped.done() and not asked.done()
+        model.may.set()
+        assert asked.result()[0] == 200
+        stopped.result()
+
+
+def test_a_model_that_fails_is_said_and_no_end(tiny_model, caplog):
+    class Failing:
+        """The model, until it is told to fail."""
+
+        max_length, fails = tiny_model.max_length, False
+        encode, explain = staticmethod(tiny_model.encode), staticmethod(tiny_model.explain)
+
+        def predict_encoded(self, encoded):
+            if self.fails:
+                raise RuntimeError("out of memory")
+            return tiny_model.predict_encoded(encoded)
+
+    model = Failing()
+    served, stop = start(model)
+    model.fails = True
+    status, _, answer = served.predict({"instances": ["꿀잼"]})
+    assert (status, answer) == (500, {"error": "the server failed; its log says why"})
+    model.fails = False
+    assert served.predict({"instances": ["꿀잼"]})[0] == 200
+    stop()
+    assert "out of memory" in caplog.text
