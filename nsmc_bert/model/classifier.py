@@ -114,11 +114,7 @@ class SentimentClassifier(keras.Model):
             raise UserError(
                 f"max_length: found {max_length}, expected 3 to {positions}, the positions that the encoder knows"
             )
-        if tokenizer.vocab_size > bert.config.vocab_size:
-            raise UserError(
-                f"the tokenizer has {tokenizer.vocab_size} pieces and the encoder's config.json a vocab_size of "
-                f"{bert.config.vocab_size}: they do not belong together"
-            )
+        families.check_tokenizer(bert.config, tokenizer.vocab_size, tokenizer.pad_id)
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.seed = seed

@@ -86,6 +86,7 @@ class MaskedLanguageModel(keras.Model):
         super().__init__(name="masked_language_model", dtype=keras.mixed_precision.Policy(precision))
         if tokenizer.mask_id is None:
             raise UserError(f"the tokenizer has no piece {tokenizer.special['mask']}, which hides what is to be said")
+        families.check_tokenizer(bert.config, tokenizer.vocab_size, tokenizer.pad_id)
         # === Layers ===
         config, family = bert.config, families.of(bert.config)
         width = family.width(config)

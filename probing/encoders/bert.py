@@ -56,11 +56,7 @@ class Bert(encoders.Encoder):
         self._turn = threading.Lock()  # of loading the weights again
         bert = self._load()
         config = bert.config
-        if self.tokenizer.vocab_size > config.vocab_size:
-            raise UserError(
-                f"{folder}: found a tokenizer of {self.tokenizer.vocab_size} pieces, expected at most vocab_size of "
-                f"config.json, {config.vocab_size}"
-            )
+        families.check_tokenizer(config, self.tokenizer.vocab_size, self.tokenizer.pad_id)
         self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
         projected = families.of(config).width(config) != config.hidden_size
         self.layer0 = (

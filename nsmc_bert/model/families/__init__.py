@@ -40,6 +40,29 @@ def of(config: PretrainedConfig) -> Family:
     return known()[config.model_type]
 
 
+def check_tokenizer(config: PretrainedConfig, vocab_size: int, pad_id: int) -> None:
+    """Checks that a tokenizer's ids are an encoder's.
+
+    Args:
+        config: the encoder's.
+        vocab_size: one more than the tokenizer's largest id.
+        pad_id: its id of padding.
+
+    Raises:
+        UserError: they are not.
+    """
+    if vocab_size > config.vocab_size:
+        raise UserError(
+            f"the tokenizer has {vocab_size} pieces and the encoder's config.json a vocab_size of "
+            f"{config.vocab_size}: they do not belong together"
+        )
+    if of(config).padding(config) not in (None, pad_id):
+        raise UserError(
+            f"the tokenizer pads with {pad_id} and the encoder's config.json has a pad_token_id of "
+            f"{config.pad_token_id}, which its positions begin behind: they do not belong together"
+        )
+
+
 def find(values: Mapping[str, Any], where: object) -> Family:
     """The family that a config.json names; BERT where it names none, as the oldest do.
 

@@ -128,6 +128,10 @@ class Family:
         """What of a configuration decides the states beside its weights and what every family has; or ""."""
         return ""
 
+    def padding(self, config: PretrainedConfig) -> int | None:
+        """The token id that positions count as none; None where they count every token."""
+        return None
+
     def positions(self, config: PretrainedConfig) -> int:
         """Positions that a text may take, special tokens included."""
         return config.max_position_embeddings - self.first_position(config)

@@ -27,6 +27,9 @@ class Roberta(Family):
         assert config.pad_token_id is not None  # as `problem` has seen
         return config.pad_token_id + 1
 
+    def padding(self, config: PretrainedConfig) -> int | None:
+        return config.pad_token_id
+
     def decides(self, config: PretrainedConfig) -> str:
         return f"first_position={self.first_position(config)}"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from tests.conftest import VOCABULARY
 from tests.probing.encoders.make import uniform
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -61,9 +62,18 @@ def tensors(name):
     return json.loads((FOLDER / "tensors.json").read_text())[name]
 
 
+def vocabulary(name):
+    """Pieces whose padding is where the configuration has it."""
+    pieces, pad = list(VOCABULARY), CONFIGS[name].get("pad_token_id", 0)
+    pieces[0], pieces[pad] = pieces[pad], pieces[0]
+    return pieces
+
+
 def write(folder, name, **changes):
-    """Writes config.json and model.safetensors as transformers does, with both heads."""
+    """Writes config.json and model.safetensors as transformers does, with both heads, and a WordPiece tokenizer."""
     folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(vocabulary(name)) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "tokenizer_class": "BertTokenizer"}')
     (folder / "config.json").write_text(json.dumps({**CONFIGS[name], **changes}))
     save_file(uniform(len(name), tensors(name), 0.7), str(folder / "model.safetensors"), {"format": "pt"})
     return folder

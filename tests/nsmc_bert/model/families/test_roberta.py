@@ -6,18 +6,19 @@ from safetensors.numpy import load_file, save_file
 
 import nsmc_bert
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import checkpoints, families
+from nsmc_bert.model import checkpoints, families, tokenizers
 from nsmc_bert.model.classifier import SentimentClassifier
+from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
 
 @pytest.mark.parametrize(("name", "first"), [("roberta", 2), ("xlm-roberta", 4)])
-def test_a_text_takes_as_many_positions_as_there_are_behind_padding(folders, tiny_tokenizer, name, first):
-    loaded = checkpoints.load_encoder(folders[name])
+def test_a_text_takes_as_many_positions_as_there_are_behind_padding(folders, name, first):
+    loaded, tokenizer = checkpoints.load_encoder(folders[name]), tokenizers.load(folders[name])
     family = families.of(loaded.config)
     assert (family.first_position(loaded.config), family.positions(loaded.config)) == (first, 20 - first)
     with pytest.raises(UserError, match=f"max_length: found 20, expected 3 to {20 - first}, the positions that the"):
-        SentimentClassifier(loaded.bert, tiny_tokenizer, max_length=20)
-    model = SentimentClassifier(loaded.bert, tiny_tokenizer, max_length=20 - first)
+        SentimentClassifier(loaded.bert, tokenizer, max_length=20)
+    model = SentimentClassifier(loaded.bert, tokenizer, max_length=20 - first)
     with pytest.warns(UserWarning, match=f"1 of 2 texts are longer than {18 - first} pieces"):
         assert np.isfinite(model.predict(["꿀잼 " * 30, "노잼"])).all()
 
@@ -36,6 +37,16 @@ def test_the_models_own_pooler_is_nobodys(folders, tmp_path):
     assert np.abs(checkpoints.parameters(loaded.bert)["classifier.dense.weight"]).max() < 0.05
     with pytest.raises(UserError, match="found an encoder without a two-class classifier"):
         nsmc_bert.load(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("kind", [SentimentClassifier, MaskedLanguageModel])
+def test_a_tokenizer_of_other_padding_is_refused(folders, tiny_tokenizer, kind):
+    """By which PyTorch's model would count positions otherwise than this one."""
+    bert = checkpoints.load_encoder(folders["xlm-roberta"]).bert
+    with pytest.raises(
+        UserError, match="the tokenizer pads with 0 and the encoder's .* a pad_token_id of 3, which its"
+    ):
+        kind(bert, tiny_tokenizer, max_length=16)
 
 
 def test_where_positions_begin_makes_another_classifier(folders):
