@@ -176,6 +176,17 @@ def test_a_body_without_end_is_not_read(open_socket):
             one.sendall(b"1000\r\n" + b"a" * 4096 + b"\r\n")
 
 
+def test_requests_behind_one_another_are_answered_if_they_are_few(open_socket, gate):
+    one = open_socket()
+    one.sendall(10 * WHOLE + WHOLE.replace(b"Host", b"Connection: close\r\nHost"))
+    assert read_all(one)[0].count(b"HTTP/1.1 200") == 11
+    assert wait_until(lambda: not gate.open)
+    one = open_socket()
+    one.sendall(2000 * WHOLE)
+    found, seconds = read_all(one)
+    assert found.count(b"HTTP/1.1 200") < 100 and seconds < SECONDS + 5
+
+
 def test_who_goes_is_not_worked_for(open_socket, gone):
     one = open_socket()
     one.sendall(WHOLE.replace(b"/", b"/never", 1))
