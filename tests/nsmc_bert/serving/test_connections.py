@@ -7,11 +7,12 @@ import threading
 import time
 
 import pytest
-import uvicorn
 
-from nsmc_bert.serving import server
-from nsmc_bert.serving.connections import GONE, HEAD, Connection, Gate
-from tests.nsmc_bert.serving.conftest import run
+pytest.importorskip("httptools")
+uvicorn = pytest.importorskip("uvicorn")
+from nsmc_bert.serving import server  # noqa: E402
+from nsmc_bert.serving.connections import GONE, HEAD, Connection, Gate  # noqa: E402
+from tests.nsmc_bert.serving.conftest import run  # noqa: E402
 
 WHOLE = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 HALF = WHOLE[:-2]
