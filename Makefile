@@ -45,7 +45,7 @@ lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 
 # commands are left out, whose flags have the same names
 docs: $(VENV)/.docs-$(NAME) ## write pages of the library's docstrings into build/docs
-	"$(VENV)/bin/pdoc" --docformat google --output-directory build/docs nsmc_bert probing $(foreach name,train evaluate predict pretrain leaderboard serve,!nsmc_bert.$(name)) $(foreach name,run convert report,!probing.$(name))
+	"$(VENV)/bin/pdoc" --docformat google --output-directory build/docs nsmc_bert probing $(foreach name,train evaluate predict pretrain leaderboard serve export,!nsmc_bert.$(name)) $(foreach name,run convert report,!probing.$(name))
 
 bench: $(VENV)/.bench-$(NAME) ## measure accuracy, speed and memory, and compare them with PyTorch's
 	$(IN_VENV) -m tests.benchmarks $(ARGS)

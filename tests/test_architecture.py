@@ -18,7 +18,10 @@ FLOORS = {
     "serving": (["nsmc_bert.serving"], ["base", "bundled", "data", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
-        [f"nsmc_bert.{name}" for name in ("train", "evaluate", "predict", "pretrain", "leaderboard", "serve")],
+        [
+            f"nsmc_bert.{name}"
+            for name in ("train", "evaluate", "predict", "pretrain", "leaderboard", "serve", "export")
+        ],
         ["base", "bundled", "data", "model", "learning", "serving", "options"],
     ),
     "nsmc_bert": (["nsmc_bert"], ["base", "model"]),

@@ -132,8 +132,9 @@ def whole_folder(folder: str | os.PathLike[str], ours: Collection[str] = ()) -> 
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         yield part
-        for path in part.iterdir():
-            settle(path)
+        for path in part.rglob("*"):
+            if not path.is_dir():
+                settle(path)
         if not folder.exists():
             part.rename(folder)
         else:

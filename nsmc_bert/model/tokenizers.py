@@ -153,6 +153,10 @@ class Tokenizer:
         text = re.sub(r"-?\d+\.\d{6,}", lambda score: f"{float(score[0]):.5f}", self._backend.to_str())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def rules(self) -> dict[str, Any]:
+        """All that decides ids, as tokenizer.json has it."""
+        return json.loads(self._backend.to_str())
+
     def word_beginnings(self) -> np.ndarray:
         """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
         pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]

@@ -66,6 +66,20 @@ def test_everybody_may_read_what_the_umask_allows(tmp_path):
     assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o640
 
 
+def test_folders_in_a_whole_folder(tmp_path):
+    (tmp_path / "whole" / "inner").mkdir(parents=True)
+    (tmp_path / "whole" / "inner" / "old").touch()
+    with files.whole_folder(tmp_path / "whole") as part:
+        (part / "inner" / "deep").mkdir(parents=True)
+        (part / "inner" / "deep" / "file").write_text("a")
+        (part / "inner" / "deep" / "file").chmod(0o600)
+    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert path == tmp_path / "whole" / "inner" / "deep" / "file" and path.read_text() == "a"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "real.txt").write_text("old")
     (tmp_path / "link.txt").symlink_to("real.txt")

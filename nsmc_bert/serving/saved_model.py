@@ -1,0 +1,206 @@
+"""A classifier as a SavedModel that takes strings, for TensorFlow Serving and whatever else runs a graph of
+TensorFlow's: no Python and nothing of this project is needed to load it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nsmc_bert import bundled
+from nsmc_bert.base import files
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.data import reviews, texts
+from nsmc_bert.serving.server import WARM
+
+if TYPE_CHECKING:  # the command starts without them
+    import numpy as np
+
+    from nsmc_bert.model.classifier import SentimentClassifier
+    from nsmc_bert.model.tokenizers import Encoded
+    from nsmc_bert.serving.graph_tokenizer import GraphTokenizer
+
+MODEL = "nsmc"  # the name that the docs serve it by
+BATCH = 256  # texts that are compared at a time
+MOST_CUT = 0.01  # the share of the texts that may be cut otherwise in the graph,
+MOST_APART = 1e-5  # and what a probability of the others may differ by
+IDS_ALONE = "--signature=tokens exports a model that takes token ids"
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """What to export and where to, as the flags of nsmc_bert.export say it.
+
+    Attributes:
+        model: folder or hub name of the model; "" for the classifier that ships.
+        positive_label: which label of somebody else's classifier means positive; see heads.order.
+        output: the folder that the versions are in.
+        signature: "text" for strings and token ids, "tokens" for token ids alone.
+        compare_on: a file of texts that the export is held against the model on; "" for the bundled sample.
+        text_column: where that is a table, the column of the text.
+    """
+
+    model: str = ""
+    positive_label: tuple[str, ...] = ()
+    output: str = "export"
+    signature: str = "text"
+    compare_on: str = ""
+    text_column: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A SavedModel held against the model that it was made of.
+
+    Attributes:
+        texts: how many were compared.
+        otherwise: how many of them the graph cuts into other pieces.
+        apart: the largest difference of a probability of the others.
+    """
+
+    texts: int
+    otherwise: int
+    apart: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.texts} texts: the graph cuts {self.otherwise} of them otherwise; the others' probabilities are "
+            f"predict's to {self.apart:.1e}"
+        )
+
+
+def export(how: Export, log: Callable[[str], None]) -> Path:
+    """Writes a model as the next version in a folder, as a whole or not at all, and holds it against the model.
+
+    Args:
+        how: what to export, and where to.
+        log: called with what is to be known beside.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        UserError: the model cannot be read or its tokenizer not be computed in a graph, the folder cannot be written,
+            or what was written says something else than the model.
+    """
+    import tensorflow as tf
+
+    from nsmc_bert.model.classifier import load
+    from nsmc_bert.serving import graph_tokenizer, warmup
+    from nsmc_bert.serving.servable import Servable
+
+    takes_text = how.signature == "text"
+    if takes_text:
+        graph_tokenizer.check()
+    log(f"model: {how.model or bundled.CLASSIFIER}")
+    model, sample = load(how.model or None, positive_label=how.positive_label), _sample(how)
+    output = files.place(how.output)
+    files.make_folder(output)
+    lock = files.lock(output)
+    folder = output / str(_next_version(output))
+    with files.whole_folder(folder) as part, tempfile.TemporaryDirectory() as beside:
+        labels = Path(beside, "labels.txt")
+        labels.write_text("".join(f"{name}\n" for name in model.labels), encoding="utf-8")
+        servable = Servable(model, labels, takes_text)
+        tf.saved_model.save(servable, str(part), servable.signatures())
+        warmup.write(part, _requests(model, takes_text), MODEL)
+        comparison = compare(part, model, sample, servable.tokenizer)
+        log(str(comparison))
+        _check(comparison)
+    del lock
+    return folder
+
+
+def compare(
+    folder: Path, model: SentimentClassifier, sample: Sequence[str], tokenizer: GraphTokenizer | None
+) -> Comparison:
+    """Holds a SavedModel's answers against the model's own.
+
+    Args:
+        folder: the SavedModel's.
+        model: what it was made of.
+        sample: texts, any str.
+        tokenizer: what cuts text in its graph, or None if it takes token ids alone.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder))  # kept: its variables go with it
+    encoded = model.encode(sample)
+    expected = model.predict_encoded(encoded)
+    order = np.argsort(encoded.lengths, kind="stable")
+    otherwise, apart = 0, 0.0
+    for rows in (order[start : start + BATCH] for start in range(0, len(order), BATCH)):
+        ids, mask = _padded(encoded[rows], model.tokenizer.pad_id)
+        if tokenizer is None:
+            alike = np.ones(len(rows), bool)
+            answer = loaded.signatures["tokens"](input_ids=tf.constant(ids), attention_mask=tf.constant(mask))
+        else:
+            strings = tf.constant([sample[row].encode("utf-8", "surrogatepass") for row in rows])
+            alike = _equal_rows(ids, mask, *(each.numpy() for each in tokenizer(strings)))
+            answer = loaded.signatures["serving_default"](text=strings)
+        differences = np.abs(answer["probabilities"].numpy() - expected[rows])[alike]
+        otherwise += int((~alike).sum())
+        apart = max(apart, float(differences.max(initial=0.0)))
+    return Comparison(len(sample), otherwise, apart)
+
+
+def _padded(encoded: Encoded, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """input_ids and attention_mask of texts, int32 [n, positions of the longest]."""
+    import numpy as np
+
+    mask = (np.arange(encoded.lengths.max()) < encoded.lengths[:, None]).astype(np.int32)
+    ids = np.full(mask.shape, pad_id, np.int32)
+    ids[mask > 0] = encoded.ids
+    return ids, mask
+
+
+def _equal_rows(ids: np.ndarray, mask: np.ndarray, others: np.ndarray, other_mask: np.ndarray) -> np.ndarray:
+    """bool [n]: which rows hold the same tokens, however far they are filled up."""
+    import numpy as np
+
+    width = max(ids.shape[1], others.shape[1])
+    one, other = (
+        np.pad(np.where(real > 0, values, -1), ((0, 0), (0, width - values.shape[1])), constant_values=-1)
+        for values, real in ((ids, mask), (others, other_mask))
+    )
+    return (one == other).all(1)
+
+
+def _check(comparison: Comparison) -> None:
+    """Raises UserError if what was written is not what the model says."""
+    if comparison.otherwise > MOST_CUT * comparison.texts:
+        raise UserError(
+            f"found that the graph cuts {comparison.otherwise} of {comparison.texts} texts otherwise than the model's "
+            f"tokenizer, expected one of a hundred at most; nothing was written. {IDS_ALONE}"
+        )
+    if not comparison.apart <= MOST_APART:
+        raise UserError(
+            f"found probabilities {comparison.apart:.1e} apart from predict's, expected {MOST_APART:.0e} at most; "
+            "nothing was written"
+        )
+
+
+def _sample(how: Export) -> list[str]:
+    """The texts that the export is held against the model on."""
+    if how.compare_on:
+        return texts.documents([how.compare_on], text_column=how.text_column)[0]
+    return [text for corpus in reviews.sample() for text in corpus.texts]
+
+
+def _next_version(output: Path) -> int:
+    """The number behind the largest that names something in a folder, from 1."""
+    numbers = [int(path.name) for path in output.iterdir() if path.name.isascii() and path.name.isdigit()]
+    return max(numbers, default=0) + 1
+
+
+def _requests(model: SentimentClassifier, takes_text: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Requests of one text and of many."""
+    for batch in (WARM[:1], WARM, 16 * WARM):
+        if takes_text:
+            yield "serving_default", {"text": [text.encode() for text in batch]}
+        ids, mask = _padded(model.encode(batch), model.tokenizer.pad_id)
+        yield "tokens", {"input_ids": ids, "attention_mask": mask}

@@ -1,0 +1,76 @@
+"""A model as a SavedModel: versions, what is written, and that nothing is written that says something else."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.serving import saved_model
+from nsmc_bert.serving.saved_model import Comparison, Export
+
+TEXTS = ["이 영화 엄청 재미있네요", "노잼", "안 본다 . . .", "최고 최고 !"]
+
+
+@pytest.fixture
+def how(make_model, tmp_path):
+    """Exports token ids of a tiny model, without TensorFlow Text."""
+    make_model().save(tmp_path / "model")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    return Export(
+        model=str(tmp_path / "model"),
+        output=str(tmp_path / "export"),
+        signature="tokens",
+        compare_on=str(tmp_path / "texts.txt"),
+    )
+
+
+def test_versions_follow_each_other(how, tmp_path, make_model):
+    (tmp_path / "export" / "7").mkdir(parents=True)
+    (tmp_path / "export" / "notes").touch()
+    lines = []
+    folder = saved_model.export(how, lines.append)
+    assert folder == tmp_path / "export" / "8"
+    assert {path.name for path in folder.parent.iterdir()} == {"7", "8", "notes", "lock"}
+    assert (folder / "assets" / "labels.txt").read_text() == "negative\npositive\n"
+    assert lines[0] == f"model: {how.model}"
+    assert lines[1].startswith(
+        "4 texts: the graph cuts 0 of them otherwise; the others' probabilities are predict's to"
+    )
+    warmups = tf.data.TFRecordDataset(str(folder / "assets.extra" / "tf_serving_warmup_requests"))
+    assert sum(1 for _ in warmups) == 3
+    loaded, model = tf.saved_model.load(str(folder)), make_model()
+    ids, mask = saved_model._padded(model.encode(TEXTS), 0)
+    found = loaded.signatures["serving_default"](input_ids=tf.constant(ids), attention_mask=tf.constant(mask))
+    np.testing.assert_allclose(found["probabilities"].numpy(), model.predict(TEXTS), atol=1e-6)
+
+
+def test_what_says_something_else_is_not_written(how, tmp_path, monkeypatch):
+    apart = Comparison(100, 1, 2e-5)
+    monkeypatch.setattr(saved_model, "compare", lambda *arguments: apart)
+    with pytest.raises(UserError, match="found probabilities 2.0e-05 apart from predict's, expected 1e-05 at most"):
+        saved_model.export(how, lambda line: None)
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["lock"]
+
+
+def test_what_is_cut_otherwise_is_counted(make_model, tmp_path):
+    """A graph that reads other pieces of a text, and other weights."""
+    model = make_model()
+    cut = lambda strings: tuple(map(tf.constant, saved_model._padded(model.encode(["노잼", "!"]), 0)))
+    signature = tf.TensorSpec([None], tf.string, "text")
+    module = tf.Module()
+    constant = tf.function(lambda text: {"probabilities": tf.constant([[0.25, 0.75]] * 2)}, input_signature=[signature])
+    tf.saved_model.save(module, str(tmp_path / "saved"), {"serving_default": constant})
+    found = saved_model.compare(tmp_path / "saved", model, ["노잼", "이 영화"], cut)
+    expected = abs(model.predict("노잼")[0, 1] - 0.75)
+    assert (found.texts, found.otherwise) == (2, 1) and found.apart == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("comparison, message", [((1000, 10, 0.0), None), ((1000, 11, 0.0), "cuts 11 of 1000 texts")])
+def test_one_of_a_hundred_may_be_cut_otherwise(comparison, message):
+    if message is None:
+        saved_model._check(Comparison(*comparison))
+    else:
+        with pytest.raises(UserError, match=message):
+            saved_model._check(Comparison(*comparison))
+    with pytest.raises(UserError, match="found probabilities nan apart"):
+        saved_model._check(Comparison(1000, 0, float("nan")))
