@@ -24,6 +24,18 @@ flags.DEFINE_enum(
     "What the SavedModel takes: text and token ids, or token ids alone, which every tokenizer has. Text is cut in the "
     "graph, which needs pip install 'nsmc-bert[export]'.",
 )
+flags.DEFINE_enum(
+    "format",
+    Export.format,
+    ["saved_model", "litert"],
+    "SavedModel, or LiteRT for phones and other small machines, which takes token ids alone.",
+)
+flags.DEFINE_enum(
+    "weights",
+    Export.weights,
+    ["float32", "int8"],
+    "Number format of the weights of --format=litert; int8 is a quarter of float32, and moves probabilities.",
+)
 flags.DEFINE_string(
     "compare_on",
     Export.compare_on,
@@ -32,7 +44,11 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("text_column", Export.text_column, "Name of the column of --compare_on that holds the text.")
 USAGE = Usage(
-    {"The model": ["model"], "The export": ["output", "signature"], "Its check": ["compare_on", "text_column"]},
+    {
+        "The model": ["model"],
+        "The export": ["output", "signature", "format", "weights"],
+        "Its check": ["compare_on", "text_column"],
+    },
     file="model",
 )
 

@@ -1,8 +1,10 @@
 """TensorFlow imported without its native code's chatter about oneDNN and absent GPUs, which no setting silences."""
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
@@ -13,13 +15,20 @@ def import_tensorflow() -> None:
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1") == "0" or "tensorflow" in sys.modules:
         return
+    with silently():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def silently() -> Iterator[None]:
+    """Drops what is printed on standard error in the block, by native code too; it is shown if the block fails."""
     real = os.dup(2)
     with tempfile.TemporaryFile() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         except BaseException:
             chatter.seek(0)
             os.write(real, chatter.read())

@@ -1,12 +1,13 @@
 """A classifier as a SavedModel that takes strings, for TensorFlow Serving and whatever else runs a graph of
-TensorFlow's: no Python and nothing of this project is needed to load it.
+TensorFlow's, or as a LiteRT model: nothing of this project is needed to load them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ class Export:
         positive_label: which label of somebody else's classifier means positive; see heads.order.
         output: the folder that the versions are in.
         signature: "text" for strings and token ids, "tokens" for token ids alone.
+        format: "saved_model", or "litert", which takes token ids alone.
+        weights: of LiteRT's: "float32", or "int8", a quarter of it.
         compare_on: a file of texts that the export is held against the model on; "" for the bundled sample.
         text_column: where that is a table, the column of the text.
     """
@@ -49,26 +52,40 @@ class Export:
     signature: str = "text"
     compare_on: str = ""
     text_column: str = ""
+    format: str = "saved_model"
+    weights: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.weights != "float32" and self.format != "litert":
+            raise UserError(f"--weights={self.weights}: for --format=litert alone, expected float32")
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether what is exported takes strings."""
+        return self.signature == "text" and self.format == "saved_model"
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A SavedModel held against the model that it was made of.
+    """An export held against the model that it was made of.
 
     Attributes:
         texts: how many were compared.
-        otherwise: how many of them the graph cuts into other pieces.
+        otherwise: how many of them the graph cuts into other pieces; None if it takes token ids alone.
         apart: the largest difference of a probability of the others.
+        labelled: how many of the others get another class.
     """
 
     texts: int
-    otherwise: int
+    otherwise: int | None
     apart: float
+    labelled: int
 
     def __str__(self) -> str:
+        cut = "" if self.otherwise is None else f"the graph cuts {self.otherwise} of them otherwise; the others' "
         return (
-            f"{self.texts} texts: the graph cuts {self.otherwise} of them otherwise; the others' probabilities are "
-            f"predict's to {self.apart:.1e}"
+            f"{self.texts} texts: {cut}probabilities are predict's to {self.apart:.1e}, and {self.labelled} get "
+            "another class"
         )
 
 
@@ -89,11 +106,10 @@ def export(how: Export, log: Callable[[str], None]) -> Path:
     import tensorflow as tf
 
     from nsmc_bert.model.classifier import load
-    from nsmc_bert.serving import graph_tokenizer, warmup
+    from nsmc_bert.serving import graph_tokenizer, litert, warmup
     from nsmc_bert.serving.servable import Servable
 
-    takes_text = how.signature == "text"
-    if takes_text:
+    if how.takes_text:
         graph_tokenizer.check()
     log(f"model: {how.model or bundled.CLASSIFIER}")
     model, sample = load(how.model or None, positive_label=how.positive_label), _sample(how)
@@ -104,23 +120,36 @@ def export(how: Export, log: Callable[[str], None]) -> Path:
     with files.whole_folder(folder) as part, tempfile.TemporaryDirectory() as beside:
         labels = Path(beside, "labels.txt")
         labels.write_text("".join(f"{name}\n" for name in model.labels), encoding="utf-8")
-        servable = Servable(model, labels, takes_text)
-        tf.saved_model.save(servable, str(part), servable.signatures())
-        warmup.write(part, _requests(model, takes_text), MODEL)
-        comparison = compare(part, model, sample, servable.tokenizer)
+        servable = Servable(model, labels, how.takes_text)
+        if how.format == "litert":
+            content = litert.convert(servable, how.weights)
+            (part / litert.FILE).write_bytes(content)
+            shutil.copy(labels, part)
+            model.tokenizer.save(part, model.max_length)
+            answer = litert.load(content)
+        else:
+            tf.saved_model.save(servable, str(part), servable.signatures())
+            warmup.write(part, _requests(model, how.takes_text), MODEL)
+            loaded = tf.saved_model.load(str(part))  # kept: its variables go with it
+            answer = loaded.signatures["serving_default"]
+        comparison = compare(answer, model, sample, servable.tokenizer)
         log(str(comparison))
-        _check(comparison)
+        _check(comparison, rounded=how.weights == "int8")
     del lock
     return folder
 
 
 def compare(
-    folder: Path, model: SentimentClassifier, sample: Sequence[str], tokenizer: GraphTokenizer | None
+    answer: Callable[..., Mapping[str, Any]],
+    model: SentimentClassifier,
+    sample: Sequence[str],
+    tokenizer: GraphTokenizer | None,
 ) -> Comparison:
-    """Holds a SavedModel's answers against the model's own.
+    """Holds an export's answers against the model's own.
 
     Args:
-        folder: the SavedModel's.
+        answer: called with text=, string [n], or input_ids= and attention_mask=, int32 [n, positions], it gives
+            {"probabilities": float32 [n, classes]}.
         model: what it was made of.
         sample: texts, any str.
         tokenizer: what cuts text in its graph, or None if it takes token ids alone.
@@ -128,24 +157,24 @@ def compare(
     import numpy as np
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(folder))  # kept: its variables go with it
     encoded = model.encode(sample)
     expected = model.predict_encoded(encoded)
     order = np.argsort(encoded.lengths, kind="stable")
-    otherwise, apart = 0, 0.0
+    otherwise, apart, labelled = 0, 0.0, 0
     for rows in (order[start : start + BATCH] for start in range(0, len(order), BATCH)):
         ids, mask = _padded(encoded[rows], model.tokenizer.pad_id)
         if tokenizer is None:
             alike = np.ones(len(rows), bool)
-            answer = loaded.signatures["tokens"](input_ids=tf.constant(ids), attention_mask=tf.constant(mask))
+            answers = answer(input_ids=tf.constant(ids), attention_mask=tf.constant(mask))
         else:
             strings = tf.constant([sample[row].encode("utf-8", "surrogatepass") for row in rows])
             alike = _equal_rows(ids, mask, *(each.numpy() for each in tokenizer(strings)))
-            answer = loaded.signatures["serving_default"](text=strings)
-        differences = np.abs(answer["probabilities"].numpy() - expected[rows])[alike]
+            answers = answer(text=strings)
+        here, there = np.asarray(answers["probabilities"])[alike], expected[rows][alike]
         otherwise += int((~alike).sum())
-        apart = max(apart, float(differences.max(initial=0.0)))
-    return Comparison(len(sample), otherwise, apart)
+        apart = max(apart, float(np.abs(here - there).max(initial=0.0)))
+        labelled += int((here.argmax(1) != there.argmax(1)).sum())
+    return Comparison(len(sample), None if tokenizer is None else otherwise, apart, labelled)
 
 
 def _padded(encoded: Encoded, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,14 +199,14 @@ def _equal_rows(ids: np.ndarray, mask: np.ndarray, others: np.ndarray, other_mas
     return (one == other).all(1)
 
 
-def _check(comparison: Comparison) -> None:
-    """Raises UserError if what was written is not what the model says."""
-    if comparison.otherwise > MOST_CUT * comparison.texts:
+def _check(comparison: Comparison, rounded: bool = False) -> None:
+    """Raises UserError if what was written is not what the model says, of weights that are not `rounded`."""
+    if (comparison.otherwise or 0) > MOST_CUT * comparison.texts:
         raise UserError(
             f"found that the graph cuts {comparison.otherwise} of {comparison.texts} texts otherwise than the model's "
             f"tokenizer, expected one of a hundred at most; nothing was written. {IDS_ALONE}"
         )
-    if not comparison.apart <= MOST_APART:
+    if not rounded and not comparison.apart <= MOST_APART:
         raise UserError(
             f"found probabilities {comparison.apart:.1e} apart from predict's, expected {MOST_APART:.0e} at most; "
             "nothing was written"

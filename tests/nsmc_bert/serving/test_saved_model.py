@@ -1,5 +1,7 @@
 """A model as a SavedModel: versions, what is written, and that nothing is written that says something else."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -33,9 +35,7 @@ def test_versions_follow_each_other(how, tmp_path, make_model):
     assert {path.name for path in folder.parent.iterdir()} == {"7", "8", "notes", "lock"}
     assert (folder / "assets" / "labels.txt").read_text() == "negative\npositive\n"
     assert lines[0] == f"model: {how.model}"
-    assert lines[1].startswith(
-        "4 texts: the graph cuts 0 of them otherwise; the others' probabilities are predict's to"
-    )
+    assert lines[1].startswith("4 texts: probabilities are predict's to")
     warmups = tf.data.TFRecordDataset(str(folder / "assets.extra" / "tf_serving_warmup_requests"))
     assert sum(1 for _ in warmups) == 3
     loaded, model = tf.saved_model.load(str(folder)), make_model()
@@ -45,27 +45,26 @@ def test_versions_follow_each_other(how, tmp_path, make_model):
 
 
 def test_what_says_something_else_is_not_written(how, tmp_path, monkeypatch):
-    apart = Comparison(100, 1, 2e-5)
+    apart = Comparison(100, 1, 2e-5, 0)
     monkeypatch.setattr(saved_model, "compare", lambda *arguments: apart)
     with pytest.raises(UserError, match="found probabilities 2.0e-05 apart from predict's, expected 1e-05 at most"):
         saved_model.export(how, lambda line: None)
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["lock"]
 
 
-def test_what_is_cut_otherwise_is_counted(make_model, tmp_path):
-    """A graph that reads other pieces of a text, and other weights."""
+def test_what_is_cut_otherwise_is_counted(make_model):
+    """A graph that reads other pieces of a text, and gives the other class."""
     model = make_model()
     cut = lambda strings: tuple(map(tf.constant, saved_model._padded(model.encode(["노잼", "!"]), 0)))
-    signature = tf.TensorSpec([None], tf.string, "text")
-    module = tf.Module()
-    constant = tf.function(lambda text: {"probabilities": tf.constant([[0.25, 0.75]] * 2)}, input_signature=[signature])
-    tf.saved_model.save(module, str(tmp_path / "saved"), {"serving_default": constant})
-    found = saved_model.compare(tmp_path / "saved", model, ["노잼", "이 영화"], cut)
-    expected = abs(model.predict("노잼")[0, 1] - 0.75)
-    assert (found.texts, found.otherwise) == (2, 1) and found.apart == pytest.approx(expected, abs=1e-6)
+    known = model.predict("노잼")[0]
+    found = saved_model.compare(lambda text: {"probabilities": [known[::-1]] * 2}, model, ["노잼", "이 영화"], cut)
+    assert (found.texts, found.otherwise, found.labelled) == (2, 1, 1)
+    assert found.apart == pytest.approx(abs(known[1] - known[0]), abs=1e-6)
 
 
-@pytest.mark.parametrize("comparison, message", [((1000, 10, 0.0), None), ((1000, 11, 0.0), "cuts 11 of 1000 texts")])
+@pytest.mark.parametrize(
+    "comparison, message", [((1000, 10, 0.0, 0), None), ((1000, 11, 0.0, 0), "cuts 11 of 1000 texts")]
+)
 def test_one_of_a_hundred_may_be_cut_otherwise(comparison, message):
     if message is None:
         saved_model._check(Comparison(*comparison))
@@ -73,4 +72,18 @@ def test_one_of_a_hundred_may_be_cut_otherwise(comparison, message):
         with pytest.raises(UserError, match=message):
             saved_model._check(Comparison(*comparison))
     with pytest.raises(UserError, match="found probabilities nan apart"):
-        saved_model._check(Comparison(1000, 0, float("nan")))
+        saved_model._check(Comparison(1000, 0, float("nan"), 0))
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_litert(how, tmp_path, weights):
+    lines = []
+    folder = saved_model.export(dataclasses.replace(how, format="litert", weights=weights), lines.append)
+    names = {"model.tflite", "labels.txt", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert lines[1].startswith("4 texts: probabilities are predict's to")
+
+
+def test_only_litert_has_other_weights():
+    with pytest.raises(UserError, match="--weights=int8: for --format=litert alone"):
+        Export(weights="int8")
