@@ -29,8 +29,8 @@ CHINESE = (
     r"([\x{4e00}-\x{9fff}\x{3400}-\x{4dbf}\x{20000}-\x{2a6df}\x{2a700}-\x{2b73f}\x{2b740}-\x{2b81f}"
     r"\x{2b920}-\x{2ceaf}\x{f900}-\x{faff}\x{2f800}-\x{2fa1f}])"
 )
-KNOWN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace")  # steps of a normalizer,
-# and those that are a SentencePiece model's own, which its library takes itself
+# steps of a normalizer that have an operation, and those of a SentencePiece model's own, which its library takes
+KNOWN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace")
 WITHIN = ("NFC", "Replace", "Strip", "Prepend")
 INSTALL = "pip install 'nsmc-bert[export]'"
 
