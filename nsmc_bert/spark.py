@@ -76,8 +76,8 @@ def predict(
         raise UserError(f"precision: found {precision}, expected one of {', '.join(PRECISIONS)}")
     from nsmc_bert.model.checkpoints import read_classes
 
-    named = (positive_label,) if isinstance(positive_label, str) else tuple(positive_label)
-    source = Source(_place(model), precision, named)
+    positive = [positive_label] if isinstance(positive_label, str) and positive_label else positive_label
+    source = Source(_place(model), precision, tuple(positive))
     classes = read_classes(source.folder or bundled.CLASSIFIER)
     at = _text_at(frame.schema, text_column)
     # Spark takes Label for label unless told otherwise

@@ -56,6 +56,7 @@ def main(nsmc_dir, rows=1_000_000):
 def _session(folder):
     from pyspark.sql import SparkSession
 
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master("local-cluster[2,1,2048]").config("spark.ui.enabled", "false")
     session = builder.config("spark.executorEnv.PYTHONPATH", os.pathsep.join(sys.path)).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")

@@ -25,7 +25,7 @@ sys.modules["pyspark"] = types.ModuleType("pyspark")
 sys.modules["pyspark"].TaskContext = types.SimpleNamespace(get=lambda: types.SimpleNamespace(cpus=lambda: 1))
 from nsmc_bert import spark
 model = spark.loaded(spark.Source(sys.argv[1]))
-model.predict(["꿀잼"] * 500)
+model.predict("꿀잼")
 import os, tensorflow as tf
 threading = tf.config.threading
 print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
