@@ -20,10 +20,11 @@ if os.environ.setdefault("TF_USE_LEGACY_KERAS", "1").lower() in ("0", "false"):
     )
 
 __version__ = "0.1.0"
-__all__ = ["load", "SentimentClassifier"]
+__all__ = ["load", "label_frame", "SentimentClassifier"]
 
 TYPE_CHECKING = False  # type checkers take it for true; typing's own would have to be imported
 if TYPE_CHECKING:
+    from nsmc_bert.model.answers import label_frame
     from nsmc_bert.model.classifier import SentimentClassifier, load
 
 
@@ -37,7 +38,7 @@ def __getattr__(name: str) -> object:
         from nsmc_bert.base.quiet import import_tensorflow
 
         import_tensorflow()
-        from nsmc_bert.model import classifier
+        from nsmc_bert.model import answers, classifier
 
-        return getattr(classifier, name)
+        return getattr(answers if name == "label_frame" else classifier, name)
     raise AttributeError(f"module 'nsmc_bert' has no attribute {name!r}")

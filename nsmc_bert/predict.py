@@ -21,6 +21,7 @@ from nsmc_bert.base.text_files import check_encoding, decompressed
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data import table_writer, tables, texts
 from nsmc_bert.data.tables import STDIN, Row, Table
+from nsmc_bert.model import answers
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
@@ -77,7 +78,6 @@ FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
 WORDS = {"negative": "부정", "neutral": "중립", "positive": "긍정"}
-LABEL, EXPECTED, TEXT = "label", "expected_rating", "text"  # columns beside those of the classes
 PRINTED = ("text", "tsv", "csv", "jsonl")
 Review = tuple[Row, str]
 USAGE = Usage(
@@ -101,9 +101,9 @@ def main() -> None:
         expected = "--output=text" if source.table else "--output=text or jsonl"
         raise UserError(f"--explain: expected {expected}, which have room for an explanation")
     folder = FLAGS.model or bundled.CLASSIFIER
-    source.form, source.added = form, _columns(read_classes(folder))
+    source.form, source.added = form, answers.columns(read_classes(folder))
     if not source.table:
-        source.added.append(TEXT)
+        source.added.append(answers.TEXT)
     elif form != "text":
         source.added = _added(source.table, source.added)
     chunks = _chunks(source.reviews, FLAGS.chunk)
@@ -292,23 +292,15 @@ def _output(output: str, source: _Source) -> tuple[str, Path | None]:
     return form, Path(os.path.expanduser(output))
 
 
-def _columns(classes: Classes) -> list[str]:
-    """The names of the columns that say what the model does: the label, each class, and the expected rating."""
-    others = (LABEL, EXPECTED, TEXT)
-    names = [f"probability_{name}" if name in others else name for name in classes.names]
-    return [LABEL, *names, *([EXPECTED] if classes.is_ordered else [])]
-
-
 def _added(table: Table, names: Sequence[str]) -> list[str]:
     """The names of the columns that come to a table's."""
-    taken = [name for name in names if name in table.columns]
-    added = [f"predicted_{name}" for name in names] if taken else list(names)
-    again = [name for name in added if name in table.columns]
-    if again:
-        found = f"the columns {' and '.join((taken[0], again[0]))}"
-        raise Located(table.name, 1, found, "one of them at most; rename what an earlier prediction has added")
-    if taken:
-        say(f"{table.name}: has a column {taken[0]}: added are {', '.join(added)}")
+    try:
+        added = answers.beside(names, table.columns)
+    except UserError as error:
+        raise UserError(f"{table.name}:1: {error}") from None
+    if added != names:
+        taken = next(name for name in names if name in table.columns)
+        say(f"{table.name}: has a column {taken}: added are {', '.join(added)}")
     return added
 
 
@@ -348,7 +340,7 @@ class _Readable(_Sink):
         self._classes = classes
 
     def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
-        label = _label(self._classes, probabilities)
+        label = answers.label(self._classes, probabilities)
         word = f" {WORDS[label]}" if label in WORDS else ""
         if self._classes.is_ordered:
             word = f", expected {self._classes.expected(probabilities):.2f}"
@@ -372,10 +364,10 @@ class _Lines(_Sink):
         return self
 
     def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
-        label, values = _label(self._classes, probabilities), _values(self._classes, probabilities)
+        label, values = answers.label(self._classes, probabilities), answers.values(self._classes, probabilities)
         if self._form == "jsonl":
             each = {name: round(probability, 6) for name, probability in zip(self._classes.names, probabilities)}
-            rating = {EXPECTED: round(values[-1], 6)} if self._classes.is_ordered else {}
+            rating = {answers.EXPECTED: round(values[-1], 6)} if self._classes.is_ordered else {}
             text = text.encode("utf-8", "replace").decode("utf-8")
             record: dict[str, object] = {"label": label, "probabilities": each, **rating, "text": text}
             if explanation is not None:
@@ -406,25 +398,15 @@ class _Table(_Sink):
         return self
 
     def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
-        values = _values(self._classes, probabilities)
+        values = answers.values(self._classes, probabilities)
         cells = [round(value, 6) if self._numbers else f"{value:.6f}" for value in values]
-        self._writer.write(row, [_label(self._classes, probabilities), *cells, text][: len(self._names)])
+        self._writer.write(row, [answers.label(self._classes, probabilities), *cells, text][: len(self._names)])
 
     def flush(self) -> None:
         self._writer.flush()
 
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)
-
-
-def _label(classes: Classes, probabilities: Sequence[float]) -> str:
-    """The name of the most probable class."""
-    return max(zip(probabilities, classes.names), key=lambda pair: pair[0])[1]
-
-
-def _values(classes: Classes, probabilities: Sequence[float]) -> list[float]:
-    """What stands in the columns behind the label."""
-    return [*probabilities, *([float(classes.expected(probabilities))] if classes.is_ordered else [])]
 
 
 def _explained(explanation: "Explanation") -> str:

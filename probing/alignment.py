@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EMPTY = "records without targets"
 LONG = "sentences beyond the encoder's length, encoded in windows"
+BEYOND = "records of sentences beyond the encoder's length, left out"
 DELETED = "words that the tokenizer deletes, read as unknown"
 NAMED = 5  # sentences that are named, at most
 LOUD = 0.1  # the share of words with [UNK] from which on a corpus is hardly the encoder's
@@ -222,6 +223,38 @@ def align(
         where=str(where),
         words=sum(len(starts) - 1 for starts in starts_of),
         unk=None if None in unk else sum(number or 0 for number in unk),
+    )
+
+
+def edges(examples: Examples, limit: int) -> Examples:
+    """Pairs of spans as positions of their own: what an encoder reads that says something of each pair.
+
+    Args:
+        examples: of a task of two spans.
+        limit: positions that the encoder sees at once; records of longer sentences are left out and counted.
+
+    Returns:
+        Examples of one span, the place of the pair in its record. The payload of a record is int32 [pairs, 4 +
+        positions of the sentence]: both spans, and the token ids, of each pair.
+    """
+    lengths = np.array([len(examples.payloads[number]) for number in examples.sentence], int)
+    kept = examples.take(np.flatnonzero(lengths <= limit))
+    assert kept.span2 is not None
+    spans = np.concatenate([kept.span1, kept.span2], 1)
+    payloads = []
+    for number, first, last in zip(kept.sentence, kept.splits, kept.splits[1:]):
+        ids = np.broadcast_to(kept.payloads[number], (last - first, len(kept.payloads[number])))
+        payloads.append(np.concatenate([spans[first:last], ids], 1))
+    place = (np.arange(len(spans)) - np.repeat(kept.splits[:-1], np.diff(kept.splits))).astype(np.int32)
+    left_out = {BEYOND: int((lengths > limit).sum())}
+    return dataclasses.replace(
+        kept,
+        payloads=payloads,
+        keys=[Sentence(payload, place[:0]).key for payload in payloads],
+        sentence=np.arange(len(payloads), dtype=np.int32),
+        span1=np.stack([place, place + 1], 1),
+        span2=None,
+        dropped={**kept.dropped, **{reason: count for reason, count in left_out.items() if count}},
     )
 
 

@@ -65,6 +65,12 @@ flags.DEFINE_bool(
     "Measure also how many bits the training labels take by the online code (Voita and Titov 2020), which trains each "
     "probe anew on ten growing parts of the data: twice the work on large corpora, several times on small ones.",
 )
+flags.DEFINE_bool(
+    "attention",
+    False,
+    "Probe how much every head of a BERT attends from one span to the other and back, instead of the states of the "
+    "spans; tasks of two spans, such as dep. --representations are heads, all of them, and heads_K, those of layer K.",
+)
 flags.DEFINE_string("run_dir", "runs/probing", "Folder of results. The same command run again trains what is missing.")
 flags.DEFINE_string("store", "runs/activations", "Folder of stored activations, shared by all runs.")
 flags.DEFINE_bool(
@@ -169,6 +175,7 @@ def main() -> None:
         seeds=seeds,
         controls=controls,
         description_length=FLAGS.description_length,
+        attention=FLAGS.attention,
         schedule=functools.partial(Schedule.for_task, kind=FLAGS.schedule, **schedule),
         run_dir=FLAGS.run_dir,
         store=FLAGS.store,

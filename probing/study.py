@@ -18,7 +18,7 @@ import numpy as np
 from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import make_folder, write_atomically
-from probing import scoring
+from probing import alignment, scoring
 from probing.corpora import Aligned, Corpus
 from probing.learning.schedule import ProbeKey, Schedule
 from probing.results.result import SPLITS, Identity, Mix, Result, Score
@@ -47,6 +47,7 @@ class Study:
         schedule: how long and how fast the probes of a task learn.
         controls: names in CONTROLS.
         description_length: whether to measure that too: see online.code.
+        attention: probe the attention between two spans instead of their states: see encoders.attention.
         run_dir: the run's folder.
         store: the folder of the stores of activations.
         recompute: encode at every step instead.
@@ -61,6 +62,7 @@ class Study:
     schedule: Callable[[Task], Schedule] = Schedule.for_task
     controls: Sequence[str] = ()
     description_length: bool = False
+    attention: bool = False
     run_dir: str | Path = "runs/probing"
     store: str | Path = "runs/activations"
     recompute: bool = False
@@ -104,16 +106,23 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
     """
     from probing import activations, encoders
 
+    if study.attention and (single := [corpus.task.name for corpus in corpora if corpus.task.spans == 1]):
+        raise UserError(f"attention: found {', '.join(single)}, expected tasks of two spans, such as dep")
     run_dir, representations, results = Path(study.run_dir).expanduser(), study.representations, []
     for random_weights in [None] + [RANDOM_SEED] * ("random_encoder" in study.controls):
         encoder = encoders.load(
             study.encoder, layer0=study.layer0, precision=devices.precision, random_weights=random_weights, log=log
         )
+        layers, width = len(encoder.widths) - 1, encoder.widths[-1]
+        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
+        if study.attention:
+            from probing.encoders.attention import Attention
+
+            encoder = Attention(encoder)
+            log(f"attention: two numbers of each of the {sum(encoder.widths) // 2} heads, there and back")
         representations = representations or encoder.published
         for name in representations:
             encoder.representation(name)
-        layers, width = len(encoder.widths) - 1, encoder.widths[-1]
-        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
         for folder in of_before(encoder, corpora, run_dir, study.store):
             log(
                 f"{folder}: of before an encoder's configuration was told apart; made anew beside it, and may be "
@@ -157,6 +166,13 @@ class _OfTask:
         ]
         self.schedule = study.schedule(self.task)
         self.aligned = Aligned(corpus, context.encoder, context.log)
+        self.probed = self.task
+        if study.attention:
+            # an edge is what a probe reads as one position
+            limit, self.probed = context.encoder.max_positions, dataclasses.replace(self.task, spans=1)
+            self.aligned.examples = {
+                split: alignment.edges(part, limit) for split, part in self.aligned.examples.items()
+            }
         self.frequencies = np.bincount(self.aligned.examples["train"].labels, minlength=len(self.aligned.names))
         identity = Identity(
             corpus=self.aligned.corpus_checksum,
@@ -270,7 +286,7 @@ class _OfTask:
         devices = context.devices
         versions = runtime.versions()  # before anything is trained, which a failure would lose
         labels = len(self.aligned.names)
-        probes = fit.Probes(keys, self.task, context.encoder, labels, schedule, devices.precision, devices.xla)
+        probes = fit.Probes(keys, self.probed, context.encoder, labels, schedule, devices.precision, devices.xla)
         random = any(key.control for key in keys)
         batches = {
             split: Batches(
@@ -368,7 +384,7 @@ class _OfTask:
         random = any(key.control for key in short)
         measured = online.code(
             short,
-            self.task,
+            self.probed,
             context.encoder,
             context.states,
             self.aligned.examples["train"],

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
+
 
 def execute(notebook, run_command):
     """Runs all code cells in the working folder.
@@ -63,6 +65,8 @@ def _streams(out, err):
 
 
 def _lines(text):
+    for path, name in ((sys.executable, "python"), (f"{ROOT}/", "")):  # of this machine
+        text = text.replace(path, name)
     return text.splitlines(keepends=True)
 
 

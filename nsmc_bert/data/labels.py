@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError, shorten
@@ -21,6 +21,7 @@ WORDS = {
     **{"positive": 1, "pos": 1, "긍정": 1},
 }
 LARGEST = 10  # rating that people give; what is larger in a column of 0 and 1 is a slip
+TOPS = (5, 10, 100)  # of scales that ratings are given on
 MOST = 100  # classes: a column of more different labels holds something else
 
 
@@ -146,7 +147,7 @@ class Labelling:
         if self.ratings:
             return f"one of the {self.classes}, by --ratings"
         if len(self.labels) > 2:
-            return f"one of {', '.join(self.classes.names)}, by --labels"
+            return f"one of {', '.join(self.classes.names)}, as --labels or the model names them"
         if self.labels:
             return f"{self.labels[0]} (negative) or {self.labels[1]} (positive), by --labels"
         return "0 (negative) or 1 (positive)"
@@ -162,17 +163,18 @@ class Labelling:
         Args:
             others: some of these labels, those that are understood among them.
         """
+        numbers = sorted({value for value in map(number, others) if value is not None})
+        if numbers and self.labels == NEUTRAL.names:
+            positive, negative = _bounds(numbers)
+            return f"; are these ratings? --positive_from={positive} --negative_to={negative} --middle=class"
         if not self.is_default:
             return ""
-        numbers = sorted({value for value in map(number, others) if value is not None})
         if numbers and numbers != [0, 1][: len(numbers)]:
             least, most = numbers[0], numbers[-1]
             if len(numbers) == 2 and most - least <= 2:
                 return f"; --labels={least:g},{most:g} takes {least:g} as negative and {most:g} as positive"
-            top = next((top for top in (5, 10, 100) if most <= top), 0)
-            positive, negative = ("N", "M") if not top else (f"{0.8 * top:g}", f"{0.4 * top:g}")
-            if least < 0:
-                positive, negative = "1", "-1"
+            positive, negative = _bounds(numbers)
+            top = next((top for top in TOPS if most <= top), 0)
             each = f"{min(least, 1):g}:{top:g}" if least >= 0 and 0 < top <= LARGEST else f"{least:g}:{most:g}"
             is_scale = most - least <= LARGEST and all(value == int(value) for value in numbers)
             return (
@@ -185,6 +187,14 @@ class Labelling:
             return f"; which is which? --labels={words[0]},{words[1]} takes {shorten(words[0])} as negative"
         advice = ", or words such as negative and positive; --labels=NEGATIVE,POSITIVE names others"
         return f"{advice}, --labels={ALL} takes each as a class" if 2 < len(words) <= MOST else advice
+
+
+def _bounds(numbers: Sequence[float]) -> tuple[str, str]:
+    """What --positive_from and --negative_to might be of ratings, ascending."""
+    if numbers[0] < 0:
+        return "1", "-1"
+    top = next((top for top in TOPS if numbers[-1] <= top), 0)
+    return (f"{0.8 * top:g}", f"{0.4 * top:g}") if top else ("N", "M")
 
 
 @functools.cache
@@ -231,9 +241,11 @@ def classes_of(labels: Collection[str]) -> tuple[Classes, list[int]]:
         known = [Labelling().of(label) for label in spelt]
         if None not in known and len(set(known)) == len(known):
             return SENTIMENT, [label for label in known if label is not None]
+        if len(spelt) == 1:
+            raise UserError(f"--labels={ALL}: found {shorten(spelt[0])} alone, expected some of several labels")
         raise UserError(
             f"--labels={ALL}: found {' and '.join(map(shorten, labels))}, expected more than two labels; of two, "
-            f"--labels={','.join(sorted(spelt)) if len(spelt) == 2 else 'NEGATIVE,POSITIVE'} says which is negative"
+            f"--labels={','.join(sorted(spelt))} says which is negative"
         )
     numbers = [number(label) for label in spelt]
     order = sorted(range(len(spelt)), key=lambda place: (numbers[place] is None, numbers[place] or 0.0, spelt[place]))

@@ -33,7 +33,7 @@ from nsmc_bert.model.families import network
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from nsmc_bert.model.families.network import Dense, Encoder, Norm
+    from nsmc_bert.model.families.network import Dense, Encoder, Layer, Norm
 
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 TANH_SCALE, TANH_CUBE = (2 / math.pi) ** 0.5, 0.044715  # of the GELU by tanh
@@ -164,6 +164,33 @@ def encode(
     states = states[:: family.states_every(config)] if all_layers else [x]
     states = [tf.reshape(x, [batch, -1, hidden]) for x in states]
     return states if all_layers else states[0]
+
+
+def attention(
+    layer: Layer, states: tf.Tensor, mask: tf.Tensor, heads: int, *, compute_dtype: str = "float32"
+) -> tf.Tensor:
+    """What the heads of a layer attend to.
+
+    Args:
+        layer: one of network.weights.
+        states: [batch, positions, hidden], what the layer reads.
+        mask: int32 [batch, positions], 1 on tokens and 0 on padding.
+        heads: how many the layer has.
+        compute_dtype: dtype of the projections' matrix products.
+
+    Returns:
+        float32 [batch, heads, queries, keys]; the keys of each query add up to 1.
+    """
+    batch, length, hidden = tf.shape(states)[0], tf.shape(states)[1], states.shape[-1]
+    query, key = (
+        tf.transpose(tf.reshape(projected, [batch, length, heads, hidden // heads]), [0, 2, 1, 3])
+        for projected in (
+            tf.cast(tf.cast(states, compute_dtype) @ tf.cast(dense.kernel, compute_dtype), tf.float32) + dense.bias
+            for dense in (layer.query, layer.key)
+        )
+    )
+    scores = tf.matmul(query, key, transpose_b=True) * (hidden // heads) ** -0.5
+    return tf.nn.softmax(scores + tf.where(mask[:, None, None, :] > 0, 0.0, MASKED))
 
 
 def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 NAME, VERSION = "nsmc", "1"  # the model's, in paths
 TRUNCATED = "Texts-Truncated"  # the header that says how many texts were cut
-BODIES = 32  # times the largest body that all requests together may hold while they are read
+BODIES = 32  # times the largest body that all requests together may hold while they are read,
+SMALL = 1 << 16  # but that small ones, in bytes, are let in all the same: large ones that never end keep none out
+STALLED = 60.0  # seconds of one round after which the server is no longer well
 EXPLAINING = 8  # explanations that may wait or be computed at a time: each takes as long as many texts
 FILES = Path(__file__).parent / "files"
 PAGE = {
@@ -88,7 +91,7 @@ class App:
             Route("/page.json", self._answering(_constant(known), "page")),
             Route("/explain", self._answering(self._explain, "explain"), methods=["POST"]),
             Route("/perturb", self._answering(self._perturb, "perturb"), methods=["POST"]),
-            Route("/healthz", self._answering(_constant({"status": "ok"}), "healthz")),
+            Route("/healthz", self._answering(self._health, "healthz")),
             Route("/metrics", self._metrics),
             Route("/openapi.json", self._answering(_constant(document), "documents")),
             Route("/docs", self._answering(_constant(page, policy, "text/html"), "documents")),
@@ -152,7 +155,15 @@ class App:
 
     async def _explain(self, request: Request) -> Response:
         text, _ = await self._text(request)
-        found = await self._batcher.run(lambda: self._explanation_of(text), EXPLAINING)
+        gone = threading.Event()
+        request.scope[GONE] = gone.set
+
+        def explain() -> Explanation:
+            if gone.is_set():
+                raise Gone
+            return self._explanation_of(text)
+
+        found = await self._batcher.run(explain, EXPLAINING)
         truncated = any(word.added is None for word in found.words)
         record = {"probabilities": found.probabilities, "truncated": truncated, "explanation": found.record()}
         return _json(record)
@@ -175,12 +186,18 @@ class App:
                 self._held += len(part)
                 if size > self._limits.body:
                     bodies.too_long(size, self._limits)
-                if self._held > BODIES * self._limits.body:
+                if size > SMALL and self._held > BODIES * self._limits.body:
                     raise Busy
                 parts.append(part)
         finally:
             self._held -= size
         return b"".join(parts)
+
+    async def _health(self, request: Request) -> Response:
+        seconds = self._batcher.running_for()
+        if seconds > STALLED:
+            raise Refused(503, f"a round has been computed for {seconds:.0f} seconds; start the server again")
+        return _json({"status": "ok"})
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self._counters.text(), media_type=self._counters.content_type)
@@ -188,13 +205,14 @@ class App:
     async def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         self._counters.requests.labels("other", error.status_code).inc()
-        path = request.url.path
+        path = request.scope["path"]  # not that of its URL, which a Host makes that is no host
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
             return _json({"error": f"{request.method}: expected {allowed}"}, 405, error.headers)
         model = path.startswith("/v1/models/")
         there = f"/v1/models/{NAME}:predict, /v1/models/{NAME} and /v1/models/{NAME}/metadata" if model else "/docs"
-        return _json({"error": f"{path[:200]}: not found; there is {there}"}, error.status_code)
+        shown = " ".join(path[:200].splitlines())
+        return _json({"error": f"{shown}: not found; there is {there}"}, error.status_code)
 
     async def _failed(self, request: Request, error: Exception) -> Response:
         self._counters.requests.labels("other", 500).inc()

@@ -98,6 +98,7 @@ class Batcher:
         self._turn = asyncio.Lock()  # of what is computed beside the rounds
         self._others = 0
         self._running = False
+        self._since = 0.0  # when the round that is running began
         self._begin: asyncio.Handle | None = None
         self._previous = 1  # texts of the last round
         self.waiting = 0
@@ -121,6 +122,10 @@ class Batcher:
         """Takes texts out for whose answers nobody waits; these are then Gone."""
         if not pending.answers.done():
             self._give_up(pending, Gone())
+
+    def running_for(self) -> float:
+        """Seconds for which a round has been computed; 0 where none is."""
+        return asyncio.get_running_loop().time() - self._since if self._running else 0.0
 
     async def run(self, function: Callable[[], Result], limit: int) -> Result:
         """Computes something else between two rounds, one such thing at a time.
@@ -169,6 +174,7 @@ class Batcher:
         if not texts:
             return
         self._running, self._previous = True, len(texts)
+        self._since = asyncio.get_running_loop().time()
         self._observe(len(texts))
         computed = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, texts)
         computed.add_done_callback(lambda computed: self._finish(taken, computed))

@@ -15,6 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD = 1 << 16  # bytes that a request's first line and headers may take
+BEHIND = 32  # requests that may wait behind the one that is answered
 GONE = "nsmc_bert.gone"  # of a scope: a function that is called when the client has gone before its answer
 LINGER = 1.0  # seconds that a client has to read the last that is said to it
 
@@ -108,6 +109,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if len(self.pipeline) >= BEHIND:
+            raise ValueError  # which ends the connection, as what is no HTTP does
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

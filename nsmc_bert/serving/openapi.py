@@ -125,7 +125,8 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
         }
     }
     paths["/"] = {"get": _read("A page to try the model", {"type": "string"}, "text/html")}
-    paths["/healthz"] = {"get": _read("Whether the server answers", _object({"status": {"type": "string"}}))}
+    health = _read("Whether the server computes", _object({"status": {"type": "string"}}))
+    paths["/healthz"] = {"get": {**health, "responses": {**health["responses"], **_refusals(503)}}}
     paths["/metrics"] = {"get": _read("The server's figures, for Prometheus", {"type": "string"}, "text/plain")}
     paths["/openapi.json"] = {"get": _read("This document", {"type": "object"})}
     paths["/docs"] = {"get": _read("This document as a page", {"type": "string"}, "text/html")}

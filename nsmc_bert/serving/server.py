@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
+import gc
 import ipaddress
 import signal
 import socket
@@ -150,8 +151,11 @@ def serve(how: Serving, log: Callable[[str], None], ready: Callable[[str], None]
         folder = how.model or bundled.CLASSIFIER
         log(f"model: {folder}")
         model = load(folder, how.precision, how.positive_label)
+        server = make(model, how, lambda: ready(address(taken)))
+        gc.collect()
+        gc.freeze()  # else each full collection looks at all that TensorFlow has, and nobody is answered meanwhile
         with _handling_signals():
-            make(model, how, lambda: ready(address(taken))).run(sockets=[taken])
+            server.run(sockets=[taken])
 
 
 def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) -> Any:

@@ -126,8 +126,9 @@ class Encoder:
 
         Args:
             sentences: list of lists of words.
-            glued: for each of them the words that go on with the one before. BERT reads pieces that continue a word
-                there; other families, whose vocabularies have none or whose positions are words, read words alike.
+            glued: for each of them the words that go on with the one before. BERT and its kin read pieces that continue
+                a word there; other families, whose vocabularies have none or whose positions are words, read words
+                alike.
 
         Returns:
             list of alignment.Sentence.

@@ -50,7 +50,7 @@ class Bert(encoders.Encoder):
         random_weights: int | None = None,
     ) -> None:
         self.tokenizer = tokenizers.load(folder)
-        self._folder, self._random_weights, self._dtype = folder, random_weights, encoders.compute_dtype(precision)
+        self._folder, self._random_weights, self.dtype = folder, random_weights, encoders.compute_dtype(precision)
         self._layer0, self._lexical = layer0, layer0 == "lexical"
         self._cache: dict[alignment.WordOrPart, list[int]] = {}
         self._turn = threading.Lock()  # of loading the weights again
@@ -83,7 +83,7 @@ class Bert(encoders.Encoder):
         config, family = bert.config, families.of(bert.config)
         parameters, pooler = checkpoints.parameters(bert).items(), family.names.pooler + "."
         read = {name: weight for name, weight in parameters if not name.startswith(pooler)}
-        earlier = "-".join((checkpoints.fingerprint(read), self.tokenizer.fingerprint, self._layer0, self._dtype))
+        earlier = "-".join((checkpoints.fingerprint(read), self.tokenizer.fingerprint, self._layer0, self.dtype))
         decides = config.hidden_act, str(config.num_attention_heads), repr(float(config.layer_norm_eps))
         return earlier, "-".join((earlier, *decides, *filter(None, [family.decides(config)])))
 
@@ -109,15 +109,25 @@ class Bert(encoders.Encoder):
             for words, continued in itertools.zip_longest(sentences, glued, fillvalue=())
         ]
 
-    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    def weights(self) -> Network:
+        """The network, loaded again where it was released.
+
+        Raises:
+            UserError: it is another one by now.
+        """
         with self._turn:
-            if self._bert is None:
+            bert = self._bert
+            if bert is None:
                 bert = self._load()
                 if self._fingerprints(bert)[1] != self.fingerprint:
                     self.release()
                     raise UserError(
                         f"{self._folder}: found another encoder than when the run began; run the command again"
                     )
+            return bert
+
+    def encode(self, payloads: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        self.weights()
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN, around=1
         )
@@ -132,9 +142,7 @@ class Bert(encoders.Encoder):
     def _all_states(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> list[tf.Tensor]:
         bert = self._bert
         assert bert is not None  # `encode` has loaded it
-        states = forward.encode(
-            bert, input_ids, attention_mask, compute_dtype=self._dtype, fused=False, all_layers=True
-        )
+        states = forward.encode(bert, input_ids, attention_mask, compute_dtype=self.dtype, fused=False, all_layers=True)
         if self._lexical:
             states[0] = forward.lexical(bert, input_ids)
         return [encoders.to_float16(each) for each in states]

@@ -577,7 +577,9 @@ def _place(name: str) -> tuple[int, int]:
     kind, _, layer = name.partition("_")
     if name in MAIN:
         return MAIN.index(name), 0
-    return (10 + ("mix", "top").index(kind), int(layer)) if layer.isdigit() else (20, 0)
+    if name == "heads":
+        return 9, 0
+    return (10 + ("mix", "top", "heads").index(kind), int(layer)) if layer.isdigit() else (20, 0)
 
 
 def _measured_on(every: Iterable[Figure]) -> str:

@@ -59,7 +59,7 @@ def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
     assert lines[-1] == "  1 texts stand there with several labels, in 2 reviews"
     other = files("other.tsv", ["a"], ["마"])
     with pytest.raises(
-        UserError, match="other.tsv:2: found the label '마', expected one of 가, 나, 다, 라, by --labels"
+        UserError, match="other.tsv:2: found the label '마', expected one of 가, 나, 다, 라, as --labels or"
     ):
         find.find_data(ReviewSources(train_file=train, test_file=other, labels=("all",)), log=lines.append)
     few = files("few.tsv", ["a", "b", "c"], ["나", "다", "다"])

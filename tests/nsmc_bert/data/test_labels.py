@@ -42,7 +42,7 @@ def test_more_classes_have_their_place_for_a_number():
     assert own.classes.names == ("Bad", "so so", "3.0") and not own.classes.is_ordered
     assert [own.of(said) for said in ("bad", "SO SO ", "3", "1", "")] == [0, 1, 2, None, None]
     assert Labelling(("1", "2")).classes == SENTIMENT
-    assert own.expected == "one of Bad, so so, 3.0, by --labels"
+    assert own.expected == "one of Bad, so so, 3.0, as --labels or the model names them"
 
 
 def test_each_rating_may_be_a_class():
@@ -65,6 +65,7 @@ def test_classes_that_a_column_has():
     classes, numbers = classes_of(["배송", "가격 ", "0"])
     assert (classes.names, numbers) == (("0", "가격", "배송"), [2, 1, 0])
     assert classes_of(["1", "0"]) == (SENTIMENT, [1, 0]) and classes_of(["neg"]) == (SENTIMENT, [0])
+    assert error_of(classes_of, ["x"]) == "--labels=all: found 'x' alone, expected some of several labels"
     found = error_of(classes_of, ["spam", "ham"])
     assert found == (
         "--labels=all: found 'spam' and 'ham', expected more than two labels; of two, --labels=ham,spam says which is "
@@ -123,6 +124,12 @@ def _rating(said):
 def test_what_is_proposed(others, advice):
     assert advice in Labelling().advice(others)
     assert Labelling(("a", "b")).advice(others) == ""
+
+
+def test_ratings_of_a_model_that_knows_neutral():
+    advice = Labelling(("negative", "neutral", "positive")).advice({"3", "1", "5"})
+    assert advice == "; are these ratings? --positive_from=4 --negative_to=2 --middle=class"
+    assert Labelling(("a", "b", "c")).advice({"3", "1", "5"}) == ""
 
 
 @pytest.mark.parametrize("others", [{"1", "2", "4.5"}, {"20", "95", "60"}, {"3", "5"}])

@@ -296,7 +296,7 @@ def test_more_classes_and_ratings(tmp_path):
     assert (own.labels.tolist(), own.classes.names) == ([1, 0, 2, 0], ("불만", "중립", "칭찬"))
     assert own.notes == ("1 of them without a label", "reviews of each class: 불만 2, 중립 1, 칭찬 1")
     found = error_of(reviews.read, path, labels=["불만", "중립", "문의"])
-    assert ":4: found the label '칭찬 ', expected one of 불만, 중립, 문의, by --labels" in found
+    assert ":4: found the label '칭찬 ', expected one of 불만, 중립, 문의, as --labels or the model names them" in found
     every = reviews.read(path, labels=["all"], skip_bad_rows=True)
     assert (every.labels.tolist(), every.classes) == (own.labels.tolist(), own.classes)
     assert ":5: found the label '', expected a label; --skip_bad_rows" in error_of(reviews.read, path, labels=["all"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsmc_bert.model import forward
+from nsmc_bert.model.families import network
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,18 @@ def test_equals_tfbertmodel(bert):
     real = mask.numpy().astype(bool)
     np.testing.assert_allclose(hidden.numpy()[real], expected.last_hidden_state.numpy()[real], atol=2e-5)
     np.testing.assert_allclose(forward.pool(bert, hidden), expected.pooler_output, atol=2e-5)
+
+
+def test_attention_is_tfbertmodels(bert):
+    ids, mask = inputs()
+    states = forward.encode(bert, ids, mask, all_layers=True)
+    expected = bert(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
+    for layer, read, weights in zip(network.weights(bert).layers, states, expected):
+        found = forward.attention(layer, read, mask, 2).numpy()
+        real = mask.numpy().astype(bool)
+        np.testing.assert_allclose(
+            found.transpose(0, 2, 1, 3)[real], weights.numpy().transpose(0, 2, 1, 3)[real], atol=2e-5
+        )
 
 
 def test_reads_only_the_positions_asked_for(bert):

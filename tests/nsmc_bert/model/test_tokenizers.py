@@ -53,10 +53,16 @@ def test_parts_that_go_on_by_hand(tmp_path):
     assert tokenizer.continuations(pairs) == [[6, 7, 9], [11, 11], [11, 11, 10], [8], [1], [], [11]]
 
 
+@pytest.mark.parametrize("kind", ["SentencePiece", "byte-level BPE"])
 @pytest.mark.parametrize("word", ["고향은", "재미있네요", "(웃음)근데", "ㅋㅋㅋ", "Ｋ팝스타"])
-def test_parts_that_go_on_are_spelled_as_in_the_whole(word):
-    """SentencePiece: wherever a word is cut, its parts spell it, and only the first one begins a word."""
-    tokenizer = tokenizers.bundled()
+def test_parts_that_go_on_are_spelled_as_in_the_whole(tmp_path, word, kind):
+    """Wherever a word is cut, its parts spell it, and only the first one begins a word."""
+    if kind == "SentencePiece":
+        tokenizer = tokenizers.bundled()
+    else:
+        write_byte_level(tmp_path, "merges.txt")
+        (tmp_path / "config.json").write_text(json.dumps(ROBERTA))
+        tokenizer = tokenizers.load(tmp_path)
     name = tokenizer._backend.id_to_token
     whole = "".join(map(name, tokenizer.pieces([word])[0]))
     for cut in range(1, len(word)):

@@ -8,13 +8,8 @@ import urllib.parse
 
 import pytest
 
-pytest.importorskip("uvicorn")
-pytest.importorskip("starlette")
-pytest.importorskip("httptools")
-pytest.importorskip("prometheus_client")
-
-from nsmc_bert.serving import server  # noqa: E402
-from nsmc_bert.serving.server import Serving  # noqa: E402
+from nsmc_bert.serving import server
+from nsmc_bert.serving.server import Serving
 
 
 @dataclasses.dataclass
@@ -58,7 +53,9 @@ def run(built, taken):
 
 
 def start(model, **settings):
-    """(a Served, what stops it)."""
+    """(a Served, what stops it); without what serves, the test is skipped."""
+    for package in ("starlette", "uvicorn", "httptools", "prometheus_client"):
+        pytest.importorskip(package)
     ready, taken = threading.Event(), server.bind("127.0.0.1", 0)
     built = server.make(model, Serving(**settings), ready.set)
     stop = run(built, taken)

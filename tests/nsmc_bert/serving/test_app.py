@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import re
+import select
+import socket
 
 import numpy as np
 import pytest
@@ -61,6 +63,7 @@ def test_status_and_metadata_are_tensorflow_servings(served):
         ("POST", "/v1/models/nsmc/versions/2:predict", {"instances": ["a"]}, 404, "there is /v1/models/nsmc:predict"),
         ("GET", "/v1/models/nsmc/", None, 404, "there is"),
         ("GET", "/../../etc/passwd", None, 404, "there is"),
+        ("GET", "/%00%ff%0a", None, 404, "there is"),
         ("GET", "/v1/models/nsmc:predict", None, 405, "GET: expected POST"),
         ("PUT", "/healthz", b"", 405, "PUT: expected"),
         ("POST", "/v1/models/nsmc:predict", b"a" * 10_001, 413, "found a body of 10001 bytes or more, expected at"),
@@ -191,6 +194,25 @@ def test_other_origins_ask_if_they_may(served):
         assert headers["access-control-allow-origin"] == allowed
         status, headers, _ = served.ask("OPTIONS", "/v1/models/nsmc:predict", None, {"Origin": origin, **preflight})
         assert (status, headers["access-control-allow-origin"]) == (200 if allowed else 400, allowed)
+
+
+def test_a_host_that_is_none_is_no_harm(served):
+    status, _, answer = served.ask("GET", "/nowhere", None, {"Host": "["})
+    assert status == 404 and answer["error"].startswith("/nowhere: not found")
+
+
+def test_large_bodies_that_never_end_keep_no_small_ones_out(served, monkeypatch):
+    monkeypatch.setattr("nsmc_bert.serving.app.SMALL", 100)
+    head = b"POST /v1/models/nsmc:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"
+    held = []
+    for _ in range(34):  # of 10,000 bytes each: two more than all together may hold
+        held.append(socket.create_connection(served.address, timeout=20))
+        held[-1].sendall(head + b"a" * 9998)
+    readable, _, _ = select.select(held, [], [], 20)
+    assert readable[0].recv(1000).startswith(b"HTTP/1.1 503")
+    assert served.predict({"instances": ["꿀잼"]})[0] == 200
+    for one in held:
+        one.close()
 
 
 def test_health_and_no_sniffing(served):

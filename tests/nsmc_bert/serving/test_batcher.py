@@ -50,7 +50,7 @@ def test_answers_come_in_order_and_what_comes_together_is_computed_together():
         pending = [batcher.submit(texts) for texts in (["a"], ["bb", "cccc"])]
         answers = [await each.answers for each in pending]
         batcher.close()
-        assert batcher.waiting == 0
+        assert batcher.waiting == batcher.running_for() == 0
         return answers
 
     one, two = asyncio.run(ask())
@@ -129,6 +129,8 @@ def test_what_is_too_much_is_refused_and_one_alone_never():
         second = batcher.submit(["a", "b"])
         with pytest.raises(Busy):
             batcher.submit(["c"])
+        await asyncio.sleep(0.02)
+        assert 0.015 < batcher.running_for() < 10
         computation.may.set()
         await first.answers
         await second.answers

@@ -7,11 +7,12 @@ import threading
 import time
 
 import pytest
-import uvicorn
 
-from nsmc_bert.serving import server
-from nsmc_bert.serving.connections import GONE, HEAD, Connection, Gate
-from tests.nsmc_bert.serving.conftest import run
+pytest.importorskip("httptools")
+uvicorn = pytest.importorskip("uvicorn")
+from nsmc_bert.serving import server  # noqa: E402
+from nsmc_bert.serving.connections import GONE, HEAD, Connection, Gate  # noqa: E402
+from tests.nsmc_bert.serving.conftest import run  # noqa: E402
 
 WHOLE = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 HALF = WHOLE[:-2]
@@ -174,6 +175,17 @@ def test_a_body_without_end_is_not_read(open_socket):
     with pytest.raises(ConnectionError):
         for _ in range(10_000):
             one.sendall(b"1000\r\n" + b"a" * 4096 + b"\r\n")
+
+
+def test_requests_behind_one_another_are_answered_if_they_are_few(open_socket, gate):
+    one = open_socket()
+    one.sendall(10 * WHOLE + WHOLE.replace(b"Host", b"Connection: close\r\nHost"))
+    assert read_all(one)[0].count(b"HTTP/1.1 200") == 11
+    assert wait_until(lambda: not gate.open)
+    one = open_socket()
+    one.sendall(2000 * WHOLE)
+    found, seconds = read_all(one)
+    assert found.count(b"HTTP/1.1 200") < 100 and seconds < SECONDS + 5
 
 
 def test_who_goes_is_not_worked_for(open_socket, gone):

@@ -1,8 +1,11 @@
 """Counters: each server's own, in Prometheus' text format."""
 
-from prometheus_client.parser import text_string_to_metric_families
+import pytest
 
-from nsmc_bert.serving.counters import Counters
+pytest.importorskip("prometheus_client")
+from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
+
+from nsmc_bert.serving.counters import Counters  # noqa: E402
 
 
 def read(counters):

@@ -1,0 +1,106 @@
+"""What a classifier says of texts as columns of a table: label, probability of each class, expected rating."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from nsmc_bert.base.classes import Classes
+from nsmc_bert.base.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+LABEL, EXPECTED, TEXT = "label", "expected_rating", "text"  # columns beside those of the classes
+
+
+def columns(classes: Classes) -> list[str]:
+    """The names of the columns: the label, each class and, of ratings, the expected one."""
+    others = (LABEL, EXPECTED, TEXT)
+    names = [f"probability_{name}" if name in others else name for name in classes.names]
+    return [LABEL, *names, *([EXPECTED] if classes.is_ordered else [])]
+
+
+def beside(names: Sequence[str], taken: Collection[str]) -> list[str]:
+    """The names of columns that are added to a table: these, or where it has one of them predicted_NAME of each.
+
+    Args:
+        names: as from `columns`.
+        taken: what the table's own columns are called.
+
+    Raises:
+        UserError: it has one of either.
+
+    Example:
+        >>> beside(["label", "negative", "positive"], ["리뷰", "label"])
+        ['predicted_label', 'predicted_negative', 'predicted_positive']
+    """
+    mine = [name for name in names if name in taken]
+    added = [f"predicted_{name}" for name in names] if mine else list(names)
+    if again := [name for name in added if name in taken]:
+        raise UserError(
+            f"found the columns {' and '.join((mine[0], again[0]))}, expected one of them at most; rename what an "
+            "earlier prediction has added"
+        )
+    return added
+
+
+def label(classes: Classes, probabilities: Sequence[float]) -> str:
+    """The name of the most probable class."""
+    return max(zip(probabilities, classes.names), key=lambda pair: pair[0])[1]
+
+
+def values(classes: Classes, probabilities: Sequence[float]) -> list[float]:
+    """What stands in the columns behind the label."""
+    return [*probabilities, *([float(classes.expected(probabilities))] if classes.is_ordered else [])]
+
+
+def label_frame(frame: pd.DataFrame, text_column: str, model: SentimentClassifier | None = None) -> pd.DataFrame:
+    """A copy of a frame with what a classifier says of each row's text in columns of its own.
+
+    Args:
+        frame: with the texts, strings, in one column.
+        text_column: the name of that column.
+        model: the classifier; None for the one that ships, which is loaded anew at every call.
+
+    Returns:
+        The frame, its index and columns, and behind them label, and a float32 column for each class: negative and
+        positive. Of a model of ratings expected_rating too. They are called predicted_… where the frame has one of
+        them.
+
+    Raises:
+        UserError: there is no such column, a row of it has no text, or the frame has predictions already.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"id": [7, 8], "리뷰": ["이 영화 엄청 재미있네요", "돈이 아깝다"]})
+        >>> label_frame(frame, "리뷰")[["id", "label"]].values.tolist()
+        [[7, 'positive'], [8, 'negative']]
+    """
+    import numpy as np
+
+    from nsmc_bert.model.classifier import load
+
+    if list(frame.columns).count(text_column) != 1:
+        named = ", ".join(map(str, frame.columns))
+        raise UserError(f"text_column: found no single column {text_column} among {named}, expected the texts' name")
+    texts = frame[text_column].tolist()
+    for row, text in zip(frame.index, texts):
+        if not isinstance(text, str):
+            raise UserError(
+                f"row {row} of {text_column}: found {text!r}, expected a string; "
+                f"frame.dropna(subset=[{text_column!r}]) leaves out rows without"
+            )
+    if model is None:
+        model = load()
+    names = beside(columns(model.classes), list(map(str, frame.columns)))
+    probabilities = model.predict_encoded(model.encode(texts))
+    out = frame.copy()
+    out[names[0]] = [label(model.classes, row) for row in probabilities]
+    for place, name in enumerate(names[1 : len(model.classes) + 1]):
+        out[name] = probabilities[:, place]
+    if model.classes.is_ordered:
+        out[names[-1]] = model.classes.expected(probabilities).astype(np.float32)
+    return out
