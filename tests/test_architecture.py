@@ -16,6 +16,7 @@ FLOORS = {
     "model": (["nsmc_bert.model"], ["base", "bundled"]),
     "learning": (["nsmc_bert.learning"], ["base", "bundled", "data", "model"]),
     "serving": (["nsmc_bert.serving"], ["base", "bundled", "data", "model"]),
+    "spark": (["nsmc_bert.spark"], ["base", "bundled", "model"]),
     "options": (["nsmc_bert.options"], ["base", "data", "learning"]),
     "commands": (
         [

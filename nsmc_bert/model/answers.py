@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from nsmc_bert.base.classes import Classes
@@ -23,12 +23,13 @@ def columns(classes: Classes) -> list[str]:
     return [LABEL, *names, *([EXPECTED] if classes.is_ordered else [])]
 
 
-def beside(names: Sequence[str], taken: Collection[str]) -> list[str]:
+def beside(names: Sequence[str], taken: Collection[str], fold: Callable[[str], str] = str) -> list[str]:
     """The names of columns that are added to a table: these, or where it has one of them predicted_NAME of each.
 
     Args:
         names: as from `columns`.
         taken: what the table's own columns are called.
+        fold: what two names have in common that are taken for the same; str.lower where case does not count.
 
     Raises:
         UserError: it has one of either.
@@ -37,9 +38,10 @@ def beside(names: Sequence[str], taken: Collection[str]) -> list[str]:
         >>> beside(["label", "negative", "positive"], ["리뷰", "label"])
         ['predicted_label', 'predicted_negative', 'predicted_positive']
     """
-    mine = [name for name in names if name in taken]
+    folded = {fold(name) for name in taken}
+    mine = [name for name in names if fold(name) in folded]
     added = [f"predicted_{name}" for name in names] if mine else list(names)
-    if again := [name for name in added if name in taken]:
+    if again := [name for name in added if fold(name) in folded]:
         raise UserError(
             f"found the columns {' and '.join((mine[0], again[0]))}, expected one of them at most; rename what an "
             "earlier prediction has added"

@@ -53,6 +53,15 @@ def rows(reviews, rounds, seconds, peers):
         for _ in range(4):
             pieces.append(_load(address, HERE, CLIENTS, seconds / 4, reviews))
         after = _memory(process)
+    with _started(ours) as (address, _):
+        quiet = _load(address, HERE, 1, SECONDS, reviews)
+        crowd = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.crowd", address, str(3 * SECONDS)])
+        time.sleep(SECONDS / 2)
+        crowded = _load(address, HERE, 1, SECONDS, reviews)
+        crowd.wait()
+    title = "one sentence beside 3,030 slow and broken clients, ms, %s (peer: without them)"
+    found += [(title % name, *_pair([crowded], [quiet], name, "%.1f")) for name in ("p50", "p99")]
+    found.append(("  requests that failed", str(crowded["failed"]), "", ""))
     failed = sum(piece["failed"] for piece in pieces)
     p99 = ", ".join(f"{piece['p99']:.0f}" for piece in pieces)
     found.append((f"{seconds:.0f} s at the limit, {CLIENTS} clients: requests that failed", str(failed), "", ""))

@@ -24,6 +24,8 @@ def test_columns_that_are_there_already():
     assert answers.beside(names, ["id", "text"]) == names
     with pytest.raises(UserError, match="found the columns negative and predicted_label, expected one of them at most"):
         answers.beside(names, ["negative", "predicted_label"])
+    assert answers.beside(names, ["Label"]) == names
+    assert answers.beside(names, ["Label"], str.lower)[0] == "predicted_label"
 
 
 def test_a_frame_keeps_what_it_has(make_model):

@@ -82,10 +82,9 @@ def test_batches_and_released_weights_change_nothing(heads, monkeypatch):
 
 
 @pytest.mark.parametrize("kin", ["roberta", "distilbert", "albert"])
-def test_heads_of_its_kin(tmp_path, tiny_tokenizer, kin):
+def test_heads_of_its_kin(tmp_path, kin):
     """By NumPy, from the states that PyTorch had before each layer."""
     folder = make_kin.write(tmp_path / "kin", kin)
-    tiny_tokenizer.save(folder, 16)
     heads, ids = Attention(encoders.load(folder)), make_kin.inputs()[0]
     [states] = heads.encode([np.array([[0, 1, 2, 4, *ids]], np.int32)])
     layers = network.weights(heads._encoder.weights()).layers
@@ -101,9 +100,8 @@ def test_heads_of_its_kin(tmp_path, tiny_tokenizer, kin):
         np.testing.assert_allclose(read[0], np.log(expected), atol=4e-3)
 
 
-def test_layers_of_several_parts_are_refused(tmp_path, tiny_tokenizer):
+def test_layers_of_several_parts_are_refused(tmp_path):
     folder = make_kin.write(tmp_path / "kin", "albert, groups")
-    tiny_tokenizer.save(folder, 16)
     with pytest.raises(UserError, match="found layers of several parts, expected an encoder that shows what each rea"):
         Attention(encoders.load(folder))
 

@@ -1,0 +1,72 @@
+"""Clients that do a server no good: crowd.py ADDRESS SECONDS.
+
+1,200 say nothing, 900 send a request byte by byte, 900 send all of one but its end, and 30 send what is no request:
+TLS, noise, heads and bodies that are too long, broken JSON. Whoever is sent away comes again.
+"""
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+import urllib.parse
+
+from tests.benchmarks.load import request
+
+PATH = "/v1/models/nsmc:predict"
+WHOLE = request(PATH, {"instances": ["이 영화 엄청 재미있네요"]})
+
+
+async def silent(reader, writer):
+    await asyncio.wait_for(reader.read(1), 30)
+
+
+async def slow(reader, writer):
+    for byte in WHOLE:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(random.uniform(0.5, 2))
+
+
+async def half(reader, writer):
+    writer.write(WHOLE[:-10])
+    await asyncio.wait_for(reader.read(1), 30)
+
+
+async def broken(reader, writer):
+    head = f"POST {PATH} HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n"
+    writer.write(
+        random.choice(
+            [
+                b"\x16\x03\x01" + random.randbytes(300),
+                random.randbytes(2000),
+                b"GET " + b"/a" * 50_000,
+                request(PATH, {"a": [1]}),
+                (head % 20).encode() + b"\xff" * 20,
+                (head % 99_999_999).encode() + b"[" * 100_000,
+                (head % 200_000).encode() + b"[" * 200_000,
+                request(PATH, {"instances": ["x" * 200_000]}),
+            ]
+        )
+    )
+    await asyncio.wait_for(reader.read(1), 15)
+
+
+async def crowd(address, seconds):
+    at, until = urllib.parse.urlsplit(address), time.monotonic() + seconds
+
+    async def again(client):
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                reader, writer = await asyncio.open_connection(at.hostname, at.port)
+                with contextlib.closing(writer):
+                    await client(reader, writer)
+            await asyncio.sleep(2 * random.random())
+
+    clients = [silent] * 1200 + [slow] * 900 + [half] * 900 + [broken] * 30
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*map(again, clients)), seconds)
+
+
+if __name__ == "__main__":
+    asyncio.run(crowd(sys.argv[1], float(sys.argv[2])))
