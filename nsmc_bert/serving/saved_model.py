@@ -136,7 +136,7 @@ def export(how: Export, log: Callable[[str], None]) -> Path:
         log(str(comparison))
         _check(comparison, rounded=how.weights == "int8")
     del lock
-    return folder
+    return Path(how.output).expanduser() / folder.name
 
 
 def compare(
