@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import unicodedata
@@ -53,5 +52,5 @@ def columns(text: str) -> int:
 
 
 def terminal_width() -> int:
-    """The columns of the terminal that standard output is, or that COLUMNS tells; 0 where it is none."""
-    return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 0
+    """The columns of the terminal that standard output is; 0 where it is none."""
+    return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0

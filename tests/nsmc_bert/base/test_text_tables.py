@@ -1,5 +1,7 @@
 """nsmc_bert.base.text_tables: columns stand below each other, and wide tables are parted."""
 
+import io
+
 from nsmc_bert.base import text_tables
 
 
@@ -24,7 +26,8 @@ def test_markdown():
 
 
 def test_the_width_of_a_terminal(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert text_tables.terminal_width() == 0  # the tests' output is none
     monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    assert text_tables.terminal_width() == 0  # what is piped is as wide as it is
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert text_tables.terminal_width() == 70
