@@ -360,8 +360,10 @@ class SentimentClassifier(keras.Model):
             ids = np.full(mask.shape, self.tokenizer.pad_id, np.int32)
             ids[mask > 0] = encoded.ids
             # the first answer comes sooner without compiling; all others come sooner with it
-            forward = self._forward_one if self._began.is_set() or len(encoded) > 1 else self._probabilities
-            self._began.set()
+            forward = self._forward_one
+            if len(encoded) == 1 and not self._began.is_set():
+                forward = self._probabilities
+                self._began.set()
             alive()
             return forward({"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}).numpy()
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
