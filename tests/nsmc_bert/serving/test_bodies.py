@@ -40,7 +40,7 @@ def test_forms(value, expected):
     [
         (b"", 400, "line 1, column 1 of the body: found the end, expected JSON"),
         (b'{"instances": ["a"', 400, "line 1, column 19 of the body: found the end, expected JSON"),
-        (b'{"instances":\n ["a",]}', 400, "line 2, column 7 of the body: found"),
+        (b'{"instances":\n ["a" "b"]}', 400, "line 2, column 7 of the body: found"),
         (b'{"instances": ["\xc7"]}', 400, "byte 16 of the body: found b'\\xc7\"]}', expected UTF-8"),
         (b"[" * 200_000, 400, "found JSON of too many levels"),
         (b'{"instances": NaN}', 400, "NaN is no number of JSON"),
