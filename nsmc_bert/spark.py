@@ -203,8 +203,8 @@ def loaded(source: Source) -> SentimentClassifier:
     """The model, loaded once by this process; anew only if another is asked for or another stands in the folder."""
     stamp: tuple[int, ...] = ()
     with contextlib.suppress(OSError):  # a hub's name is no folder; what else is wrong, `load` says
-        found = os.stat(source.folder or bundled.CLASSIFIER)
-        stamp = found.st_dev, found.st_ino, found.st_mtime_ns
+        status = os.stat(source.folder or bundled.CLASSIFIER)
+        stamp = status.st_dev, status.st_ino, status.st_mtime_ns
     return _loaded(source, stamp)
 
 

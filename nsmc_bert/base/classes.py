@@ -82,11 +82,11 @@ class Classes:
 
     def lacking(self, labels: Collection[int]) -> str:
         """What labels lack of `some`, in words; "" where they lack nothing."""
-        found = sorted(set(labels))
+        present = sorted(set(labels))
         names = [str(place) for place in range(len(self))] if self == SENTIMENT else self.names
-        if len(found) == 1:
-            return f"all labelled {names[found[0]]}"
-        missing = [names[place] for place in range(len(self)) if place not in found]
+        if len(present) == 1:
+            return f"all labelled {names[present[0]]}"
+        missing = [names[place] for place in range(len(self)) if place not in present]
         return f"none labelled {', '.join(missing)}" if missing and not self.is_ordered else ""
 
     def check_same(self, other: Classes, whose: str, wanted: str) -> None:

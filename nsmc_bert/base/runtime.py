@@ -213,7 +213,7 @@ def _cpu_lines(*names: str) -> list[str]:
     """What Linux says of the first processor by these names."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
-    return [found[1].strip() for found in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if found]
+    return [match[1].strip() for match in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if match]
 
 
 def _cluster() -> list[str]:

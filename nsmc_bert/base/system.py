@@ -74,10 +74,10 @@ def write_at(descriptor: int, view: memoryview, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def exchange(one: Path, other: Path) -> bool:
+def exchange(path: Path, other: Path) -> bool:
     """Exchanges two folders in one step; False where the system or the file system cannot."""
     library, here, swap = _c_library(), -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
-    first, second = os.fsencode(one), os.fsencode(other)
+    first, second = os.fsencode(path), os.fsencode(other)
     if hasattr(library, "renameat2"):
         return library.renameat2(here, first, here, second, swap) == 0
     return hasattr(library, "renamex_np") and library.renamex_np(first, second, swap) == 0

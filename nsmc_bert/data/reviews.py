@@ -139,12 +139,12 @@ class _Reading:
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
             if problem is None:
-                said = tables.text_of(row.values[label_at])
-                if said not in told:
+                spelt = tables.text_of(row.values[label_at])
+                if spelt not in told:
                     if len(told) == DIFFERENT:
                         told.clear()
-                    told[said] = self._number(said)
-                label = told[said]
+                    told[spelt] = self._number(spelt)
+                label = told[spelt]
                 if len(self._found) > MOST:
                     found, expected = (
                         f"a label more than {MOST} different ones",
@@ -158,14 +158,14 @@ class _Reading:
                     self.texts.append(text)
                     self.labels.append(label)
                     continue
-                problem = row.line, f"the label {shorten(said)}", self._labelling.expected
-                if self._labelling.is_rating(said):
-                    self._others |= {said, *_understood(told)}
+                problem = row.line, f"the label {shorten(spelt)}", self._labelling.expected
+                if self._labelling.is_rating(spelt):
+                    self._others |= {spelt, *_understood(told)}
                     raise Located(table.name, *self._advised(problem, table, label_at))
-                self.missing += not said.strip()
-                if len(self._others) < DIFFERENT and said.strip():
-                    self._others.add(said)
-                if not said.strip():
+                self.missing += not spelt.strip()
+                if len(self._others) < DIFFERENT and spelt.strip():
+                    self._others.add(spelt)
+                if not spelt.strip():
                     problem = (*problem[:2], f"{problem[2]}; --skip_bad_rows leaves out what has no label")
                 elif not self._skip:
                     self._others |= _understood(told)
@@ -233,7 +233,7 @@ class _Reading:
 
 
 def _understood(told: dict[str, int | None]) -> set[str]:
-    return {said for said, label in told.items() if label is not None}
+    return {spelt for spelt, label in told.items() if label is not None}
 
 
 def contradictions(corpus: Corpus) -> tuple[int, int]:

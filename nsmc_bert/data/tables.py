@@ -141,10 +141,10 @@ def expand(names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> 
         if os.path.exists(name) or not glob.has_magic(name):
             paths.append(name)
             continue
-        found = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
-        if not found:
+        fitting = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
+        if not fitting:
             raise UserError(f"{name}: found no file that fits, expected one or more")
-        paths += found
+        paths += fitting
     if paths.count(STDIN) > 1:
         raise UserError(f"found {STDIN_NAME} twice, expected it once")
     return paths

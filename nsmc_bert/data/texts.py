@@ -128,11 +128,11 @@ def _rows(
             text, problem = tables.text_at(row, at[0], text_column)
             rating = 0
             if problem is None and rating_column:
-                said = tables.text_of(row.values[at[1]])
-                if re.fullmatch(r"([1-9]\d?|100)(\.0+)?", said, re.ASCII):
-                    rating = int(float(said))
+                value = tables.text_of(row.values[at[1]])
+                if re.fullmatch(r"([1-9]\d?|100)(\.0+)?", value, re.ASCII):
+                    rating = int(float(value))
                 else:
-                    problem = row.line, f"the rating {shorten(said)}", "a whole number from 1 to 100"
+                    problem = row.line, f"the rating {shorten(value)}", "a whole number from 1 to 100"
             if problem:
                 raise Located(table.name, *problem)
             yield text, rating

@@ -80,8 +80,8 @@ def told_by_model(sources: ReviewSources, model: str) -> ReviewSources:
     Raises:
         UserError: there is no such model.
     """
-    said = sources.labels or sources.ratings or sources.positive_from is not None
-    if said and sources.labels != (ALL,):
+    told = sources.labels or sources.ratings or sources.positive_from is not None
+    if told and sources.labels != (ALL,):
         return sources
     classes = checkpoints.read_classes(model or bundled.CLASSIFIER)
     return dataclasses.replace(sources, labels=() if classes == SENTIMENT else classes.names)

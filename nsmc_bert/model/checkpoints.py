@@ -333,9 +333,9 @@ def _check_weights(folder: Path, config: PretrainedConfig, weights: Mapping[str,
     if len(layers) > known:
         raise UserError(f"{folder}: found weights of {len(layers)} layers, expected {known} by config.json")
     for name, shape in wanted.items():
-        if name not in fresh and (found := _shape(weights, name)) != shape:
+        if name not in fresh and (stored := _shape(weights, name)) != shape:
             raise UserError(
-                f"{folder}: found {name} of shape {found}, expected {shape} by config.json; one of the two files "
+                f"{folder}: found {name} of shape {stored}, expected {shape} by config.json; one of the two files "
                 f"belongs to another model"
             )
     return fresh

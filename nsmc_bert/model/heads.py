@@ -113,10 +113,10 @@ def classes(
     _check_kind(config, where)
     if positive:
         raise UserError(f"{where}: found a head of {outputs} classes, expected one of two beside --positive_label")
-    found = named(config.id2label, getattr(config, "rating_values", None), where)
-    if all(re.fullmatch(r"(?i)(label_)?\d+", name) for name in found.names):
+    known = named(config.id2label, getattr(config, "rating_values", None), where)
+    if all(re.fullmatch(r"(?i)(label_)?\d+", name) for name in known.names):
         _check_task(config, where)
-    return found, list(range(outputs))
+    return known, list(range(outputs))
 
 
 def named(id2label: Mapping[Any, Any] | None, values: Sequence[float] | None, where: object) -> Classes:

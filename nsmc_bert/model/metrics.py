@@ -76,31 +76,31 @@ def distances(probabilities: np.ndarray, labels: np.ndarray, classes: Classes) -
     """
     if not len(labels):
         return {"kappa": 0.0, "within_one": 0.0, "mae": 0.0, "mae_expected": 0.0}
-    values, said = np.array(classes.values), probabilities.argmax(1)
+    values, predicted = np.array(classes.values), probabilities.argmax(1)
     return {
-        "kappa": weighted_kappa(labels, said, len(classes)),
-        "within_one": float((np.abs(said - labels) <= 1).mean()),
-        "mae": float(np.abs(values[said] - values[labels]).mean()),
+        "kappa": weighted_kappa(labels, predicted, len(classes)),
+        "within_one": float((np.abs(predicted - labels) <= 1).mean()),
+        "mae": float(np.abs(values[predicted] - values[labels]).mean()),
         "mae_expected": float(np.abs(classes.expected(probabilities) - values[labels]).mean()),
     }
 
 
-def weighted_kappa(labels: ArrayLike, said: ArrayLike, count: int) -> float:
+def weighted_kappa(labels: ArrayLike, predicted: ArrayLike, count: int) -> float:
     """Agreement beyond chance, a disagreement weighed by the square of its classes' distance (Cohen 1968).
 
     1 - sum(w * observed) / sum(w * expected), w[i, j] = (i - j)**2, where what is expected by chance is the product of
     both margins; 1 for perfect agreement, about 0 for chance. Where both have one class and the same, it is 0.
 
     Args:
-        labels, said: int [n], numbers of classes.
+        labels, predicted: int [n], numbers of classes.
         count: of classes.
 
     Example:
         >>> round(weighted_kappa([0, 1, 2, 2], [0, 1, 1, 2], 3), 3)
         0.8
     """
-    labels, said = np.asarray(labels), np.asarray(said)
-    observed = np.bincount(labels * count + said, minlength=count * count).reshape(count, count)
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    observed = np.bincount(labels * count + predicted, minlength=count * count).reshape(count, count)
     chance = np.outer(observed.sum(1), observed.sum(0)) / max(len(labels), 1)
     weights = np.subtract.outer(np.arange(count), np.arange(count)) ** 2
     disagreement = float((weights * chance).sum())

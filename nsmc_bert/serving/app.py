@@ -163,9 +163,13 @@ class App:
                 raise Gone
             return self._explanation_of(text)
 
-        found = await self._batcher.run(explain, EXPLAINING)
-        truncated = any(word.added is None for word in found.words)
-        record = {"probabilities": found.probabilities, "truncated": truncated, "explanation": found.record()}
+        explanation = await self._batcher.run(explain, EXPLAINING)
+        truncated = any(word.added is None for word in explanation.words)
+        record = {
+            "probabilities": explanation.probabilities,
+            "truncated": truncated,
+            "explanation": explanation.record(),
+        }
         return _json(record)
 
     async def _perturb(self, request: Request) -> Response:
@@ -210,9 +214,9 @@ class App:
             allowed = (error.headers or {}).get("Allow", "")
             return _json({"error": f"{request.method}: expected {allowed}"}, 405, error.headers)
         model = path.startswith("/v1/models/")
-        there = f"/v1/models/{NAME}:predict, /v1/models/{NAME} and /v1/models/{NAME}/metadata" if model else "/docs"
+        known = f"/v1/models/{NAME}:predict, /v1/models/{NAME} and /v1/models/{NAME}/metadata" if model else "/docs"
         shown = " ".join(path[:200].splitlines())
-        return _json({"error": f"{shown}: not found; there is {there}"}, error.status_code)
+        return _json({"error": f"{shown}: not found; there is {known}"}, error.status_code)
 
     async def _failed(self, request: Request, error: Exception) -> Response:
         self._counters.requests.labels("other", 500).inc()

@@ -170,10 +170,10 @@ def compare(
             strings = tf.constant([sample[row].encode("utf-8", "surrogatepass") for row in rows])
             alike = _equal_rows(ids, mask, *(each.numpy() for each in tokenizer(strings)))
             answers = answer(text=strings)
-        here, there = np.asarray(answers["probabilities"])[alike], expected[rows][alike]
+        exported, predicted = np.asarray(answers["probabilities"])[alike], expected[rows][alike]
         otherwise += int((~alike).sum())
-        apart = max(apart, float(np.abs(here - there).max(initial=0.0)))
-        labelled += int((here.argmax(1) != there.argmax(1)).sum())
+        apart = max(apart, float(np.abs(exported - predicted).max(initial=0.0)))
+        labelled += int((exported.argmax(1) != predicted.argmax(1)).sum())
     return Comparison(len(sample), None if tokenizer is None else otherwise, apart, labelled)
 
 
@@ -192,11 +192,11 @@ def _equal_rows(ids: np.ndarray, mask: np.ndarray, others: np.ndarray, other_mas
     import numpy as np
 
     width = max(ids.shape[1], others.shape[1])
-    one, other = (
+    first, second = (
         np.pad(np.where(real > 0, values, -1), ((0, 0), (0, width - values.shape[1])), constant_values=-1)
         for values, real in ((ids, mask), (others, other_mask))
     )
-    return (one == other).all(1)
+    return (first == second).all(1)
 
 
 def _check(comparison: Comparison, rounded: bool = False) -> None:

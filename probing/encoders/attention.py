@@ -115,15 +115,15 @@ class Attention(encoders.Encoder):
         assert bert is not None  # `encode` has loaded it
         states = forward.encode(bert, input_ids, mask, compute_dtype=dtype, fused=False, all_layers=True)
         places = tf.range(tf.shape(input_ids)[1])
-        one, other = (
+        first, second = (
             tf.cast((edges[..., i, None] <= places) & (places < edges[..., i + 1, None]), tf.float32) for i in (0, 2)
         )
         positions = tf.cast(tf.reduce_sum(mask, 1), tf.float32)[:, None, None]
         out = []
         for layer, x in zip(network.weights(bert).layers, states):
             weights = forward.attention(layer, x, mask, bert.config.num_attention_heads, compute_dtype=dtype)
-            there, back = _between(weights, one, other, positions), _between(weights, other, one, positions)
-            out.append(encoders.to_float16(tf.concat([there, back], 2)))
+            forth, back = _between(weights, first, second, positions), _between(weights, second, first, positions)
+            out.append(encoders.to_float16(tf.concat([forth, back], 2)))
         return out
 
 
