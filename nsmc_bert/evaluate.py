@@ -38,16 +38,7 @@ flags.DEFINE_enum(
 USAGE = Usage(
     {
         "The model": ["model"],
-        "Reviews": [
-            "test_file",
-            "text_column",
-            "label_column",
-            "labels",
-            "positive_from",
-            "negative_to",
-            "skip_bad_rows",
-            "nsmc_dir",
-        ],
+        "Reviews": ["test_file", *options.OWN_REVIEWS, "nsmc_dir"],
         "What is measured": ["perturb", "errors", "json", "page"],
         "Calibration": ["calibrate_on", "calibrated"],
     },

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # predict starts without them
     from nsmc_bert.learning.pretraining import Pretraining
 
 Settings = TypeVar("Settings")
+# of define_data_flags, those that say how the user's own reviews are read, as --help shows them
+OWN_REVIEWS = ("text_column", "label_column", "labels", "positive_from", "negative_to", "ratings", "skip_bad_rows")
 
 
 def from_flags(settings: type[Settings], **values: Any) -> Settings:

@@ -130,17 +130,7 @@ options.define_runtime_flags()
 FLAGS = flags.FLAGS
 USAGE = Usage(
     {
-        "Your reviews": [
-            "train_file",
-            "test_file",
-            "text_column",
-            "label_column",
-            "labels",
-            "positive_from",
-            "negative_to",
-            "ratings",
-            "skip_bad_rows",
-        ],
+        "Your reviews": ["train_file", "test_file", *options.OWN_REVIEWS],
         "NSMC": ["nsmc_dir", "sample"],
         "The model": ["encoder", "run_dir", "epochs", "seeds", "max_length", "augment", "teachers", "unlabelled"],
         "The machine": ["token_budget", "precision"],

@@ -8,7 +8,7 @@ saved in: whoever opens it has them.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -153,23 +153,36 @@ def _softest(logits: np.ndarray, labels: np.ndarray) -> float:
 def _newton(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free: int) -> np.ndarray:
     """Newton's method on [slope, bias], or with free = 1 on the bias alone, each step halved until the loss falls."""
     columns = np.stack([logits, np.ones_like(logits)], 1)[:, 2 - free :]
-    at, loss = start, _losses(logits * start[0] + start[1], labels).mean()
-    for _ in range(100):
+
+    def loss(at: np.ndarray) -> float:
+        return _losses(logits * at[0] + at[1], labels).mean()
+
+    def step(at: np.ndarray) -> np.ndarray:
         predicted = 1 / (1 + np.exp(-np.clip(logits * at[0] + at[1], -700, 700)))
         gradient = columns.T @ (predicted - labels) / len(labels)
         curvature = (columns * (predicted * (1 - predicted))[:, None]).T @ columns / len(labels) + 1e-12 * np.eye(free)
-        step = np.zeros(2)
-        step[2 - free :] = np.linalg.solve(curvature, gradient)
+        return np.r_[np.zeros(2 - free), np.linalg.solve(curvature, gradient)]
+
+    return _descend(start, loss, step)
+
+
+def _descend(
+    at: np.ndarray, loss: Callable[[np.ndarray], float], step: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The least of a loss from `at`, [slope, …]: each of `step` is taken away, halved until the loss falls."""
+    before = loss(at)
+    for _ in range(100):
+        whole = step(at)
         for halving in range(40):
-            trial = at - step * 0.5**halving
-            lower = _losses(logits * trial[0] + trial[1], labels).mean()
-            if lower < loss:
+            trial = at - whole * 0.5**halving
+            after = loss(trial)
+            if after < before:
                 break
         else:
             break
-        if loss - lower < 1e-14 or abs(trial[0]) > 1e3:
+        if before - after < 1e-14 or abs(trial[0]) > 1e3:
             return trial
-        at, loss = trial, lower
+        at, before = trial, after
     return at
 
 
@@ -229,8 +242,11 @@ def _newton_of(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free_s
     """Newton's method on [slope, bias of each class], or on the biases alone, each step halved until the loss falls."""
     (reviews, classes), first = logits.shape, 0 if free_slope else 1
     wanted = np.eye(classes)[labels]
-    at, loss = start, _losses_of(start[0] * logits + start[1:], labels).mean()
-    for _ in range(100):
+
+    def loss(at: np.ndarray) -> float:
+        return _losses_of(at[0] * logits + at[1:], labels).mean()
+
+    def step(at: np.ndarray) -> np.ndarray:
         predicted = _softmax(at[0] * logits + at[1:])
         wrong = predicted - wanted
         mean = (predicted * logits).sum(1, keepdims=True)
@@ -240,17 +256,8 @@ def _newton_of(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free_s
         curvature[0, 1:] = curvature[1:, 0] = (predicted * (logits - mean)).sum(0)
         curvature[1:, 1:] = np.diag(predicted.sum(0)) - predicted.T @ predicted
         curvature = curvature[first:, first:] / reviews
-        step = np.zeros(classes + 1)
         # what is added to all biases alike changes nothing: of such steps the shortest
-        step[first:] = np.linalg.lstsq(curvature + 1e-12 * np.eye(len(curvature)), gradient, rcond=1e-9)[0]
-        for halving in range(40):
-            trial = at - step * 0.5**halving
-            lower = _losses_of(trial[0] * logits + trial[1:], labels).mean()
-            if lower < loss:
-                break
-        else:
-            break
-        if loss - lower < 1e-14 or abs(trial[0]) > 1e3:
-            return trial
-        at, loss = trial, lower
-    return at
+        shortest = np.linalg.lstsq(curvature + 1e-12 * np.eye(len(curvature)), gradient, rcond=1e-9)[0]
+        return np.r_[np.zeros(first), shortest]
+
+    return _descend(start, loss, step)
