@@ -4,6 +4,7 @@ the tests' time is that import.
 The project's own modules are imported anew in every process, as by a fresh interpreter.
 """
 
+import importlib
 import io
 import multiprocessing
 import os
@@ -50,7 +51,7 @@ class Started:
         for path in self._paths:
             with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
                 file.write(input if path == self._paths[0] else "")
-        self._process = context.Process(target=_become, args=(self._arguments, str(cwd), dict(env), self._paths))
+        self._process = context.Process(target=become, args=(self._arguments, str(cwd), dict(env), self._paths))
         with mock.patch.dict(os.environ, OFFLINE):  # as the process that is forked from sees it
             self._process.start()
 
@@ -80,7 +81,15 @@ class Started:
         return subprocess.CompletedProcess([sys.executable, *self._arguments], self._process.exitcode, *outputs)
 
 
-def _become(arguments, cwd, env, paths):
+def preload():
+    """Imports what commands import, of other packages: for whoever forks this process."""
+    with mock.patch.dict(os.environ, OFFLINE):
+        for name in PRELOADED:
+            importlib.import_module(name)
+
+
+def become(arguments, cwd, env, paths):
+    """Makes this process, which was forked, what `python ARGUMENTS` is, with files for input, output and errors."""
     for number, path in enumerate(paths):
         opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND)
         os.dup2(opened, number)

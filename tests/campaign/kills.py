@@ -4,12 +4,13 @@ kill.
     python -m tests.campaign.kills                    100 kills of every target
     python -m tests.campaign.kills train=5 save=300   of some; seed=2 kills at other moments
 
-A target is a command, or a function that runs in a forked process. It runs once undisturbed; then, each time in a new
-folder, it is killed (SIGKILL, its children too) once or twice at moments drawn uniformly from the time that it took,
-run to its end, and compared: the same files with the same content, times of day and durations aside, and nothing beside
-them.
+A target is a command or a function. It runs in a process that is forked from this one, which has imported what commands
+import of other packages: undisturbed at first; then, each time in a new folder, it is killed (SIGKILL, its children
+too) once or twice at moments drawn uniformly from the time that it took, run to its end, and compared: the same files
+with the same content, times of day and durations aside, and nothing beside them.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import json
@@ -18,13 +19,14 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import forked
 from tests.conftest import ROOT
 
 WHOLE = 100
@@ -40,8 +42,7 @@ class Target:
     """What is killed.
 
     Attributes:
-        run: a function from a folder to a command line, run in that folder, or None after it has worked itself, in a
-            forked process.
+        run: a function from a folder to a command line, run in that folder, or None after it has worked itself.
         prepare: a function from a folder, which puts there what `run` reads.
         beside: a pattern of what may be left over. Whoever saves a folder does not clear away what another process may
             still be writing; a run's folder has one writer, and nothing is left over there.
@@ -203,34 +204,38 @@ TARGETS = {
     "pretrain": Target(pretrain, shape),
     "run": Target(probe),
 }
-QUICK = ("convert", "save", "write")  # those that start no process of their own
+QUICK = ("convert", "save", "write")  # those that need no TensorFlow
 
 
 def start(target, folder):
     """Starts a target in a folder: the number of its process, which leads a group."""
-    if target.run.__name__ not in ("train", "pretrain", "probe"):
-        process = os.fork()
-        if not process:
-            os.setpgid(0, 0)
-            code = 1
-            with contextlib.suppress(BaseException):
-                target.run(folder)
-                code = 0
-            os._exit(code)
+    process = os.fork()
+    if process:
         with contextlib.suppress(OSError):  # whoever is first, child or parent
             os.setpgid(process, process)
         return process
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "HF_HUB_OFFLINE": "1",
-        "NSMC_BERT_CACHE": str(folder.parent / "cache"),
-    }
-    command = [sys.executable, "-m", *target.run(folder)]
-    with open(folder.parent / "log", "ab") as log:
-        return subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        ).pid
+    os.setpgid(0, 0)
+    code = 1
+    try:
+        if command := target.run(folder):
+            environment = {
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "HF_HUB_OFFLINE": "1",
+                "NSMC_BERT_CACHE": str(folder.parent / "cache"),
+            }
+            log = str(folder.parent / "log")
+            forked.become(["-m", *command], folder, environment, [os.devnull, log, log])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def wait(process, seconds=None):
@@ -283,7 +288,9 @@ def campaign(name, kills, log=print, seed=1):
         (kills that met a living process, faults).
     """
     target, rng, met, faults = TARGETS[name], random.Random(f"{name} {seed}"), 0, 0
-    with tempfile.TemporaryDirectory(prefix="kills-") as place:
+    if name not in QUICK:
+        forked.preload()
+    with _temporary_folder() as place:
         folder = Path(place, "whole")
 
         def fresh():
@@ -291,13 +298,11 @@ def campaign(name, kills, log=print, seed=1):
             folder.mkdir()
             target.prepare(folder)
 
-        # twice, where that is cheap: the first time imports and compiles
-        for _ in range(3 if name in QUICK else 1):
+        for _ in range(3 if name in QUICK else 2):  # the first time imports and compiles
             fresh()
+            Path(place, "log").touch()
             began = time.monotonic()
-            assert wait(start(target, folder)) == 0, (
-                Path(place, "log").read_text()[-2000:] if Path(place, "log").exists() else name
-            )
+            assert wait(start(target, folder)) == 0, f"{name}: {Path(place, 'log').read_text()[-2000:]}"
             took = time.monotonic() - began
         whole = content(folder)
         while met < kills:
@@ -308,7 +313,7 @@ def campaign(name, kills, log=print, seed=1):
                 if wait(process, moment) is None:
                     os.killpg(process, signal.SIGKILL)
                     wait(process)
-                met += 1  # a process that was faster is asked to do it again
+                    met += 1  # not one that was faster, which is asked to do it again
                 faults += _fault(name, moment, lambda: target.check(folder), log)
             if code := wait(start(target, folder)):
                 faults += 1
@@ -317,6 +322,16 @@ def campaign(name, kills, log=print, seed=1):
             found = {path: value for path, value in content(folder).items() if not re.fullmatch(target.beside, path)}
             faults += _fault(name, moments, lambda found=found: compare(found, whole), log)
     return met, faults
+
+
+@contextlib.contextmanager
+def _temporary_folder():
+    """One that forked processes do not delete as they end, as they would a tempfile.TemporaryDirectory."""
+    place = tempfile.mkdtemp(prefix="kills-")
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def compare(found, whole):
