@@ -70,9 +70,10 @@ def _guarded(main: Callable[[], object]) -> int:
     except Exception as error:
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
             first = str(error).split("\n")[0][:160]
+            sizes = [f"lower --{name}, " for name in ("token_budget", "batch_records") if name in flags.FLAGS]
             return _fail(
-                f"the memory of the GPU, or of the machine, is full ({first}); lower --token_budget, or "
-                "--batch_records of probing, or leave the card to this process alone"
+                f"the memory of the GPU, or of the machine, is full ({first}); {''.join(sizes)}leave the card to this "
+                "process alone, or compute on the CPU: CUDA_VISIBLE_DEVICES=-1"
             )
         if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # tempfile's
             return _fail("found no folder for temporary files that can be written; set TMPDIR to one")

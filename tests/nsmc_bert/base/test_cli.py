@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PROGRAM = """
 '''Counts epochs: python program.py --epochs=2'''
-import errno, sys, tempfile
+import errno, os, sys, tempfile
 from absl import flags
 from nsmc_bert.base import cli
 from nsmc_bert.base.errors import Located, UserError
@@ -19,6 +19,8 @@ from nsmc_bert.base.usage import Usage
 flags.DEFINE_integer("epochs", 3, "Epochs.", lower_bound=0)
 flags.DEFINE_bool("sample", False, "Sample.")
 flags.DEFINE_string("raises", "", "What main raises.")
+if os.environ.get("SIZE"):
+    flags.DEFINE_integer(os.environ["SIZE"], 0, "A size.")
 
 def main():
     raised = {
@@ -208,11 +210,13 @@ def test_no_folder_for_temporary_files_is_one_line(command):
     assert result.stderr == "error: found no folder for temporary files that can be written; set TMPDIR to one\n"
 
 
-def test_memory_that_is_full_names_the_flag_to_lower(command):
+@pytest.mark.parametrize("size", ["token_budget", "batch_records", ""])
+def test_memory_that_is_full_names_the_flag_to_lower_if_there_is_one(command, monkeypatch, size):
+    monkeypatch.setenv("SIZE", size)
     result = command("--raises=memory")
     assert result.returncode == 1
     assert result.stderr == (
-        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); lower --token_budget, "
-        "or --batch_records of"
-        " probing, or leave the card to this process alone\n"
+        "error: the memory of the GPU, or of the machine, is full (OOM when allocating tensor); "
+        f"{size and f'lower --{size}, '}leave the card to this process alone, or compute on the CPU: "
+        "CUDA_VISIBLE_DEVICES=-1\n"
     )
