@@ -1,5 +1,5 @@
 """This project's side of the comparisons, each in a process of its own: workers.py model | predict | one | logits |
-training | pretraining | encode …
+training | pretraining | host | encode …
 """
 
 import json
@@ -106,8 +106,33 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     print(tokens / seconds)
 
 
+def host(path, steps_per_call):
+    """Milliseconds of a training step that the thread which asks for it computes itself, whatever computes the rest:
+    measured on a model that is next to nothing, Keras having several steps in one call.
+    """
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+    data, steps = reviews.read(path), int(steps_per_call)
+    learner, encoded, plan = _learner(SentimentClassifier, data.texts[:6000], 4, 16, 2, 256, "bert", steps)
+    learner.fit_batches(encoded, data.labels, plan, 0, 2 * steps)
+    start, calls = time.thread_time(), 320 // steps
+    learner.fit_batches(encoded, data.labels, plan, 0, calls * steps)
+    print(1000 * (time.thread_time() - start) / (calls * steps))
+
+
 def _epoch(model, texts, labels, layers, width, heads, budget, family="bert"):
     """(seconds, tokens) of an epoch of a model with random weights."""
+    learner, encoded, plan = _learner(model, texts, layers, width, heads, budget, family)
+    learner.fit_batches(encoded, labels, plan, 0, min(2, len(plan)))
+    start = time.perf_counter()
+    learner.fit_batches(encoded, labels, plan, 0, len(plan))
+    learner.optimizer.iterations.numpy()  # waits for the device
+    return time.perf_counter() - start, int(encoded.lengths.sum())
+
+
+def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=1):
+    """A compiled model with random weights, the texts as it reads them, and the plan of a pass."""
     from nsmc_bert.base import runtime
     from nsmc_bert.learning import loop
     from nsmc_bert.model import checkpoints, tokenizers
@@ -124,12 +149,8 @@ def _epoch(model, texts, labels, layers, width, heads, budget, family="bert"):
     plan = learner.plan(encoded, token_budget=int(budget), seed=0)
     schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))
-    learner.compile(loop.adamw(schedule, loop.Settings()), jit_compile=devices.xla)
-    learner.fit_batches(encoded, labels, plan, 0, min(2, len(plan)))
-    start = time.perf_counter()
-    learner.fit_batches(encoded, labels, plan, 0, len(plan))
-    learner.optimizer.iterations.numpy()  # waits for the device
-    return time.perf_counter() - start, int(encoded.lengths.sum())
+    learner.compile(loop.adamw(schedule, loop.Settings()), jit_compile=devices.xla, steps_per_execution=steps_per_call)
+    return learner, encoded, plan
 
 
 def encode(family, path, count, precision):
@@ -181,5 +202,5 @@ ELMO = {  # the published one's shape
 }
 
 if __name__ == "__main__":
-    parts = (model, predict, one, logits, training, pretraining, encode)
+    parts = (model, predict, one, logits, training, pretraining, host, encode)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
