@@ -32,10 +32,19 @@ def test_faults_are_found(tmp_path, reader, fault):
     assert hostile._read(reader, tmp_path, 10).startswith(fault)
 
 
-def test_hangs_and_memory_are_found(monkeypatch, tmp_path):
-    monkeypatch.setattr(hostile, "SECONDS", 1)
-    assert hostile._read(lambda folder: time.sleep(60), tmp_path, 10).startswith("fault: more than 1 seconds")
-    monkeypatch.setattr(hostile, "SECONDS", 60)
+def compute(folder):
+    """Never ends."""
+    while True:
+        pass
+
+
+@pytest.mark.parametrize(("limit", "hang"), [("SECONDS", compute), ("STILL", lambda folder: time.sleep(60))])
+def test_hangs_are_found(monkeypatch, tmp_path, limit, hang):
+    monkeypatch.setattr(hostile, limit, 0.1)
+    assert hostile._read(hang, tmp_path, 10).startswith("fault: more than ")
+
+
+def test_memory_is_found(monkeypatch, tmp_path):
     peaks = iter((1 << 20, 2 << 20))  # KiB before and after
     monkeypatch.setattr(hostile.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=next(peaks)))
     assert hostile._read(lambda folder: None, tmp_path, 10).startswith("fault: 1024 MiB of memory for 10 bytes")
