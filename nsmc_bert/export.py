@@ -27,14 +27,15 @@ flags.DEFINE_enum(
 flags.DEFINE_enum(
     "format",
     Export.format,
-    ["saved_model", "litert"],
-    "SavedModel, or LiteRT for phones and other small machines, which takes token ids alone.",
+    ["saved_model", "litert", "onnx"],
+    "SavedModel, or what takes token ids alone: LiteRT for phones and other small machines, or ONNX, which needs pip "
+    "install 'nsmc-bert[onnx]'.",
 )
 flags.DEFINE_enum(
     "weights",
     Export.weights,
     ["float32", "int8"],
-    "Number format of the weights of --format=litert; int8 is a quarter of float32, and moves probabilities.",
+    "Number format of the weights of --format=litert and onnx; int8 is a quarter of float32, and moves probabilities.",
 )
 flags.DEFINE_string(
     "compare_on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import functools
 import itertools
+import math
 import os
 import tempfile
 import threading
@@ -353,19 +354,18 @@ class SentimentClassifier(keras.Model):
 
     def predict_encoded(self, encoded: tokenizers.Encoded, batch_size: int | None = None) -> np.ndarray:
         """Probabilities of encoded text, float32 [n, classes], in its order: one pass over packed rows."""
-        few = 1 <= len(encoded) <= (batch_size or FEW) and len(encoded) * encoded.lengths.max() <= FEW
-        if few or len(encoded) == 1:
+        count, longest = len(encoded), int(encoded.lengths.max(initial=1))
+        few = count <= (batch_size or FEW) and math.prod(packing.padded_shape(count, longest, self.max_length)) <= FEW
+        if count == 1 or count and few:
             # a text of its own in each row: what is packed has rows of one length, most of which few texts leave empty
-            mask = np.int32(np.arange(encoded.lengths.max()) < encoded.lengths[:, None])
-            ids = np.full(mask.shape, self.tokenizer.pad_id, np.int32)
-            ids[mask > 0] = encoded.ids
+            inputs = packing.padded(encoded, self.tokenizer.pad_id, self.max_length)
             # the first answer comes sooner without compiling; all others come sooner with it
             forward = self._forward_one
-            if len(encoded) == 1 and not self._began.is_set():
+            if count == 1 and not self._began.is_set():
                 forward = self._probabilities
                 self._began.set()
             alive()
-            return forward({"input_ids": tf.constant(ids), "attention_mask": tf.constant(mask)}).numpy()
+            return forward({name: tf.constant(array) for name, array in inputs.items()}).numpy()[:count]
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
         plan = self.plan(encoded, batch_size)
         # a device that computes by itself has all batches before the first answer is waited for

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError, shorten
-from nsmc_bert.model import forward
+from nsmc_bert.model import forward, packing
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
@@ -106,13 +106,16 @@ def explain(model: SentimentClassifier, text: str) -> Explanation:
     ids, places = tokenizer.locate(text)
     ids = ids[: model.max_length - 2]
     hidden_id = tokenizer.pad_id if tokenizer.mask_id is None else tokenizer.mask_id
-    rows = tf.constant([[tokenizer.cls_id, *row, tokenizer.sep_id] for row in (ids, len(ids) * [hidden_id])])
+    _, width = packing.padded_shape(1, len(ids) + 2, model.max_length)
+    rows = np.full((2, width), tokenizer.pad_id, np.int32)
+    rows[:, : len(ids) + 2] = [[tokenizer.cls_id, *row, tokenizer.sep_id] for row in (ids, len(ids) * [hidden_id])]
+    mask = (np.arange(width) < len(ids) + 2).astype(np.int32)
     given, baseline = tf.unstack(forward.embed(model.bert, rows))
-    logits = _logits(model, rows, tf.stack([given, baseline])).numpy()
+    logits = _logits(model, mask, tf.stack([given, baseline])).numpy()
     label = 1 if logits.shape[1] == 2 else int(logits[0].argmax())
     end, begin = (float(each) for each in _margin(tf.constant(logits), label))
     for steps in STEPS:
-        added = _integral(model, rows[:1], given, baseline, label, steps)[1:-1]
+        added = _integral(model, mask, given, baseline, label, steps)[1 : len(ids) + 1]
         if abs(end - begin - added.sum()) <= max(NEAR * abs(end - begin), LEAST):
             break
     words, rest = _by_word(text, places, added)
@@ -121,7 +124,7 @@ def explain(model: SentimentClassifier, text: str) -> Explanation:
 
 
 def _integral(
-    model: SentimentClassifier, ids: tf.Tensor, given: tf.Tensor, baseline: tf.Tensor, label: int, steps: int
+    model: SentimentClassifier, mask: np.ndarray, given: tf.Tensor, baseline: tf.Tensor, label: int, steps: int
 ) -> np.ndarray:
     """What each position adds, float64 [positions]: the integral from `baseline` to `given`, [positions, hidden]."""
     points, weights = np.polynomial.legendre.leggauss(steps)
@@ -133,16 +136,22 @@ def _integral(
         words = baseline + tf.constant(points[here, None, None], tf.float32) * difference
         with tf.GradientTape() as tape:
             tape.watch(words)
-            margin = _margin(_logits(model, tf.repeat(ids, len(words), 0), words), label)
+            margin = _margin(_logits(model, mask, words), label)
         along = tf.reduce_sum(tape.gradient(margin, words) * difference, -1).numpy()
         added += weights[here] @ along.astype(np.float64)
     return added
 
 
-def _logits(model: SentimentClassifier, ids: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
-    """The head's outputs, float32 [texts, labels], of texts of one length given by their word embeddings."""
-    first = tf.zeros([len(words), 1], tf.int32)
-    hidden_states = forward.encode(model.bert, ids, tf.ones_like(ids), words=words, read=first, fused=False)
+def _logits(model: SentimentClassifier, mask: np.ndarray, words: tf.Tensor) -> tf.Tensor:
+    """The head's outputs, float32 [texts, labels], of texts of one length.
+
+    Args:
+        model: the classifier.
+        mask: int32 [positions], 1 on tokens and 0 on padding.
+        words: float32 [texts, positions, hidden], their word embeddings.
+    """
+    first, masks = tf.zeros([len(words), 1], tf.int32), tf.tile(mask[None], [len(words), 1])
+    hidden_states = forward.encode(model.bert, masks, masks, words=words, read=first, fused=False)
     return model.classifier(forward.pool(model.bert, hidden_states))
 
 

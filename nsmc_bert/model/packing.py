@@ -26,6 +26,7 @@ LENGTH = 128  # places of a row; of more where a text is longer
 LONGEST = 1 << 15  # tokens of a text: its positions are numbers of 16 bits
 MOST = 16  # texts in a row
 MANY = 8  # batches from which on each has all the rows of the budget, however few the last one needs
+STEP = 8  # places that texts which are not packed are filled up to, or an eighth of a power of two for long ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +176,37 @@ def packed(encoded: Encoded, plan: Plan, pad_id: int, start: int = 0, stop: int 
         out[name][slots] = value
         out[name].shape = rows, plan.slots_per_row
     return out
+
+
+def padded_shape(texts: int, longest: int, limit: int) -> tuple[int, int]:
+    """(rows, places) of texts with a row each, both rounded up, so that few shapes occur.
+
+    Whatever computes a shape for the first time keeps something of it: oneDNN, which computes TensorFlow's matrix
+    products on CPUs, a compiled kernel in each thread, 1,024 of them before it forgets the first. Of every shape that
+    texts may have these are 200 MB, and forgetting and compiling again leaves holes in memory.
+
+    Args:
+        texts: how many there are.
+        longest: tokens of the longest.
+        limit: places that a text may take; a longest one of more has its own.
+    """
+    step = max(STEP, (1 << (longest - 1).bit_length()) // 16)
+    return 1 << (texts - 1).bit_length(), max(longest, min(-(-longest // step) * step, limit))
+
+
+def padded(encoded: Encoded, pad_id: int, limit: int) -> dict[str, np.ndarray]:
+    """Texts with a row each, in their order, of a padded_shape: what is behind them is padding.
+
+    Returns:
+        {"input_ids", "attention_mask" (1 on tokens, 0 on padding)}, both int32 [rows, places].
+    """
+    lengths = encoded.lengths
+    rows, places = padded_shape(len(lengths), int(lengths.max()), limit)
+    mask = np.zeros((rows, places), np.int32)
+    mask[: len(lengths)] = np.arange(places) < lengths[:, None]
+    ids = np.full_like(mask, pad_id)
+    ids[mask > 0] = encoded.ids
+    return {"input_ids": ids, "attention_mask": mask}
 
 
 def only(encoded: Encoded, plan: Plan, pad_id: int) -> dict[str, tf.Tensor]:

@@ -4,6 +4,7 @@ probabilities out.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +47,7 @@ def load(content: bytes) -> Callable[..., dict[str, Any]]:
     with warnings.catch_warnings(), silently():
         # the interpreter is to move to a package of its own, ai-edge-litert
         warnings.simplefilter("ignore", UserWarning)
-        runner = tf.lite.Interpreter(model_content=content).get_signature_runner()
+        runner = tf.lite.Interpreter(model_content=content, num_threads=os.cpu_count()).get_signature_runner()
         runner(input_ids=np.ones([1, 2], np.int32), attention_mask=np.ones([1, 2], np.int32))
 
     def answer(**inputs: Any) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """A classifier as a SavedModel that takes strings, for TensorFlow Serving and whatever else runs a graph of
-TensorFlow's, or as a LiteRT model: nothing of this project is needed to load them.
+TensorFlow's, or as a LiteRT or ONNX model: nothing of this project is needed to load them.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Export:
         positive_label: which label of somebody else's classifier means positive; see heads.order.
         output: the folder that the versions are in.
         signature: "text" for strings and token ids, "tokens" for token ids alone.
-        format: "saved_model", or "litert", which takes token ids alone.
-        weights: of LiteRT's: "float32", or "int8", a quarter of it.
+        format: "saved_model", or "litert" or "onnx", which take token ids alone.
+        weights: of these two: "float32", or "int8", a quarter of it.
         compare_on: a file of texts that the export is held against the model on; "" for the bundled sample.
         text_column: where that is a table, the column of the text.
     """
@@ -56,8 +56,8 @@ class Export:
     weights: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.weights != "float32" and self.format != "litert":
-            raise UserError(f"--weights={self.weights}: for --format=litert alone, expected float32")
+        if self.weights != "float32" and self.format == "saved_model":
+            raise UserError(f"--weights={self.weights}: for --format=litert and onnx alone, expected float32")
 
     @property
     def takes_text(self) -> bool:
@@ -106,11 +106,13 @@ def export(how: Export, log: Callable[[str], None]) -> Path:
     import tensorflow as tf
 
     from nsmc_bert.model.classifier import load
-    from nsmc_bert.serving import graph_tokenizer, litert, warmup
+    from nsmc_bert.serving import graph_tokenizer, litert, onnx, warmup
     from nsmc_bert.serving.servable import Servable
 
     if how.takes_text:
         graph_tokenizer.check()
+    if how.format == "onnx":
+        onnx.check()
     log(f"model: {how.model or bundled.CLASSIFIER}")
     model, sample = load(how.model or None, positive_label=how.positive_label), _sample(how)
     output = files.place(how.output)
@@ -121,17 +123,18 @@ def export(how: Export, log: Callable[[str], None]) -> Path:
         labels = Path(beside, "labels.txt")
         labels.write_text("".join(f"{name}\n" for name in model.labels), encoding="utf-8")
         servable = Servable(model, labels, how.takes_text)
-        if how.format == "litert":
-            content = litert.convert(servable, how.weights)
-            (part / litert.FILE).write_bytes(content)
-            shutil.copy(labels, part)
-            model.tokenizer.save(part, model.max_length)
-            answer = litert.load(content)
-        else:
+        if how.format == "saved_model":
             tf.saved_model.save(servable, str(part), servable.signatures())
             warmup.write(part, _requests(model, how.takes_text), MODEL)
             loaded = tf.saved_model.load(str(part))  # kept: its variables go with it
             answer = loaded.signatures["serving_default"]
+        else:
+            file = {"litert": litert, "onnx": onnx}[how.format]
+            content = file.convert(servable, how.weights)
+            (part / file.FILE).write_bytes(content)
+            shutil.copy(labels, part)
+            model.tokenizer.save(part, model.max_length)
+            answer = file.load(content)
         comparison = compare(answer, model, sample, servable.tokenizer)
         log(str(comparison))
         _check(comparison, rounded=how.weights == "int8")

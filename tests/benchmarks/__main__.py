@@ -23,7 +23,7 @@ from tests.benchmarks import gpu, serving
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
 flags.DEFINE_list(
     "only",
-    ["start", "predict", "serve", "training", "baseline", "probing", "encoders"],
+    ["start", "predict", "serve", "saturation", "training", "baseline", "probing", "encoders"],
     "Which parts to run; families, other encoders than BERT, takes long; gpu, alone, measures a GPU.",
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
@@ -47,7 +47,9 @@ flags.DEFINE_integer(
     "Sentences of --probing_data that an ELMo of the published size encodes; CoVe, which is faster, has twelve times "
     "as many.",
 )
-flags.DEFINE_float("serve_seconds", 120.0, "How long the part `serve` keeps the server at its limit.", lower_bound=1.0)
+flags.DEFINE_float(
+    "serve_minutes", 2.0, "How long the part `saturation` keeps the server at its limit.", lower_bound=0.1
+)
 flags.DEFINE_integer("reviews", 20000, "Training reviews that an epoch of the speed comparison takes.")
 flags.DEFINE_integer(
     "family_reviews", 1000, "Reviews that the part families takes for an encoder of 768 units; narrower ones have more."
@@ -63,6 +65,7 @@ def main():
     on_nsmc = {
         "predict": predict,
         "serve": serve,
+        "saturation": saturation,
         "training": training,
         "baseline": baseline,
         "families": families,
@@ -118,8 +121,13 @@ def predict(train, test):
 
 
 def serve(train, test):
-    """One sentence and many clients over HTTP, and some time at the limit: see serving.py."""
-    return serving.rows(test, FLAGS.rounds, FLAGS.serve_seconds, PEERS)
+    """One sentence and many clients over HTTP: see serving.py."""
+    return serving.rows(test, FLAGS.rounds, PEERS)
+
+
+def saturation(train, test):
+    """Some time of the server at its limit, with a line each five minutes; an hour by --serve_minutes=60."""
+    return serving.saturation(test, FLAGS.serve_minutes, cli.say)
 
 
 def training(train, test):

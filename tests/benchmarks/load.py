@@ -66,7 +66,9 @@ def request(path, value):
 
 
 async def measure(address, requests, clients, seconds):
-    """{"rate": requests a second, "p50", "p99": milliseconds, "failed": how many} of clients that ask for some time."""
+    """{"count": requests, "failed": how many of them, "rate": requests a second, "p50", "p99": milliseconds} of clients
+    that ask for some time.
+    """
     at, loop = urllib.parse.urlsplit(address), asyncio.get_running_loop()
     began, asked = time.perf_counter(), []
     endless = itertools.cycle(requests)
@@ -77,6 +79,7 @@ async def measure(address, requests, clients, seconds):
     await asyncio.gather(*(client.done for client in asked))
     took = sorted(each for client in asked for each in client.seconds)
     return {
+        "count": len(took),
         "rate": len(took) / (time.perf_counter() - began),
         "p50": 1000 * took[len(took) // 2],
         "p99": 1000 * took[int(0.99 * len(took))],

@@ -15,24 +15,24 @@ from nsmc_bert import bundled
 HERE, THERE = "/v1/models/nsmc:predict", "/predict"
 CLIENTS = 64
 SECONDS = 10
+OURS = [sys.executable, "-m", "nsmc_bert.serve", "--port=0"]
+PIECE = 300  # seconds that a line of `saturation` is of
 
 
-def rows(reviews, rounds, seconds, peers):
+def rows(reviews, rounds, peers):
     """Rows of the benchmarks' table.
 
     Args:
         reviews: NSMC's test file.
         rounds: how often each side is measured.
-        seconds: how long the server is kept at its limit.
         peers: the file of what it is compared with.
     """
-    ours = [sys.executable, "-m", "nsmc_bert.serve", "--port=0"]
     theirs = [sys.executable, str(peers), "serve", str(bundled.CLASSIFIER)]
     worker = [sys.executable, "-m", "tests.benchmarks.workers"]
     alone, one, many, peer = [], [], [], []
     for _ in range(rounds):
         alone.append(_read([*worker, "one", bundled.CLASSIFIER, reviews, 2000]))
-        with _started(ours) as (address, _):
+        with _started(OURS) as (address, _):
             one.append(_load(address, HERE, 1, SECONDS, reviews))
             many.append(_load(address, HERE, CLIENTS, SECONDS, reviews))
         with _started(theirs) as (address, _):
@@ -47,13 +47,7 @@ def rows(reviews, rounds, seconds, peers):
     found.append((title % "a loop of single predictions", *_pair(many, alone, "rate", "%.0f")))
     found.append((title % "FastAPI around a transformers pipeline, PyTorch", *_pair(many, peer, "rate", "%.0f")))
     found.append(("  ms, p99", *_pair(many, peer, "p99", "%.0f")))
-    with _started(ours) as (address, process):
-        _load(address, HERE, CLIENTS, SECONDS, reviews)
-        before, pieces = _memory(process), []
-        for _ in range(4):
-            pieces.append(_load(address, HERE, CLIENTS, seconds / 4, reviews))
-        after = _memory(process)
-    with _started(ours) as (address, _):
+    with _started(OURS) as (address, _):
         quiet = _load(address, HERE, 1, SECONDS, reviews)
         crowd = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.crowd", address, str(3 * SECONDS)])
         time.sleep(SECONDS / 2)
@@ -62,12 +56,40 @@ def rows(reviews, rounds, seconds, peers):
     title = "one sentence beside 3,030 slow and broken clients, ms, %s (peer: without them)"
     found += [(title % name, *_pair([crowded], [quiet], name, "%.1f")) for name in ("p50", "p99")]
     found.append(("  requests that failed", str(crowded["failed"]), "", ""))
-    failed = sum(piece["failed"] for piece in pieces)
-    p99 = ", ".join(f"{piece['p99']:.0f}" for piece in pieces)
-    found.append((f"{seconds:.0f} s at the limit, {CLIENTS} clients: requests that failed", str(failed), "", ""))
-    found.append(("  ms, p99 of each quarter", p99, "", ""))
-    found.append(("  memory at the end, MB (peer: before)", f"{after:.0f}", f"{before:.0f}", f"{after / before:.2f}"))
     return found
+
+
+def saturation(reviews, minutes, log):
+    """Rows of a server that many clients keep at its limit; each five minutes, or what is left, are logged as they end.
+
+    Args:
+        reviews: NSMC's test file.
+        minutes: for how long.
+        log: called with a line.
+    """
+    pieces, left = [], 60 * minutes
+    with _started(OURS) as (address, process):
+        _load(address, HERE, CLIENTS, SECONDS, reviews)
+        before = _memory(process)
+        log(f"at the limit, {CLIENTS} clients; after {SECONDS + 2} s of them {before:.0f} MB in memory")
+        while left > 0:
+            seconds = min(PIECE, left)
+            left -= seconds
+            piece = _load(address, HERE, CLIENTS, seconds, reviews, lead=0)
+            pieces.append({**piece, "memory": _memory(process)})
+            log(
+                "to minute {:.1f}: {count:,} requests, {failed} failed; p50 {p50:.0f}, p99 {p99:.0f} ms; "
+                "{memory:.0f} MB".format(minutes - left / 60, **pieces[-1])
+            )
+    listed = {name: ", ".join(f"{piece[name]:.0f}" for piece in pieces) for name in ("p50", "p99", "memory")}
+    requests, failed = (sum(piece[name] for piece in pieces) for name in ("count", "failed"))
+    title = f"{minutes:g} minutes at the limit, {CLIENTS} clients: "
+    return [
+        (f"{title}requests (peer: that failed)", f"{requests:,}", str(failed), ""),
+        (f"  ms, p50 of each {PIECE} s", listed["p50"], "", ""),
+        (f"  ms, p99 of each {PIECE} s", listed["p99"], "", ""),
+        ("  memory at their ends, MB (peer: before)", listed["memory"], f"{before:.0f}", ""),
+    ]
 
 
 def _pair(here, peer, name, form):
@@ -107,10 +129,11 @@ def _until_it_answers(address):
             time.sleep(0.1)
 
 
-def _load(address, path, clients, seconds, reviews):
-    """The figures of clients, after a moment of the same that is not counted."""
+def _load(address, path, clients, seconds, reviews, lead=2):
+    """The figures of clients, after `lead` seconds of the same that are not counted."""
     command = [sys.executable, "-m", "tests.benchmarks.load", address, path, clients]
-    _read([*command, 2, reviews])
+    if lead:
+        _read([*command, lead, reviews])
     return _read([*command, seconds, reviews])
 
 

@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal
+from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal, tokenizers
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -323,6 +323,27 @@ def test_one_text_from_several_threads(make_model):
     assert not errors and len(results) == 240
     for text, result in results:
         np.testing.assert_allclose(result, expected[text], atol=1e-6)
+
+
+def test_few_shapes_are_computed_whatever_the_texts(make_model, monkeypatch):
+    """Each shape that is new leaves something in memory: a server that computed all that occur grew by 200 MB."""
+    model, random, shapes = make_model(max_length=128, max_position_embeddings=128), np.random.default_rng(0), set()
+
+    def record(inputs):
+        shapes.add((len(inputs), *inputs["input_ids"].shape))
+        rows, places = inputs.get("firsts", inputs["input_ids"]).shape
+        return tf.zeros([rows, places, 2] if "firsts" in inputs else [rows, 2])
+
+    for name in ("_forward", "_forward_one", "_probabilities"):
+        monkeypatch.setattr(model, name, record)
+    for texts in [*range(1, 65), *range(1, 9), *range(1, 9), *range(1, 9)] * 4:
+        lengths = random.integers(2, random.integers(3, 129), texts)
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+        encoded = tokenizers.Encoded(np.full(splits[-1], 5, np.int32), splits, np.zeros(texts, bool))
+        assert model.predict_encoded(encoded).shape == (texts, 2)
+    alone, packed = ({shape for shape in shapes if shape[0] == inputs} for inputs in (2, 4))
+    assert 1 < len(alone) <= 31  # 1, 2, 4, 8 or 16 rows of a multiple of 8 places, of 128 places together
+    assert 1 < len(packed) <= 24  # as many rows of 128 places as the budget has
 
 
 def test_no_attribute_is_assigned_in_a_call(make_model, monkeypatch):

@@ -184,6 +184,35 @@ def test_the_only_batch_is_the_datasets():
         np.testing.assert_array_equal(found[name], value)
 
 
+@pytest.mark.parametrize(
+    "texts, longest, limit, shape",
+    [
+        (1, 3, 128, (1, 8)),
+        (1, 8, 128, (1, 8)),
+        (3, 20, 128, (4, 24)),
+        (16, 9, 128, (16, 16)),
+        (1, 129, 512, (1, 144)),
+        (1, 300, 512, (1, 320)),
+        (1, 509, 510, (1, 510)),
+        (1, 13, 14, (1, 14)),
+        (2, 40, 14, (2, 40)),
+    ],
+)
+def test_shapes_of_texts_alone_are_rounded_up(texts, longest, limit, shape):
+    assert packing.padded_shape(texts, longest, limit) == shape
+
+
+def test_texts_alone_by_hand():
+    texts = packing.padded(encoded([2, 7, 3], [2, 3], [2, 8, 9, 3]), 1, limit=6)
+    np.testing.assert_array_equal(
+        texts["input_ids"], [[2, 7, 3, 1, 1, 1], [2, 3, 1, 1, 1, 1], [2, 8, 9, 3, 1, 1], [1, 1, 1, 1, 1, 1]]
+    )
+    np.testing.assert_array_equal(
+        texts["attention_mask"], [[1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
+    )
+    assert all(array.dtype == np.int32 for array in texts.values())
+
+
 def test_dataset_can_start_anywhere_and_be_shared():
     random = np.random.default_rng(0)
     data = encoded(*(random.integers(5, 30, n).tolist() for n in random.integers(1, 100, 57)))

@@ -76,14 +76,18 @@ def test_one_of_a_hundred_may_be_cut_otherwise(comparison, message):
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
-def test_litert(how, tmp_path, weights):
+@pytest.mark.parametrize(
+    "form, file, package", [("litert", "model.tflite", "tensorflow"), ("onnx", "model.onnx", "tf2onnx")]
+)
+def test_files_of_other_runtimes(how, form, file, package, weights):
+    pytest.importorskip(package)
     lines = []
-    folder = saved_model.export(dataclasses.replace(how, format="litert", weights=weights), lines.append)
-    names = {"model.tflite", "labels.txt", "tokenizer.json", "tokenizer_config.json"}
+    folder = saved_model.export(dataclasses.replace(how, format=form, weights=weights), lines.append)
+    names = {file, "labels.txt", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in folder.iterdir()} == names
     assert lines[1].startswith("4 texts: probabilities are predict's to")
 
 
-def test_only_litert_has_other_weights():
-    with pytest.raises(UserError, match="--weights=int8: for --format=litert alone"):
+def test_a_saved_model_has_no_other_weights():
+    with pytest.raises(UserError, match="--weights=int8: for --format=litert and onnx alone"):
         Export(weights="int8")
