@@ -399,8 +399,8 @@ def fingerprint(weights: Mapping[str, np.ndarray | tf.Variable]) -> str:
 
 
 def unusual(config: PretrainedConfig) -> str:
-    """What of a configuration decides how an encoder computes and is not as in BERT-base, to be added to its weights'
-    fingerprint; or "".
+    """What of a configuration decides how an encoder computes and learns and is not as in BERT-base, to be added to its
+    weights' fingerprint; or "".
     """
     usual = {
         "hidden_act": "gelu",
@@ -408,6 +408,8 @@ def unusual(config: PretrainedConfig) -> str:
         "layer_norm_eps": 1e-12,
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
+        "classifier_dropout": None,
+        "initializer_range": 0.02,  # of a head that is drawn
     }
     parts = [f"{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value]
     parts += filter(None, [families.of(config).decides(config)])

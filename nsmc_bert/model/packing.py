@@ -28,6 +28,11 @@ MOST = 16  # texts in a row
 MANY = 8  # batches from which on each has all the rows of the budget, however few the last one needs
 
 
+def longest(stated: int | None, positions: int) -> int:
+    """Tokens of a text that are read: as many as a tokenizer states, if it does, and an encoder has positions for."""
+    return min(stated or LONGEST, positions, LONGEST)
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Which text stands where in which batch.

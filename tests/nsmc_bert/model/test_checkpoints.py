@@ -381,3 +381,5 @@ def test_what_is_unusual_in_a_configuration():
         checkpoints.unusual(changed)
         == "-hidden_act=relu-num_attention_heads=8-layer_norm_eps=1e-05-hidden_dropout_prob=0.0"
     )
+    learns = BertConfig(classifier_dropout=0.3, initializer_range=0.01)
+    assert checkpoints.unusual(learns) == "-classifier_dropout=0.3-initializer_range=0.01"
