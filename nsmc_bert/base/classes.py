@@ -13,6 +13,13 @@ if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts wi
     from numpy.typing import ArrayLike
 
 NAMES = ("negative", "positive")
+WORDS = {  # what people call classes that are the same, in small letters
+    **dict.fromkeys(("negative", "neg", "bad", "dislike", "unfavorable", "unfavourable"), "negative"),
+    **dict.fromkeys(("부정", "부정적", "부정문", "나쁨", "싫음", "비추천", "비추"), "negative"),
+    **dict.fromkeys(("neutral", "neu", "mixed", "중립", "중립적", "보통"), "neutral"),
+    **dict.fromkeys(("positive", "pos", "good", "like", "favorable", "favourable"), "positive"),
+    **dict.fromkeys(("긍정", "긍정적", "긍정문", "좋음", "추천"), "positive"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +99,8 @@ class Classes:
     def check_same(self, other: Classes, whose: str, wanted: str) -> None:
         """Checks that a class of another's is the class of the same place here.
 
-        Own words for the same classes may stand in a table: as many, in the same order.
+        Own words for the same classes may stand in a table: as many, in the same order. A name is the same in small
+        letters, and two of WORDS for one thing are the same where there is none.
 
         Args:
             other: the other classes.
@@ -100,10 +108,14 @@ class Classes:
             wanted: what `self` is of, such as "those of the model".
 
         Raises:
-            UserError: there are more or fewer, or a name has another place.
+            UserError: there are more or fewer, a name has another place, or both are ratings and of other values.
         """
-        places = {name: place for place, name in enumerate(self.names)}
-        moved = any(places.get(name, place) != place for place, name in enumerate(other.names))
+        own = list(map(plain, self.names))
+        meant = [WORDS.get(name, name) for name in own]
+        moved = self.is_ordered and other.is_ordered and self.values != other.values
+        for place, name in enumerate(map(plain, other.names)):
+            known, meaning = (own, name) if name in own else (meant, WORDS.get(name, name))
+            moved = moved or meaning in known and known[place : place + 1] != [meaning]
         if len(other) != len(self) or moved:
             raise UserError(f"{whose}: found labels of {other}, expected {wanted}, {self}")
 
@@ -112,6 +124,11 @@ class Classes:
         import numpy as np
 
         return np.asarray(probabilities, np.float64) @ np.array(self.values)
+
+
+def plain(name: str) -> str:
+    """A name in small letters, without the spaces around it."""
+    return name.strip().lower()
 
 
 SENTIMENT = Classes()

@@ -80,8 +80,8 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 
 def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Classes = SENTIMENT) -> str:
-    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, how much of a text is read,
-    which class is positive.
+    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, how much of a text it
+    reads, which class is positive.
 
     Args:
         teacher: a classifier's folder or hub name.
