@@ -33,7 +33,8 @@ class Classes:
         values: of ratings, the number that each stands for, ascending; () for classes without an order.
 
     Raises:
-        UserError: fewer than two, two of other names, a name that is empty or comes twice, or other values than that.
+        UserError: fewer than two, two of other names, a name that is empty, comes twice or is no text in UTF-8, or
+            other values than that.
 
     Example:
         >>> ratings([1, 2, 3, 4, 5]).expected([[0.0, 0.0, 0.5, 0.25, 0.25]])
@@ -47,6 +48,8 @@ class Classes:
         names = ",".join(map(str, self.names))
         if len(self.names) < 2 or len(set(self.names)) < len(self.names) or not all(self.names):
             raise UserError(f"classes: found {shorten(names)}, expected two or more different names")
+        if odd := [name for name in self.names if name.encode(errors="replace").decode() != name]:
+            raise UserError(f"classes: found {shorten(odd[0])}, which has half of a surrogate pair, expected text")
         if len(self.names) == 2 and self.names != NAMES:
             raise UserError(f"classes: found {shorten(names)}, expected two to be called {' and '.join(NAMES)}")
         if self.values and (len(self.values) != len(self.names) or list(self.values) != sorted(set(self.values))):

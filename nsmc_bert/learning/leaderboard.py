@@ -17,7 +17,7 @@ import numpy as np
 
 from nsmc_bert.base import html_pages, runtime, text_tables
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.files import write_bytes, write_text
+from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
@@ -218,5 +218,5 @@ def write(folder: Path, entries: Sequence[Entry], data: Data, command: str) -> l
         "leaderboard.csv": lines.getvalue(),
     }
     for name, content in files.items():
-        write_bytes(folder / name, content.encode())
+        write_text(folder / name, content)
     return [folder / name for name in files]

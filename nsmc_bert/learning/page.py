@@ -74,7 +74,7 @@ def write(
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
     escaped = "\n".join(map(html.escape, commands))
     body += ["<h2>Commands</h2>", f"<pre>{escaped}</pre>"]
-    return html_pages.write(folder, {"classifier.html": html_pages.document(title, body).encode()}, pictures)
+    return html_pages.write(folder, {"classifier.html": html_pages.document(title, body)}, pictures)
 
 
 def _rows(figures: Mapping[str, Any], record: Mapping[str, Any], parameters: int, model: str) -> "list[Row]":

@@ -28,6 +28,7 @@ def test_two_classes_are_negative_and_positive():
         ((("a",),), "expected two or more different names"),
         ((("a", "b", "a"),), "expected two or more different names"),
         ((("a", "", "b"),), "expected two or more different names"),
+        ((("a", "b", "c\ud800"),), r"found 'c\\ud800', which has half of a surrogate pair, expected text"),
         ((("ham", "spam"),), "found 'ham,spam', expected two to be called negative and positive"),
         ((("positive", "negative"),), "expected two to be called negative and positive"),
         ((("1", "2", "3"), (1.0, 2.0)), "of 3 classes, expected one of each, ascending"),
