@@ -37,7 +37,8 @@ def checksum(path: Path) -> str:
 
 def read(folder: Path, task: str) -> dict[str, Any] | None:
     """The description of a conversion, {"made_with": {source and options}, "sha1": {split: checksum}, "labels": {split:
-    the labels that its records have, sorted}}; None where there is none, without labels where it is an older one.
+    the labels that its records have, sorted}, "inputs": {split: what it was made of}}; None where there is none,
+    without labels or inputs where it is an older one.
 
     Raises:
         UserError: it is broken.
@@ -47,7 +48,7 @@ def read(folder: Path, task: str) -> dict[str, Any] | None:
         return None
     return read_json(
         path,
-        {"made_with": dict, "sha1": {str: str}, "labels?": {str: [str]}},
+        {"made_with": dict, "sha1": {str: str}, "labels?": {str: [str]}, "inputs?": {str: str}},
         "a description of a conversion; convert anew, or delete it",
     )
 

@@ -150,7 +150,11 @@ class Summary:
 
 
 def convert(
-    splits: Mapping[str, Split], task: Task, output: str | os.PathLike[str], made_with: Mapping[str, Any] | None = None
+    splits: Mapping[str, Split],
+    task: Task,
+    output: str | os.PathLike[str],
+    made_with: Mapping[str, Any] | None = None,
+    made_of: str = "",
 ) -> dict[str, Summary]:
     """Writes each split to OUTPUT/TASK.SPLIT.jsonl, all of them or none.
 
@@ -160,6 +164,7 @@ def convert(
         output: the folder; it is made where there is none.
         made_with: the source and its options, a dict. Splits that are there and not written stay if they are of the
             same, with "split" among them; a release has all of its splits written at once.
+        made_of: the corpus.
 
     Returns:
         {name: Summary}.
@@ -176,7 +181,9 @@ def convert(
     made_with = json.loads(json.dumps(made_with or {}))
     before = conversion.read(output, task.name) or {}
     kept, done = _kept(output, task, splits, made_with, before), {}
-    labels = {name: names for name, names in before.get("labels", {}).items() if name in kept}
+    labels, inputs = (
+        {name: value for name, value in before.get(key, {}).items() if name in kept} for key in ("labels", "inputs")
+    )
     try:
         with _temporary(output) as part:
             for name, split in splits.items():
@@ -186,7 +193,8 @@ def convert(
                     raise UserError(f"found no sentence for {name}, expected at least one")
             kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
             labels.update({name: sorted(summary.labels) for name, summary in done.items()})
-            content = {"made_with": {**made_with, "split": ""}, "sha1": kept, "labels": labels}
+            inputs.update(dict.fromkeys(done, made_of))
+            content = {"made_with": {**made_with, "split": ""}, "sha1": kept, "labels": labels, "inputs": inputs}
             described = conversion.path_in(output, task.name)
             write_text(Path(part) / described.name, json.dumps(content, indent=1) + "\n")
             os.replace(Path(part) / described.name, described)
@@ -260,6 +268,15 @@ def describe(done: Mapping[str, Summary], task: Task, published: bool) -> Iterat
     yield line + (_some("; others: %s", other) + _some("; missing: %s", missing) if kindred else _some(": %s", other))
 
 
+def beside(done: Mapping[str, Summary], task: Task, output: Path) -> Iterator[str]:
+    """The lines that say which splits of earlier calls stay beside those that were written, and what they are of."""
+    description = conversion.read(output, task.name) or {}
+    for name in description.get("sha1", {}):
+        if name not in done:
+            made_of = description.get("inputs", {}).get(name, "a corpus that was not recorded")
+            yield f"{task.name}.{name}.jsonl: stays beside, as it was converted before, of {made_of}"
+
+
 def _counts(number: int, targets: int) -> str:
     return f"{_number(number)} records, {_number(targets)} targets"
 
@@ -304,10 +321,10 @@ def main() -> None:
     else:
         splits = source.splits(FLAGS.input, name, **options)
         made_with = {"source": FLAGS.source, **options}
-    done = convert(splits, task, FLAGS.output, made_with)
+    done = convert(splits, task, FLAGS.output, made_with, os.path.abspath(os.path.expanduser(FLAGS.input)))
     # one file, or a folder that is a split as a whole, is not the release
     published = not FLAGS.split and not FLAGS.in_tenths and (source.published or FLAGS.as_published and name == "dep")
-    print("\n".join(describe(done, task, published)))
+    print("\n".join([*describe(done, task, published), *beside(done, task, Path(FLAGS.output).expanduser())]))
     print(f"wrote {', '.join(str(summary.path) for summary in done.values())}")
 
 

@@ -13,6 +13,13 @@ if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts wi
     from numpy.typing import ArrayLike
 
 NAMES = ("negative", "positive")
+WORDS = {  # what people call classes that are the same, in small letters
+    **dict.fromkeys(("negative", "neg", "bad", "dislike", "unfavorable", "unfavourable"), "negative"),
+    **dict.fromkeys(("부정", "부정적", "부정문", "나쁨", "싫음", "비추천", "비추"), "negative"),
+    **dict.fromkeys(("neutral", "neu", "mixed", "중립", "중립적", "보통"), "neutral"),
+    **dict.fromkeys(("positive", "pos", "good", "like", "favorable", "favourable"), "positive"),
+    **dict.fromkeys(("긍정", "긍정적", "긍정문", "좋음", "추천"), "positive"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Classes:
         values: of ratings, the number that each stands for, ascending; () for classes without an order.
 
     Raises:
-        UserError: fewer than two, two of other names, a name that is empty or comes twice, or other values than that.
+        UserError: fewer than two, two of other names, a name that is empty, comes twice or is no text in UTF-8, or
+            other values than that.
 
     Example:
         >>> ratings([1, 2, 3, 4, 5]).expected([[0.0, 0.0, 0.5, 0.25, 0.25]])
@@ -40,6 +48,8 @@ class Classes:
         names = ",".join(map(str, self.names))
         if len(self.names) < 2 or len(set(self.names)) < len(self.names) or not all(self.names):
             raise UserError(f"classes: found {shorten(names)}, expected two or more different names")
+        if odd := [name for name in self.names if name.encode(errors="replace").decode() != name]:
+            raise UserError(f"classes: found {shorten(odd[0])}, which has half of a surrogate pair, expected text")
         if len(self.names) == 2 and self.names != NAMES:
             raise UserError(f"classes: found {shorten(names)}, expected two to be called {' and '.join(NAMES)}")
         if self.values and (len(self.values) != len(self.names) or list(self.values) != sorted(set(self.values))):
@@ -92,7 +102,8 @@ class Classes:
     def check_same(self, other: Classes, whose: str, wanted: str) -> None:
         """Checks that a class of another's is the class of the same place here.
 
-        Own words for the same classes may stand in a table: as many, in the same order.
+        Own words for the same classes may stand in a table: as many, in the same order. A name is the same in small
+        letters, and two of WORDS for one thing are the same where there is none.
 
         Args:
             other: the other classes.
@@ -100,10 +111,14 @@ class Classes:
             wanted: what `self` is of, such as "those of the model".
 
         Raises:
-            UserError: there are more or fewer, or a name has another place.
+            UserError: there are more or fewer, a name has another place, or both are ratings and of other values.
         """
-        places = {name: place for place, name in enumerate(self.names)}
-        moved = any(places.get(name, place) != place for place, name in enumerate(other.names))
+        own = list(map(plain, self.names))
+        meant = [WORDS.get(name, name) for name in own]
+        moved = self.is_ordered and other.is_ordered and self.values != other.values
+        for place, name in enumerate(map(plain, other.names)):
+            known, meaning = (own, name) if name in own else (meant, WORDS.get(name, name))
+            moved = moved or meaning in known and known[place : place + 1] != [meaning]
         if len(other) != len(self) or moved:
             raise UserError(f"{whose}: found labels of {other}, expected {wanted}, {self}")
 
@@ -112,6 +127,11 @@ class Classes:
         import numpy as np
 
         return np.asarray(probabilities, np.float64) @ np.array(self.values)
+
+
+def plain(name: str) -> str:
+    """A name in small letters, without the spaces around it."""
+    return name.strip().lower()
 
 
 SENTIMENT = Classes()

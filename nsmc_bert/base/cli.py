@@ -5,6 +5,7 @@ import difflib
 import errno
 import functools
 import io
+import itertools
 import os
 import shlex
 import sys
@@ -109,6 +110,8 @@ def parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
             raise UserError(
                 f"{shlex.quote(arguments[1])}: found an argument without a flag, expected --flag=value{did}; see --help"
             )
+        for line in _overruled(argv[1:]):
+            say(line)
         return arguments
     except (UserError, flags.Error) as error:
         sys.exit(_fail(error))
@@ -126,6 +129,26 @@ def _without_flagfiles(given: Iterable[str]) -> Iterator[str]:
             yield from _read_flagfile(value if equals else next(arguments, ""))
         else:
             yield argument
+
+
+def _overruled(given: Iterable[str]) -> Iterator[str]:
+    """What is said of flags that stand on the command line twice, of which the last one alone counts."""
+    arguments, known = iter(given), flags.FLAGS._flags()
+    values: dict[str, str] = {}
+    for argument in itertools.takewhile(lambda each: each != "--", arguments):
+        name, equals, value = argument.lstrip("-").partition("=")
+        negated = name.startswith("no") and not equals and name not in known
+        flag = known.get(name[2:] if negated else name) if argument.startswith("-") else None
+        if flag is None:
+            continue
+        if not equals:
+            value = ("false" if negated else "true") if flag.boolean else next(arguments, "")
+        if name != "flagfile" and not isinstance(flag, flags.MultiFlag):
+            before = values.setdefault(flag.name, value)
+            if before != value:
+                several = "; it takes several with commas between them" * isinstance(flag.parser, flags.ListParser)
+                yield f"--{flag.name}={before}: does not count, as --{flag.name}={value} stands behind it{several}"
+            values[flag.name] = value
 
 
 def _find(name: str) -> str:

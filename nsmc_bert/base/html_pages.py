@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.files import write_bytes
+from nsmc_bert.base.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,20 +115,22 @@ def draw(
 
 
 def write(
-    folder: Path, files: Mapping[str, bytes], pictures: Mapping[str, tuple[str, Mapping[str, bytes]]]
+    folder: Path, files: Mapping[str, str], pictures: Mapping[str, tuple[str, Mapping[str, bytes]]]
 ) -> list[Path]:
-    """Writes files, {name: bytes}, and plots as NAME.svg and NAME.png into a folder; returns the paths.
+    """Writes files, {name: text}, and plots as NAME.svg and NAME.png into a folder; returns the paths.
 
     Raises:
         UserError: it cannot be written.
     """
-    files = dict(files)
+    plots = {}
     for name, (_, images) in pictures.items():
         stem = name.lower().replace(" ", "_")
-        files[stem + ".svg"], files[stem + ".png"] = images["light"], images["png"]
-    for name, content in files.items():
+        plots[stem + ".svg"], plots[stem + ".png"] = images["light"], images["png"]
+    for name, text in files.items():
+        write_text(folder / name, text)
+    for name, content in plots.items():
         write_bytes(folder / name, content)
-    return [folder / name for name in files]
+    return [folder / name for name in (*files, *plots)]
 
 
 def plain(lines: Iterable[Sequence[str]], note: str, text: Collection[str] = ()) -> str:
@@ -183,6 +185,8 @@ def _images(plot: Callable[[Any, Any], Figure], data: Any) -> dict[str, bytes]:
             matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": kind, "font.size": 9}),
         ):
             figure, stream = plot(plt, data), io.BytesIO()
+            for text in figure.findobj(matplotlib.text.Text):  # of names that UTF-8 cannot say, as in the page
+                text.set_text(text.get_text().encode(errors="backslashreplace").decode())
             if kind == "png":
                 figure.savefig(stream, format="png", dpi=150, bbox_inches="tight")
             else:

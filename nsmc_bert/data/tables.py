@@ -287,6 +287,11 @@ def text_at(row: Row, at: int, column: str) -> tuple[str, Problem | None]:
         return value, None
     if isinstance(value, (bool, dict, list)):
         return "", (row.line, f"{shorten(value)} as {column!r}", "a text")
+    if isinstance(value, bytes):  # of Parquet's binary columns, whose encoding nothing tells
+        try:
+            return value.decode("utf-8"), None
+        except UnicodeDecodeError:
+            return "", (row.line, f"bytes that are no UTF-8, {shorten(value)}, as {column!r}", "a text")
     return text_of(value), None
 
 

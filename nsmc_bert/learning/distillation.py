@@ -14,7 +14,7 @@ from nsmc_bert.base import files, tensors
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.progress import Progress
-from nsmc_bert.model import checkpoints, families, heads, tokenizers
+from nsmc_bert.model import checkpoints, families, heads, packing, tokenizers
 
 PIECE = 20_000  # texts that are asked about between two files
 
@@ -80,7 +80,8 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 
 def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Classes = SENTIMENT) -> str:
-    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, which class is positive.
+    """A checksum of all that decides a teacher's answers: weights, configuration, tokenizer, how much of a text it
+    reads, which class is positive.
 
     Args:
         teacher: a classifier's folder or hub name.
@@ -98,7 +99,10 @@ def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Class
     weights = checkpoints.fingerprint(checkpoints.read_weights(folder, families.of(config)))
     _, order = heads.classes(config, len(classes), folder, positive_label if len(classes) == 2 else ())
     turned = "-turned" if order == [1, 0] else ""
-    return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizers.load(folder).fingerprint}"
+    tokenizer, positions = tokenizers.load(folder), families.of(config).positions(config)
+    limit = packing.longest(tokenizer.model_max_length, positions)
+    cut = f"-{limit}" if limit < positions else ""
+    return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizer.fingerprint}{cut}"
 
 
 def _write(path: str | Path, array: np.ndarray) -> None:

@@ -296,7 +296,7 @@ def prepare(
         "augment": how.augment,
         "dtype": how.weights,
         **data.classes.recorded,
-        **({} if start.head is None else {"head": "kept"}),
+        **({} if start.head is None else {"head": "kept, turned" if start.turned else "kept"}),
     }
     if how.teachers:
         known = data.train.texts + ([] if data.test is None else data.test.texts)

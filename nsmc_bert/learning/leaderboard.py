@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from nsmc_bert.base import html_pages, text_tables
+from nsmc_bert.base import html_pages, runtime, text_tables
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.files import write_bytes, write_text
+from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
+from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import page, provenance
 from nsmc_bert.learning.finetuning import RUNS, FineTuning, fine_tune
@@ -58,7 +59,7 @@ class Entry:
         encoder: its folder or hub name, as it was given.
         results: what went into training.json, of each seed; see finetuning.fine_tune.
         speed: reviews a second that the first seed's model predicts.
-        published: the published row of the same encoder, or None.
+        published: the published row of the same encoder where the test is NSMC's, or None.
     """
 
     encoder: str
@@ -128,7 +129,8 @@ def compare(data: Data, how: FineTuning, encoders: Sequence[str], *, log: Callab
         log(f"encoder {number} of {len(folders)}: {encoder}")
         run_dir = root / folder
         results = fine_tune(data, dataclasses.replace(how, encoder=encoder, run_dir=str(run_dir)), log=log)
-        entries.append(Entry(encoder, results, _speed(run_dir, results[0], data.test.texts), _published(encoder)))
+        beside = _published(encoder) if data.measured == page.NSMC else None
+        entries.append(Entry(encoder, results, _speed(run_dir, results[0], data.test), beside))
     return sorted(entries, key=lambda entry: -entry.accuracy)
 
 
@@ -154,24 +156,26 @@ def folders_of(encoders: Iterable[str]) -> dict[str, str]:
     return folders
 
 
-def _speed(folder: Path, result: dict[str, Any], texts: Sequence[str]) -> float:
-    """Reviews a second that a model predicts, measured once and then kept beside its run."""
-    path = folder / SPEED
-    shape = {"reviews_a_second": float, "model": str}
+def _speed(folder: Path, result: dict[str, Any], test: reviews.Corpus) -> float:
+    """Reviews a second that a model predicts, measured once and then kept beside its run: for another model, machine or
+    test it is measured anew.
+    """
+    path, made = folder / SPEED, {"model": result["folder"], "made_in": result.get("seconds")}
+    of = {**made, "test_sha1": test.sha1, "processor": runtime.processor()}
     if path.exists():
-        measured = read_json(path, shape, "a measured speed; delete it")
-        if measured["model"] == result["folder"]:
+        measured = read_json(path, {"reviews_a_second": float}, "a measured speed; delete it")
+        if all(measured.get(name) == value for name, value in of.items()):
             return measured["reviews_a_second"]
     from nsmc_bert.model.classifier import load
 
-    model, chosen = load(result["folder"]), list(texts[:TIMED])
+    model, chosen = load(result["folder"]), test.texts[:TIMED]
     model.predict_encoded(model.encode(chosen))  # compiled before time is taken
     seconds = []
     for _ in range(TIMES):
         start = time.perf_counter()
         model.predict_encoded(model.encode(chosen))
         seconds.append(time.perf_counter() - start)
-    measured = {"reviews_a_second": len(chosen) / min(seconds), "model": result["folder"], "reviews": len(chosen)}
+    measured = {"reviews_a_second": len(chosen) / min(seconds), "reviews": len(chosen), **of}
     write_text(path, json.dumps(measured, indent=1) + "\n")
     return measured["reviews_a_second"]
 
@@ -214,5 +218,5 @@ def write(folder: Path, entries: Sequence[Entry], data: Data, command: str) -> l
         "leaderboard.csv": lines.getvalue(),
     }
     for name, content in files.items():
-        write_bytes(folder / name, content.encode())
+        write_text(folder / name, content)
     return [folder / name for name in files]

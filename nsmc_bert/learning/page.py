@@ -22,6 +22,7 @@ CAVEAT = (
     "learned from others that have, had more supervision than NSMC's labels: the table says which."
 )
 BESIDE = "Beside published models"  # the heading of their plot and table
+NSMC = "NSMC"  # what the reviews are called that published figures are of
 OURS = "nsmc_bert: "  # begins the names of this project's models
 RATED, OFFICIAL = "star ratings read", "official labels"
 
@@ -52,7 +53,7 @@ def write(
     Raises:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
-    rows = _rows(figures, record, parameters, model) if data == "NSMC" else []
+    rows = _rows(figures, record, parameters, model) if data == NSMC else []
     pictures = html_pages.draw(_plots(figures, record, rows))
     title = f"How good is {model or 'the classifier that ships'}"
     reviews = html.escape(data + metrics.one_class(figures["test"]))
@@ -67,13 +68,13 @@ def write(
         lines = [["said", "confidence", "label", "review"]]
         lines += [[e["said"], f"{e['confidence']:.3f}", e["label"], e["text"]] for e in figures["errors"]]
         caption = (
-            "Labels are star ratings cut in two: some are wrong." if data == "NSMC" else f"Labels are those of {data}."
+            "Labels are star ratings cut in two: some are wrong." if data == NSMC else f"Labels are those of {data}."
         )
         body += ["<h2>Most confident errors</h2>", html_pages.plain(lines, caption, text=["review"])]
     commands = dict.fromkeys(filter(None, [record.get("command"), command]))
     escaped = "\n".join(map(html.escape, commands))
     body += ["<h2>Commands</h2>", f"<pre>{escaped}</pre>"]
-    return html_pages.write(folder, {"classifier.html": html_pages.document(title, body).encode()}, pictures)
+    return html_pages.write(folder, {"classifier.html": html_pages.document(title, body)}, pictures)
 
 
 def _rows(figures: Mapping[str, Any], record: Mapping[str, Any], parameters: int, model: str) -> "list[Row]":
@@ -176,7 +177,7 @@ def supervision(record: Mapping[str, Any]) -> str:
     if data.get("teachers"):
         return "official labels, and teachers, whose own is in their cards"
     known = before or record.get("encoder", "").startswith("random weights")
-    return OFFICIAL if known and data.get("name") == "NSMC" else "not recorded"
+    return OFFICIAL if known and data.get("name") == NSMC else "not recorded"
 
 
 def _protocol(record: Mapping[str, Any]) -> str:

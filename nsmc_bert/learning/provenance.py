@@ -81,6 +81,7 @@ class Start:
         tokenizer: the tokenizers.Tokenizer.
         head: the classifier's kernel, float32 [hidden, classes], and bias, float32 [classes], where they are kept;
             of two negative first.
+        turned: whether that is the other way round than in the file.
         fingerprint: a checksum of the weights and of what is unusual in the configuration; without weights the whole
             configuration.
 
@@ -91,6 +92,7 @@ class Start:
     def __init__(self, encoder: str | Path, tokenizer: str = ""):
         path = Path(encoder).expanduser()
         self.head: list[np.ndarray] | None = None
+        self.turned = False
         self.has_weights = not path.name.endswith(".json")
         if self.has_weights:
             self.folder = checkpoints.resolve(encoder)
@@ -158,7 +160,7 @@ class Start:
         known, order = heads.classes(self.config, len(classes), self.folder)
         if known.names != classes.names:
             raise UserError(f"--head=kept: {self.name} has a head of {known}, not of {classes}; --head=new draws one")
-        self.head = [head[0][:, order], head[1][order]]
+        self.head, self.turned = [head[0][:, order], head[1][order]], order == [1, 0]
 
     def build(self, seed: int, dropout: float | None) -> "Encoder":
         """The encoder with the first weights of a run; see `build_with_predictions`."""

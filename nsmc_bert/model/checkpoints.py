@@ -88,6 +88,10 @@ COUNTS = (  # positive whole numbers of every family that has them
     "num_hidden_groups",
     "inner_group_num",
 )
+BOUNDS = {  # of numbers that no weights tell of: at least 0, and less than that
+    **dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), 1.0),
+    **dict.fromkeys(("layer_norm_eps", "initializer_range"), math.inf),
+}
 ACTIVATIONS = (
     "gelu",
     "gelu_new",
@@ -197,6 +201,11 @@ def read_config(path: str | os.PathLike[str]) -> PretrainedConfig:
         raise UserError(
             f"{path}: found {key('num_hidden_layers')} {config.num_hidden_layers}, expected at most {MOST_LAYERS}"
         )
+    for name, bound in BOUNDS.items():
+        value = getattr(config, name)
+        if value is not None and not 0 <= value < bound:
+            expected = "0 or more" if bound == math.inf else f"from 0 to less than {bound:g}"
+            raise UserError(f"{path}: found {key(name)} {shorten(value)}, expected {expected}")
     if config.hidden_act not in ACTIVATIONS:
         raise UserError(
             f"{path}: found {key('hidden_act')} {shorten(config.hidden_act)}, expected one of {', '.join(ACTIVATIONS)}"
@@ -399,8 +408,8 @@ def fingerprint(weights: Mapping[str, np.ndarray | tf.Variable]) -> str:
 
 
 def unusual(config: PretrainedConfig) -> str:
-    """What of a configuration decides how an encoder computes and is not as in BERT-base, to be added to its weights'
-    fingerprint; or "".
+    """What of a configuration decides how an encoder computes and learns and is not as in BERT-base, to be added to its
+    weights' fingerprint; or "".
     """
     usual = {
         "hidden_act": "gelu",
@@ -408,6 +417,8 @@ def unusual(config: PretrainedConfig) -> str:
         "layer_norm_eps": 1e-12,
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
+        "classifier_dropout": None,
+        "initializer_range": 0.02,  # of a head that is drawn
     }
     parts = [f"{name}={getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value]
     parts += filter(None, [families.of(config).decides(config)])

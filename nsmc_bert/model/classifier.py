@@ -564,7 +564,7 @@ def load(
     classes, order = heads.classes(loaded.config, outputs, loaded.folder, positive_label)
     tokenizer = tokenizers.load(loaded.folder)
     positions = families.of(loaded.config).positions(loaded.config)
-    limit = min(tokenizer.model_max_length or packing.LONGEST, positions, packing.LONGEST)
+    limit = packing.longest(tokenizer.model_max_length, positions)
     model = SentimentClassifier(loaded.bert, tokenizer, labels=classes, max_length=limit, precision=precision)
     model.classifier.set_weights([kernel[:, order], bias[order]])
     return model

@@ -286,7 +286,7 @@ class Dropout:
 
 def _factors(noise: tf.Tensor, rate: float, dtype: tf.DType) -> tf.Tensor:
     """Dropout's factors from random bytes; 1 where the rate rounds to 0."""
-    dropped = round(rate * 256)
+    dropped = min(round(rate * 256), 255)  # of a rate next to 1 something is left
     kept, zero = tf.constant(256 / (256 - dropped), dtype), tf.constant(0.0, dtype)
     return tf.where(noise >= tf.constant(dropped, tf.uint8), kept, zero)
 

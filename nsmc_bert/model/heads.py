@@ -8,28 +8,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nsmc_bert.base.classes import SENTIMENT, Classes
+from nsmc_bert.base.classes import SENTIMENT, WORDS, Classes, plain
 from nsmc_bert.base.errors import UserError, shorten
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-NEGATIVE = {
-    "negative",
-    "neg",
-    "bad",
-    "dislike",
-    "unfavorable",
-    "unfavourable",
-    "부정",
-    "부정적",
-    "부정문",
-    "나쁨",
-    "싫음",
-    "비추천",
-    "비추",
-}
-POSITIVE = {"positive", "pos", "good", "like", "favorable", "favourable", "긍정", "긍정적", "긍정문", "좋음", "추천"}
 # what transformers' scripts wrote as finetuning_task of heads whose labels are mere numbers
 OTHER_TASKS = {
     "cola",
@@ -63,8 +47,7 @@ def order(config: PretrainedConfig, where: object, positive: str | Collection[st
             read.
         where: the folder, for messages.
         positive: names of labels that mean positive, or one; one of the head's two labels has to be among them. Without
-            any, names in NEGATIVE and POSITIVE count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1
-                positive.
+            any, names in classes.WORDS count, and numbers as NSMC has them: 0, LABEL_0 negative, 1, LABEL_1 positive.
 
     Returns:
         [0, 1] or [1, 0].
@@ -75,18 +58,18 @@ def order(config: PretrainedConfig, where: object, positive: str | Collection[st
     _check_kind(config, where)
     names = [str((config.id2label or {}).get(i, "")) for i in (0, 1)]
     problem = f"{where}: found a head with the labels {names[0]} and {names[1]}"
-    plain = [name.strip().lower() for name in names]
-    wanted = {name.strip().lower() for name in ([positive] if isinstance(positive, str) else positive) if name.strip()}
+    said = list(map(plain, names))
+    wanted = {plain(name) for name in ([positive] if isinstance(positive, str) else positive) if name.strip()}
     if wanted:
-        is_wanted = [name in wanted for name in plain]
+        is_wanted = [name in wanted for name in said]
         if sum(is_wanted) != 1:
             raise UserError(f"{problem}, expected one of them to be the positive_label, {', '.join(sorted(wanted))}")
         return [0, 1] if is_wanted[1] else [1, 0]
-    numbers = [re.sub("^label_", "", name) for name in plain]
+    numbers = [re.sub("^label_", "", name) for name in said]
     if sorted(numbers) == ["0", "1"]:
         _check_task(config, where)
         return [numbers.index("0"), numbers.index("1")]
-    kinds = ["negative" if name in NEGATIVE else "positive" if name in POSITIVE else "" for name in plain]
+    kinds = [WORDS.get(name, "") for name in said]
     if sorted(kinds) != ["negative", "positive"]:
         raise UserError(f"{problem}, expected names such as negative and positive; {SAY}")
     return [kinds.index("negative"), kinds.index("positive")]

@@ -29,6 +29,11 @@ MANY = 8  # batches from which on each has all the rows of the budget, however f
 STEP = 8  # places that texts which are not packed are filled up to, or an eighth of a power of two for long ones
 
 
+def longest(stated: int | None, positions: int) -> int:
+    """Tokens of a text that are read: as many as a tokenizer states, if it does, and an encoder has positions for."""
+    return min(stated or LONGEST, positions, LONGEST)
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Which text stands where in which batch.

@@ -314,7 +314,9 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
             raise UserError(f"{path}: found no valid tokenizer ({shorten(str(error), 120)})") from None
         model = pieces.read_bytes() if pieces else None
         if _is_plain(folder, settings, backend):
-            return Tokenizer(backend, special, limit, model)
+            tokenizer = Tokenizer(backend, special, limit, model)
+            _check_special(folder, tokenizer)
+            return tokenizer
         return _from_transformers(folder, name, settings, backend, model)
     if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
         if name not in UNIGRAM:
@@ -322,12 +324,19 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
                 f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected one of "
                 f"{', '.join(UNIGRAM[1:])}"
             )
+        for role in SPECIAL:
+            if isinstance(value := settings.get(role + "_token"), dict) and value.get("single_word"):
+                raise UserError(f"{folder}: found the {role}_token {shorten(value)}, expected one without single_word")
         cleaning = None
         if name == "XLMRobertaTokenizer":
             vocabulary = None
         elif name or "keep_accents" in settings or settings.get("do_lower_case"):
             lower = settings.get("do_lower_case", name == "AlbertTokenizer")
-            cleaning = {"do_lower_case": bool(lower), "keep_accents": bool(settings.get("keep_accents"))}
+            cleaning = {
+                "do_lower_case": bool(lower),
+                "keep_accents": bool(settings.get("keep_accents")),
+                "remove_space": bool(settings.get("remove_space", True)),
+            }
         return from_sentencepiece(
             pieces,
             vocabulary,
@@ -346,7 +355,9 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
         rules: dict[str, Any] = {key: settings.get(key, default) for key, default in BERTS.items()}
         tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
         _check_stated(vocabularies[0], settings, special)
-        if set(_added(folder, settings)) <= {*tokenizer.special.values()}:
+        # a special token that is an object says how it is found in a text, which transformers alone follows
+        plain = not any(isinstance(settings.get(role + "_token"), dict) for role in SPECIAL)
+        if plain and set(_added(folder, settings)) <= {*tokenizer.special.values()}:
             return tokenizer
         return _from_transformers(folder, name, settings, tokenizer._backend)
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
@@ -376,6 +387,7 @@ def _class(folder: Path, settings: Mapping[str, Any]) -> str:
         "subword_tokenizer_type": "wordpiece",
         "do_basic_tokenize": True,
         "never_split": None,
+        "split_special_tokens": False,
     }
     for key, way in ways.items():
         if settings.get(key) not in (way, None, []):
@@ -481,19 +493,36 @@ def _from_transformers(
         raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
     tokenizer = Tokenizer(made, special, limit, sentencepiece_model)
+    _check_special(folder, tokenizer)
+    return tokenizer
+
+
+def _check_special(folder: Path, tokenizer: Tokenizer) -> None:
+    """Checks that a tokenizer.json means the same special tokens as the files beside it.
+
+    Raises:
+        UserError: it puts something else than [CLS] and [SEP] around a text, or something else than [UNK] for what it
+            does not know.
+    """
+    made, special = tokenizer._backend, tokenizer.special
     for text in ("", "a", "\U0010ffff"):  # the last is in no vocabulary
         try:
-            whole, inner = made.encode(text).ids, made.encode(text, add_special_tokens=False).ids
+            whole, inner = made.encode(text), made.encode(text, add_special_tokens=False).ids
         except BaseException as error:  # a panic in Rust is no Exception
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UserError(f"{folder}: found a tokenizer.json whose parts do not fit together ({error})") from None
-        if whole != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
+        if whole.ids != [tokenizer.cls_id, *inner, tokenizer.sep_id]:
             raise UserError(
-                f"{folder}: found a tokenizer that makes {shorten(made.encode(text).tokens)} of {text!r}, expected "
+                f"{folder}: found a tokenizer that makes {shorten(whole.tokens)} of {text!r}, expected "
                 f"{special['cls']} before a text and {special['sep']} behind it, as BERT reads it"
             )
-    return tokenizer
+    added = made.get_added_tokens_decoder()
+    if other := [added[number].content for number in inner if number in added and number != tokenizer.unk_id]:
+        raise UserError(
+            f"{folder}: found a tokenizer that makes {other[-1]} of what it does not know, expected its unk_token, "
+            f"{special['unk']}"
+        )
 
 
 def _check_normalizer(
@@ -589,8 +618,8 @@ def from_sentencepiece(
         vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a
             line, or JSON with `idx_to_token`, as KoBERT has it.
         special, model_max_length: as in Tokenizer.
-        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool}: what is done to text before the model sees it,
-            as transformers' XLNetTokenizer does it, which KoBERT's derives from.
+        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool, "remove_space": bool}: what is done to text
+            before the model sees it, as transformers' XLNetTokenizer does it, which KoBERT's derives from.
         added: tokens that stand for themselves wherever they occur; they are pieces of the model.
         fairseq: whether ids are those of XLM-R: <s>, <pad>, </s> and <unk>, the model's pieces from its fourth one on,
             and <mask>.
@@ -690,9 +719,12 @@ def from_sentencepiece(
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
 
 
-def _cleaning(do_lower_case: bool, keep_accents: bool) -> list[normalizers.Normalizer]:
+def _cleaning(do_lower_case: bool, keep_accents: bool, remove_space: bool) -> list[normalizers.Normalizer]:
     """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
-    steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    steps: list[normalizers.Normalizer] = []
+    if remove_space:  # of any kind, as str.split parts at
+        steps += [normalizers.Replace(Regex(r"[\s\x{1c}-\x{1f}]+"), " "), normalizers.Strip()]
+    steps += [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if not keep_accents:
         steps += [normalizers.NFKD(), normalizers.Replace(Regex(_combining()), "")]
     return [*steps, normalizers.Lowercase()] if do_lower_case else steps

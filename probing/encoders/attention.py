@@ -57,7 +57,8 @@ class Attention(encoders.Encoder):
             raise UserError(
                 f"{encoder.name}: found layers of several parts, expected an encoder that shows what each reads"
             )
-        self.name = f"{encoder.name}, attention"
+        name, *random = encoder.name.partition(", random weights")  # behind which results know what shape it has
+        self.name = "".join((name, ", attention", *random))
         self.fingerprint = f"{encoder.fingerprint}-attention"
         self.layer0 = "none: heads alone"
         self.widths = (2 * config.num_attention_heads,) * config.num_hidden_layers

@@ -41,13 +41,13 @@ def write(folder: Path, report: Report) -> list[Path]:
         UserError: matplotlib is missing, or the folder cannot be written.
     """
     pictures = draw(report)
-    files = {"report.html": page(report, pictures).encode()}
+    files = {"report.html": page(report, pictures)}
     for ending, form in (("txt", "text"), ("md", "markdown"), ("tex", "latex")):
         below = "".join(f"\n{line}" for line in report.wanting)
-        files[f"table.{ending}"] = f"{forms.draw(report, form)}{below}\n".encode()
-    files["table.csv"] = (forms.figures_csv(report) + "\n").encode()
+        files[f"table.{ending}"] = f"{forms.draw(report, form)}{below}\n"
+    files["table.csv"] = forms.figures_csv(report) + "\n"
     if report.gains:
-        files["gains.csv"] = (forms.gains_csv(report.gains) + "\n").encode()
+        files["gains.csv"] = forms.gains_csv(report.gains) + "\n"
     return html_pages.write(folder, files, pictures)
 
 

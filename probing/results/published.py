@@ -122,8 +122,10 @@ def encoder_of(result: Result) -> str:
 
     Weights are known by the checksum of their file, or by the hub name they were fetched by; a folder's name, or the
     last part of another hub name, says nothing of them. ELMo and CoVe, of which no checksums are known here, go by
-    their family and shape.
+    their family and shape. Of the heads of an encoder nothing is published.
     """
+    if result.layer0_kind == "none":
+        return result.encoder
     weights = result.weights or {}
     if weights.get("sha256") in BY_CHECKSUM:
         return BY_CHECKSUM[weights["sha256"]]

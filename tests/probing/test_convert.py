@@ -232,14 +232,15 @@ def splits_of(**texts):
 def test_splits_that_are_converted_one_by_one(tmp_path):
     def make(split, text, **options):
         made_with = {"source": "conllu", "split": split, "tags": "xpos", **options}
-        convert.convert(splits_of(**{split: text}), TASKS["pos"], tmp_path, made_with)
+        done = convert.convert(splits_of(**{split: text}), TASKS["pos"], tmp_path, made_with, f"{text}.conllu")
+        return list(convert.beside(done, TASKS["pos"], tmp_path))
 
-    make("train", "a")
-    make("dev", "b")
+    assert make("train", "a") == []
+    assert make("dev", "b") == ["pos.train.jsonl: stays beside, as it was converted before, of a.conllu"]
     with pytest.raises(UserError, match="pos.train.jsonl: found the records of another conversion"):
         make("test", "c", tags="upos")
     make("test", "c")
-    make("dev", "d")
+    assert [line.partition(":")[0] for line in make("dev", "d")] == ["pos.train.jsonl", "pos.test.jsonl"]
     assert sorted(corpora.find(TASKS["pos"], tmp_path, dict.fromkeys(SPLITS, "")).paths) == ["dev", "test", "train"]
 
 

@@ -28,6 +28,7 @@ def test_two_classes_are_negative_and_positive():
         ((("a",),), "expected two or more different names"),
         ((("a", "b", "a"),), "expected two or more different names"),
         ((("a", "", "b"),), "expected two or more different names"),
+        ((("a", "b", "c\ud800"),), r"found 'c\\ud800', which has half of a surrogate pair, expected text"),
         ((("ham", "spam"),), "found 'ham,spam', expected two to be called negative and positive"),
         ((("positive", "negative"),), "expected two to be called negative and positive"),
         ((("1", "2", "3"), (1.0, 2.0)), "of 3 classes, expected one of each, ascending"),
@@ -59,9 +60,15 @@ def test_what_labels_lack(classes, labels, lacking):
 def test_the_same_classes_may_have_other_words_but_no_other_order():
     THREE.check_same(Classes(("bad", "so so", "good")), "a.csv", "those of the model")
     STARS.check_same(Classes(STARS.names), "a.csv", "those of the model")
-    for other in (SENTIMENT, Classes(("pos", "neu", "neg")), Classes(("a", "b", "neu"))):
+    Classes(("good", "like", "bad")).check_same(Classes(("Good", "추천", "부정")), "a.csv", "those of the model")
+    with pytest.raises(UserError, match="a.csv: found labels of 3 classes, like, good, bad"):
+        Classes(("good", "like", "bad")).check_same(Classes(("like", "good", "bad")), "a.csv", "those of the model")
+    turned = [Classes(names) for names in (("pos", "neu", "neg"), ("Pos", "Neu", "Neg"), ("긍정", "중립", "부정"))]
+    for other in (SENTIMENT, *turned, Classes(("a", "b", "neu"))):
         with pytest.raises(UserError, match="a.csv: found labels of .*, expected those of the model, 3 classes, neg"):
             THREE.check_same(other, "a.csv", "those of the model")
+    with pytest.raises(UserError, match="ratings from 6 to 10, expected those of the model, ratings from 1 to 5"):
+        STARS.check_same(ratings(range(6, 11)), "a.csv", "those of the model")
     with pytest.raises(UserError, match="ratings from 0 to 4, expected those of the model, ratings from 1 to 5"):
         STARS.check_same(ratings(range(5)), "a.csv", "those of the model")
 

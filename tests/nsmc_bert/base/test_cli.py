@@ -65,6 +65,18 @@ def test_flags_and_flagfiles(command):
     assert (result.returncode, result.stdout) == (0, "epochs 5 False\n")
 
 
+def test_a_flag_that_stands_there_twice_is_said(command):
+    result = command(
+        "--epochs=5", "--flagfile=a.flags", "--sample", "--epochs", "5", "--nosample", "--epochs=7", a="--epochs=1"
+    )
+    assert (result.returncode, result.stdout) == (0, "epochs 7 False\n")
+    assert result.stderr.split("\n") == [
+        "--sample=true: does not count, as --sample=false stands behind it",
+        "--epochs=5: does not count, as --epochs=7 stands behind it",
+        "",
+    ]
+
+
 HELP = """Counts epochs: python program.py --epochs=2
 
 Time:

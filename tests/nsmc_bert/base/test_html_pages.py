@@ -33,13 +33,15 @@ def test_a_plot_is_drawn_for_light_and_dark_and_as_a_file(tmp_path):
     def plot(plt, data):
         figure, axis = plt.subplots()
         axis.plot(data)
+        axis.set_title("caf\udce9")
         return figure
 
     pictures = html_pages.draw([("A plot", "Of three", [1, 2, 4], plot), ("Nothing", "Of none", [], plot)])
     assert list(pictures) == ["A plot"]
     caption, images = pictures["A plot"]
+    assert b"caf\\udce9" in images["light"]
     assert caption == "Of three" and images["light"] != images["dark"] and images["png"].startswith(b"\x89PNG")
-    paths = html_pages.write(tmp_path / "new", {"page.html": b"<p>"}, pictures)
+    paths = html_pages.write(tmp_path / "new", {"page.html": "<p>\ud800"}, pictures)
     assert {path.name for path in paths} == {path.name for path in (tmp_path / "new").iterdir()}
     assert {"page.html", "a_plot.svg", "a_plot.png"} == {path.name for path in paths}
     assert html_pages.picture("A plot", caption, images).count("data:image/svg+xml;base64,") == 2

@@ -178,6 +178,12 @@ def test_any_workbook(tmp_path_factory, rows):
     assert read(path) == (["a", "b", "c"], [list(row) for row in rows])
 
 
+def test_bytes_of_a_binary_column_are_text_in_utf_8_or_none():
+    rows = [tables.Row(number, [value]) for number, value in enumerate(("좋다".encode(), "나쁘다".encode("cp949")), 1)]
+    wrong = "bytes that are no UTF-8, b'\\xb3\\xaa\\xbb\\xda\\xb4\\xd9', as 'text'"
+    assert [tables.text_at(row, 0, "text") for row in rows] == [("좋다", None), ("", (2, wrong, "a text"))]
+
+
 def test_a_workbook_as_people_have_it(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()

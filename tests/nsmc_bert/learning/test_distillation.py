@@ -50,7 +50,11 @@ def test_a_teacher_with_another_head_is_another_teacher(make_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
-    [("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'), ("tokenizer.json", '"꿀잼"', '"노노"')],
+    [
+        ("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'),
+        ("tokenizer.json", '"꿀잼"', '"노노"'),
+        ("tokenizer_config.json", '"model_max_length": 16', '"model_max_length": 8'),
+    ],
 )
 def test_a_teacher_that_computes_otherwise_is_another_teacher(make_model, tmp_path, file, old, new):
     make_model(1).save(tmp_path / "a")

@@ -125,6 +125,17 @@ def test_what_makes_a_run_another_one(prepare, trained):
         assert run.identity[key] == recorded[key], key
 
 
+def test_a_head_that_is_kept_the_other_way_round_makes_another_run(sample, devices, make_model, tmp_path):
+    make_model().save(tmp_path / "model")
+    path, heads = tmp_path / "model" / "config.json", []
+    for names in (["negative", "positive"], ["positive", "negative"]):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "id2label": dict(enumerate(names))}))
+        start = Start(tmp_path / "model")
+        start.keep_head()
+        heads.append(finetuning.prepare(sample, FineTuning(), start, devices).identity["head"])
+    assert heads == ["kept", "kept, turned"]
+
+
 def test_teachers_are_part_of_it_and_label_what_is_new(prepare, sample, monkeypatch):
     monkeypatch.setattr(
         distillation, "fingerprint", lambda teacher, positive_label, classes: f"{teacher} {positive_label}"

@@ -64,7 +64,11 @@ def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
     monkeypatch.setattr(leaderboard, "_speed", lambda *_: 10.0)
     monkeypatch.setattr(provenance, "Start", lambda encoder: None)
     how = FineTuning(seeds=(1, 2), epochs=3, run_dir=str(tmp_path / "board"))
-    entries = leaderboard.compare(data, how, ["first", "klue/bert-base"], log=lambda line: None)
+    own = leaderboard.compare(data, how, ["first", "klue/bert-base"], log=lambda line: None)
+    assert not any(entry.published for entry in own)  # which are of NSMC's test
+    seen.clear()
+    nsmc = Data("NSMC", "nsmc", data.train, data.test)
+    entries = leaderboard.compare(nsmc, how, ["first", "klue/bert-base"], log=lambda line: None)
     assert [entry.encoder for entry in entries] == ["klue/bert-base", "first"]  # the best first
     assert [entry.published and entry.published.model for entry in entries] == ["KLUE-BERT-base", None]
     assert [Path(each.run_dir).name for each in seen] == ["first", "klue-bert-base"]
@@ -75,6 +79,10 @@ def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
         assert list(csv.reader(file)) == leaderboard.rows(entries)
     assert "the &lt;command&gt;" in paths[0].read_text(encoding="utf-8")
     assert leaderboard.BESIDE in paths[1].read_text(encoding="utf-8")
+    # a folder whose name is no UTF-8 is written about too, after all that was trained
+    strange = [leaderboard.Entry("caf\udce9", entries[0].results, 1.0, None)]
+    for path in leaderboard.write(tmp_path / "strange", strange, data, "leaderboard caf\udce9"):
+        assert "caf\\udce9" in path.read_text(encoding="utf-8")
 
 
 def test_all_encoders_are_looked_at_before_the_first_is_trained(monkeypatch, tmp_path, data):
@@ -102,14 +110,17 @@ def test_encoders_that_would_share_a_folder():
 def test_a_speed_is_measured_once_a_model(make_model, tmp_path, data):
     make_model().save(tmp_path / "model")
     made = {"folder": str(tmp_path / "model")}
-    speed = leaderboard._speed(tmp_path, made, data.test.texts)
-    assert speed > 0
-    assert leaderboard._speed(tmp_path, made, []) == speed
-    (tmp_path / leaderboard.SPEED).write_text(json.dumps({"reviews_a_second": 7.0, "model": "another"}))
-    assert leaderboard._speed(tmp_path, made, data.test.texts) != 7.0
-    (tmp_path / leaderboard.SPEED).write_text("[]")
+    path = tmp_path / leaderboard.SPEED
+    assert leaderboard._speed(tmp_path, made, data.test) > 0
+    measured = json.loads(path.read_text())
+    path.write_text(json.dumps({**measured, "reviews_a_second": 7.0}))
+    assert leaderboard._speed(tmp_path, made, data.test) == 7.0
+    for other in ({"model": "another"}, {"made_in": 5.0}, {"test_sha1": "0"}, {"processor": "another"}):
+        path.write_text(json.dumps({**measured, "reviews_a_second": 7.0, **other}))
+        assert leaderboard._speed(tmp_path, made, data.test) != 7.0
+    path.write_text("[]")
     with pytest.raises(UserError, match=r"speed.json: found \[\], expected a JSON object"):
-        leaderboard._speed(tmp_path, made, data.test.texts)
+        leaderboard._speed(tmp_path, made, data.test)
 
 
 def test_a_folder_has_no_published_figure(monkeypatch, tmp_path):

@@ -46,6 +46,14 @@ def test_the_page_of_nsmc(figures, tmp_path):
     assert not re.search(r'(src|srcset|href)="(?!data:)', text)
 
 
+def test_a_page_of_what_utf_8_cannot_say(figures, tmp_path):
+    """A text of JSON lines with half of a surrogate pair, and a folder whose name is no UTF-8."""
+    odd = {**figures, "errors": [{**figures["errors"][0], "text": "글\ud800"}]}
+    page.write(tmp_path, odd, {}, 5, "a.jsonl", "caf\udce9", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert all(part in text for part in ("caf\\udce9", "글\\ud800"))
+
+
 def test_the_page_of_ratings(figures, tmp_path):
     random, classes = np.random.default_rng(1), ratings([1, 2, 3])
     probabilities, labels = random.dirichlet([1, 1, 1], 60), random.integers(0, 3, 60)

@@ -241,6 +241,12 @@ def break_config(folder, **changes):
         (dict(position_embedding_type="relative_key"), "position_embedding_type 'relative_key', expected absolute"),
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
         (dict(hidden_act="magic"), "found hidden_act 'magic', expected one of gelu"),
+        (dict(hidden_dropout_prob=1.5), "found hidden_dropout_prob 1.5, expected from 0 to less than 1"),
+        (
+            dict(model_type="distilbert", dim=8, n_heads=2, seq_classif_dropout=-1),
+            "seq_classif_dropout -1, expected from",
+        ),
+        (dict(layer_norm_eps=-1e-12), "found layer_norm_eps -1e-12, expected 0 or more"),
         (dict(num_attention_heads=3), "found hidden_size 8, expected a multiple of num_attention_heads, 3"),
         (dict(id2label="x"), "config.json: found id2label 'x', expected a JSON object or null"),
         (dict(label2id={"a": []}), r"config.json: found label2id.a \[\], expected a whole number"),
@@ -381,3 +387,5 @@ def test_what_is_unusual_in_a_configuration():
         checkpoints.unusual(changed)
         == "-hidden_act=relu-num_attention_heads=8-layer_norm_eps=1e-05-hidden_dropout_prob=0.0"
     )
+    learns = BertConfig(classifier_dropout=0.3, initializer_range=0.01)
+    assert checkpoints.unusual(learns) == "-classifier_dropout=0.3-initializer_range=0.01"

@@ -278,6 +278,7 @@ TEXTS = [
     "<ENT> 영화<ENT>",
     " 영화  good <mask> 영화<mask>good</s>",
     "İstanbul ẞ ß",
+    "[UNK]영화 [unk]",
 ]
 FOLDERS = {
     "uncased vocabulary alone": ({"vocab.txt": ENGLISH}, BOTH),
@@ -313,6 +314,10 @@ FOLDERS = {
             "special_tokens_map.json": {"unk_token": "<u>"},
         },
         BOTH,
+    ),
+    "a special token that is an object": (
+        {"vocab.txt": KOREAN, CONFIG: {**CASED, "unk_token": {"__type": "AddedToken", **NEW, "content": "[UNK]"}}},
+        FAST,
     ),
     "tokenizer.json": ({"tokenizer.json": False, CONFIG: CASED}, FAST),
     "tokenizer.json lower-cases": ({"tokenizer.json": True, CONFIG: CASED}, FAST),
@@ -431,6 +436,7 @@ def test_ids_of_such_folders_by_hand(tmp_path, name, text, ids):
         ),
         ({"vocab.txt": KOREAN, CONFIG: {**CASED, "word_tokenizer_type": "mecab"}}, "word_tokenizer_type 'mecab'"),
         ({"vocab.txt": KOREAN, CONFIG: {**CASED, "do_basic_tokenize": False}}, "do_basic_tokenize False"),
+        ({"vocab.txt": KOREAN, CONFIG: {**CASED, "split_special_tokens": True}}, "split_special_tokens True"),
         (
             {"vocab.txt": KOREAN, CONFIG: {"tokenizer_class": "RobertaTokenizer"}},
             "'RobertaTokenizer' and no tokenizer.json",
@@ -467,6 +473,22 @@ def test_what_cannot_be_read_as_transformers_does_is_refused(tmp_path, files, me
         tokenizers.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        ("cls", r"makes \['\[CLS\]', '\[SEP\]'\] of '', expected \[MASK\] before a text and \[SEP\] behind it"),
+        ("sep", r"expected \[CLS\] before a text and \[MASK\] behind it"),
+        ("unk", r"makes \[UNK\] of what it does not know, expected its unk_token, \[MASK\]"),
+    ],
+)
+def test_a_saved_folder_whose_two_files_name_other_special_tokens(tmp_path, role, message):
+    tokenizers.bundled().save(tmp_path, 64)
+    settings = json.loads((tmp_path / CONFIG).read_text(encoding="utf-8"))
+    (tmp_path / CONFIG).write_text(json.dumps({**settings, f"{role}_token": "[MASK]"}))
+    with pytest.raises(UserError, match=message):
+        tokenizers.load(tmp_path)
+
+
 def test_what_stands_around_a_text_has_to_be_berts(tmp_path):
     write_folder(tmp_path, {"tokenizer.json": False, CONFIG: CASED})
     path = tmp_path / "tokenizer.json"
@@ -498,6 +520,7 @@ PIECES = [
     "ha_ha haha_ha ha_haha_ha_ha_영화",
     "영화ha_굿 good가",
     "movie\u3000good",
+    " 영화\tgood\x1c \n영화",
 ]
 ROLES = {role + "_token": token for role, token in tokenizers.SPECIAL.items()}
 
@@ -540,6 +563,8 @@ def write_sentencepiece(folder, **options):
         ({}, {"tokenizer_class": "XLNetTokenizerFast", "keep_accents": True, "do_lower_case": True}),
         ({}, {"tokenizer_class": "AlbertTokenizer"}),
         (dict(normalization_rule_name="identity"), {"tokenizer_class": "XLNetTokenizer"}),
+        (dict(normalization_rule_name="identity"), {"tokenizer_class": "AlbertTokenizer", "keep_accents": True}),
+        (dict(remove_extra_whitespaces=False), {"tokenizer_class": "XLNetTokenizer", "remove_space": False}),
     ],
 )
 def test_sentencepiece_is_cut_as_its_library_or_transformers_cuts_it(tmp_path, options, config):
@@ -590,6 +615,7 @@ def test_sentencepiece_of_a_family_that_its_configuration_alone_names(tmp_path, 
         (dict(treat_whitespace_as_suffix=True), {}, "marks the ends of words"),
         (dict(model_type="bpe"), {}, "found no SentencePiece unigram model"),
         ({}, {"tokenizer_class": "XLMRobertaTokenizer"}, r"pieces that begin with .*, expected <unk>, <s> and </s>"),
+        (LITE, {"mask_token": {"content": "[MASK]", "single_word": True}}, "the mask_token .* without single_word"),
         ({}, {"tokenizer_class": "T5Tokenizer"}, "found tokenizer_class 'T5Tokenizer' and no tokenizer.json"),
         ({}, {"additional_special_tokens": ["<ENT>"]}, "found the added tokens .*'<ENT>'.*no pieces of the model"),
     ],

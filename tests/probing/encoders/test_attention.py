@@ -179,8 +179,12 @@ def test_a_study_of_heads(asked, tmp_path):
     [path] = (tmp_path / "runs" / "dep").glob("*/heads-seed1.json")
     assert json.loads(path.read_text())["layer0"] == "none: heads alone"
     assert [result.figures for result in asked()] == [result.figures for result in both]  # nothing is trained anew
-    [described] = asked(epochs=1, representations=["heads_2"], seeds=[2], description_length=True)
-    assert described.description_length
+    real, random = asked(
+        epochs=1, representations=["heads_2"], seeds=[2], description_length=True, controls=["random_encoder"]
+    )
+    assert real.description_length and random.shape_of == real.encoder
+    controls = tables.build([real, random], samples=10).table("controls")
+    assert controls.lines[0][controls.header.index("random encoder")]
 
 
 def test_one_span_has_no_attention_to_another(asked, tmp_path):

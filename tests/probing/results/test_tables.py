@@ -331,6 +331,17 @@ def test_an_encoder_tuned_in_a_folder_of_a_published_name_has_a_column_of_its_ow
     assert "runs/bert-base-uncased, on corpus of pos: other weights than bert-base's, or not known to be these" in note
 
 
+def test_heads_of_a_published_encoder_have_a_column_of_their_own(tmp_path):
+    known = {"hub": True, "sha256": BASE}
+    write(tmp_path, "dep", "bert-base-uncased", "mix", 0.9, weights=known)
+    write(tmp_path, "dep", "bert-base-uncased, attention", "heads", 0.8, weights=known, layer0="none")
+    cells = tables.figures(runs.load([tmp_path]), 100)
+    assert [(cell.encoder, cell.representation) for cell in cells] == [
+        ("bert-base", "mix"),
+        ("bert-base-uncased, attention", "heads"),
+    ]
+
+
 def test_roles_have_rows_of_their_own(tmp_path):
     write(tmp_path, "srl", "bert-base-uncased", "lex", 0.7)
     cells = found(tmp_path)
