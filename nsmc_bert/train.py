@@ -149,8 +149,11 @@ def main() -> None:
     data = find_data(options.from_flags(ReviewSources), log=say)
     unlabelled: list[str] = []
     if FLAGS.unlabelled:
-        column, layout = FLAGS.unlabelled_column, Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding)
-        unlabelled, _ = documents(FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column")
+        column = FLAGS.unlabelled_column
+        layout = Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding, sheet=FLAGS.sheet)
+        unlabelled, _ = documents(
+            FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column", log=say
+        )
     import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)

@@ -55,6 +55,7 @@ def read(
     skip_bad_rows: bool = False,
     input_format: str = tables.AUTO,
     encoding: str = "",
+    sheet: str = "",
     labels: Sequence[str] = (),
     positive_from: float | None = None,
     negative_to: float | None = None,
@@ -73,6 +74,7 @@ def read(
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
+        sheet: of a workbook, see tables.Layout.
         labels, positive_from, negative_to, middle, ratings: how labels are told, see Labelling.
 
     Returns:
@@ -93,7 +95,7 @@ def read(
     import numpy as np
 
     labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
-    layout = tables.Layout(input_format, delimiter, encoding)
+    layout = tables.Layout(input_format, delimiter, encoding, sheet)
     digest = hashlib.sha1(usedforsecurity=False)
     reading = _Reading(labelling, skip_bad_rows)
     paths = tables.expand(path)
@@ -129,12 +131,15 @@ class _Reading:
         self.skipped = self.missing = self.left_out = 0
         self._first: tuple[str, tables.Problem] | None = None
         self._others: set[str] = set()
+        self._sheets: list[str] = []
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
 
     def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
         """Reads one table."""
         wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
         text_at, label_at = tables.locate(table, wanted)
+        if table.note and table.note not in self._sheets:
+            self._sheets.append(table.note)
         told: dict[str, int | None] = {}
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
@@ -212,9 +217,9 @@ class _Reading:
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say beside the number of bad rows."""
-        notes = []
+        notes = list(self._sheets)
         if self.missing:
-            notes.append(f"{self.missing} of them without a label")
+            notes.insert(0, f"{self.missing} of them without a label")
         counts = [0] * len(self.classes)
         for label in self.labels:
             counts[label] += 1

@@ -326,6 +326,19 @@ def test_contradictions(tmp_path):
     assert reviews.contradictions(reviews.read(path)) == (1, 3)
 
 
+def test_the_sheet_that_was_chosen_is_said(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (("document", "label"), ("좋다", 1), ("싫다", 0)):
+        book.active.append(row)
+    book.create_sheet("지난달").append(["text"])
+    book.save(tmp_path / "mine.xlsx")
+    data = reviews.read(tmp_path / "mine.xlsx")
+    assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
+    assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
+    assert "found the columns text, none of them" in error_of(reviews.read, tmp_path / "mine.xlsx", sheet="2")
+
+
 def test_several_files_are_read_as_one(tmp_path):
     parts = [table_of(tmp_path, labels, f"part-{number}.csv") for number, labels in enumerate(([1, 0], [0]))]
     for path in (f"{tmp_path}/part-*.csv", ",".join(map(str, parts))):
