@@ -281,16 +281,18 @@ def prepare(
     """
     assert data.train is not None
     max_length = min(how.max_length, start.positions)
-    train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed)
+    own = data.folder == "reviews"  # NSMC's split is at random, and figures are of that
+    by_label = data.train.labels if own else None
+    train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed, by_label)
     texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
-    if data.folder == "reviews":
+    if own:
         _check_split(data.train, train_rows, validation_rows)
     held_out = [data.train.texts[row] for row in validation_rows]
     validation_set = start.tokenizer.encode(held_out, max_length), data.train.labels[validation_rows]
     identity: dict[str, Any] = {
         "data": provenance.checksum_of(data.train),
         "test": None if data.test is None else provenance.checksum_of(data.test),
-        "validation": [how.validation, how.split_seed],
+        "validation": [how.validation, how.split_seed, *(["by label"] if own else [])],
         "max_length": max_length,
         "dropout": how.dropout,
         "augment": how.augment,
@@ -324,8 +326,8 @@ def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
             if lacking.startswith("all "):
                 found = f"all {len(rows)} reviews to {to} {lacking.removeprefix('all ')}"
             raise UserError(
-                f"{train.path}: found {found}, expected {train.classes.some}; --split_seed=1 parts them otherwise, "
-                "--validation=0.3 holds out more, or add reviews"
+                f"{train.path}: found {found}, expected {train.classes.some}; add reviews, of each label two different "
+                "ones or more"
             )
 
 
@@ -494,9 +496,11 @@ def record(
             "train": len(prepared.labels),
             "validation": len(labels),
             "split": [how.validation, how.split_seed],
+            "by_label": data.folder == "reviews",
             "unlabelled": len(prepared.texts) - len(prepared.labels),
             "teachers": len(how.teachers),
             "train_sha1": data.train.sha1,
+            "reviews_sha1": provenance.checksum_of(data.train),
             "test_sha1": None if data.test is None else data.test.sha1,
         },
         "settings": dataclasses.asdict(run.settings) | settings,

@@ -167,7 +167,7 @@ def test_a_part_without_one_of_the_labels_is_no_part(command, tiny_config, tmp_p
     ]
     assert (
         "error: mine.csv: found all 3 reviews to choose the epoch by labelled 0, expected some of either label; "
-        "--split_seed=1 parts them otherwise, --validation=0.3 holds out more, or add reviews\n"
+        "add reviews, of each label two different ones or more\n"
     ) in result.stderr
     assert os.listdir(tmp_path) == ["mine.csv"]
 
