@@ -67,7 +67,12 @@ def main(encoders: list[str]) -> None:
     if not encoders:
         raise UserError("found no encoder, expected folders or hub names of some, such as klue/bert-base")
     fixed = {field.name: field.default for field in dataclasses.fields(FineTuning) if field.name not in FLAGS}
-    fixed |= {"head": "new", "seeds": tuple(cli.integers("seeds", FLAGS.seeds)), "perturb": options.perturbations()}
+    fixed |= {
+        "head": "new",
+        "folds": "0",
+        "seeds": tuple(cli.integers("seeds", FLAGS.seeds)),
+        "perturb": options.perturbations(),
+    }
     how = options.from_flags(FineTuning, **fixed)
     data = find_data(options.from_flags(ReviewSources), log=say)
     import_tensorflow()

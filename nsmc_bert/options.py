@@ -135,6 +135,12 @@ def define_table_flags() -> None:
         "Encoding of your text files: cp949, euc-kr, utf-16-le, utf-16-be. Default: UTF-8, and UTF-16 where a file "
         "begins with its mark. Nothing is guessed: a file in CP949 is refused until it is named.",
     )
+    flags.DEFINE_string(
+        "sheet",
+        ReviewSources.sheet,
+        "Name of the sheet of your Excel file, or its number from 1. Default: the one that holds rows; where several "
+        "do, the one that has the named columns, and if that is not one alone, the command stops and lists them.",
+    )
 
 
 def define_skip_flag() -> None:

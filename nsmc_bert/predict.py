@@ -204,6 +204,8 @@ class _Source:
         for path in (None, *paths):
             if path is not None:
                 table, at = self._open(path)
+            if table.note:
+                say(f"{table.name}: {table.note}")
             with table:
                 for row in table:
                     text, problem = tables.text_at(row, at, FLAGS.text_column)
@@ -242,7 +244,7 @@ def _source() -> _Source:
     paths = tables.expand(paths or [STDIN])
     as_tables = [path for path in paths if tables.format_of(path)]
     if FLAGS.text_column or FLAGS.input_format != tables.AUTO or as_tables:
-        layout = tables.Layout(FLAGS.input_format, FLAGS.delimiter or None, FLAGS.encoding)
+        layout = tables.Layout(FLAGS.input_format, FLAGS.delimiter or None, FLAGS.encoding, FLAGS.sheet)
         if not FLAGS.text_column and as_tables:
             paths = as_tables  # the first of which says what its column might be
         return _Source(paths=paths, layout=layout)

@@ -12,7 +12,7 @@ from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
 from nsmc_bert.learning.evaluation import summary
-from nsmc_bert.learning.finetuning import FEW, HEADS, FineTuning, fine_tune
+from nsmc_bert.learning.finetuning import FEW, FOLDED, FOLDS, HEADS, FineTuning, fine_tune
 from nsmc_bert.model import packing
 
 options.define_data_flags()
@@ -46,7 +46,17 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "validation", FineTuning.validation, "Share of the training reviews that is held out to choose the epoch by."
 )
-flags.DEFINE_integer("split_seed", FineTuning.split_seed, "Seed of that split; the same for all seeds of training.")
+flags.DEFINE_string(
+    "folds",
+    FineTuning.folds,
+    "Into how many parts your reviews are cut for cross-validation: for each a model is trained on the others and "
+    "measured on it; then one more, which is kept, learns from all for as many epochs, and nothing is held out. 0: a "
+    f"validation split instead. auto: {FOLDS} with fewer than {FOLDED:,} reviews of your own, unless --validation or "
+    "--teachers is given; otherwise 0.",
+)
+flags.DEFINE_integer(
+    "split_seed", FineTuning.split_seed, "Seed of that split, or of the folds; the same for all seeds of training."
+)
 flags.DEFINE_integer(
     "max_length",
     FineTuning.max_length,
@@ -130,7 +140,7 @@ options.define_runtime_flags()
 FLAGS = flags.FLAGS
 USAGE = Usage(
     {
-        "Your reviews": ["train_file", "test_file", *options.OWN_REVIEWS],
+        "Your reviews": ["train_file", "test_file", *options.OWN_REVIEWS, "folds"],
         "NSMC": ["nsmc_dir", "sample"],
         "The model": ["encoder", "run_dir", "epochs", "seeds", "max_length", "augment", "teachers", "unlabelled"],
         "The machine": ["token_budget", "precision"],
@@ -149,8 +159,11 @@ def main() -> None:
     data = find_data(options.from_flags(ReviewSources), log=say)
     unlabelled: list[str] = []
     if FLAGS.unlabelled:
-        column, layout = FLAGS.unlabelled_column, Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding)
-        unlabelled, _ = documents(FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column")
+        column = FLAGS.unlabelled_column
+        layout = Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding, sheet=FLAGS.sheet)
+        unlabelled, _ = documents(
+            FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column", log=say
+        )
     import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -67,7 +68,8 @@ def _streams(out, err):
 def _lines(text):
     for path, name in ((sys.executable, "python"), (f"{ROOT}/", "")):  # of this machine
         text = text.replace(path, name)
-    return text.splitlines(keepends=True)
+    # what TensorFlow's own log says of this machine's processor
+    return [line for line in text.splitlines(keepends=True) if not re.match(r"[EIW]\d{4} \d\d", line)]
 
 
 def _run(*arguments):

@@ -37,6 +37,7 @@ class ReviewSources:
         delimiter: character between the columns of the user's files; "" for a comma in .csv and a tab otherwise.
         input_format: one of tables.FORMATS, or tables.AUTO for that of the ending.
         encoding: of the user's files; "" for UTF-8, or UTF-16 by its mark.
+        sheet: of the user's workbooks; see tables.Layout.
         labels, positive_from, negative_to, middle, ratings: how their labels are told; see labels.Labelling.
         skip_bad_rows: go on at a row that cannot be read, and count it.
     """
@@ -53,6 +54,7 @@ class ReviewSources:
     delimiter: str = ""
     input_format: str = tables.AUTO
     encoding: str = ""
+    sheet: str = ""
     labels: tuple[str, ...] = ()
     positive_from: float | None = None
     negative_to: float | None = None
@@ -69,6 +71,7 @@ class ReviewSources:
             "delimiter": self.delimiter or None,
             "input_format": self.input_format,
             "encoding": self.encoding,
+            "sheet": self.sheet,
             "labels": self.labels,
             "positive_from": self.positive_from,
             "negative_to": self.negative_to,
@@ -195,7 +198,7 @@ class TextSources:
         text_column: name of the column of the text, where the files are tables; or "".
         rating_column: name of a column of star ratings, whole numbers from 1, to learn beside the text; or "".
         nsmc_dir: folder that holds NSMC, whose test reviews and validation split are left out; or "".
-        delimiter, input_format, encoding: how the files are written; see tables.Layout.
+        delimiter, input_format, encoding, sheet: how the files are written; see tables.Layout.
     """
 
     data: tuple[str, ...] = ()
@@ -205,6 +208,7 @@ class TextSources:
     delimiter: str = ""
     input_format: str = tables.AUTO
     encoding: str = ""
+    sheet: str = ""
 
 
 def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[list[str], np.ndarray | None]":
@@ -224,9 +228,9 @@ def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[li
         raise UserError("found no --data, expected a file of texts, one a line")
     if sources.rating_column and not sources.text_column:
         raise UserError(f"--rating_column={sources.rating_column}: found no --text_column beside it, expected both")
-    layout = tables.Layout(sources.input_format, sources.delimiter or None, sources.encoding)
+    layout = tables.Layout(sources.input_format, sources.delimiter or None, sources.encoding, sources.sheet)
     texts, ratings = documents(
-        sources.data, text_column=sources.text_column, rating_column=sources.rating_column, layout=layout
+        sources.data, text_column=sources.text_column, rating_column=sources.rating_column, layout=layout, log=log
     )
     log(f"{', '.join(sources.data)}: {len(texts)} different texts")
     if sources.nsmc_dir:

@@ -55,6 +55,7 @@ def read(
     skip_bad_rows: bool = False,
     input_format: str = tables.AUTO,
     encoding: str = "",
+    sheet: str = "",
     labels: Sequence[str] = (),
     positive_from: float | None = None,
     negative_to: float | None = None,
@@ -73,6 +74,7 @@ def read(
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
+        sheet: of a workbook, see tables.Layout.
         labels, positive_from, negative_to, middle, ratings: how labels are told, see Labelling.
 
     Returns:
@@ -93,7 +95,7 @@ def read(
     import numpy as np
 
     labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
-    layout = tables.Layout(input_format, delimiter, encoding)
+    layout = tables.Layout(input_format, delimiter, encoding, sheet)
     digest = hashlib.sha1(usedforsecurity=False)
     reading = _Reading(labelling, skip_bad_rows)
     paths = tables.expand(path)
@@ -129,12 +131,15 @@ class _Reading:
         self.skipped = self.missing = self.left_out = 0
         self._first: tuple[str, tables.Problem] | None = None
         self._others: set[str] = set()
+        self._sheets: list[str] = []
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
 
     def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
         """Reads one table."""
         wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
         text_at, label_at = tables.locate(table, wanted)
+        if table.note and table.note not in self._sheets:
+            self._sheets.append(table.note)
         told: dict[str, int | None] = {}
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
@@ -212,9 +217,9 @@ class _Reading:
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say beside the number of bad rows."""
-        notes = []
+        notes = list(self._sheets)
         if self.missing:
-            notes.append(f"{self.missing} of them without a label")
+            notes.insert(0, f"{self.missing} of them without a label")
         counts = [0] * len(self.classes)
         for label in self.labels:
             counts[label] += 1
@@ -245,7 +250,9 @@ def contradictions(corpus: Corpus) -> tuple[int, int]:
     return len(both), sum(map(len, both))
 
 
-def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    texts: Sequence[str], share: float, seed: int, labels: Sequence[int] | np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Parts texts at random into those to train on and those to validate on.
 
     A text that comes several times falls on one side with all its copies, so that no validation text was trained on.
@@ -253,12 +260,15 @@ def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np
     Args:
         texts: sequence of str.
         share: of the texts that are held out for validation, between 0 and 1.
-        seed: of the random choice; the same texts, share and seed give the same parts.
+        seed: of the random choice; the same texts, share, seed and labels give the same parts.
+        labels: int [n], numbers of classes, to hold out the same share of each, and of one with two different texts or
+            more at least one; a text with several labels counts with its first. None: whatever comes.
 
     Returns:
         Row numbers to train on and to validate on, two int64 arrays, ascending. round(share * n) rows are held out, at
         least 1 and at most n - 1; where copies do not add up to that, fewer by less than one more text with its copies
-        would be, or the rarest text alone where each has too many.
+        would be, or the rarest text alone where each has too many. With labels that holds for each class, the rows that
+        rounding leaves over given to those that it took most from.
 
     Raises:
         UserError: `share` is not between 0 and 1, `seed` is negative, or there are no two different texts.
@@ -267,6 +277,70 @@ def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np
 
     if not 0 < share < 1:
         raise UserError(f"found {share} as the share of reviews to validate on, expected more than 0 and less than 1")
+    text_of, copies, order = _shuffled(texts, seed)
+    label_of = np.zeros(len(copies), np.int64) if labels is None else _first_labels(text_of, labels)
+    left = np.array([min(max(round(share * len(texts)), 1), len(texts) - 1)])
+    if labels is not None:
+        left = _shares(np.bincount(label_of, copies).astype(np.int64), np.bincount(label_of), share)
+    least = (left > 0).astype(np.int64)  # of the classes that none is held out of yet
+    chosen = np.zeros(len(copies), bool)
+    for text in order:
+        label = label_of[text]
+        if copies[text] <= left[label]:
+            chosen[text] = True
+            left[label] -= copies[text]
+            least[label] = 0
+            if not left.any():
+                break
+    for label in np.flatnonzero(least):
+        chosen[min(np.flatnonzero(label_of == label), key=lambda text: copies[text])] = True
+    if not chosen.any():
+        chosen[copies.argmin()] = True
+    held_out = chosen[text_of]
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def folds(texts: Sequence[str], count: int, seed: int, labels: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Parts texts at random into `count` folds, with the same share of each class in each, and copies together.
+
+    Args:
+        texts: sequence of str.
+        count: of the folds, 2 or more.
+        seed: of the random choice.
+        labels: int [n], numbers of classes; a text with several counts with its first.
+
+    Returns:
+        int64 [n], the number of each text's fold, from 0. No fold is empty, and texts of a class that has several
+        different ones do not all stand in one.
+
+    Raises:
+        UserError: there are fewer folds than two, or fewer different texts than folds.
+    """
+    import numpy as np
+
+    if count < 2:
+        raise UserError(f"found {count} folds, expected 2 or more")
+    text_of, copies, order = _shuffled(texts, seed)
+    if len(copies) < count:
+        raise UserError(f"found {len(copies)} different texts, expected at least {count}, one for each fold")
+    label_of = _first_labels(text_of, labels)
+    rows = np.zeros((label_of.max() + 1, count), np.int64)  # of each class in each fold
+    fold_of = np.zeros(len(copies), np.int64)
+    # texts with many copies first, while there is room for them everywhere
+    for text in order[np.argsort(-copies[order], kind="stable")]:
+        here = rows[label_of[text]]
+        fold = min(range(count), key=lambda fold: (here[fold], rows[:, fold].sum()))
+        fold_of[text] = fold
+        here[fold] += copies[text]
+    return fold_of[text_of]
+
+
+def _shuffled(texts: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of n texts the number of each among the m different ones, int64 [n], how often each of these comes, [m], and the
+    different ones in a random order, [m].
+    """
+    import numpy as np
+
     if seed < 0:
         raise UserError(f"found {seed} as the seed of the split, expected 0 or more")
     numbers: dict[str, int] = {}
@@ -274,19 +348,25 @@ def split(texts: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np
     if len(numbers) < 2:
         found = f"the same text {len(texts)} times" if len(texts) > 1 else f"{len(texts)} reviews"
         raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
-    copies = np.bincount(text_of)
-    left = min(max(round(share * len(texts)), 1), len(texts) - 1)
-    chosen = np.zeros(len(copies), bool)
-    for text in np.random.Generator(np.random.PCG64(seed)).permutation(len(copies)):
-        if copies[text] <= left:
-            chosen[text] = True
-            left -= copies[text]
-            if not left:
-                break
-    if not chosen.any():
-        chosen[copies.argmin()] = True
-    held_out = chosen[text_of]
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return text_of, np.bincount(text_of), np.random.Generator(np.random.PCG64(seed)).permutation(len(numbers))
+
+
+def _first_labels(text_of: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The label, int64, with which each different text comes first."""
+    import numpy as np
+
+    return np.asarray(labels, np.int64)[np.unique(text_of, return_index=True)[1]]
+
+
+def _shares(rows: np.ndarray, texts: np.ndarray, share: float) -> np.ndarray:
+    """How many rows of each class are held out, int64 [classes], given its rows and its different texts."""
+    import numpy as np
+
+    wanted = rows * share
+    left = np.floor(wanted).astype(np.int64)
+    over = min(max(round(share * int(rows.sum())), 1), int(rows.sum()) - 1) - int(left.sum())
+    left[np.argsort(left - wanted, kind="stable")[:over]] += 1
+    return np.where(texts > 1, np.clip(left, 1, rows - 1), 0)
 
 
 def unseen(texts: Iterable[str], known: Iterable[str]) -> np.ndarray:

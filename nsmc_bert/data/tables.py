@@ -17,7 +17,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -38,6 +38,7 @@ FORMATS = {  # and the endings of their files
 }
 STDIN = "-"
 STDIN_NAME = "standard input"
+WORKBOOK = "an Excel workbook"
 MAX_UNPACKED = 1 << 32  # bytes of a workbook or of a Parquet file that came packed
 SAMPLE = 100  # rows that a proposal is made from
 Problem = tuple[int, str, str]  # line, what was found, what was expected
@@ -71,6 +72,8 @@ class Layout:
         input_format: one of FORMATS; AUTO for that of the file's ending.
         delimiter: character between two columns of CSV; a tab makes it TSV. None for the format's own.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
+        sheet: name of a workbook's sheet, or its number among those that are not hidden, from 1; "" for the one that
+            holds rows or, of several, the one that has the columns; see `locate`.
 
     Raises:
         UserError: one of them is none.
@@ -79,6 +82,7 @@ class Layout:
     input_format: str = AUTO
     delimiter: str | None = None
     encoding: str = ""
+    sheet: str = ""
 
     def __post_init__(self) -> None:
         if self.input_format not in (AUTO, *FORMATS):
@@ -156,7 +160,8 @@ class Table:
     A text file's first line names the columns. With a tab between the columns, every line is one row and a quotation
     mark is a character like any other, as in NSMC. With another delimiter, columns may be quoted as in CSV and then
     hold line ends. Only "\\n" or "\\r\\n" ends a line. A line that is empty altogether is no row. JSON lines have the
-    columns of their first object. Of a workbook the first sheet is read.
+    columns of their first object. Of a workbook one sheet is read: the named one, or the first that is not hidden and
+    holds rows, unless `locate` turns to another of these.
 
     Args:
         path: the file, or STDIN.
@@ -170,10 +175,12 @@ class Table:
         columns: their names; [] for an empty file.
         marked: whether the text was in UTF-16, in a named encoding, or had UTF-8's mark, as Excel writes and wants it.
         schema: of Parquet, the pyarrow.Schema.
+        sheets: of a workbook, the columns of each sheet that may be meant, by its name.
+        note: what there is to say of the sheet that was chosen, or "".
 
     Raises:
         Located: the header line cannot be read.
-        UserError: the file cannot be read, or its format needs a package that is missing.
+        UserError: the file cannot be read, it has no such sheet, or its format needs a package that is missing.
 
     Example:
         >>> with Table("nsmc_bert/bundled/sample_test.tsv") as table:
@@ -189,6 +196,8 @@ class Table:
         self.format, self.delimiter = layout.of(given)
         self.schema: Any = None
         self.marked = False
+        self.sheets: dict[str, list[str]] = {}
+        self.note = ""
         self._files = contextlib.ExitStack()
         try:
             with text_files.readable(self.name):
@@ -197,7 +206,7 @@ class Table:
                 else:
                     stream = self._files.enter_context(text_files.decompressed(given))
                 if self.format in ("parquet", "xlsx"):
-                    self._rows = self._binary(_seekable(stream, self.name, self._files), digest)
+                    self._rows = self._binary(_seekable(stream, self.name, self._files), digest, layout.sheet)
                 else:
                     self._rows = self._text(_Lines(stream, self.name, layout.encoding, digest))
         except BaseException:
@@ -244,7 +253,32 @@ class Table:
             strange=tuple(whole.keys() - set(self.columns)),
         )
 
-    def _binary(self, file: BinaryIO, digest: hashlib._Hash | None) -> Iterator[Row]:
+    def turn_to(self, names: Collection[str]) -> None:
+        """Turns to the sheet that has these columns, where none was named and several sheets hold rows.
+
+        Args:
+            names: of columns; without any nobody can tell.
+
+        Raises:
+            UserError: several sheets have them, or none has.
+        """
+        if len(self.sheets) < 2:
+            return
+        having = [sheet for sheet, columns in self.sheets.items() if names and set(names) <= set(columns)]
+        if len(having) == 1:
+            self.columns, self._rows = self._sheet(having[0])
+            others = ", ".join(sheet for sheet in self.sheets if sheet != having[0])
+            self.note = f"the sheet {having[0]} is read, which alone has the columns; not read: {others}"
+            return
+        each = "; ".join(f"{sheet} with {shorten_names(columns, 80)}" for sheet, columns in self.sheets.items())
+        named = " and ".join(map(repr, names))
+        several = f", {len(having)} of them with {named}" if having else f", none of them with {named}" if names else ""
+        proposal = _quoted((having or list(self.sheets))[0])
+        raise UserError(
+            f"{self.name}: found {len(self.sheets)} sheets, {each}{several}; which is to be read? --sheet={proposal}"
+        )
+
+    def _binary(self, file: BinaryIO, digest: hashlib._Hash | None, sheet: str) -> Iterator[Row]:
         if digest is not None:
             while piece := file.read(1 << 20):
                 digest.update(piece)
@@ -253,10 +287,25 @@ class Table:
             self.schema, rows = _parquet(file, self.name)
             self.columns = list(self.schema.names)
             return rows
-        rows = _sheet_rows(file, self.name)
+        self._workbook = _workbook(file, self.name)
+        visible = [title for title, each in self._workbook.items() if each.sheet_state == "visible"]
+        if sheet and sheet not in self._workbook:
+            place = int(sheet) if re.fullmatch(r"[1-9]\d{0,5}", sheet, re.ASCII) else 0
+            if not 1 <= place <= len(visible):
+                there = ", ".join(visible)
+                raise UserError(f"{self.name}: found the sheets {there}, expected one of them or its number in --sheet")
+            sheet = visible[place - 1]
+        opened = {title: self._sheet(title) for title in ([sheet] if sheet else visible)}
+        self.sheets = {title: columns for title, (columns, _) in opened.items() if columns}
+        self.columns, rows = opened[next(iter(self.sheets))] if self.sheets else ([], iter(()))
+        return rows
+
+    def _sheet(self, title: str) -> tuple[list[str], Iterator[Row]]:
+        """(columns, rows below them) of a workbook's sheet."""
+        rows = _sheet_rows(self._workbook[title], self.name)
         first = next(rows, None)
-        self.columns = [] if first is None else [text_of(value) for value in first.values]
-        return _padded(rows, len(self.columns))
+        columns = [] if first is None else [text_of(value) for value in first.values]
+        return columns, _padded(rows, len(columns))
 
 
 def text_of(value: Any) -> str:
@@ -305,8 +354,10 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
 
     Raises:
         Located: a name is missing, and which it might be, or it comes twice.
+        UserError: it is not known which sheet of a workbook is meant.
     """
     names = [name for name, _ in wanted.values() if name]
+    table.turn_to(names)
     if not table.columns:
         columns = " with the columns " + " and ".join(map(repr, names)) if names else ""
         raise Located(table.name, None, "an empty file", f"a header line{columns}, then one row a line")
@@ -578,14 +629,14 @@ def _parquet(file: BinaryIO, name: str) -> tuple[Any, Iterator[Row]]:
     return schema, rows()
 
 
-def _sheet_rows(file: BinaryIO, name: str) -> Iterator[Row]:
-    """The rows of a workbook's first sheet that hold anything, without the empty cells at their ends."""
+def _workbook(file: BinaryIO, name: str) -> dict[str, Any]:
+    """The sheets of a workbook by their names, as openpyxl has them; those of charts are none."""
     start = file.read(8)
     file.seek(0)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise UserError(f"{name}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that")
-    openpyxl, kind = package("openpyxl", name), "an Excel workbook"
-    with _others_errors(name, kind):
+    openpyxl = package("openpyxl", name)
+    with _others_errors(name, WORKBOOK):
         with zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MAX_UNPACKED:
@@ -593,13 +644,18 @@ def _sheet_rows(file: BinaryIO, name: str) -> Iterator[Row]:
         file.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is no data: styles, validation
-            sheets = openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
-    if not sheets:
-        return
-    sheets[0].reset_dimensions()  # what a file says of its size would be filled up with empty cells
-    rows = sheets[0].iter_rows()
+            return {
+                each.title: each for each in openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
+            }
+
+
+def _sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
+    """The rows of a workbook's sheet that hold anything, without the empty cells at their ends."""
+    with _others_errors(name, WORKBOOK):
+        sheet.reset_dimensions()  # what a file says of its size would be filled up with empty cells
+        rows = sheet.iter_rows()
     while True:
-        with _others_errors(name, kind):
+        with _others_errors(name, WORKBOOK):
             cells = next(rows, None)
             if cells is None:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from nsmc_bert.base.errors import Located, UserError, shorten
@@ -65,6 +65,7 @@ def documents(
     rating_column: str = "",
     layout: tables.Layout = tables.AS_NAMED,
     flag: str = "--text_column",
+    log: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[str], np.ndarray | None]:
     r"""Texts to pretrain on, from any files; of a text that comes several times the first is kept.
 
@@ -75,6 +76,7 @@ def documents(
         rating_column: the name of a column of whole numbers from 1, or "".
         layout: how they are written.
         flag: what a proposal calls `text_column`.
+        log: called with each line to show, of the sheet that was chosen in a workbook.
 
     Returns:
         (list of str, int32 [n] ratings less 1, or None without `rating_column`). Empty texts are left out.
@@ -91,7 +93,7 @@ def documents(
     seen: set[str] = set()
     for path in tables.expand(paths):
         is_table = text_column or layout.input_format != tables.AUTO or tables.format_of(path)
-        rows = _rows(path, text_column, rating_column, layout, flag) if is_table else _lines(path, layout.encoding)
+        rows = _rows(path, text_column, rating_column, layout, flag, log) if is_table else _lines(path, layout.encoding)
         for text, rating in rows:
             if not text or text in seen:
                 continue
@@ -116,7 +118,7 @@ def _lines(path: str, encoding: str) -> Iterator[tuple[str, int]]:
 
 
 def _rows(
-    path: str, text_column: str, rating_column: str, layout: tables.Layout, flag: str
+    path: str, text_column: str, rating_column: str, layout: tables.Layout, flag: str, log: Callable[[str], None]
 ) -> Iterator[tuple[str, int]]:
     """Text and rating, or 0, of each row of a table."""
     wanted = {flag: (text_column, "text")}
@@ -124,6 +126,8 @@ def _rows(
         wanted["--rating_column"] = rating_column, "rating"
     with tables.Table(path, layout) as table:
         at = tables.locate(table, wanted)
+        if table.note:
+            log(f"{table.name}: {table.note}")
         for row in table:
             text, problem = tables.text_at(row, at[0], text_column)
             rating = 0

@@ -10,6 +10,7 @@ from nsmc_bert.model.calibration import shown
 
 PARTS = {  # of a record, and what its row is called
     "validation": "validation",
+    "cross_validation": "cross-validation",
     "calibrated_on": "reviews calibrated on",
     "test": "test",
     "test_unseen": "test, text not in train",
@@ -137,16 +138,24 @@ def _chosen(training: Mapping[str, Any]) -> str:
     """What was chosen on which reviews, in sentences."""
     calibration = training["calibration"]
     lines = []
+    folds = training.get("data", {}).get("folds", 0)
     if "best_epoch" in training:
         lines.append("The epoch was chosen on the validation reviews, which were cut from the training file.")
+    if training.get("cross_validation"):
+        lines.append(
+            f"In cross-validation each training review was classified by a model that had learned from the other "
+            f"{folds - 1} of {folds} folds, and was\ncalibrated by them. This model has learned from all folds, for as "
+            "many epochs; nothing was chosen."
+        )
     if calibration["skipped"]:
         lines.append(f"Its confidence was not calibrated: {calibration['skipped']}.")
     else:
-        where = (
-            "the validation reviews"
-            if training.get("validation")
-            else f"{calibration['reviews']:,} reviews of {calibration['name']}"
-        )
+        if training.get("validation"):
+            where = "the validation reviews"
+        elif "name" in calibration:
+            where = f"{calibration['reviews']:,} reviews of {calibration['name']}"
+        else:
+            where = "what cross-validation said"
         lines.append(
             f"On {where} its confidence was calibrated: {_calibrated(calibration)} fitted by log loss (they are in the "
             "head's weights)."
@@ -170,7 +179,8 @@ def _training(training: Mapping[str, Any]) -> Iterator[str]:
     """How it was made, in sentences."""
     data, before, settings = training.get("data") or {}, training.get("pretraining"), training.get("settings")
     if "train" in data:
-        yield f"Data: {data['name']}, {data['train']:,} reviews to train on, {data['validation']:,} to validate on."
+        held_out = f"{data['validation']:,} to validate on" if data["validation"] else "none held out"
+        yield f"Data: {data['name']}, {data['train']:,} reviews to train on, {held_out}."
     if "encoder" in training:
         yield f"Encoder: {training['encoder']}."
     if before:

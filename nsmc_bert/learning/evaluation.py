@@ -12,7 +12,7 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
-from nsmc_bert.base.classes import SENTIMENT
+from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.data import perturbation, reviews
@@ -166,30 +166,36 @@ def evaluate(
     if data.test is None:
         path = data.train.path if data.train is not None else data.name
         raise UserError(f"found no test reviews beside {path}, expected --test_file=FILE")
-    texts, labels, names = data.test.texts, data.test.labels, model.classes.names
+    texts, labels = data.test.texts, data.test.labels
     report = functools.partial(metrics.report, classes=model.classes)
     probabilities = model.predict_encoded(model.encode(texts))
     unseen = np.zeros(len(texts), bool) if data.train is None else reviews.unseen(texts, data.train.texts)
-    wrong = metrics.confident_errors(probabilities, labels, errors)
     figures = {
         "test": report(probabilities, labels),
         "test_unseen": report(probabilities[unseen], labels[unseen]) if unseen.any() else None,
         "reliability": metrics.reliability(probabilities, labels),
         "by_length": metrics.by_length(texts, probabilities, labels),
-        "errors": [
-            {
-                "text": texts[i],
-                "label": names[labels[i]],
-                "said": names[probabilities[i].argmax()],
-                "confidence": float(probabilities[i].max()),
-            }
-            for i in wrong
-        ],
+        "errors": confident_errors(texts, labels, probabilities, model.classes, errors),
     }
     for name in perturb:
         changed = model.encode(perturbation.PERTURBATIONS[name](texts))
         figures[f"test_{name}"] = report(model.predict_encoded(changed), labels)
     return figures
+
+
+def confident_errors(
+    texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, classes: Classes, count: int
+) -> list[dict[str, Any]]:
+    """The most confident errors, at most `count`: {text, label, said, confidence}, some of which are wrong labels."""
+    return [
+        {
+            "text": texts[i],
+            "label": classes.names[labels[i]],
+            "said": classes.names[probabilities[i].argmax()],
+            "confidence": float(probabilities[i].max()),
+        }
+        for i in metrics.confident_errors(probabilities, labels, count)
+    ]
 
 
 def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -212,7 +218,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
                 for name, digits, values in _over_seeds([result[part] for result in results])
             ]
-    best = max(results, key=lambda result: metrics.score(result["validation"]))
+    best = max(results, key=lambda result: metrics.score(result.get("validation") or result["cross_validation"]))
     predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
     if best.get("data", {}).get("name") == SAMPLE:
         lines.append(

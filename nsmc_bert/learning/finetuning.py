@@ -18,9 +18,9 @@ from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
-from nsmc_bert.learning import distillation, provenance
+from nsmc_bert.learning import cross_validation, distillation, provenance
 from nsmc_bert.learning.card import model_card
-from nsmc_bert.learning.evaluation import evaluate
+from nsmc_bert.learning.evaluation import confident_errors, evaluate
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import calibration, metrics, packing
 from nsmc_bert.model.tokenizers import Encoded
@@ -41,6 +41,10 @@ ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until the
 # one (Devlin et al. 2019)
 WIDTHS, PRETRAINED_RATES, RANDOM_RATES = (256, 768), (3e-4, 5e-5), (5e-4, 1e-4)
 ERRORS = 20  # of the most confident ones that a record keeps
+AUTO = "auto"
+FOLDS = 5
+# of the user's own reviews, below which a tenth of them says too little to choose by and to calibrate on
+FOLDED = 10 * calibration.FEWEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +61,10 @@ class FineTuning:
             that ships where the reviews are negative and positive.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
         validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
-        split_seed: seed of that split.
+        folds: into how many parts the reviews are cut for cross-validation, which holds nothing out in the end: "0" for
+            a validation split instead, or AUTO, FOLDS with fewer than FOLDED reviews of one's own, unless a share to
+            hold out or teachers are named; see cross_validation.
+        split_seed: seed of the split, or of the folds.
         max_length: pieces of a review that are read, the two special ones included.
         epochs: passes over the training reviews, at most; 0 goes by the size of the data.
         token_budget: tokens a batch, padding included, over all devices; 0 goes by the hardware and the size of the
@@ -84,6 +91,7 @@ class FineTuning:
     head: str = "auto"
     tokenizer: str = ""
     validation: float = VALIDATION
+    folds: str = AUTO
     split_seed: int = SPLIT_SEED
     max_length: int = 128
     epochs: int = 0
@@ -139,7 +147,8 @@ class Prepared:
         texts: those to learn from: n with a label, and after them those that only teachers label.
         labels: int32 [n], numbers of data.classes.
         encoded: the token ids of `texts`.
-        validation_set: the reviews held out, and their labels, int32.
+        fold: the number of the fold of each labelled text, int64 [n], from 0; None where reviews are held out instead.
+        validation_set: the reviews held out, and their labels, int32; None with folds.
         plan: the batches of the first epoch of the first seed, where one device computes and nothing is perturbed; of
             as many steps as those of any epoch.
         settings: the loop's, with the first seed.
@@ -155,15 +164,17 @@ class Prepared:
     texts: list[str]
     labels: np.ndarray
     encoded: Encoded
-    validation_set: tuple[Encoded, np.ndarray]
+    fold: np.ndarray | None
+    validation_set: tuple[Encoded, np.ndarray] | None
     plan: packing.Plan
     settings: "Settings"
     identity: dict[str, Any]
 
     def __str__(self) -> str:
         tokens, plan = int(self.encoded.lengths.sum()), self.plan
+        held_out = "none held out" if self.validation_set is None else f"{len(self.validation_set[0])} to validate on"
         return (
-            f"{len(self.texts)} reviews to train on, {len(self.validation_set[0])} to validate on; {tokens} tokens, "
+            f"{len(self.texts)} reviews to train on, {held_out}; {tokens} tokens, "
             f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {self.encoded.truncated.sum()} reviews cut at "
             f"{self.max_length} pieces; {self.settings.epochs} epochs of {len(plan)} steps"
         )
@@ -222,6 +233,8 @@ def fine_tune(
     log(f"starting from {start.name}{why}")
     prepared = prepare(data, how, start, devices, unlabelled)
     log(str(prepared))
+    if prepared.fold is not None:
+        log(cost_of_folds(prepared))
     results: list[dict[str, Any]] = []
     held: list[Lock | None] = []  # until all models are saved, not only until they are trained
     targets = None
@@ -237,10 +250,11 @@ def fine_tune(
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once
             targets = targets_of(prepared, log) if how.teachers else prepared.labels
+        out_of_fold = None if prepared.fold is None else cross_validate(prepared, run, log)
         model, learned = learn(prepared, run, targets, log)
         if devices.chief:
-            final, calibrated = finish(prepared, model, log)
-            result = record(prepared, run, learned, final, calibrated)
+            final, calibrated = finish(prepared, model, log, out_of_fold)
+            result = record(prepared, run, learned, final, calibrated, out_of_fold)
             final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
             results.append({**result, "folder": str(run.model)})
             del final
@@ -280,17 +294,25 @@ def prepare(
         UserError: the reviews cannot be split so, or of one's own a part lacks a label; or a teacher is none.
     """
     assert data.train is not None
-    max_length = min(how.max_length, start.positions)
-    train_rows, validation_rows = reviews.split(data.train.texts, how.validation, how.split_seed)
-    texts, labels = [data.train.texts[row] for row in train_rows], data.train.labels[train_rows]
-    if data.folder == "reviews":
-        _check_split(data.train, train_rows, validation_rows)
-    held_out = [data.train.texts[row] for row in validation_rows]
-    validation_set = start.tokenizer.encode(held_out, max_length), data.train.labels[validation_rows]
+    max_length, own = min(how.max_length, start.positions), data.folder == "reviews"
+    texts, labels = list(data.train.texts), data.train.labels
+    fold, validation_set, count = None, None, fold_count(how, data, devices)
+    if count:
+        fold = reviews.folds(texts, count, how.split_seed, labels)
+        _check_folds(data.train)
+        held_out: list[Any] = [f"{count} folds", how.split_seed]
+    else:
+        # NSMC's split is at random, and figures are of that
+        train_rows, rows = reviews.split(texts, how.validation, how.split_seed, labels if own else None)
+        if own:
+            _check_split(data.train, train_rows, rows)
+        validation_set = start.tokenizer.encode([texts[row] for row in rows], max_length), labels[rows]
+        texts, labels = [texts[row] for row in train_rows], labels[train_rows]
+        held_out = [how.validation, how.split_seed, *(["by label"] if own else [])]
     identity: dict[str, Any] = {
         "data": provenance.checksum_of(data.train),
         "test": None if data.test is None else provenance.checksum_of(data.test),
-        "validation": [how.validation, how.split_seed],
+        "validation": held_out,
         "max_length": max_length,
         "dropout": how.dropout,
         "augment": how.augment,
@@ -312,8 +334,55 @@ def prepare(
     run_dir = Path(how.run_dir).expanduser() if how.run_dir else RUNS / data.folder
     settings = _settings(how, start, budget, len(plan))
     return Prepared(
-        data, how, start, devices, run_dir, max_length, texts, labels, encoded, validation_set, plan, settings, identity
+        data=data,
+        how=how,
+        start=start,
+        devices=devices,
+        run_dir=run_dir,
+        max_length=max_length,
+        texts=texts,
+        labels=labels,
+        encoded=encoded,
+        fold=fold,
+        validation_set=validation_set,
+        plan=plan,
+        settings=settings,
+        identity=identity,
     )
+
+
+def fold_count(how: FineTuning, data: Data, devices: runtime.Runtime) -> int:
+    """How many folds a run has; 0 for a validation split.
+
+    Raises:
+        UserError: what was asked for is no such number, or goes with something else that was asked for.
+    """
+    assert data.train is not None
+    several = devices.strategy.cluster_resolver is not None and devices.replicas > 1
+    if how.folds == AUTO:
+        few = data.folder == "reviews" and len(data.train) < FOLDED
+        return FOLDS if few and how.validation == VALIDATION and not how.teachers and not several else 0
+    if not how.folds.isdecimal() or int(how.folds) == 1:
+        raise UserError(f"--folds={how.folds}: expected auto, 0 for a validation split, or a number from 2 on")
+    if int(how.folds) and (how.teachers or several):
+        beside = (
+            "--teachers, which may have learned from the reviews of any fold" if how.teachers else "several workers"
+        )
+        raise UserError(f"--folds={how.folds}: found it beside {beside}; expected one of them, or --folds=0")
+    return int(how.folds)
+
+
+def _check_folds(train: reviews.Corpus) -> None:
+    """Raises UserError where a class has one text alone, which the models of other folds cannot know."""
+    texts: dict[int, set[str]] = {}
+    for text, label in zip(train.texts, train.labels.tolist()):
+        texts.setdefault(label, set()).add(text)
+    alone = [train.classes.names[label] for label, of in sorted(texts.items()) if len(of) == 1]
+    if alone and not train.classes.is_ordered:
+        raise UserError(
+            f"{train.path}: found one text alone labelled {', '.join(alone)}, expected of each label two different "
+            "ones or more, to learn from one and to measure on another; add reviews"
+        )
 
 
 def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
@@ -324,8 +393,8 @@ def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
             if lacking.startswith("all "):
                 found = f"all {len(rows)} reviews to {to} {lacking.removeprefix('all ')}"
             raise UserError(
-                f"{train.path}: found {found}, expected {train.classes.some}; --split_seed=1 parts them otherwise, "
-                "--validation=0.3 holds out more, or add reviews"
+                f"{train.path}: found {found}, expected {train.classes.some}; add reviews, of each label two different "
+                "ones or more"
             )
 
 
@@ -415,8 +484,8 @@ def learn(
         return encoded.replaced(rows, start.tokenizer.encode(changed, prepared.max_length))
 
     def say(epoch: dict[str, Any]) -> None:
-        figure = metrics.headline(epoch["validation"])
-        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}, validation {figure}")
+        figure = f", validation {metrics.headline(epoch['validation'])}" if "validation" in epoch else ""
+        log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}{figure}")
 
     is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
     learned = loop.train(
@@ -437,8 +506,60 @@ def learn(
     return model, learned
 
 
+def cost_of_folds(prepared: Prepared) -> str:
+    """What cross-validation does, and costs, in words."""
+    assert prepared.fold is not None
+    count, reviews_of_all = int(prepared.fold.max()) + 1, len(prepared.labels)
+    fewer = reviews_of_all - reviews_of_all // count
+    return (
+        f"cross-validation: {count} trainings on about {fewer} reviews each measure on the others what this is worth, "
+        f"and one more learns from all {reviews_of_all}; --folds=0 trains once, and holds some out"
+    )
+
+
+def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None]) -> np.ndarray:
+    """What is said of each labelled review by a model of one seed that has learned from the other folds, or what the
+    run's folder holds of that: float32 [n, classes], before any calibration.
+
+    Args:
+        prepared: what all seeds share, with folds.
+        run: of this seed, whose folder is claimed.
+        log: called with each line to show.
+    """
+    fold = prepared.fold
+    assert fold is not None
+
+    def answer(number: int, folder: Path) -> np.ndarray:
+        others = np.flatnonzero(fold != number)
+        encoded = prepared.encoded[others]
+        part = dataclasses.replace(
+            prepared,
+            texts=[prepared.texts[row] for row in others],
+            labels=prepared.labels[others],
+            encoded=encoded,
+            plan=packing.plan(encoded.lengths, run.settings.token_budget, seed=prepared.how.seeds[0]),
+        )
+        of_fold = dataclasses.replace(run, folder=folder, identity={**run.identity, "fold": number})
+        model, _ = learn(part, of_fold, part.labels, log=lambda line: None)
+        return as_loaded(part, model).predict_encoded(prepared.encoded[np.flatnonzero(fold == number)])
+
+    return cross_validation.predict(answer, fold, prepared.labels, run.folder, classes=prepared.data.classes, log=log)
+
+
+def as_loaded(prepared: Prepared, model: "SentimentClassifier") -> "SentimentClassifier":
+    """A trained model as users load it, computing in float32; the encoder is shared with it."""
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+    length, classes = prepared.max_length, prepared.data.classes
+    final = SentimentClassifier(
+        model.bert, prepared.start.tokenizer, labels=classes, max_length=length, seed=model.seed
+    )
+    final.classifier.set_weights(model.classifier.get_weights())
+    return final
+
+
 def finish(
-    prepared: Prepared, model: "SentimentClassifier", log: Callable[[str], None]
+    prepared: Prepared, model: "SentimentClassifier", log: Callable[[str], None], out_of_fold: np.ndarray | None = None
 ) -> "tuple[SentimentClassifier, calibration.Calibration]":
     """Makes of a trained model the one that users load: computing in float32, its confidence made honest, its weights
     as they are saved. Figures are of that.
@@ -447,16 +568,15 @@ def finish(
         prepared: what all seeds share.
         model: as `learn` gives it; the encoder is shared with it.
         log: called with each line to show.
+        out_of_fold: with folds, what cross_validation.predict gives, which is calibrated on then.
     """
-    from nsmc_bert.model.classifier import SentimentClassifier
-
-    length, classes = prepared.max_length, prepared.data.classes
-    final = SentimentClassifier(
-        model.bert, prepared.start.tokenizer, labels=classes, max_length=length, seed=model.seed
-    )
-    final.classifier.set_weights(model.classifier.get_weights())
-    encoded, labels = prepared.validation_set
-    calibrated = calibration.fit(final.predict_encoded(encoded), labels)
+    final = as_loaded(prepared, model)
+    if prepared.validation_set is not None:
+        encoded, labels = prepared.validation_set
+        calibrated = calibration.fit(final.predict_encoded(encoded), labels)
+    else:
+        assert out_of_fold is not None
+        calibrated = calibration.fit(out_of_fold, prepared.labels)
     log(str(calibrated))
     final.calibrate(calibrated)
     final.round_weights(prepared.how.weights)
@@ -469,6 +589,7 @@ def record(
     learned: "Record",
     model: "SentimentClassifier",
     calibrated: calibration.Calibration,
+    out_of_fold: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """What goes into training.json.
 
@@ -478,10 +599,21 @@ def record(
         learned: what training came to.
         model: as it is saved; it is measured here.
         calibrated: what was done to its confidence.
+        out_of_fold: with folds, what cross_validation.predict gives.
     """
     data, how, start, devices = prepared.data, prepared.how, prepared.start, prepared.devices
     assert data.train is not None
-    encoded, labels = prepared.validation_set
+    measured: dict[str, Any] = {}
+    tested: dict[str, Any] = {"test": None, "test_unseen": None, "errors": []}
+    if prepared.validation_set is not None:
+        measured["validation"] = model.validate(*prepared.validation_set)
+        measured["best_epoch"] = learned["best"]["epoch"]
+    elif out_of_fold is not None and prepared.fold is not None:
+        labels, classes = prepared.labels, data.classes
+        measured["cross_validation"] = cross_validation.report(out_of_fold, labels, prepared.fold, classes)
+        tested["errors"] = confident_errors(prepared.texts, labels, out_of_fold, classes, ERRORS)
+    if data.test is not None:
+        tested = evaluate(model, data, errors=ERRORS, perturb=how.perturb)
     settings = {"dropout": how.dropout, "augment": how.augment, "precision": devices.precision, "weights": how.weights}
     return {
         "encoder": start.name,
@@ -492,25 +624,23 @@ def record(
         "data": {
             "name": data.name,
             "train": len(prepared.labels),
-            "validation": len(labels),
+            "validation": 0 if prepared.validation_set is None else len(prepared.validation_set[1]),
             "split": [how.validation, how.split_seed],
+            "by_label": data.folder == "reviews",
+            **({} if prepared.fold is None else {"folds": int(prepared.fold.max()) + 1}),
             "unlabelled": len(prepared.texts) - len(prepared.labels),
             "teachers": len(how.teachers),
             "train_sha1": data.train.sha1,
+            "reviews_sha1": provenance.checksum_of(data.train),
             "test_sha1": None if data.test is None else data.test.sha1,
         },
         "settings": dataclasses.asdict(run.settings) | settings,
         "calibration": dataclasses.asdict(calibrated),
         "seed": run.settings.seed,
         "steps": learned["steps"],
-        "best_epoch": learned["best"]["epoch"],
         "history": learned["history"],
-        "validation": model.validate(encoded, labels),
-        **(
-            {"test": None, "test_unseen": None, "errors": []}
-            if data.test is None
-            else evaluate(model, data, errors=ERRORS, perturb=how.perturb)
-        ),
+        **measured,
+        **tested,
         "seconds": learned["seconds"],
         **provenance.circumstances(devices, "train"),
     }

@@ -191,8 +191,8 @@ class Record(TypedDict):
 
     Keys:
         history: a dict for each epoch: epoch, from 1; steps, of all epochs so far; loss and the other means of
-            training; reviews_per_second; validation, the figures.
-        best: that of the best epoch.
+            training; reviews_per_second; validation, the figures, where there are any.
+        best: that of the best epoch; without validation of the last one.
         steps: of all epochs.
         seconds: of all processes.
     """
@@ -242,11 +242,11 @@ class RunProgress:
             self.sums[name] = self.sums.get(name, 0.0) + (stop - self.step) * value
         self.step = stop
 
-    def end_epoch(self, figures: dict[str, Any], steps: int, rate: float, better: bool, patience: int) -> None:
+    def end_epoch(self, figures: dict[str, Any] | None, steps: int, rate: float, better: bool, patience: int) -> None:
         """Puts the epoch that has been learned into the history.
 
         Args:
-            figures: of validation.
+            figures: of validation, or None without it.
             steps: of this epoch.
             rate: reviews a second.
             better: whether it is the best so far.
@@ -255,7 +255,8 @@ class RunProgress:
         counted = self.sums.pop("steps")
         means = {name: value / counted for name, value in self.sums.items()}
         record = {"epoch": self.epoch + 1, "steps": self.steps + steps, **means}
-        self.history.append({**record, "reviews_per_second": rate, "validation": figures})
+        validation = {} if figures is None else {"validation": figures}
+        self.history.append({**record, "reviews_per_second": rate, **validation})
         self.bad = 0 if better else self.bad + 1
         self.done = self.bad >= patience
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
@@ -264,7 +265,7 @@ class RunProgress:
 def train(
     model: Trainable,
     train_set: tuple[Encoded, Any],
-    validation_set: tuple[Encoded, Any],
+    validation_set: tuple[Encoded, Any] | None,
     settings: Settings,
     run_dir: str | Path,
     *,
@@ -280,10 +281,10 @@ def train(
     """Trains to the best epoch on validation, or goes on with what the run folder holds.
 
     Args:
-        model: what learns; ends with the best epoch's weights.
+        model: what learns; ends with the best epoch's weights, without validation with the last one's.
         train_set: (tokenizers.Encoded, labels: int32 [n], for a classifier also float32 [n, classes] probabilities, or
             None for a model that learns from text alone).
-        validation_set: (tokenizers.Encoded, labels).
+        validation_set: (tokenizers.Encoded, labels), or None: then nothing is chosen, and all epochs are learned.
         settings: how to train.
         run_dir: the folder that holds all state of the run.
         identity: a flat dict of what the run is (data, tokenizer, encoder, settings, …): a folder of a run with
@@ -328,11 +329,13 @@ def train(
         while not progress.done and progress.epoch < settings.epochs:
             encoded, plan = passes(progress.epoch)
             run.learn(encoded, labels, plan)
-            run.end_epoch(model.validate(*validation_set), len(plan))
+            run.end_epoch(model.validate(*validation_set) if validation_set else None, len(plan))
             on_epoch(progress.history[-1])
-    if chief:
-        state.recall()
-    best = max(progress.history, key=lambda epoch: model.score(epoch["validation"]))
+    best = progress.history[-1]
+    if validation_set:
+        best = max(progress.history, key=lambda epoch: model.score(epoch["validation"]))
+        if chief:
+            state.recall()
     return {"history": progress.history, "best": best, "steps": progress.steps, "seconds": progress.seconds}
 
 
@@ -414,17 +417,17 @@ class _Run:
             if stop < len(plan) and self.chief:
                 self.state.save(progress)
 
-    def end_epoch(self, figures: dict[str, Any], steps: int) -> None:
+    def end_epoch(self, figures: dict[str, Any] | None, steps: int) -> None:
         """Records an epoch of `steps` steps with its validation's figures, and its weights if they are the best."""
         progress, score = self.progress, self.model.score
-        better = all(score(figures) > score(epoch["validation"]) for epoch in progress.history)
+        better = not figures or all(score(figures) > score(epoch["validation"]) for epoch in progress.history)
         progress.end_epoch(figures, steps, self.bar.rate, better, self.settings.patience)
-        for name, value in figures.items():
+        for name, value in (figures or {}).items():
             if isinstance(value, float):
                 _log_scalar(f"validation/{name}", value, progress.steps)
         progress.seconds = time.monotonic() - self._start
         if self.chief:
-            if better:
+            if better and figures:
                 self.state.remember(progress)
             self.state.save(progress)
 
@@ -507,7 +510,7 @@ PROGRESS = {  # the shape of a RunProgress in a checkpoint
     "epoch": int,
     "step": int,
     "seconds": float,
-    "history": [{"validation": dict}],
+    "history": [{"validation?": dict}],
     "bad": int,
     "done": bool,
     "sums": {str: float},

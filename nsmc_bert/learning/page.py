@@ -88,7 +88,7 @@ def _plots(
     figures: Mapping[str, Any], record: Mapping[str, Any], rows: "Sequence[Row]"
 ) -> list[tuple[str, str, Any, Callable]]:
     """The plots as html_pages.draw takes them: title, caption, what is drawn, how."""
-    history = record["history"] if "best_epoch" in record else []  # this project's
+    history = record["history"] if {"best_epoch", "cross_validation"} & record.keys() else []  # this project's
     return [
         (BESIDE, CAVEAT, rows, _beside),
         (
@@ -106,7 +106,9 @@ def _plots(
         ),
         (
             "Training",
-            "Loss in training and accuracy on validation after each pass."
+            "Loss in training"
+            + " and accuracy on validation" * any("validation" in epoch for epoch in history)
+            + " after each pass."
             + " In training it has the distance of ratings beside the log loss." * ("kappa" in figures["test"]),
             history,
             _training,
@@ -302,15 +304,18 @@ def _lengths(plt: Any, groups: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _training(plt: Any, history: Sequence[Mapping[str, Any]]) -> Any:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+    is_validated = "validation" in history[0]
+    figure, axes = plt.subplots(1, 1 + is_validated, figsize=(7 if is_validated else 3.5, 2.8), squeeze=False)
+    axes = axes[0]
     passes = [epoch["epoch"] for epoch in history]
-    left.plot(passes, [epoch["loss"] for epoch in history], "o-", label="training")
-    left.plot(passes, [epoch["validation"]["log_loss"] for epoch in history], "s--", label="validation")
-    left.set_ylabel("loss, nats")
-    left.legend(frameon=False)
-    right.plot(passes, [100 * epoch["validation"]["accuracy"] for epoch in history], "s--", color="C1")
-    right.set_ylabel("validation accuracy, %")
-    for axis in (left, right):
+    axes[0].plot(passes, [epoch["loss"] for epoch in history], "o-", label="training")
+    axes[0].set_ylabel("loss, nats")
+    if is_validated:
+        axes[0].plot(passes, [epoch["validation"]["log_loss"] for epoch in history], "s--", label="validation")
+        axes[0].legend(frameon=False)
+        axes[1].plot(passes, [100 * epoch["validation"]["accuracy"] for epoch in history], "s--", color="C1")
+        axes[1].set_ylabel("validation accuracy, %")
+    for axis in axes:
         axis.set_xlabel("pass")
         axis.set_xticks(passes)
         axis.spines[["top", "right"]].set_visible(False)

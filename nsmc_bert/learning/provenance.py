@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PARTS = {  # of a record, and what they are called
     "validation": "validation",
+    "cross_validation": "cross-validation",
     "calibrated_on": "reviews calibrated on",
     "test": "test",
     "test_unseen": "test that is unseen",
@@ -52,17 +53,24 @@ TRAINING: dict[str, Any] = {
     "notes?": [str],
     "classes?": {"names": [str], "values": [float]},
     "settings?": {"weights?": str},
-    "data?": {"name?": str, "train_sha1?": str, "split?": [float], "validation?": int},
+    "data?": {
+        "name?": str,
+        "train_sha1?": str,
+        "reviews_sha1?": str,
+        "split?": [float],
+        "by_label?": bool,
+        "folds?": int,
+        "validation?": int,
+    },
     "pretraining?": ({"texts": int, "ratings": bool, "epochs": float}, None),
     "calibration?": dict,
     "validation?": (dict, None),
-    "history?": [{"epoch": int, "loss": float, "validation": dict}],
+    "history?": [{"epoch": int, "loss": float, "validation?": dict}],
 }
 FINISHED: dict[str, Any] = {
     **TRAINING,
     "seed": int,
-    "validation": FIGURES,
-    **{f"{part}?": (FIGURES, None) for part in PARTS if part != "validation"},
+    **{f"{part}?": (FIGURES, None) for part in PARTS},
 }
 
 

@@ -12,7 +12,7 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
 from nsmc_bert.learning.card import model_card
-from nsmc_bert.learning.provenance import PARTS
+from nsmc_bert.learning.provenance import PARTS, checksum_of
 from nsmc_bert.model import calibration
 from nsmc_bert.model.classifier import SentimentClassifier
 
@@ -86,14 +86,27 @@ def _held_out(data: Data, record: Mapping[str, Any]) -> tuple[reviews.Corpus, np
         )
     learned = record.get("data") or {}
     share, seed = learned.get("split", (VALIDATION, SPLIT_SEED))
-    if learned.get("train_sha1") == data.train.sha1:
-        _, rows = reviews.split(data.train.texts, share, seed)
+    if _is_of(data, learned):
+        by_label = data.train.labels if learned.get("by_label") else None
+        _, rows = reviews.split(data.train.texts, share, seed, by_label)
         if len(rows) == learned.get("validation"):
             return data.train, rows
     raise UserError(
-        f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path}, so that nobody "
-        "knows which of these reviews it has learned from; expected a file of others: --calibrate_on=FILE"
+        f"--calibrate_on={HELD_OUT}: found in the model's training.json no split of {data.train.path} with its labels "
+        "as they are read here, so that nobody knows which of these reviews it has learned from; expected the columns "
+        "and the labels that it was trained with, or a file of others: --calibrate_on=FILE"
     )
+
+
+def _is_of(data: Data, learned: Mapping[str, Any]) -> bool:
+    """Whether a model has learned from data.train: the same texts with the same labels in the same order.
+
+    A file alone says it where it can be read in one way only, as NSMC's.
+    """
+    assert data.train is not None
+    if known := learned.get("reviews_sha1"):
+        return known == checksum_of(data.train)
+    return data.folder != "reviews" and learned.get("train_sha1") == data.train.sha1
 
 
 def calibrate(

@@ -111,6 +111,19 @@ def logit(probabilities: ArrayLike) -> np.ndarray:
     return np.log(clipped[:, 1]) - np.log(clipped[:, 0])
 
 
+def apply(probabilities: ArrayLike, calibration: Calibration) -> np.ndarray:
+    """What a calibrated model says, float64 [n, classes], where before it said `probabilities`.
+
+    >>> apply([[0.5, 0.5]], Calibration(2.0, 1.0, 300, 0.7, 0.6)).round(3)
+    array([[0.269, 0.731]])
+    """
+    if isinstance(calibration.bias, float):
+        shifted = np.stack([np.zeros(len(np.asarray(probabilities))), logit(probabilities)], 1)
+        return _softmax(shifted / calibration.temperature + [0.0, calibration.bias])
+    logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0))
+    return _softmax(logits / calibration.temperature + np.array(calibration.bias))
+
+
 def fold(kernel: np.ndarray, bias: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """A head's weights with a calibration in them.
 

@@ -339,6 +339,15 @@ def test_a_workbook_is_not_printed(command, model, tmp_path):
         "error: 주문.xlsx: found a format that cannot be printed, expected a file to write: "
         "--output=주문.labelled.xlsx, or --output=csv\n"
     )
+    book.active.append(["좋다"])
+    book.create_sheet("설정").append(["값"])
+    book.save(tmp_path / "주문.xlsx")
+    arguments = [f"--model={model}", "--input=주문.xlsx", "--text_column=글", "--output=csv"]
+    result = command("predict", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout.split(",")[:1]) == (0, ["글"])
+    assert "주문.xlsx: the sheet Sheet is read, which alone has the columns; not read: 설정\n" in result.stderr
+    result = command("predict", *arguments, "--sheet=설정", cwd=tmp_path)
+    assert "found the columns 값, none of them '글'" in result.stderr
 
 
 def test_an_encoder_without_a_classifier_is_refused(command, model, tmp_path):

@@ -105,7 +105,7 @@ def test_another_run_in_the_same_folder_is_refused(trained, command):
 def test_another_column_is_another_run(command, tiny_config, tmp_path):
     rows = "document\tother\tlabel\n" + "".join("%d 꿀잼\t%d 노잼\t%d\n" % (i, i, i % 2) for i in range(20))
     (tmp_path / "mine.tsv").write_text(rows, encoding="utf-8")
-    arguments = ["--train_file=mine.tsv", f"--encoder={tiny_config}", "--epochs=1", "--run_dir=run"]
+    arguments = ["--train_file=mine.tsv", f"--encoder={tiny_config}", "--folds=0", "--epochs=1", "--run_dir=run"]
     assert command("train", *arguments, cwd=tmp_path).returncode == 0
     assert "holds another run: found data=" in only_error(
         command("train", *arguments, "--text_column=other", cwd=tmp_path)
@@ -137,6 +137,7 @@ def test_own_reviews_and_several_seeds(command, tiny_config, tmp_path):
         "--label_column=별",
         f"--encoder={tiny_config}",
         "--seeds=1,2",
+        "--folds=0",
         "--epochs=1",
         "--run_dir=run",
     ]
@@ -159,7 +160,7 @@ def test_a_part_without_one_of_the_labels_is_no_part(command, tiny_config, tmp_p
     rows = "글,별점\n" + "".join(f"{number} 노잼,{5 if number == 3 else 1}\n" for number in range(30))
     (tmp_path / "mine.csv").write_text(rows, encoding="utf-8")
     arguments = ["--train_file=mine.csv", "--text_column=글", "--label_column=별점", f"--encoder={tiny_config}"]
-    arguments += ["--positive_from=4", "--negative_to=2"]
+    arguments += ["--positive_from=4", "--negative_to=2", "--folds=0"]
     result = command("train", *arguments, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.split("\n")[1:2] == [
@@ -167,7 +168,7 @@ def test_a_part_without_one_of_the_labels_is_no_part(command, tiny_config, tmp_p
     ]
     assert (
         "error: mine.csv: found all 3 reviews to choose the epoch by labelled 0, expected some of either label; "
-        "--split_seed=1 parts them otherwise, --validation=0.3 holds out more, or add reviews\n"
+        "add reviews, of each label two different ones or more\n"
     ) in result.stderr
     assert os.listdir(tmp_path) == ["mine.csv"]
 
@@ -270,6 +271,7 @@ def test_three_classes_from_training_to_a_table(command, tiny_config, tmp_path):
         "train",
         *columns,
         *("--train_file=train.csv", "--test_file=test.csv", "--labels=불만,문의,칭찬", f"--encoder={tiny_config}"),
+        "--folds=0",
         *("--learning_rate=0.02", "--epochs=3", "--run_dir=run"),
         cwd=tmp_path,
     )
@@ -301,6 +303,7 @@ def test_ratings_from_training_to_a_table(command, tiny_config, tmp_path):
     write_rows(tmp_path / "train.csv", rows)
     columns = ["--text_column=글", "--label_column=말"]
     train = ["train", *columns, "--train_file=train.csv", "--test_file=train.csv", f"--encoder={tiny_config}"]
+    train.append("--folds=0")
     line = only_error(command(*train, cwd=tmp_path))
     assert line.endswith("leaves out what is between; --ratings=1:5 takes each as a class")
     trained = command(*train, "--ratings=1:5", "--learning_rate=0.02", "--epochs=2", "--run_dir=run", cwd=tmp_path)

@@ -326,6 +326,19 @@ def test_contradictions(tmp_path):
     assert reviews.contradictions(reviews.read(path)) == (1, 3)
 
 
+def test_the_sheet_that_was_chosen_is_said(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (("document", "label"), ("좋다", 1), ("싫다", 0)):
+        book.active.append(row)
+    book.create_sheet("지난달").append(["text"])
+    book.save(tmp_path / "mine.xlsx")
+    data = reviews.read(tmp_path / "mine.xlsx")
+    assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
+    assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
+    assert "found the columns text, none of them" in error_of(reviews.read, tmp_path / "mine.xlsx", sheet="2")
+
+
 def test_several_files_are_read_as_one(tmp_path):
     parts = [table_of(tmp_path, labels, f"part-{number}.csv") for number, labels in enumerate(([1, 0], [0]))]
     for path in (f"{tmp_path}/part-*.csv", ",".join(map(str, parts))):
@@ -370,6 +383,68 @@ def test_copies_of_a_text_stay_together(texts, share, seed):
     else:
         # no other text would have fitted
         assert len(validation) <= target < len(validation) + min(map(texts.count, train_texts))
+
+
+def test_a_split_by_labels_keeps_their_shares():
+    labels = [0] * 70 + [1] * 25 + [2] * 4 + [3]
+    texts = [f"글 {number}" for number in range(100)]
+    for seed in range(20):
+        train, validation = reviews.split(texts, 0.1, seed, labels)
+        assert sorted([*train, *validation]) == list(range(100))
+        # a tenth of 70; of 25 two or three; of four one, where rounding would leave it out; of one text none
+        held_out = np.bincount([labels[row] for row in validation], minlength=4).tolist()
+        assert held_out in ([7, 2, 1, 0], [7, 3, 1, 0])
+    assert (
+        reviews.split(texts, 0.1, 3, labels)[1].tolist() == reviews.split(texts, 0.1, 3, np.array(labels))[1].tolist()
+    )
+
+
+labelled = st.lists(st.tuples(st.sampled_from("가나다라마바사아자차"), st.integers(0, 2)), min_size=2, max_size=40)
+
+
+@given(labelled, st.floats(0.01, 0.99), st.integers(0, 9))
+@settings(max_examples=200, deadline=None)
+def test_of_every_class_some_is_held_out_and_some_is_not(rows, share, seed):
+    texts, labels = [text for text, _ in rows], [label for _, label in rows]
+    if len(set(texts)) < 2:
+        return
+    train, validation = reviews.split(texts, share, seed, labels)
+    assert sorted([*train, *validation]) == list(range(len(texts))) and len(train) and len(validation)
+    assert not {texts[row] for row in train} & {texts[row] for row in validation}
+    first = dict(reversed(rows))  # of each text
+    for label in range(3):
+        if sum(of == label for of in first.values()) > 1:
+            for part in (train, validation):
+                assert any(first[texts[row]] == label for row in part)
+
+
+@given(labelled, st.integers(2, 6), st.integers(0, 9))
+@settings(max_examples=200, deadline=None)
+def test_folds_share_out_every_class(rows, count, seed):
+    texts, labels = [text for text, _ in rows], [label for _, label in rows]
+    if len(set(texts)) < max(count, 2):
+        assert "different" in error_of(reviews.folds, texts, count, seed, labels)
+        return
+    fold = reviews.folds(texts, count, seed, labels)
+    assert fold.shape == (len(texts),) and set(fold.tolist()) <= set(range(count))
+    assert all(len(set(fold[np.array(texts) == text].tolist())) == 1 for text in texts)
+    first = dict(reversed(rows))
+    for label in range(3):
+        of_class = [text for text in first if first[text] == label]
+        where = [fold[texts.index(text)] for text in of_class]
+        assert len(of_class) < 2 or len(set(where)) > 1
+        if len(of_class) == sum(first[text] == label for text in texts):  # no copies
+            counts = np.bincount(where, minlength=count)
+            assert counts.max() - counts.min() <= 1
+
+
+def test_folds_of_a_table_are_alike_and_depend_on_the_seed():
+    labels = np.arange(1250) % 2
+    texts = [f"글 {number}" for number in range(1250)]
+    fold = reviews.folds(texts, 5, 0, labels)
+    assert [np.bincount(labels[fold == number]).tolist() for number in range(5)] == [[125, 125]] * 5
+    assert (fold == reviews.folds(texts, 5, 0, labels)).all() and (fold != reviews.folds(texts, 5, 1, labels)).any()
+    assert "found 1 folds, expected 2 or more" in error_of(reviews.folds, texts, 1, 0, labels)
 
 
 def test_split_at_the_edges():

@@ -210,6 +210,71 @@ def test_a_workbook_as_people_have_it(tmp_path):
         assert len(list(table)) == 3
 
 
+@pytest.fixture
+def workbook(tmp_path):
+    """Makes a workbook of sheets by their names, each with its header and one row; returns its path."""
+    openpyxl = pytest.importorskip("openpyxl")
+
+    def make(hidden=(), **sheets):
+        book = openpyxl.Workbook()
+        book.remove(book.active)
+        for title, header in sheets.items():
+            sheet = book.create_sheet(title)
+            for row in (header, [title] * len(header)) if header else ():
+                sheet.append(row)
+            sheet.sheet_state = "hidden" if title in hidden else "visible"
+        book.save(tmp_path / "a.xlsx")
+        return tmp_path / "a.xlsx"
+
+    return make
+
+
+def read_sheet(path, sheet="", names=("리뷰", "별점")):
+    """(columns, values of the one row, note) of what is read where these columns are wanted."""
+    with Table(path, Layout(sheet=sheet)) as table:
+        tables.locate(table, {f"--{name}": (name, "text") for name in names})
+        (row,) = table
+    return table.columns, row.values, table.note
+
+
+def test_the_sheet_that_has_the_columns_is_read_and_said(workbook):
+    path = workbook(설명=["안내"], 빈=[], 주문=["id", "리뷰", "별점"], 반품=["id", "리뷰"])
+    columns, values, note = read_sheet(path)
+    assert (columns, values) == (["id", "리뷰", "별점"], ["주문"] * 3)
+    assert note == "the sheet 주문 is read, which alone has the columns; not read: 설명, 반품"
+    assert read_sheet(path, "반품", ["리뷰"]) == (["id", "리뷰"], ["반품"] * 2, "")
+    assert read_sheet(path, "4", ["리뷰"])[1] == ["반품"] * 2  # an empty one has its number too
+
+
+def test_what_is_hidden_or_empty_is_no_choice_but_can_be_named(workbook):
+    path = workbook(hidden=["옛것"], 옛것=["리뷰", "별점"], 빈=[], 주문=["리뷰", "별점", "2"])
+    assert read_sheet(path) == (["리뷰", "별점", "2"], ["주문"] * 3, "")
+    assert read_sheet(path, "2")[1] == ["주문"] * 3  # of those that are seen
+    assert read_sheet(path, "옛것")[1] == ["옛것"] * 2
+    assert read_sheet(workbook(**{"3": ["리뷰", "별점"], "나": ["리뷰", "별점"]}), "3")[1] == ["3", "3"]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["리뷰"], ", 2 of them with '리뷰'; which is to be read? --sheet='5월 말'"),
+        (["글", "별점"], ", none of them with '글' and '별점'; which is to be read? --sheet=설명"),
+        ([""], "; which is to be read? --sheet=설명"),
+    ],
+)
+def test_sheets_among_which_nobody_can_choose(workbook, names, found):
+    path = workbook(**{"설명": ["안내"], "5월 말": ["리뷰", "별점"], "6월": ["리뷰"]})
+    each = f"{path}: found 3 sheets, 설명 with 안내; 5월 말 with 리뷰, 별점; 6월 with 리뷰"
+    assert error_of(read_sheet, path, names=names) == each + found
+
+
+@pytest.mark.parametrize("sheet", ["0", "3", "7월", "-1"])
+def test_a_sheet_that_is_not_there(workbook, sheet):
+    path = workbook(**{"5월": ["리뷰", "별점"], "6월": []})
+    expected = f"{path}: found the sheets 5월, 6월, expected one of them or its number in --sheet"
+    assert error_of(read_sheet, path, sheet) == expected
+
+
 # In bounded memory
 
 

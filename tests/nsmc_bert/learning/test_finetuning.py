@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base import runtime
-from nsmc_bert.base.classes import Classes, ratings
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
-from nsmc_bert.learning import distillation, finetuning, loop
+from nsmc_bert.learning import distillation, evaluation, finetuning, loop, recalibration
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import packing
+from nsmc_bert.model import metrics, packing
 from tests import forked
 from tests.conftest import ROOT
 
@@ -219,6 +219,85 @@ def test_a_run_in_one_process(sample, tiny_config, tmp_path):
     again = finetuning.fine_tune(sample, how, log=lines.append)
     assert again == json.loads(json.dumps(results))
     assert lines[-2:] == [f"seed {seed}: finished already, in {tmp_path}/run/seed-{seed}/model" for seed in (1, 2)]
+
+
+def own(count, classes=SENTIMENT, **others):
+    texts = [f"글 {number}" for number in range(count)]
+    labels = np.arange(count, dtype=np.int32) % len(classes)
+    return Data("a.csv", "reviews", reviews.Corpus(texts, labels, "a.csv", "", classes=classes), None, **others)
+
+
+@pytest.mark.parametrize(
+    ("count", "how", "expected"),
+    [
+        (finetuning.FOLDED - 1, {}, 5),
+        (finetuning.FOLDED, {}, 0),
+        (100, {"folds": "0"}, 0),
+        (100_000, {"folds": "3"}, 3),
+        (100, {"validation": 0.2}, 0),  # a share was asked for
+        (100, {"teachers": ("a",)}, 0),
+    ],
+)
+def test_few_reviews_of_ones_own_are_cross_validated(devices, sample, count, how, expected):
+    assert finetuning.fold_count(FineTuning(**how), own(count), devices) == expected
+    assert finetuning.fold_count(FineTuning(), sample, devices) == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"folds": "1"}, "--folds=1: expected auto, 0 for a validation split, or a number from 2 on"),
+        ({"folds": "many"}, "--folds=many: expected auto, 0"),
+        ({"folds": "5", "teachers": ("a",)}, "--folds=5: found it beside --teachers, which may have learned from"),
+    ],
+)
+def test_folds_that_cannot_be(devices, how, message):
+    with pytest.raises(UserError, match=message):
+        finetuning.fold_count(FineTuning(**how), own(100), devices)
+
+
+def test_a_class_of_one_text_cannot_be_cross_validated(devices, tiny_config):
+    data = own(10, THREE)
+    data.train.labels[:] = [0, 1] * 4 + [2, 0]
+    with pytest.raises(UserError, match="a.csv: found one text alone labelled 칭찬, expected of each label two diff"):
+        finetuning.prepare(data, FineTuning(folds="2"), Start(tiny_config), devices)
+
+
+def test_a_cross_validated_run(tiny_config, tmp_path, sample):
+    """Two folds: what is measured is what models of the other fold say, and the model that is kept is of all."""
+    lines: list[str] = []
+    half = dataclasses.replace(sample.train, texts=sample.train.texts[:320], labels=sample.train.labels[:320])
+    data = Data("mine.csv", "reviews", half, None)
+    how = FineTuning(
+        run_dir=str(tmp_path / "run"), encoder=str(tiny_config), folds="2", epochs=2, token_budget=1024,
+        learning_rate=0.01, precision="float32", xla="off", strategy="one",
+    )  # fmt: skip
+    (result,) = finetuning.fine_tune(data, how, log=lines.append)
+    assert "cross-validation: 2 trainings on about 160 reviews each measure on the others what this is wor" in lines[3]
+    assert [line.split(":")[0] for line in lines if line.startswith(("fold", "epoch"))] == [
+        "fold 1 of 2", "fold 2 of 2", "epoch 1", "epoch 2"
+    ]  # fmt: skip
+    said = np.zeros((320, 2), np.float32)
+    fold = reviews.folds(half.texts, 2, 0, half.labels)
+    for number in range(2):
+        said[fold == number] = np.load(tmp_path / "run" / f"fold-{number + 1}.npy")
+    assert result["cross_validation"]["n"] == 320 and "validation" not in result and "best_epoch" not in result
+    assert result["calibration"]["reviews"] == 320
+    wrong = [half.texts[row] for row in np.flatnonzero(said.argmax(1) != half.labels)]
+    assert result["errors"][0]["text"] in wrong and len(result["errors"]) == min(20, len(wrong))
+    assert result["calibration"]["log_loss"] == pytest.approx(metrics.report(said, half.labels)["log_loss"], abs=1e-6)
+    assert {key: result["data"][key] for key in ("train", "validation", "folds")} == {
+        "train": 320, "validation": 0, "folds": 2
+    }  # fmt: skip
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    assert "| cross-validation | 320 |" in card and "320 reviews to train on, none held out." in card
+    assert "a model that had learned from the other 1 of 2 folds" in card
+    assert not (tmp_path / "run" / "fold-1").exists()
+    assert "seed 1, cross-validation: 320 reviews" in evaluation.summary([result])
+    assert finetuning.fine_tune(data, how, log=lines.append) == [json.loads(json.dumps(result))]
+    # what it has learned from says nothing of its confidence
+    with pytest.raises(UserError, match="nobody knows which of these reviews it has learned from"):
+        recalibration.find("validation", data, result, {}, lines.append, minimum=1)
 
 
 def test_few_reviews_of_ones_own_start_from_the_classifier():

@@ -77,6 +77,33 @@ def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
+def test_without_validation_nothing_is_chosen_and_it_resumes(make_model, tmp_path):
+    settings = loop.Settings(epochs=3, token_budget=128, learning_rate=0.02, patience=1, seed=3)
+
+    def train(folder, **options):
+        model, seen = make_model(initializer_range=0.1), []
+        record = loop.train(
+            model, sets(model)[0], None, settings, folder, identity={"a": 1}, on_epoch=seen.append, **options
+        )
+        assert seen == record["history"] and record["best"] == record["history"][-1]
+        return model, record
+
+    def stop(line):
+        raise KeyboardInterrupt
+
+    model, record = train(tmp_path / "run")
+    assert [set(epoch) for epoch in record["history"]] == [
+        {"epoch", "steps", "loss", "accuracy", "reviews_per_second"}
+    ] * 3
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+    with pytest.raises(KeyboardInterrupt):  # after the first step
+        train(tmp_path / "other", log=stop, checkpoint_seconds=0.0)
+    for folder in (tmp_path / "other", tmp_path / "run"):  # on from there, and once more when there is nothing to do
+        again, _ = train(folder)
+        for one, other in zip(model.get_weights(), again.get_weights()):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
     model = make_model()
     (encoded, labels), held_out = sets(model)

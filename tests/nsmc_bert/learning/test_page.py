@@ -94,6 +94,14 @@ def test_a_review_that_begins_with_a_digit_is_no_figure(figures, tmp_path):
     assert '<td class="text">1</td>' in text and '<td class="text">+5</td>' in text
 
 
+def test_a_cross_validated_models_page_has_its_losses_alone(figures, tmp_path):
+    history = [{"epoch": number, "loss": 0.5 / number} for number in (1, 2)]
+    record = {"cross_validation": figures["test"], "history": history}
+    paths = page.write(tmp_path, figures, record, 5, "mine.csv", "mine", "")
+    assert "training.svg" in {path.name for path in paths}
+    assert "Loss in training after each pass." in (tmp_path / "classifier.html").read_text(encoding="utf-8")
+
+
 def test_published_figures():
     rows = {row.model: row for row in page.published()}
     assert len(rows) == 17

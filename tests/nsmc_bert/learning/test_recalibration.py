@@ -12,6 +12,7 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import recalibration
+from nsmc_bert.learning.provenance import checksum_of
 from nsmc_bert.model import calibration
 
 REVIEWS = "document\tlabel\n" + "".join(
@@ -85,21 +86,49 @@ def find(data, record, **options):
 def test_what_training_held_out_is_what_it_recorded():
     train = corpus(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
     data, split = Data("mine", "reviews", train, None), [0.4, 7]
-    _, rows = reviews.split(train.texts, *split)
+    learned = {"reviews_sha1": checksum_of(train), "split": split, "validation": 400}
+    for by_label in (False, True):
+        _, rows = reviews.split(train.texts, *split, train.labels if by_label else None)
+        found = find(data, {"data": {**learned, "by_label": by_label}})
+        assert (found.name, found.held_out) == ("mine", True)
+        assert found.texts == [train.texts[row] for row in rows]
+        np.testing.assert_array_equal(found.labels, train.labels[rows])
+    # of NSMC, which is read in one way only, its file says enough
     record = {"data": {"train_sha1": "sha", "split": split, "validation": 400}}
-    found = find(data, record)
-    assert (found.name, found.held_out) == ("mine", True)
-    assert found.texts == [train.texts[row] for row in rows]
-    np.testing.assert_array_equal(found.labels, train.labels[rows])
+    assert find(Data("NSMC", "nsmc", train, None), record).texts != found.texts
+
+
+def test_the_same_file_by_another_rule_is_not_what_was_learned(tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("document,label\n" + "".join(f"글 {number},{number % 5 + 1}\n" for number in range(1000)))
+    rules = [{"positive_from": 4, "negative_to": 2}, {"positive_from": 5, "negative_to": 4}]
+    one, other = (reviews.read(path, **rule) for rule in rules)
+    assert one.sha1 == other.sha1
+    learned = {"train_sha1": one.sha1, "reviews_sha1": checksum_of(one), "by_label": True}
+    for train, known in ((one, True), (other, False)):
+        _, rows = reviews.split(train.texts, 0.1, 0, train.labels)
+        record = {"data": {**learned, "split": [0.1, 0], "validation": len(rows)}}
+        if known:
+            assert len(find(Data("stars.csv", "reviews", train, None), record, minimum=1).texts) == 80
+        else:
+            with pytest.raises(UserError, match="no split of .*stars.csv with its labels as they are read here"):
+                find(Data("stars.csv", "reviews", train, None), record, minimum=1)
 
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"data": {"train_sha1": "other", "validation": 100}}, {"data": {"train_sha1": "sha", "validation": 99}}],
-    ids=["no record", "other reviews", "another split"],
+    [
+        {},
+        {"data": {"train_sha1": "sha", "validation": 100}},
+        {"data": {"train_sha1": "sha", "reviews_sha1": "other", "validation": 100}},
+        {"data": {"reviews_sha1": "THIS", "validation": 99}},
+    ],
+    ids=["no record", "a file alone", "other reviews", "another split"],
 )
 def test_reviews_that_it_may_have_learned_from_are_refused(record):
     train = corpus(["글 %d" % i for i in range(1000)], [i % 2 for i in range(1000)])
+    if record.get("data", {}).get("reviews_sha1") == "THIS":
+        record["data"]["reviews_sha1"] = checksum_of(train)
     with pytest.raises(UserError, match="nobody knows which of these reviews it has learned from"):
         find(Data("mine", "reviews", train, None), record, minimum=1)
     with pytest.raises(UserError, match="found no training reviews"):

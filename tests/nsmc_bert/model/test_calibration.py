@@ -120,6 +120,8 @@ def test_it_goes_into_the_head():
     after = states @ new_kernel + new_bias
     np.testing.assert_allclose(after[:, 1] - after[:, 0], (before[:, 1] - before[:, 0]) / 1.7 - 0.4, atol=1e-5)
     assert (new_kernel.dtype, new_bias.dtype) == (np.float32, np.float32)
+    applied = calibration.apply(softmax(before), calibration.Calibration(1.7, -0.4, 1000, 0.5, 0.4))
+    np.testing.assert_allclose(applied, softmax(after), atol=1e-6)
 
 
 def test_the_log_odds_of_what_is_certain_are_finite():
@@ -186,6 +188,7 @@ def test_of_more_classes_it_goes_into_the_head():
     expected = (states @ kernel + bias) / 1.7 + [-0.4, 0.3, 0.1]
     np.testing.assert_allclose(states @ new_kernel + new_bias, expected, atol=1e-5)
     assert (new_kernel.dtype, new_bias.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(calibration.apply(softmax(states @ kernel + bias), fitted), softmax(expected), atol=1e-6)
 
 
 def test_of_more_classes_all_numbers_have_bounds():

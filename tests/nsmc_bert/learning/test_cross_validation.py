@@ -1,0 +1,76 @@
+"""nsmc_bert.learning.cross_validation: each review is answered by its own fold's model, once, and an interrupted run
+goes on; figures are calibrated by the other folds.
+"""
+
+import numpy as np
+import pytest
+
+from nsmc_bert.base.classes import Classes
+from nsmc_bert.base.errors import UserError
+from nsmc_bert.learning import cross_validation
+from nsmc_bert.model import calibration, metrics
+
+FOLD = np.array([2, 0, 1, 1, 0, 2, 0])
+LABELS = np.array([0, 1, 0, 1, 1, 0, 0])
+
+
+def answer_of(asked, stop=None):
+    """Says of each review of a fold the fold's number, and leaves a state; fold `stop` is interrupted."""
+
+    def answer(number, folder):
+        asked.append(number)
+        folder.mkdir(exist_ok=True)
+        (folder / "checkpoint.safetensors").write_text("state")
+        if number == stop:
+            raise KeyboardInterrupt
+        positive = np.float32(0.25 + 0.25 * number)
+        return np.tile(np.float32([1 - positive, positive]), (np.sum(number == FOLD), 1))
+
+    return answer
+
+
+def test_each_review_is_answered_by_its_folds_model_and_that_is_kept(tmp_path):
+    asked, lines = [], []
+    with pytest.raises(KeyboardInterrupt):
+        cross_validation.predict(answer_of(asked, stop=2), FOLD, LABELS, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold-1.npy", "fold-2.npy", "fold-3"]
+    said = cross_validation.predict(answer_of(asked), FOLD, LABELS, tmp_path, log=lines.append)
+    assert asked == [0, 1, 2, 2]
+    np.testing.assert_array_equal(said[:, 1], 0.25 + 0.25 * FOLD)
+    assert said.dtype == np.float32
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold-1.npy", "fold-2.npy", "fold-3.npy"]
+    # fold 1 has the labels 1, 1, 0 and is said negative; fold 2 is at one half, which is negative; fold 3 positive
+    assert lines == [
+        "fold 1 of 3: accuracy 0.3333 of 3 reviews",
+        "fold 2 of 3: accuracy 0.5000 of 2 reviews",
+        "fold 3 of 3: accuracy 0.0000 of 2 reviews",
+    ]
+
+
+def test_what_another_run_has_kept_is_refused(tmp_path):
+    cross_validation.predict(answer_of([]), FOLD, LABELS, tmp_path)
+    other = np.r_[FOLD, 0]
+    with pytest.raises(UserError, match=r"fold-1.npy: found an array of shape \(3, 2\), expected \(4, 2\); delete it"):
+        cross_validation.predict(answer_of([]), other, np.r_[LABELS, 1], tmp_path)
+    (tmp_path / "fold-2.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(UserError, match="fold-2.npy: found no whole array"):
+        cross_validation.predict(answer_of([]), FOLD, LABELS, tmp_path)
+
+
+@pytest.mark.parametrize("classes", [Classes(), Classes(("불만", "문의", "칭찬"))], ids=["two", "three"])
+def test_a_fold_is_calibrated_by_the_others(classes):
+    random, count = np.random.default_rng(0), 3000
+    labels, fold = random.integers(0, len(classes), count), np.arange(count) % 5
+    logits = np.eye(len(classes))[labels] * 2 + random.normal(size=(count, len(classes)))
+    sure = np.exp(3 * logits) / np.exp(3 * logits).sum(1, keepdims=True)  # three times too sure
+    figures = cross_validation.report(sure, labels, fold, classes)
+    losses = []
+    for number in range(5):
+        fitted = calibration.fit(sure[fold != number], labels[fold != number])
+        assert fitted.temperature > 1.2
+        said = calibration.apply(sure[fold == number], fitted)
+        losses += (-np.log(said[np.arange(len(said)), labels[fold == number]])).tolist()
+    assert figures["log_loss"] == pytest.approx(np.mean(losses))
+    before = metrics.report(sure, labels, classes=classes)
+    assert (figures["n"], figures["accuracy"]) == (count, pytest.approx(before["accuracy"], abs=0.01))
+    assert figures["log_loss"] < before["log_loss"] - 0.005 and figures["ece"] < before["ece"]
