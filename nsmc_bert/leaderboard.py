@@ -1,4 +1,4 @@
-"""Holds encoders beside each other on movie reviews: python -m nsmc_bert.leaderboard klue/bert-base path/to/bert"""
+"""Holds encoders beside each other on movie reviews: python -m nsmc_bert.leaderboard bundled klue/bert-base a/folder"""
 
 import dataclasses
 from pathlib import Path
@@ -65,7 +65,7 @@ USAGE = Usage(
 def main(encoders: list[str]) -> None:
     """Fine-tunes the encoders, and prints the table."""
     if not encoders:
-        raise UserError("found no encoder, expected folders or hub names of some, such as klue/bert-base")
+        raise UserError("found no encoder, expected folders or hub names of some, such as klue/bert-base, or bundled")
     fixed = {field.name: field.default for field in dataclasses.fields(FineTuning) if field.name not in FLAGS}
     fixed |= {
         "head": "new",
@@ -76,9 +76,14 @@ def main(encoders: list[str]) -> None:
     how = options.from_flags(FineTuning, **fixed)
     data = find_data(options.from_flags(ReviewSources), log=say)
     import_tensorflow()
-    entries = leaderboard.compare(data, how, encoders, log=say)
-    for path in leaderboard.write(Path(FLAGS.run_dir).expanduser(), entries, data, command_line("leaderboard")):
-        say(f"wrote {path}")
+    folder, command = Path(FLAGS.run_dir).expanduser(), command_line("leaderboard")
+
+    def write(entries: list[leaderboard.Entry]) -> None:
+        """So that a run that is stopped leaves a table of what was done."""
+        first, *_ = leaderboard.write(folder, entries, data, command)
+        say(f"wrote {first}, of {len(entries)} of {len(encoders)} encoders, and the same as Markdown and CSV")
+
+    entries = leaderboard.compare(data, how, encoders, log=say, on_entry=write)
     print(text_tables.aligned(leaderboard.rows(entries), width=text_tables.terminal_width()))
     print()
     for line in leaderboard.notes(entries, data):

@@ -8,6 +8,7 @@ from nsmc_bert.base.cli import say
 from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import TextSources, find_texts
+from nsmc_bert.learning.card import OBJECTIVES
 from nsmc_bert.learning.pretraining import Pretraining, pretrain, summary
 from nsmc_bert.model import packing
 
@@ -33,7 +34,8 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "rating_weight",
     Pretraining.rating_weight,
-    "What the loss of the rating counts beside the loss of the hidden pieces.",
+    "What the loss of the rating counts beside the loss of the hidden pieces; with --objective=replaced that of the "
+    "replaced ones is there too, 50 times.",
     lower_bound=0.0,
 )
 flags.DEFINE_string(
@@ -96,6 +98,20 @@ flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=0.9,
 )
+flags.DEFINE_enum(
+    "objective",
+    Pretraining.objective,
+    list(OBJECTIVES),
+    "What is learned of the texts: masked, the pieces that are hidden; or replaced, which pieces a generator that is "
+    "learned beside has put in the place of others, as ELECTRA does. Encoders of every family take either.",
+)
+flags.DEFINE_float(
+    "generator_share",
+    Pretraining.generator_share,
+    "With --objective=replaced, the generator's width beside the encoder's, in whole attention heads.",
+    lower_bound=0.01,
+    upper_bound=1.0,
+)
 flags.DEFINE_float(
     "masked_share",
     Pretraining.masked_share,
@@ -121,7 +137,7 @@ USAGE = Usage(
     {
         "Texts": ["data", "text_column", "rating_column", "nsmc_dir"],
         "The encoder": ["encoder", "tokenizer", "vocab_size", "run_dir"],
-        "Learning": ["epochs", "learning_rate", "max_length", "seed"],
+        "Learning": ["objective", "epochs", "learning_rate", "max_length", "seed"],
         "The machine": ["token_budget", "precision"],
     },
     file="data",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nsmc_bert.learning import page
 from tests.conftest import ROOT
 
 FILES = sorted(ROOT.glob("flags/**/*.flags"))
@@ -61,6 +62,17 @@ def test_what_a_flagfile_starts_from_is_there_or_made_by_another(path):
                 assert re.sub(r"(/seed-\d+)?/(model|encoder)$", "", start) in made, start
             elif start.startswith("flags/"):
                 assert (ROOT / start).is_file(), start
+
+
+@pytest.mark.parametrize("row", [row for row in page.published() if row.hub], ids=lambda row: row.model)
+def test_flagfiles_of_published_encoders_say_what_is_published(row):
+    """The figure that a leaderboard sets beside theirs, and that they were not run."""
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        encoder = re.search(r"^--encoder=(.*)", text, re.M)
+        if encoder and encoder[1].lower() in row.hub:
+            header = text[: encoder.start()]
+            assert f"{row.accuracy:.2f}" in header and "not run" in header.lower(), path.name
 
 
 def test_the_makefile_names_files_that_exist():

@@ -1,5 +1,6 @@
 """The way through a GPU, on the CPU: with --xla=on a whole run is one program, and one more for what is validated."""
 
+import json
 import re
 
 import pytest
@@ -37,11 +38,18 @@ def test_training_is_one_program_and_is_compiled_once_on_a_machine(fresh, tiny_c
     assert second.stdout == first.stdout.replace("first/", "second/")
 
 
-def test_pretraining_is_one_program_and_one_for_validation(fresh, tiny_config, tmp_path):
+@pytest.mark.parametrize("objective", ["masked", "replaced"])
+def test_pretraining_is_one_program_and_one_for_validation(fresh, tiny_config, tmp_path, objective):
+    shape = {
+        **json.loads(tiny_config.read_text()),
+        "num_hidden_layers": 1,
+    }  # of which two take twice as long to compile
+    (tmp_path / "config.json").write_text(json.dumps(shape))
     (tmp_path / "texts.txt").write_text("\n".join(reviews.sample()[0].texts) + "\n", encoding="utf-8")
     arguments = [
         "--data=texts.txt",
-        f"--encoder={tiny_config}",
+        "--encoder=config.json",
+        f"--objective={objective}",
         "--xla=on",
         "--epochs=2",
         "--validation=50",

@@ -8,6 +8,10 @@ from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
 from nsmc_bert.data.find import SAMPLE
 from nsmc_bert.model.calibration import shown
 
+OBJECTIVES = {  # of pretraining, and what they are called
+    "masked": "masked language modelling",
+    "replaced": "replaced-token detection (ELECTRA)",
+}
 PARTS = {  # of a record, and what its row is called
     "validation": "validation",
     "cross_validation": "cross-validation",
@@ -218,12 +222,13 @@ def encoder_card(training: Mapping[str, Any]) -> str:
             `hardware`, `seconds`, `command`, and perhaps `versions` and `notes` (sentences).
     """
     data, seconds = training["data"], training["seconds"]
+    objective = training["settings"].get("objective", "masked")
     figures = "\n".join(f"| {name.replace('_', ' ')} | {value:.3f} |" for name, value in training["validation"].items())
     versions = ", ".join(f"{name} {value}" for name, value in training.get("versions", {}).items())
     ratings = " Their star ratings were learned beside: that is more supervision than text." if data["ratings"] else ""
     return """---
 language: ko
-pipeline_tag: fill-mask
+pipeline_tag: {pipeline}
 library_name: transformers
 ---
 # An encoder pretrained on Korean text
@@ -235,7 +240,7 @@ library_name: transformers
 {figures}
 
 * Data: {texts:,} texts, {tokens:,} tokens a pass, {epochs} passes, {steps:,} steps.{ratings}
-* Objective: masked language modelling, whole words.
+* Objective: {objective}, whole words.
 * Started from: {encoder}.
 {notes}* Settings: {settings}.
 * {took} on {hardware}.
@@ -244,6 +249,8 @@ Command: `{command}`
 
 It knows what its texts are about and how they are written, and little else.
 """.format(  # noqa: E501
+        pipeline="fill-mask" if objective == "masked" else "feature-extraction",
+        objective=OBJECTIVES[objective],
         parameters=training["parameters"],
         max_length=training["max_length"],
         validation=data["validation"],

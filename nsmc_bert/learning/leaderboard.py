@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nsmc_bert import bundled
 from nsmc_bert.base import html_pages, runtime, text_tables
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
@@ -25,6 +26,7 @@ from nsmc_bert.learning import page, provenance
 from nsmc_bert.learning.finetuning import RUNS, FineTuning, fine_tune
 from nsmc_bert.model import metrics
 
+BUNDLED = "bundled"  # the word for the encoder that ships, in place of a folder
 SPEED = "speed.json"  # beside the runs of an encoder: how fast its model predicts
 TIMED, TIMES = 2000, 3  # reviews that speed is measured on, and how often; the fastest counts
 PROTOCOL = (
@@ -102,14 +104,22 @@ def _mean(shares: Sequence[float]) -> str:
     return f"{100 * np.mean(shares):.2f}" if shares else ""
 
 
-def compare(data: Data, how: FineTuning, encoders: Sequence[str], *, log: Callable[[str], None] = print) -> list[Entry]:
+def compare(
+    data: Data,
+    how: FineTuning,
+    encoders: Sequence[str],
+    *,
+    log: Callable[[str], None] = print,
+    on_entry: Callable[[list[Entry]], None] = lambda entries: None,
+) -> list[Entry]:
     """Fine-tunes and measures encoders, one after the other; what an earlier call has finished is not done again.
 
     Args:
         data: the reviews, with test reviews among them.
         how: of every encoder; its `run_dir` gets a folder for each.
-        encoders: folders, hub names or config.json files.
+        encoders: folders, hub names or config.json files, or the word bundled for the encoder that ships.
         log: called with each line to show.
+        on_entry: called with the entries so far, the most accurate first, as each encoder is done.
 
     Returns:
         The entries, the most accurate first.
@@ -122,16 +132,19 @@ def compare(data: Data, how: FineTuning, encoders: Sequence[str], *, log: Callab
         raise UserError(f"found no test reviews beside {data.name}, expected some to compare encoders on")
     root = Path(how.run_dir).expanduser() if how.run_dir else RUNS / "leaderboard"
     folders = folders_of(encoders)
-    for encoder in encoders:
-        provenance.Start(encoder)
-    entries = []
+    paths = {encoder: str(bundled.ENCODER) if encoder == BUNDLED else encoder for encoder in encoders}
+    for path in paths.values():
+        provenance.Start(path)
+    entries: list[Entry] = []
     for number, (encoder, folder) in enumerate(folders.items(), 1):
         log(f"encoder {number} of {len(folders)}: {encoder}")
         run_dir = root / folder
-        results = fine_tune(data, dataclasses.replace(how, encoder=encoder, run_dir=str(run_dir)), log=log)
+        results = fine_tune(data, dataclasses.replace(how, encoder=paths[encoder], run_dir=str(run_dir)), log=log)
         beside = _published(encoder) if data.measured == page.NSMC else None
         entries.append(Entry(encoder, results, _speed(run_dir, results[0], data.test), beside))
-    return sorted(entries, key=lambda entry: -entry.accuracy)
+        entries.sort(key=lambda entry: -entry.accuracy)
+        on_entry(entries)
+    return entries
 
 
 def folders_of(encoders: Iterable[str]) -> dict[str, str]:

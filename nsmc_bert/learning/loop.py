@@ -145,7 +145,7 @@ def adamw(schedule: WarmupLinearDecay | float, settings: Settings) -> AdamW:
 
 class Trainable(Protocol):
     """What the loop needs of a model: a keras.Model, made in its strategy's scope, that plans its own batches, learns
-    from some of them and says how good it is. SentimentClassifier and MaskedLanguageModel are such models.
+    from some of them and says how good it is. SentimentClassifier and LanguageModel's subclasses are such models.
     """
 
     @property

@@ -1,4 +1,6 @@
-"""Pretraining: an encoder learns from texts by masked language modelling, and from ratings where there are any."""
+"""Pretraining: an encoder learns from texts by masked language modelling or by telling which pieces were replaced, and
+from ratings where there are any.
+"""
 
 import dataclasses
 import hashlib
@@ -14,14 +16,14 @@ from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.learning import provenance
-from nsmc_bert.learning.card import encoder_card
+from nsmc_bert.learning.card import OBJECTIVES, encoder_card
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import tokenizers
 from nsmc_bert.model.tokenizers import Encoded
 
 if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' flags are defined without it
     from nsmc_bert.learning.loop import Record, Settings
-    from nsmc_bert.model.masked_lm import MaskedLanguageModel
+    from nsmc_bert.model.language_model import LanguageModel
 
 TOKEN_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
 LARGE_BUDGET = 32768  # tokens of a batch from which on the higher of the rates suits
@@ -47,7 +49,9 @@ class Pretraining:
         weight_decay: AdamW's, on everything but biases and layer normalisation.
         clip_norm: global norm that gradients are scaled down to.
         dropout: of hidden states and attention while pretraining, from 0 to 0.9; None for the encoder's own.
+        objective: masked or replaced.
         masked_share: share of a text's pieces that are hidden, in whole words.
+        generator_share: of replaced-token detection, the generator's width beside the encoder's.
         rating_weight: what the loss of the rating counts beside the loss of the hidden pieces.
         seed: of the weights, the order, what is hidden, and the validation split.
         checkpoint_seconds: about how many seconds of work a kill may cost.
@@ -68,7 +72,9 @@ class Pretraining:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     dropout: float | None = 0.0
+    objective: str = "masked"
     masked_share: float = 0.15
+    generator_share: float = 0.25
     rating_weight: float = 1.0
     seed: int = 1
     checkpoint_seconds: float = 120.0
@@ -149,6 +155,8 @@ def pretrain(
     """
     if not 0 < how.validation < len(texts):
         raise UserError(f"--validation={how.validation}: expected fewer than the {len(texts)} texts there are")
+    if how.objective not in OBJECTIVES:
+        raise UserError(f"--objective={how.objective}: expected one of {', '.join(OBJECTIVES)}")
     devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
     checksum = provenance.checksum(texts)
     tokenizer = learned_tokenizer(texts, checksum, how, devices, log) if how.vocab_size else how.tokenizer
@@ -228,6 +236,7 @@ def prepare(
         max_length=max_length,
         ratings=None if ratings is None else hashlib.sha1(ratings.tobytes()).hexdigest(),
         dropout=how.dropout,
+        **_of_objective(how),
     )
     return Prepared(
         how,
@@ -242,6 +251,13 @@ def prepare(
         settings=settings,
         identity=identity,
     )
+
+
+def _of_objective(how: Pretraining) -> dict[str, Any]:
+    """What is said of the objective; of masked language modelling, which a record names no other than, nothing."""
+    if how.objective == "masked":
+        return {}
+    return {"objective": how.objective, "generator_share": how.generator_share}
 
 
 def _settings(how: Pretraining, start: Start, devices: runtime.Runtime) -> "Settings":
@@ -263,7 +279,7 @@ def _settings(how: Pretraining, start: Start, devices: runtime.Runtime) -> "Sett
     )
 
 
-def learn(prepared: Prepared, log: Callable[[str], None]) -> "tuple[MaskedLanguageModel, Record]":
+def learn(prepared: Prepared, log: Callable[[str], None]) -> "tuple[LanguageModel, Record]":
     """Trains the model, or goes on with what the run's folder holds.
 
     Args:
@@ -277,28 +293,15 @@ def learn(prepared: Prepared, log: Callable[[str], None]) -> "tuple[MaskedLangua
         UserError: the folder holds another run, or cannot be written.
     """
     from nsmc_bert.learning import loop
-    from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
-    how, start, devices, settings = prepared.how, prepared.start, prepared.devices, prepared.settings
+    how, devices = prepared.how, prepared.devices
     with devices.strategy.scope():
-        bert, predictions = start.build_with_predictions(how.seed, how.dropout)
-        model = MaskedLanguageModel(
-            bert,
-            start.tokenizer,
-            ratings=prepared.classes,
-            rating_weight=how.rating_weight,
-            masked_share=how.masked_share,
-            max_length=prepared.max_length,
-            seed=settings.seed,
-            precision=devices.precision,
-            predictions=predictions,
-            fused=None if devices.fused else False,
-        )
+        model = make_model(prepared)
     learned = loop.train(
         model,
         prepared.train_set,
         prepared.validation_set,
-        settings,
+        prepared.settings,
         prepared.run_dir,
         identity=prepared.identity,
         jit=devices.xla,
@@ -309,14 +312,36 @@ def learn(prepared: Prepared, log: Callable[[str], None]) -> "tuple[MaskedLangua
     return model, learned
 
 
-def finish(prepared: Prepared, model: "MaskedLanguageModel") -> None:
+def make_model(prepared: Prepared) -> "LanguageModel":
+    """The model that learns, with its first weights."""
+    from nsmc_bert.model.masked_lm import MaskedLanguageModel
+    from nsmc_bert.model.replaced import ReplacedTokenDetector
+
+    how, start, devices = prepared.how, prepared.start, prepared.devices
+    bert, outputs = start.build_with_heads(how.seed, how.dropout)
+    options: dict[str, Any] = {
+        "ratings": prepared.classes,
+        "rating_weight": how.rating_weight,
+        "masked_share": how.masked_share,
+        "max_length": prepared.max_length,
+        "seed": prepared.settings.seed,
+        "precision": devices.precision,
+        "fused": None if devices.fused else False,
+    }
+    if how.objective == "masked":
+        return MaskedLanguageModel(bert, start.tokenizer, predictions=outputs["predictions"], **options)
+    options |= {"generator_share": how.generator_share, "detection": outputs["detection"]}
+    return ReplacedTokenDetector(bert, start.tokenizer, **options)
+
+
+def finish(prepared: Prepared, model: "LanguageModel") -> None:
     """Gives the encoder its own dropout back, which fine-tuning uses."""
     config = prepared.start.config
     model.bert.config.hidden_dropout_prob = config.hidden_dropout_prob
     model.bert.config.attention_probs_dropout_prob = config.attention_probs_dropout_prob
 
 
-def record(prepared: Prepared, model: "MaskedLanguageModel", learned: "Record") -> dict[str, Any]:
+def record(prepared: Prepared, model: "LanguageModel", learned: "Record") -> dict[str, Any]:
     """What goes into training.json.
 
     Args:
@@ -332,6 +357,7 @@ def record(prepared: Prepared, model: "MaskedLanguageModel", learned: "Record") 
         "masked_share": how.masked_share,
         "rating_weight": how.rating_weight,
         "precision": devices.precision,
+        **_of_objective(how),
     }
     return {
         "encoder": prepared.start.name,

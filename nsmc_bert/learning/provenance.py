@@ -171,28 +171,29 @@ class Start:
         self.head, self.turned = [head[0][:, order], head[1][order]], order == [1, 0]
 
     def build(self, seed: int, dropout: float | None) -> "Encoder":
-        """The encoder with the first weights of a run; see `build_with_predictions`."""
-        return self.build_with_predictions(seed, dropout)[0]
+        """The encoder with the first weights of a run; see `build_with_heads`."""
+        return self.build_with_heads(seed, dropout)[0]
 
-    def build_with_predictions(self, seed: int, dropout: float | None) -> "tuple[Encoder, dict]":
-        """The encoder with the first weights of a run, and its masked language model's output.
+    def build_with_heads(self, seed: int, dropout: float | None) -> "tuple[Encoder, dict[str, dict[str, np.ndarray]]]":
+        """The encoder with the first weights of a run, and what pretraining has put on it.
 
         Args:
             seed: of the weights that are drawn.
             dropout: of hidden states and attention, instead of the encoder's own; None to keep that.
 
         Returns:
-            A built TFBertModel or a Network, and the weights of the output, empty where it has none: see
+            A built TFBertModel or a Network; and {"predictions": the weights of its masked language model's output,
+            "detection": those of the one that says what was replaced}, each empty where there is none: see
             checkpoints.Loaded.
         """
         if self.has_weights:
             loaded = checkpoints.load_encoder(self.folder, seed)
-            bert, predictions = loaded.bert, loaded.predictions
+            bert, outputs = loaded.bert, {"predictions": loaded.predictions, "detection": loaded.detection}
         else:
-            bert, predictions = checkpoints.build(copy.deepcopy(self.config), seed), {}
+            bert, outputs = checkpoints.build(copy.deepcopy(self.config), seed), {"predictions": {}, "detection": {}}
         if dropout is not None:
             bert.config.hidden_dropout_prob = bert.config.attention_probs_dropout_prob = dropout
-        return bert, predictions
+        return bert, outputs
 
 
 def identity(devices: runtime.Runtime, start: Start, settings: "Settings", **others: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +127,8 @@ class Loaded:
             order: see heads.order; None where there is none.
         predictions: the masked language model's head by the names that BERT's has below `cls.predictions`, in
             PyTorch's layout; empty where there is none.
+        detection: the head that says which pieces were replaced, by the names that ELECTRA's has below
+            `discriminator_predictions`, likewise.
         folder: the local folder, where the tokenizer lies too.
         fresh: names of weights that the file lacks and that were drawn at random: a pooler, or none.
     """
@@ -135,6 +137,7 @@ class Loaded:
     config: PretrainedConfig
     classifier: tuple[np.ndarray, np.ndarray] | None
     predictions: dict[str, np.ndarray]
+    detection: dict[str, np.ndarray]
     folder: Path
     fresh: tuple[str, ...]
 
@@ -251,8 +254,15 @@ def build(config: PretrainedConfig, seed: int) -> Encoder:
     """
     family = families.of(config)
     check_memory(sum(math.prod(shape) for shape in family.shapes(config).values()), "config.json")
-    bert, fixed = _bare(config), family.fixed_positions(config)
-    random = np.random.Generator(np.random.PCG64(seed))
+    bert = _bare(config)
+    draw(bert, seed)
+    return bert
+
+
+def draw(bert: Encoder, seed: int | Sequence[int]) -> None:
+    """Gives a built encoder's own weights their random values, as `build` does."""
+    config, family = bert.config, families.of(bert.config)
+    fixed, random = family.fixed_positions(config), np.random.Generator(np.random.PCG64(seed))
     for name, variable in parameters(bert).items():
         if "gamma" in variable.name:
             variable.assign(np.ones(variable.shape, np.float32))
@@ -262,7 +272,6 @@ def build(config: PretrainedConfig, seed: int) -> Encoder:
             variable.assign(fixed)
         else:
             variable.assign(_truncated_normal(random, variable.shape) * config.initializer_range)
-    return bert
 
 
 def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
@@ -300,7 +309,13 @@ def load_encoder(name: str | os.PathLike[str], seed: int = 0) -> Loaded:
         for part, name in families.of(config).names.predictions().items()
         if name in weights
     }
-    return Loaded(bert, config, head(weights, config), predictions, folder, fresh)
+    before = families.of(config).names.detection + "."
+    detection = {
+        name.removeprefix(before): weights[name].astype(np.float32, copy=False)
+        for name in weights
+        if len(before) > 1 and name.startswith(before)
+    }
+    return Loaded(bert, config, head(weights, config), predictions, detection, folder, fresh)
 
 
 def check_memory(parameters: int, where: str) -> None:

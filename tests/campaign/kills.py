@@ -179,6 +179,11 @@ def pretrain(folder):
     ]
 
 
+def replaced(folder):
+    """An encoder that learns which pieces were replaced."""
+    return [*pretrain(folder), "--objective=replaced"]
+
+
 def probe(folder):
     """Probes of the encoder that ships, with the store of its states."""
     return [
@@ -202,6 +207,7 @@ TARGETS = {
     "write": Target(write, old_file, written, r"a\.bin\.part-\d+"),
     "train": Target(train, shape),
     "pretrain": Target(pretrain, shape),
+    "replaced": Target(replaced, shape),
     "run": Target(probe),
 }
 QUICK = ("convert", "save", "write")  # those that need no TensorFlow

@@ -18,7 +18,7 @@ def test_the_command(command, tiny_config, tmp_path):
 
 def test_errors_are_one_line(command):
     for arguments, message in (
-        ([], "error: found no encoder, expected folders or hub names of some, such as klue/bert-base\n"),
+        ([], "error: found no encoder, expected folders or hub names of some, such as klue/bert-base, or bundled\n"),
         (["no.json", "--sample"], "error: --encoder=no.json: found no such file, expected an encoder's config.json\n"),
         (["x", "--sample", "--seeds=a"], "error: --seeds=a: expected distinct whole numbers"),
     ):

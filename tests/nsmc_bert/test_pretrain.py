@@ -60,6 +60,35 @@ def test_the_command_then_fine_tuning_and_going_on(command, tiny_config, tmp_pat
         assert words in (tmp_path / ("tuned-" + encoder) / "model" / "README.md").read_text(encoding="utf-8")
 
 
+def test_replaced_token_detection_then_going_on(command, tmp_path):
+    """An ELECTRA's folder is a discriminator, whose head a later run goes on with."""
+    shape = {"hidden_size": 16, "embedding_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 32, "max_position_embeddings": 64}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "electra", **shape}))
+    (tmp_path / "texts.txt").write_text("\n".join(reviews.sample()[0].texts) + "\n", encoding="utf-8")
+    data = ["--data=texts.txt", "--validation=50", "--token_budget=1024", "--objective=replaced"]
+    result = command("pretrain", *data, "--encoder=config.json", "--run_dir=first", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = [re.sub(r" \d+\.\d+$", "", line) for line in result.stdout.splitlines()]
+    assert lines[:5] == [
+        "validation detection loss",
+        "validation detection accuracy",
+        "validation replaced share",
+        "validation generator perplexity",
+        "validation generator accuracy",
+    ]
+    config = json.loads((tmp_path / "first" / "encoder" / "config.json").read_text())
+    assert config["architectures"] == ["ElectraForPreTraining"]
+    card = (tmp_path / "first" / "encoder" / "README.md").read_text(encoding="utf-8")
+    assert "Objective: replaced-token detection (ELECTRA), whole words." in card and "fill-mask" not in card
+    arguments = [*data, "--encoder=first/encoder", "--learning_rate=0", "--run_dir=second"]
+    assert command("pretrain", *arguments, cwd=tmp_path).returncode == 0
+    before, after = (load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("first", "second"))
+    assert "discriminator_predictions.dense_prediction.weight" in before
+    for name, value in after.items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

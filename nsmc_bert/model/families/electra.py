@@ -16,6 +16,7 @@ ELECTRA = Family(
         transform="generator_predictions.dense",
         transform_norm="generator_predictions.LayerNorm",
         piece_bias="generator_lm_head.bias",
+        detection="discriminator_predictions",
     ),
     roots={
         "embeddings": "electra.",
@@ -24,6 +25,7 @@ ELECTRA = Family(
         "classifier": "",
         "generator_predictions": "",
         "generator_lm_head": "",
+        "discriminator_predictions": "",
     },
     activation="gelu",
     drops_before_pooler=True,

@@ -29,6 +29,7 @@ class Names:
         classifier: the output of a classifier.
         transform, transform_norm: before the output over the vocabulary.
         piece_bias: the whole name of the bias of that output.
+        detection: of what says which pieces were replaced; "" where transformers has no such model.
     """
 
     embeddings: str = "embeddings.word_embeddings"
@@ -48,6 +49,7 @@ class Names:
     transform: str = "predictions.transform.dense"
     transform_norm: str = "predictions.transform.LayerNorm"
     piece_bias: str = "predictions.bias"
+    detection: str = ""
 
     def table(self, kind: str) -> str:
         """The whole name of the embeddings of a kind: word, position or token_type."""

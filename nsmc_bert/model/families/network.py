@@ -5,6 +5,7 @@ for all others.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from transformers import PretrainedConfig, TFBertModel
+
+    from nsmc_bert.model.families.family import Names
 
     Encoder: TypeAlias = "TFBertModel | Network"
 
@@ -108,23 +111,48 @@ def weights(encoder: Encoder) -> Weights:
     )
 
 
+PROJECTION = "embeddings_project"  # from shared embeddings, in families whose own are as wide as the layers
+
+
+def _beside(
+    shapes: Mapping[str, tuple[int, ...]], names: Names, projection: str, width: int, hidden: int
+) -> dict[str, tuple[int, ...]]:
+    """Of the shapes of an encoder those of its own where it shares embeddings of this width, its projection among
+    them.
+    """
+    apart = (names.table("word").partition(".")[0] + ".", names.pooler + ".", projection + ".")
+    own = {name: shape for name, shape in shapes.items() if not name.startswith(apart)}
+    if width != hidden or projection + ".weight" in shapes:
+        own |= {projection + ".weight": (hidden, width), projection + ".bias": (hidden,)}
+    return {name: own[name] for name in sorted(own)}
+
+
 class Network(keras.layers.Layer):
-    """Holds the weights of an encoder that is no BERT; forward.encode computes with them.
+    """Holds the weights of an encoder that is no BERT, or of any that shares the embeddings of another one;
+    forward.encode computes with them.
 
     Args:
         config: of any family.
+        shared: the Weights of an encoder of the same family: its embeddings and their normalisation are read here too,
+            projected to this one's width, and its pooler, which is none of this one's, stands for it. None: all weights
+            are its own.
+        name: Keras' name; None for the family's.
 
     Attributes:
         config: the same.
         parts: the Weights.
-        named: {name in PyTorch: variable}, as families.Family.shapes orders them.
+        named: {name in PyTorch: variable}, those of its own, as families.Family.shapes orders them.
     """
 
-    def __init__(self, config: PretrainedConfig) -> None:
+    def __init__(self, config: PretrainedConfig, shared: Weights | None = None, name: str | None = None) -> None:
         family = families.of(config)
-        super().__init__(name=family.classes.lower(), dtype="float32")
+        super().__init__(name=name or family.classes.lower(), dtype="float32")
         self.config = config
         shapes, names = family.shapes(config), family.names
+        projection = names.projection
+        if shared is not None:
+            projection = projection or PROJECTION
+            shapes = _beside(shapes, names, projection, shared.words.shape[1], config.hidden_size)
         variables: dict[str, tf.Variable] = {}
 
         def table(kind: str, trainable: bool = True) -> tf.Variable:
@@ -145,11 +173,15 @@ class Network(keras.layers.Layer):
             variables[name + ".weight"], variables[name + ".bias"] = gamma, beta
             return Norm(gamma, beta)
 
-        words = table("word")
-        positions = table("position", trainable=family.fixed_positions(config) is None)
-        token_types = table("token_type") if family.token_types(config) else None
-        embeddings_norm = norm(names.norm)
-        projection = dense(names.projection) if names.projection + ".weight" in shapes else None
+        if shared is None:
+            words = table("word")
+            positions = table("position", trainable=family.fixed_positions(config) is None)
+            token_types = table("token_type") if family.token_types(config) else None
+            embeddings_norm = norm(names.norm)
+        else:
+            words, positions, token_types = shared.words, shared.positions, shared.token_types
+            embeddings_norm = shared.norm
+        projected = dense(projection) if projection + ".weight" in shapes else None
         layers = [
             Layer(
                 dense(layer + names.query),
@@ -164,7 +196,8 @@ class Network(keras.layers.Layer):
             for layer in family.layers(config)
         ]
         computed = tuple(layers[number] for number in family.order(config))
-        self.parts = Weights(words, positions, token_types, embeddings_norm, projection, computed, dense(names.pooler))
+        pooler = dense(names.pooler) if shared is None else shared.pooler
+        self.parts = Weights(words, positions, token_types, embeddings_norm, projected, computed, pooler)
         self.named = {name: variables[name] for name in shapes}
         self.built = True
 

@@ -58,7 +58,8 @@ def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
 
     def fine_tune(data, how, log):
         seen.append(how)
-        return [result({"first": 0.8, "klue/bert-base": 0.9}[how.encoder], seed) for seed in how.seeds]
+        shares = {"first": 0.8, "klue/bert-base": 0.9, str(bundled.ENCODER): 0.85}
+        return [result(shares[how.encoder], seed) for seed in how.seeds]
 
     monkeypatch.setattr(leaderboard, "fine_tune", fine_tune)
     monkeypatch.setattr(leaderboard, "_speed", lambda *_: 10.0)
@@ -67,11 +68,18 @@ def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
     own = leaderboard.compare(data, how, ["first", "klue/bert-base"], log=lambda line: None)
     assert not any(entry.published for entry in own)  # which are of NSMC's test
     seen.clear()
-    nsmc = Data("NSMC", "nsmc", data.train, data.test)
-    entries = leaderboard.compare(nsmc, how, ["first", "klue/bert-base"], log=lambda line: None)
-    assert [entry.encoder for entry in entries] == ["klue/bert-base", "first"]  # the best first
-    assert [entry.published and entry.published.model for entry in entries] == ["KLUE-BERT-base", None]
-    assert [Path(each.run_dir).name for each in seen] == ["first", "klue-bert-base"]
+    nsmc, so_far = Data("NSMC", "nsmc", data.train, data.test), []
+    entries = leaderboard.compare(
+        nsmc,
+        how,
+        ["first", "klue/bert-base", "bundled"],
+        log=lambda line: None,
+        on_entry=lambda entries: so_far.append([entry.encoder for entry in entries]),
+    )
+    assert [entry.encoder for entry in entries] == ["klue/bert-base", "bundled", "first"]  # the best first
+    assert so_far == [["first"], ["klue/bert-base", "first"], ["klue/bert-base", "bundled", "first"]]
+    assert [entry.published and entry.published.model for entry in entries] == ["KLUE-BERT-base", None, None]
+    assert [Path(each.run_dir).name for each in seen] == ["first", "klue-bert-base", "bundled"]
     assert {(each.seeds, each.epochs) for each in seen} == {((1, 2), 3)}
     paths = leaderboard.write(tmp_path / "board", entries, data, "the <command>")
     assert [path.name for path in paths] == ["leaderboard.html", "leaderboard.md", "leaderboard.csv"]

@@ -1,10 +1,12 @@
 """nsmc_bert.learning.pretraining: what is held out, what is decided where nobody has, and the lines that end a run."""
 
+import gc
 import hashlib
 import zlib
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
@@ -83,6 +85,8 @@ def test_what_makes_a_run_another_one(prepare):
         ("dropout", 0.0),
     ]
     assert prepare().identity["ratings"] is None
+    other = prepare(ratings, objective="replaced", generator_share=0.5).identity
+    assert list(other.items())[-2:] == [("objective", "replaced"), ("generator_share", 0.5)]
 
 
 @pytest.mark.parametrize("validation", [50, 51])
@@ -120,3 +124,57 @@ def test_a_run_in_one_process(tiny_config, tmp_path):
     again = pretraining.pretrain(TEXTS, None, how, log=lines.append)
     assert again == result
     assert lines[-1] == f"finished already, in {tmp_path}/run/encoder"
+
+
+def test_replaced_token_detection_goes_on_to_the_same_weights(tiny_config, tmp_path, monkeypatch):
+    """Stopped behind a checkpoint in the middle of a pass; with dropout and ratings."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(loop.State):
+        def save(self, progress):
+            super().save(progress)
+            if progress.steps + progress.step == 4:
+                raise Stopped
+
+    def run(name):
+        how = Pretraining(
+            run_dir=str(tmp_path / name),
+            encoder=str(tiny_config),
+            objective="replaced",
+            generator_share=0.5,
+            validation=20,
+            token_budget=128,
+            epochs=2,
+            dropout=0.2,
+            checkpoint_seconds=0.0,
+            precision="float32",
+            xla="off",
+            strategy="one",
+        )
+        ratings = np.arange(50, dtype=np.int32) % 3
+        result = pretraining.pretrain(TEXTS, ratings, how, log=lambda line: None)
+        return result, load_file(f"{result['folder']}/model.safetensors")
+
+    whole, weights = run("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "State", Stopping)
+        try:
+            run("stopped")
+        except Stopped:
+            gc.collect()  # what holds the run's folder
+    assert not (tmp_path / "stopped" / "encoder").exists()
+    result, after = run("stopped")
+    assert after.keys() == weights.keys()
+    for name, value in weights.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+    assert result["validation"] == whole["validation"]
+    assert list(whole["validation"])[:2] == ["detection_loss", "detection_accuracy"]
+    assert "rating_loss" in whole["validation"]
+    assert (whole["settings"]["objective"], whole["settings"]["generator_share"]) == ("replaced", 0.5)
+
+
+def test_an_objective_that_is_none():
+    with pytest.raises(UserError, match="^--objective=hidden: expected one of masked, replaced$"):
+        pretraining.pretrain(TEXTS, None, Pretraining(objective="hidden", validation=20))

@@ -54,9 +54,9 @@ def test_the_encoder_that_ships():
         "epochs": record["settings"]["epochs"],
         "command": record["command"],
     }
-    bert, predictions = start.build_with_predictions(0, None)
+    bert, outputs = start.build_with_heads(0, None)
     assert bert.config.hidden_dropout_prob == start.config.hidden_dropout_prob
-    assert predictions["bias"].shape == (start.config.vocab_size,)
+    assert outputs["predictions"]["bias"].shape == (start.config.vocab_size,) and outputs["detection"] == {}
 
 
 def test_what_a_classifiers_own_encoder_learned_from_is_handed_on(trained):

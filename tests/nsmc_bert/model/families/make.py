@@ -44,6 +44,13 @@ CONFIGS = {
     ),
 }
 
+DETECTION = {  # the head of a discriminator of eight hidden units
+    "dense.weight": (8, 8),
+    "dense.bias": (8,),
+    "dense_prediction.weight": (1, 8),
+    "dense_prediction.bias": (1,),
+}
+
 
 def inputs():
     """Token ids of three texts, none of them special: a list of int32 [positions]."""
@@ -55,6 +62,19 @@ def recorded(name):
     [positions, vocabulary]} for each of `inputs`.
     """
     return dict(np.load(FOLDER / f"{name}.npz"))
+
+
+def recorded_detection(name):
+    """What PyTorch said of an ELECTRA with `detection`: {"logits 0": [positions], …, "loss 0": [], …}, the loss with
+    pieces of odd ids as replaced.
+    """
+    arrays = np.load(FOLDER / "detection.npz")
+    return {key.removeprefix(name + ": "): arrays[key] for key in arrays if key.startswith(name + ": ")}
+
+
+def detection():
+    """The weights of a discriminator's head, as checkpoints.Loaded has them."""
+    return uniform(7, DETECTION, 0.7)
 
 
 def tensors(name):
