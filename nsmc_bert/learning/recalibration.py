@@ -70,7 +70,7 @@ def find(
             chosen = dataclasses.replace(chosen, texts=texts, labels=chosen.labels[keep])
     minimum = minimum or calibration.EACH * len(classes)
     if len(chosen.texts) < minimum:
-        why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} numbers, one a class"
+        why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} classes"
         raise UserError(
             f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more{why}"
         )
@@ -124,7 +124,8 @@ def calibrate(
         as "validation" or "calibrated_on".
     """
     encoded = model.encode(reviews.texts)
-    calibrated = calibration.fit(model.predict_encoded(encoded), reviews.labels)
+    predicted, ordered = model.predict_encoded(encoded), model.classes.is_ordered
+    calibrated = calibration.fit(predicted, reviews.labels, ordered=ordered)
     model.calibrate(calibrated)
     model.round_weights(_dtype(record))
     part = "validation" if reviews.held_out else "calibrated_on"
