@@ -513,7 +513,8 @@ def cost_of_folds(prepared: Prepared) -> str:
     fewer = reviews_of_all - reviews_of_all // count
     return (
         f"cross-validation: {count} trainings on about {fewer} reviews each measure on the others what this is worth, "
-        f"and one more learns from all {reviews_of_all}; --folds=0 trains once, and holds some out"
+        f"and one more learns from all {reviews_of_all}{', for each seed' * (len(prepared.how.seeds) > 1)}; --folds=0 "
+        "trains once, and holds some out"
     )
 
 

@@ -86,6 +86,11 @@ def _held_out(data: Data, record: Mapping[str, Any]) -> tuple[reviews.Corpus, np
         )
     learned = record.get("data") or {}
     share, seed = learned.get("split", (VALIDATION, SPLIT_SEED))
+    if learned.get("folds"):
+        raise UserError(
+            f"--calibrate_on={HELD_OUT}: found that the model has learned from all its reviews, and is calibrated by "
+            "cross-validation; expected a file of others: --calibrate_on=FILE"
+        )
     if _is_of(data, learned):
         by_label = data.train.labels if learned.get("by_label") else None
         _, rows = reviews.split(data.train.texts, share, seed, by_label)
