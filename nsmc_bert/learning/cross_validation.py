@@ -86,7 +86,7 @@ def report(
     calibrated = np.zeros(out_of_fold.shape)
     for number in np.unique(fold):
         here = fold == number
-        fitted = calibration.fit(out_of_fold[~here], labels[~here])
+        fitted = calibration.fit(out_of_fold[~here], labels[~here], ordered=classes.is_ordered)
         calibrated[here] = calibration.apply(out_of_fold[here], fitted)
     return metrics.report(calibrated, labels, classes=classes)
 

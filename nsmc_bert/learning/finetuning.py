@@ -513,7 +513,8 @@ def cost_of_folds(prepared: Prepared) -> str:
     fewer = reviews_of_all - reviews_of_all // count
     return (
         f"cross-validation: {count} trainings on about {fewer} reviews each measure on the others what this is worth, "
-        f"and one more learns from all {reviews_of_all}; --folds=0 trains once, and holds some out"
+        f"and one more learns from all {reviews_of_all}{', for each seed' * (len(prepared.how.seeds) > 1)}; --folds=0 "
+        "trains once, and holds some out"
     )
 
 
@@ -570,13 +571,13 @@ def finish(
         log: called with each line to show.
         out_of_fold: with folds, what cross_validation.predict gives, which is calibrated on then.
     """
-    final = as_loaded(prepared, model)
+    final, ordered = as_loaded(prepared, model), prepared.data.classes.is_ordered
     if prepared.validation_set is not None:
         encoded, labels = prepared.validation_set
-        calibrated = calibration.fit(final.predict_encoded(encoded), labels)
+        calibrated = calibration.fit(final.predict_encoded(encoded), labels, ordered=ordered)
     else:
         assert out_of_fold is not None
-        calibrated = calibration.fit(out_of_fold, prepared.labels)
+        calibrated = calibration.fit(out_of_fold, prepared.labels, ordered=ordered)
     log(str(calibrated))
     final.calibrate(calibrated)
     final.round_weights(prepared.how.weights)

@@ -192,7 +192,11 @@ def _protocol(record: Mapping[str, Any]) -> str:
 def _figures(figures: Mapping[str, Any]) -> str:
     """The table of figures."""
     lines = [["reviews", "n", "accuracy, %", "95 % interval", "macro F1, %", "calibration error", "log loss"]]
-    lines[0] += ["within one, %", "kappa", "mean error", "of the expected"] if "kappa" in figures["test"] else []
+    lines[0] += (
+        ["within one, %", "kappa", "mean error", "of the median", "squared, expected"]
+        if "kappa" in figures["test"]
+        else []
+    )
     for part, title in PARTS.items():
         if report := figures.get(part):
             low, high = report["accuracy_interval95"]
@@ -209,12 +213,12 @@ def _figures(figures: Mapping[str, Any]) -> str:
             )
             if "kappa" in report:
                 lines[-1] += [f"{100 * report['within_one']:.2f}"]
-                lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_expected")]
+                lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_median", "rmse_expected")]
     caption = "The interval is Wilson's; the calibration error has 15 bins."
     if "kappa" in figures["test"]:
         caption += (
             " Kappa is weighted by the square of the distance. The mean error is absolute: of the most probable "
-            "rating, and of the expected one."
+            "rating, and of the median of what is said; that of the expected rating is the root of the mean square."
         )
     return html_pages.plain(lines, caption)
 

@@ -44,7 +44,7 @@ FIGURES: dict[str, Any] = {
     "f1": {str: float},
     "confusion": [[int]],
     **{f"{name}?": {str: float} for name in ("precision", "recall")},
-    **{f"{name}?": float for name in ("kappa", "within_one", "mae", "mae_expected")},
+    **{f"{name}?": float for name in ("kappa", "within_one", "mae", "mae_median", "rmse_expected")},
 }
 TRAINING: dict[str, Any] = {
     "encoder?": str,

@@ -70,7 +70,7 @@ def find(
             chosen = dataclasses.replace(chosen, texts=texts, labels=chosen.labels[keep])
     minimum = minimum or calibration.EACH * len(classes)
     if len(chosen.texts) < minimum:
-        why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} numbers, one a class"
+        why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} classes"
         raise UserError(
             f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more{why}"
         )
@@ -86,6 +86,11 @@ def _held_out(data: Data, record: Mapping[str, Any]) -> tuple[reviews.Corpus, np
         )
     learned = record.get("data") or {}
     share, seed = learned.get("split", (VALIDATION, SPLIT_SEED))
+    if learned.get("folds"):
+        raise UserError(
+            f"--calibrate_on={HELD_OUT}: found that the model has learned from all its reviews, and is calibrated by "
+            "cross-validation; expected a file of others: --calibrate_on=FILE"
+        )
     if _is_of(data, learned):
         by_label = data.train.labels if learned.get("by_label") else None
         _, rows = reviews.split(data.train.texts, share, seed, by_label)
@@ -124,7 +129,8 @@ def calibrate(
         as "validation" or "calibrated_on".
     """
     encoded = model.encode(reviews.texts)
-    calibrated = calibration.fit(model.predict_encoded(encoded), reviews.labels)
+    predicted, ordered = model.predict_encoded(encoded), model.classes.is_ordered
+    calibrated = calibration.fit(predicted, reviews.labels, ordered=ordered)
     model.calibrate(calibrated)
     model.round_weights(_dtype(record))
     part = "validation" if reviews.held_out else "calibrated_on"

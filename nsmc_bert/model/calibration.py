@@ -59,8 +59,8 @@ def shown(bias: float | Sequence[float]) -> str:
     return ", ".join(f"{value:+.3f}" for value in (bias if isinstance(bias, Sequence) else [bias]))
 
 
-def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
-    """The temperature and the bias of least log loss.
+def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -> Calibration:
+    """The temperature and the bias of least log loss; of ratings a temperature of least ranked probability score.
 
     They are kept where they lower the log loss of all reviews together by more than what fitted numbers gain by chance.
     What is fitted on few reviews can do harm on all others. Of 15,000 reviews of NSMC, 400 draws each: fitted on 300, a
@@ -75,9 +75,17 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
     classes, 60 draws each, those that need all numbers had a lower log loss on other reviews in every draw, and those
     that need none a higher one in one of ten, by 0.012 nats at most.
 
+    Of ratings the log loss asks for too much: it counts what is said of the right one alone, and a temperature that
+    gives that its due gives as much to the farthest. A model that had learned 300 ratings from 1 to 10 by heart had a
+    root mean squared error of the expected rating of 2.30 before, 2.37 with the temperature of least log loss on 200
+    reviews, 2.9, and 2.21 with that of least ranked probability score (Epstein 1969), 2.3, which counts how far away
+    what is said is. So ratings take that, where it lowers the log loss too. Biases would lower the log loss further,
+    but what is said is then farther off: a mean absolute error of 1.7 instead of 1.45.
+
     Args:
         probabilities: float [n, classes], of reviews that the model has not learned from.
         labels: int [n], numbers of classes.
+        ordered: whether the classes are ratings.
 
     Returns:
         A Calibration, with temperature 1 and bias 0 where it was skipped.
@@ -88,7 +96,7 @@ def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibration:
         calibrated on 1000 reviews: temperature 2.000, bias +0.000; log loss 0.6547 to 0.5623
     """
     if np.shape(probabilities)[1] > 2:
-        return _fit_classes(np.asarray(probabilities, np.float64), np.asarray(labels))
+        return _fit_classes(np.asarray(probabilities, np.float64), np.asarray(labels), ordered)
     logits, labels = logit(probabilities), np.asarray(labels)
     before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
     positive = int(labels.sum())
@@ -199,7 +207,7 @@ def _descend(
     return at
 
 
-def _fit_classes(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+def _fit_classes(probabilities: np.ndarray, labels: np.ndarray, ordered: bool = False) -> Calibration:
     """The same for more than two classes: float64 [n, classes] and int [n]."""
     reviews, classes = probabilities.shape
     logits = np.log(np.clip(probabilities, 1e-9, 1.0))
@@ -210,8 +218,11 @@ def _fit_classes(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
         found = f"{reviews} reviews, of {np.count_nonzero(counts)} of {classes} classes"
         wanted = f"expected {EACH_SOFTER * classes} or more, {EACH_SOFTER} a class, of at least two"
         return Calibration(1.0, nothing, reviews, before, before, f"{found}; {wanted}")
-    every = reviews >= EACH * classes and counts.min() >= EACH_SOFTER
-    if every:
+    enough = reviews >= EACH * classes
+    every = enough and counts.min() >= EACH_SOFTER and not ordered
+    if ordered:
+        slope, shift = _nearest(logits, labels, 1 / LOW if enough else 1.0), np.zeros(classes)
+    elif every:
         slope, shift = _least_of(logits, labels)
     else:
         slope, shift = _softest_of(logits, labels), np.zeros(classes)
@@ -239,6 +250,32 @@ def _softest_of(logits: np.ndarray, labels: np.ndarray) -> float:
         rising = np.mean((_softmax(middle * logits) * logits).sum(1) - own) > 0
         low, high = (low, middle) if rising else (middle, high)
     return (low + high) / 2
+
+
+def ranked_probability_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean over n reviews of the sum, over all ratings but the last, of the squared distance of what is said to be
+    at most that rating from what is (Epstein 1969); 0 for what is certain and right.
+
+    >>> ranked_probability_score(np.array([[0.5, 0.5, 0.0]]), np.array([2]))
+    1.25
+    """
+    at_most = labels[:, None] <= np.arange(probabilities.shape[1])
+    return float(((probabilities.cumsum(1) - at_most)[:, :-1] ** 2).sum(1).mean())
+
+
+def _nearest(logits: np.ndarray, labels: np.ndarray, highest: float) -> float:
+    """The slope of least ranked probability score between 1 / HIGH and `highest`, without a bias."""
+
+    def score(slope: float) -> float:
+        return ranked_probability_score(_softmax(slope * logits), labels)
+
+    # it need not be convex: the best of many, and then of as many around it
+    low, high = 1 / HIGH, highest
+    for _ in range(3):
+        slopes = np.geomspace(low, high, 25)
+        best = int(np.argmin([score(slope) for slope in slopes]))
+        low, high = slopes[max(best - 1, 0)], slopes[min(best + 1, 24)]
+    return float(slopes[best])
 
 
 def _least_of(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:

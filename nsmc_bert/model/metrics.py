@@ -71,17 +71,21 @@ def distances(probabilities: np.ndarray, labels: np.ndarray, classes: Classes) -
 
     Returns:
         kappa, see `weighted_kappa`, and within_one, the share that is said right or to be the rating next to it; mae,
-        the mean absolute error of what was said, the most probable rating, and mae_expected, that of the expected
-        rating, both in the ratings' own unit.
+        the mean absolute error of what was said, the most probable rating; mae_median, that of the median of what is
+        said of all, the rating that it asks for; and rmse_expected, the root mean squared error of the expected rating,
+        which that asks for. All three are in the ratings' own unit.
     """
     if not len(labels):
-        return {"kappa": 0.0, "within_one": 0.0, "mae": 0.0, "mae_expected": 0.0}
+        return {"kappa": 0.0, "within_one": 0.0, "mae": 0.0, "mae_median": 0.0, "rmse_expected": 0.0}
     values, predicted = np.array(classes.values), probabilities.argmax(1)
+    # the first rating up to which half of what is said lies
+    median = (probabilities.cumsum(1)[:, :-1] < 0.5).sum(1)
     return {
         "kappa": weighted_kappa(labels, predicted, len(classes)),
         "within_one": float((np.abs(predicted - labels) <= 1).mean()),
         "mae": float(np.abs(values[predicted] - values[labels]).mean()),
-        "mae_expected": float(np.abs(classes.expected(probabilities) - values[labels]).mean()),
+        "mae_median": float(np.abs(values[median] - values[labels]).mean()),
+        "rmse_expected": float(np.sqrt(np.square(classes.expected(probabilities) - values[labels]).mean())),
     }
 
 
@@ -110,16 +114,16 @@ def weighted_kappa(labels: ArrayLike, predicted: ArrayLike, count: int) -> float
 def score(figures: Mapping[str, Any]) -> float:
     """What the best epoch, and the best of several models, has most of: accuracy.
 
-    Of ratings it is what the expected rating's mean absolute error lacks to 0: that of what was said stands still while
-    a model that begins to learn says the same of all.
+    Of ratings it is what the expected rating's root mean squared error lacks to 0: what was said stands still while a
+    model that begins to learn says the same of all.
     """
-    return -figures["mae_expected"] if "mae_expected" in figures else figures["accuracy"]
+    return -figures["rmse_expected"] if "rmse_expected" in figures else figures["accuracy"]
 
 
 def headline(figures: Mapping[str, Any]) -> str:
     """`score`'s figure in words."""
-    if "mae_expected" in figures:
-        return f"error of the expected rating {figures['mae_expected']:.4f}"
+    if "rmse_expected" in figures:
+        return f"root mean squared error of the expected rating {figures['rmse_expected']:.4f}"
     return f"accuracy {figures['accuracy']:.4f}"
 
 
@@ -245,5 +249,6 @@ def _of_ratings(figures: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"  within one {100 * figures['within_one']:.2f} %, quadratic weighted kappa {figures['kappa']:.3f}, mean "
-        f"absolute error {figures['mae']:.3f}, of the expected rating {figures['mae_expected']:.3f}",
+        f"absolute error {figures['mae']:.3f}, of the median {figures['mae_median']:.3f}, root mean squared error of "
+        f"the expected rating {figures['rmse_expected']:.3f}",
     ]

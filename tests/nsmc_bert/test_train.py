@@ -309,7 +309,8 @@ def test_ratings_from_training_to_a_table(command, tiny_config, tmp_path):
     trained = command(*train, "--ratings=1:5", "--learning_rate=0.02", "--epochs=2", "--run_dir=run", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert re.search(
-        r"epoch 2: training loss \d\.\d{4}, validation error of the expected rating \d\.\d{4}\n", trained.stderr
+        r"epoch 2: training loss \d\.\d{4}, validation root mean squared error of the expected rating \d\.\d{4}\n",
+        trained.stderr,
     )
     record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
     figures = record["test"]
@@ -327,7 +328,7 @@ def test_ratings_from_training_to_a_table(command, tiny_config, tmp_path):
     said, labels = (np.array([int(row[name]) for row in table]) for name in ("label", "말"))
     assert figures["mae"] == pytest.approx(np.abs(said - labels).mean())
     expected = np.array([row["expected_rating"] for row in table])
-    assert figures["mae_expected"] == pytest.approx(np.abs(expected - labels).mean(), abs=1e-5)
+    assert figures["rmse_expected"] == pytest.approx(np.square(expected - labels).mean() ** 0.5, abs=1e-5)
     assert figures["within_one"] == pytest.approx((np.abs(said - labels) <= 1).mean())
     shown = command("predict", "--text=꿀잼", "--model=run/model", cwd=tmp_path)
     assert re.fullmatch(r"\[\[(0\.\d{3}(, )?){5}\]\]  [1-5], expected [1-5]\.\d\d  꿀잼\n", shown.stdout)

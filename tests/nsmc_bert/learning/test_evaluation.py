@@ -67,7 +67,7 @@ def test_figures_of_ratings_by_hand():
     figures = evaluation.evaluate(Rater(), Data("mine", "reviews", None, test), errors=2)
     assert figures["test"]["confusion"] == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert figures["test"]["mae"] == pytest.approx(1 / 3)
-    assert figures["test"]["mae_expected"] == pytest.approx((0.4 + 1.1 + 0.1) / 3)
+    assert figures["test"]["rmse_expected"] == pytest.approx(((0.4**2 + 1.1**2 + 0.1**2) / 3) ** 0.5)
     assert [(e["text"], e["label"], e["said"]) for e in figures["errors"]] == [("싫다", "1", "2")]
 
 

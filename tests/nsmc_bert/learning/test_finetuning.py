@@ -296,7 +296,7 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
     assert "seed 1, cross-validation: 320 reviews" in evaluation.summary([result])
     assert finetuning.fine_tune(data, how, log=lines.append) == [json.loads(json.dumps(result))]
     # what it has learned from says nothing of its confidence
-    with pytest.raises(UserError, match="nobody knows which of these reviews it has learned from"):
+    with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
         recalibration.find("validation", data, result, {}, lines.append, minimum=1)
 
 

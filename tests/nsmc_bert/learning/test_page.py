@@ -64,7 +64,7 @@ def test_the_page_of_ratings(figures, tmp_path):
     text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
     for value in (100 * report["within_one"], 100 * report["recall"]["2"], 100 * report["precision"]["3"]):
         assert f"<td>{value:.2f}</td>" in text
-    for name in ("kappa", "mae", "mae_expected"):
+    for name in ("kappa", "mae", "mae_median", "rmse_expected"):
         assert f"<td>{report[name]:.3f}</td>" in text
     confusion = (tmp_path / "confusion.svg").read_text()
     assert all(f">{count}<" in confusion for row in report["confusion"] for count in row)

@@ -142,7 +142,7 @@ def test_more_classes_take_more_reviews_and_their_own_labels(make_model, tmp_pat
     path, columns = str(tmp_path / "mine.csv"), {"labels": model.labels}
     arguments = path, data, {}, columns, lambda line: None
     with pytest.raises(
-        UserError, match="found 300 reviews to calibrate on, expected 450 or more: 150 for each of 3 num"
+        UserError, match="found 300 reviews to calibrate on, expected 450 or more: 150 for each of 3 cla"
     ):
         recalibration.find(*arguments, classes=model.classes)
     with pytest.raises(

@@ -180,6 +180,27 @@ def test_more_classes_take_more_reviews():
     assert str(every).startswith(f"calibrated on 450 reviews: temperature {every.temperature:.3f}, bias -0.")
 
 
+def test_ratings_are_softened_no_farther_than_brings_them_nearer():
+    """A model that has learned ten ratings by heart: near when it is wrong, and certain."""
+    random, places = np.random.default_rng(4), np.arange(10)
+    labels = random.choice(10, 600, p=[0.1, 0.02, 0.02, 0.02, 0.05, 0.08, 0.1, 0.13, 0.08, 0.4])
+    said = np.clip(labels + np.rint(random.normal(0, 1.5, 600)), 0, 9)
+    sure = softmax(-4 * np.abs(said[:, None] - places) + random.normal(size=(600, 10)))
+    found, by_log_loss = calibration.fit(sure, labels, ordered=True), calibration.fit(sure[:300], labels[:300])
+    assert found.bias == (0.0,) * 10 and 1 < found.temperature < by_log_loss.temperature
+    scores = {}
+    for temperature in (1.0, found.temperature / 1.1, found.temperature, found.temperature * 1.1):
+        scores[temperature] = calibration.ranked_probability_score(softmax(np.log(sure) / temperature), labels)
+    assert min(scores, key=lambda temperature: scores[temperature]) == found.temperature
+    assert found.log_loss_calibrated < found.log_loss
+    # what is not sure enough is made surer by enough reviews alone
+    unsure = softmax(np.log(sure) / 8)
+    assert calibration.fit(unsure, labels, ordered=True).temperature == 1.0
+    assert calibration.fit(np.tile(unsure, (3, 1)), np.tile(labels, 3), ordered=True).temperature < 0.8
+    certain = np.eye(4)[[0, 1, 3]]
+    assert calibration.ranked_probability_score(certain, np.array([0, 3, 1])) == pytest.approx((0 + 2 + 2) / 3)
+
+
 def test_of_more_classes_it_goes_into_the_head():
     kernel, bias = RANDOM.normal(size=(8, 3)).astype(np.float32), np.float32([0.1, -0.3, 0.2])
     states = RANDOM.normal(size=(5, 8)).astype(np.float32)

@@ -131,15 +131,21 @@ def test_ratings_by_hand():
     figures = metrics.report(P3, Y3, classes=STARS)
     # said 1 2 4 4 1 2 stars of 1 2 4 2 1 1; expected 1.5 2.4 3.1 3.3 1.6 2.7
     assert figures["mae"] == pytest.approx((2 + 1) / 6)
-    assert figures["mae_expected"] == pytest.approx((0.5 + 0.4 + 0.9 + 1.3 + 0.6 + 1.7) / 6)
+    squares = 0.5**2 + 0.4**2 + 0.9**2 + 1.3**2 + 0.6**2 + 1.7**2
+    assert figures["rmse_expected"] == pytest.approx((squares / 6) ** 0.5)
+    assert figures["mae_median"] == figures["mae"]  # here the medians are what is said
     assert figures["within_one"] == 1.0
     # 2 disagreements of weight 1; by chance, margins 3 2 1 and 2 2 2 of 6, (6 + 4 * 6 + 4 + 4 + 4 * 2 + 2) / 6
     assert figures["kappa"] == pytest.approx(1 - 2 / (48 / 6))
-    assert metrics.score(figures) == -figures["mae_expected"]
-    assert metrics.headline(figures) == "error of the expected rating 0.9000"
+    assert metrics.score(figures) == -figures["rmse_expected"]
+    assert metrics.headline(figures) == "root mean squared error of the expected rating 1.0132"
     assert metrics.lines(figures, "test")[2] == (
-        "  within one 100.00 %, quadratic weighted kappa 0.750, mean absolute error 0.500, of the expected rating 0.900"
+        "  within one 100.00 %, quadratic weighted kappa 0.750, mean absolute error 0.500, of the median 0.500, root "
+        "mean squared error of the expected rating 1.013"
     )
+    # said 1 and 4; medians 2 and, of what adds up to a bit less than 1, 4
+    split = metrics.report(np.array([[0.4, 0.3, 0.3], [0.2, 0.2999, 0.5]]), np.array([1, 2]), classes=STARS)
+    assert (split["mae"], split["mae_median"]) == (0.5, 0.0)
     none = metrics.report(np.zeros((0, 3)), np.zeros(0, int), classes=STARS)
     assert (none["kappa"], none["mae"], none["within_one"]) == (0, 0, 0)
 
