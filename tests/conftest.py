@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,6 +14,8 @@ import nsmc_bert  # noqa: E402, F401  selects the Keras that TFBertModel needs
 from tests import forked  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+hypothesis.settings.register_profile("project", deadline=None)  # no test goes by the clock
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

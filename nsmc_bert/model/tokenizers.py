@@ -59,6 +59,8 @@ NAMES = {  # of special tokens where a folder names none, by class; else SPECIAL
     "AlbertTokenizer": {"pad": "<pad>", "unk": "<unk>"},
 }
 BERTS = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}  # BertTokenizer's defaults
+# what str.split parts at, as regular expressions of any kind have it
+SPACES = r"[\x{9}-\x{d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
@@ -618,8 +620,8 @@ def from_sentencepiece(
         vocabulary: None, where ids are the model's own; or a file that gives each piece its id: vocab.txt, one piece a
             line, or JSON with `idx_to_token`, as KoBERT has it.
         special, model_max_length: as in Tokenizer.
-        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool, "remove_space": bool}: what is done to text
-            before the model sees it, as transformers' XLNetTokenizer does it, which KoBERT's derives from.
+        cleaning: None, or {"do_lower_case": bool, "keep_accents": bool, "remove_space": bool, which may lack}: what is
+            done to text before the model sees it, as transformers' XLNetTokenizer does it, which KoBERT's derives from.
         added: tokens that stand for themselves wherever they occur; they are pieces of the model.
         fairseq: whether ids are those of XLM-R: <s>, <pad>, </s> and <unk>, the model's pieces from its fourth one on,
             and <mask>.
@@ -719,11 +721,11 @@ def from_sentencepiece(
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
 
 
-def _cleaning(do_lower_case: bool, keep_accents: bool, remove_space: bool) -> list[normalizers.Normalizer]:
+def _cleaning(do_lower_case: bool, keep_accents: bool, remove_space: bool = True) -> list[normalizers.Normalizer]:
     """What XLNetTokenizer does to text before its SentencePiece model: normalizers."""
     steps: list[normalizers.Normalizer] = []
-    if remove_space:  # of any kind, as str.split parts at
-        steps += [normalizers.Replace(Regex(r"[\s\x{1c}-\x{1f}]+"), " "), normalizers.Strip()]
+    if remove_space:
+        steps += [normalizers.Replace(Regex(SPACES), " "), normalizers.Strip()]
     steps += [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if not keep_accents:
         steps += [normalizers.NFKD(), normalizers.Replace(Regex(_combining()), "")]

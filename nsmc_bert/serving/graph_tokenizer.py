@@ -30,7 +30,7 @@ CHINESE = (
     r"\x{2b920}-\x{2ceaf}\x{f900}-\x{faff}\x{2f800}-\x{2fa1f}])"
 )
 # steps of a normalizer that have an operation, and those of a SentencePiece model's own, which its library takes
-KNOWN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace")
+KNOWN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Strip")
 WITHIN = ("NFC", "Replace", "Strip", "Prepend")
 INSTALL = "pip install 'nsmc-bert[export]'"
 
@@ -86,6 +86,12 @@ class GraphTokenizer(tf.Module):
                 f"the tokenizer: found {named.get(kind, kind)}, which TensorFlow Text cannot compute in a graph, "
                 f"expected SentencePiece or WordPiece; {IDS_ALONE}"
             )
+        for token in rules["added_tokens"]:
+            if token["normalized"] or token["single_word"]:
+                raise UserError(
+                    f"the tokenizer: found the added token {shorten(token['content'])}, which is looked for in changed "
+                    f"text or as a word of its own, expected tokens that stand for themselves anywhere; {IDS_ALONE}"
+                )
         added = {token["content"]: token["id"] for token in rules["added_tokens"]}
         self._added = dict(sorted(added.items(), key=lambda item: -len(item[0])))  # the longest counts
         self._cls, self._sep, self._pad = tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id
@@ -227,6 +233,8 @@ def _normalised(texts: tf.Tensor, step: Mapping[str, Any]) -> tf.Tensor:
 
     if step["type"] == "Lowercase":
         return tf.strings.lower(texts, encoding="utf-8")
+    if step["type"] == "Strip":
+        return tf.strings.strip(texts)
     if step["type"] == "StripAccents":
         return tf.strings.regex_replace(texts, r"\p{M}", "")
     if step["type"] == "Replace":

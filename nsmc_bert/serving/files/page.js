@@ -12,7 +12,9 @@ const TEXTS = {
     reading: (label) => `숫자가 0보다 크면 ‘${label}’ 쪽, 작으면 반대쪽을 가리킵니다 (로짓).`, unread: "읽지 않음",
     cut: "글이 길어 앞부분만 읽었습니다.", spaces: "띄어쓰기 없이", typo: "오타 하나", count: (done, all) => `${all}편 중 ${done}편`,
     done: (all, seconds) => `${all}편을 ${seconds}초에 판정했습니다.`, stopped: (done) => `${done}편까지 판정하고 멈췄습니다.`,
-    empty: "파일에 리뷰가 없습니다.", unreadable: "UTF-8도 CP949도 아닌 파일입니다.", quote: "따옴표가 닫히지 않은 CSV입니다.",
+    empty: "파일에 리뷰가 없습니다.", unreadable: "UTF-8도 CP949도 아닌 파일입니다.", quote: "CSV의 따옴표가 맞지 않습니다.",
+    ragged: (row, found, expected) => `${row}번째 행은 ${found}열인데 첫 행은 ${expected}열입니다. 쉼표가 든 리뷰는 따옴표로 묶으세요.`,
+    kind: "CSV, TSV, 텍스트 파일만 읽습니다. 다른 파일은 명령으로 판정하세요: python -m nsmc_bert.predict",
     large: "100 MB가 넘는 파일은 명령으로 판정하세요: python -m nsmc_bert.predict", shortened: (n) => `${n}편은 길어서 앞부분만 보냈습니다.`,
     failed: (why) => `서버의 응답: ${why}`, unreachable: "서버에 닿지 않습니다.",
   },
@@ -26,12 +28,15 @@ const TEXTS = {
     reading: (label) => `Above 0 a word speaks for “${label}”, below 0 against it (in logits).`, unread: "not read",
     cut: "The text is long: only its beginning was read.", spaces: "Without spaces", typo: "With a typo", count: (done, all) => `${done} of ${all} reviews`,
     done: (all, seconds) => `${all} reviews judged in ${seconds} s.`, stopped: (done) => `Stopped after ${done} reviews.`,
-    empty: "The file has no review.", unreadable: "The file is neither UTF-8 nor CP949.", quote: "The CSV has a quotation mark that is never closed.",
+    empty: "The file has no review.", unreadable: "The file is neither UTF-8 nor CP949.", quote: "The quotation marks of the CSV do not match.",
+    ragged: (row, found, expected) => `Row ${row} has ${found} columns, the first one ${expected}. A review with a comma stands in quotation marks.`,
+    kind: "Only CSV, TSV and text are read here. For other files use the command: python -m nsmc_bert.predict",
     large: "For files of more than 100 MB use the command: python -m nsmc_bert.predict", shortened: (n) => `Of ${n} long reviews only the beginning was sent.`,
     failed: (why) => `The server says: ${why}`, unreachable: "The server cannot be reached.",
   },
 };
 const PREDICT = "v1/models/nsmc:predict", TOGETHER = 128, LARGEST = 100e6;
+const OTHERS = ["jsonl", "json", "ndjson", "parquet", "xlsx", "xls", "gz", "xz", "bz2", "zst", "zip"];  // which are no lines of text
 const at = (id) => document.getElementById(id);
 const { labels, limits } = await (await fetch("page.json")).json();
 let language = navigator.languages.some((each) => each.startsWith("ko")) ? "ko" : "en";
@@ -168,7 +173,8 @@ at("perturb").addEventListener("click", async () => {
 
 // === A file ===
 
-// Rows of a CSV (RFC 4180) or TSV text, each a list of cells; null where a quotation mark is never closed.
+// Rows of a CSV (RFC 4180) or TSV text, each a list of cells; null where a quotation mark is never closed, or is closed
+// inside of a cell.
 function parse(text, delimiter) {
   const found = [];
   let row = [], cell = "", quoted = false;
@@ -177,6 +183,7 @@ function parse(text, delimiter) {
     if (quoted) {
       if (c !== '"') cell += c;
       else if (text[i + 1] === '"') cell += text[++i];
+      else if (i + 1 < text.length && ![delimiter, "\n", "\r"].includes(text[i + 1])) return null;
       else quoted = false;
     } else if (c === '"' && cell === "" && delimiter === ",") quoted = true;
     else if (c === delimiter) { row.push(cell); cell = ""; }
@@ -207,18 +214,21 @@ async function open(file) {
   rows = null;
   at("result").hidden = at("column-of").hidden = true;
   at("done").textContent = "";
-  const fail = (key) => { at("file-problem").textContent = key && say(key); };
+  const fail = (key, ...values) => { at("file-problem").textContent = key && say(key, ...values); };
   fail("");
+  const ending = file.name.toLowerCase().split(".").pop();
+  if (OTHERS.includes(ending)) return fail("kind");
   if (file.size > LARGEST) return fail("large");
   const text = decode(await file.arrayBuffer());
   if (text === null) return fail("unreadable");
-  const ending = file.name.toLowerCase().split(".").pop();
   const name = file.name.replace(/\.[^.]*$/, "");
   if (ending === "csv" || ending === "tsv") {
     const table = parse(text, ending === "csv" ? "," : "\t");
     if (table === null) return fail("quote");
     if (table.length < 2) return fail("empty");
     const [head, ...body] = table;
+    const odd = body.findIndex((row) => row.length !== head.length);
+    if (odd >= 0) return fail("ragged", odd + 2, body[odd].length, head.length);
     rows = { name, head, body };
     at("column").replaceChildren(...head.map((title, i) => new Option(title, i)));
     at("column").value = guess(head, body);
@@ -299,7 +309,8 @@ function summarise(here) {
   for (const row of answers) sure[step(row)]++;
   const edge = (i) => `${Math.round(100 * (least + ((1 - least) * i) / steps))}`;
   at("levels").replaceChildren(...sure.map((count, i) => line(`${edge(i)}–${edge(i + 1)} %`, count, all)));
-  const added = ["label", ...labels].map((name) => (here.head.includes(name) ? `predicted_${name}` : name));
+  const names = ["label", ...labels], taken = names.some((name) => here.head.includes(name));
+  const added = taken ? names.map((name) => `predicted_${name}`) : names;
   const quote = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   const lines = answers.map((row, i) => [
     ...here.head.map((_, place) => here.body[i][place] ?? ""), labels[best(row)], ...row.map((value) => value.toFixed(6)),

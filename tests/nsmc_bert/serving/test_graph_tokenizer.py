@@ -30,6 +30,7 @@ TEXTS = [
     "가" * 99 + "나" * 9 + " 최고",  # a word of more than a hundred characters is unknown
     "이 영화 " * 40,
     "[UNK] 영화는 [unk]",
+    "\u3000 안\t 본다 \n",
 ]
 WORDS = st.sampled_from(
     ["영화", "재미있네요", "최악", "안", "[SEP]", "[MASK]", " ", "  ", "!", ".", "(", "a", "Z", "7"]
@@ -51,7 +52,7 @@ def tokenizer(request, tiny_tokenizer, tmp_path_factory):
     model.write_bytes(tokenizers.bundled().sentencepiece_model)
     pieces = [piece for piece, _ in tokenizers.bundled().rules()["model"]["vocab"]]
     path.write_text("\n".join(pieces[:5] + pieces[:4:-1]))
-    cleaning = {"do_lower_case": True, "keep_accents": False}
+    cleaning = {"do_lower_case": True, "keep_accents": False, "remove_space": True}
     return tokenizers.from_sentencepiece(model, path, cleaning=cleaning)
 
 
@@ -111,6 +112,14 @@ def test_what_has_no_operation_is_refused(monkeypatch):
     without_file = tokenizers.Tokenizer(hf.Tokenizer.from_str(json.dumps(shipped.rules())))
     with pytest.raises(UserError, match="found a Unigram model without its SentencePiece file"):
         GraphTokenizer(without_file, 16)
+    for flag in ("normalized", "single_word"):
+        changed = hf.Tokenizer.from_str(json.dumps(shipped.rules()))
+        changed.add_tokens([hf.AddedToken("ㅠㅠ", **{"normalized": False, flag: True})])
+        marked = tokenizers.Tokenizer(changed, sentencepiece_model=shipped.sentencepiece_model)
+        with pytest.raises(
+            UserError, match="found the added token 'ㅠㅠ', which is looked for in changed text or as a"
+        ):
+            GraphTokenizer(marked, 16)
     words = hf.Tokenizer(hf.models.WordPiece(vocabulary, unk_token="unk"))
     words.pre_tokenizer = hf.pre_tokenizers.Whitespace()
     words.normalizer = hf.normalizers.BertNormalizer()

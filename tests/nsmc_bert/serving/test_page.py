@@ -98,7 +98,7 @@ def test_a_file_is_labelled(browser, served, until, tmp_path):
     assert link.get_attribute("download") == "mine.labelled.csv" and link.get_attribute("href").startswith("blob:")
     content = until(lambda: browser.execute_script("return window.downloaded"))
     head, *found = csv.reader(io.StringIO(content))
-    assert head == [*rows[0], "predicted_label", "negative", "positive"]
+    assert head == [*rows[0], "predicted_label", "predicted_negative", "predicted_positive"]
     assert [row[:3] for row in found] == rows[1:]
     expected = served.model.predict(reviews)
     assert all(abs(float(row[5]) - p) < 2e-6 for row, p in zip(found, expected[:, 1]))
@@ -110,7 +110,14 @@ def test_lines_are_reviews_and_what_cannot_be_read_is_said(browser, until, tmp_p
     (tmp_path / "lines.txt").write_text("꿀잼\n노잼\n", encoding="utf-8")
     browser.find_element(By.ID, "file").send_keys(str(tmp_path / "lines.txt"))
     until(lambda: text(browser, "done").startswith("2 "))
-    wrong = (("a.txt", b"\xff\xff", "neither"), ("b.csv", b'a\n"b', "never closed"), ("c.csv", b"a\n", "no review"))
+    wrong = (
+        ("a.txt", b"\xff\xff", "neither"),
+        ("b.csv", b'a\n"b', "do not match"),
+        ("c.csv", b"a\n", "no review"),
+        ("d.csv", b'a,b\n"b"c,1', "do not match"),
+        ("e.csv", b"a,b\nb, c,1\n", "Row 2 has 3 columns, the first one 2"),
+        ("f.jsonl", b'{"text": "a"}\n', "Only CSV, TSV and text"),
+    )
     for name, content, problem in wrong:
         (tmp_path / name).write_bytes(content)
         browser.find_element(By.ID, "file").send_keys(str(tmp_path / name))
