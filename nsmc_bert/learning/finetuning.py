@@ -190,7 +190,12 @@ class Run:
 
 
 def fine_tune(
-    data: Data, how: FineTuning, *, unlabelled: Sequence[str] = (), log: Callable[[str], None] = print
+    data: Data,
+    how: FineTuning,
+    *,
+    unlabelled: Sequence[str] = (),
+    log: Callable[[str], None] = print,
+    command: str = "train",
 ) -> list[dict[str, Any]]:
     """Trains, evaluates and saves a model for each seed, or goes on where a run like this was interrupted.
 
@@ -199,6 +204,7 @@ def fine_tune(
         how: everything else.
         unlabelled: texts that the teachers label; those that stand in `data` are left out.
         log: called with each line to show.
+        command: the module of nsmc_bert that was run, for the record of how a model was made.
 
     Returns:
         For each seed what went into training.json, and `folder`, the model's. Of several workers only the chief has
@@ -240,7 +246,7 @@ def fine_tune(
         model, learned = learn(prepared, run, targets, log)
         if devices.chief:
             final, calibrated = finish(prepared, model, log)
-            result = record(prepared, run, learned, final, calibrated)
+            result = record(prepared, run, learned, final, calibrated, command)
             final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
             results.append({**result, "folder": str(run.model)})
             del final
@@ -469,6 +475,7 @@ def record(
     learned: "Record",
     model: "SentimentClassifier",
     calibrated: calibration.Calibration,
+    command: str = "train",
 ) -> dict[str, Any]:
     """What goes into training.json.
 
@@ -478,6 +485,7 @@ def record(
         learned: what training came to.
         model: as it is saved; it is measured here.
         calibrated: what was done to its confidence.
+        command: the module of nsmc_bert that was run.
     """
     data, how, start, devices = prepared.data, prepared.how, prepared.start, prepared.devices
     assert data.train is not None
@@ -512,5 +520,5 @@ def record(
             else evaluate(model, data, errors=ERRORS, perturb=how.perturb)
         ),
         "seconds": learned["seconds"],
-        **provenance.circumstances(devices, "train"),
+        **provenance.circumstances(devices, command),
     }
