@@ -201,7 +201,12 @@ class Run:
 
 
 def fine_tune(
-    data: Data, how: FineTuning, *, unlabelled: Sequence[str] = (), log: Callable[[str], None] = print
+    data: Data,
+    how: FineTuning,
+    *,
+    unlabelled: Sequence[str] = (),
+    log: Callable[[str], None] = print,
+    command: str = "train",
 ) -> list[dict[str, Any]]:
     """Trains, evaluates and saves a model for each seed, or goes on where a run like this was interrupted.
 
@@ -210,6 +215,7 @@ def fine_tune(
         how: everything else.
         unlabelled: texts that the teachers label; those that stand in `data` are left out.
         log: called with each line to show.
+        command: the module of nsmc_bert that was run, for the record of how a model was made.
 
     Returns:
         For each seed what went into training.json, and `folder`, the model's. Of several workers only the chief has
@@ -254,7 +260,7 @@ def fine_tune(
         model, learned = learn(prepared, run, targets, log)
         if devices.chief:
             final, calibrated = finish(prepared, model, log, out_of_fold)
-            result = record(prepared, run, learned, final, calibrated, out_of_fold)
+            result = record(prepared, run, learned, final, calibrated, out_of_fold, command)
             final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
             results.append({**result, "folder": str(run.model)})
             del final
@@ -591,6 +597,7 @@ def record(
     model: "SentimentClassifier",
     calibrated: calibration.Calibration,
     out_of_fold: np.ndarray | None = None,
+    command: str = "train",
 ) -> dict[str, Any]:
     """What goes into training.json.
 
@@ -601,6 +608,7 @@ def record(
         model: as it is saved; it is measured here.
         calibrated: what was done to its confidence.
         out_of_fold: with folds, what cross_validation.predict gives.
+        command: the module of nsmc_bert that was run.
     """
     data, how, start, devices = prepared.data, prepared.how, prepared.start, prepared.devices
     assert data.train is not None
@@ -643,5 +651,5 @@ def record(
         **measured,
         **tested,
         "seconds": learned["seconds"],
-        **provenance.circumstances(devices, "train"),
+        **provenance.circumstances(devices, command),
     }

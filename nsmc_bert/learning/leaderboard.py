@@ -24,7 +24,7 @@ from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import page, provenance
 from nsmc_bert.learning.finetuning import RUNS, FineTuning, fine_tune
-from nsmc_bert.model import metrics
+from nsmc_bert.model import checkpoints, families, metrics
 
 BUNDLED = "bundled"  # the word for the encoder that ships, in place of a folder
 SPEED = "speed.json"  # beside the runs of an encoder: how fast its model predicts
@@ -38,6 +38,7 @@ PROTOCOL = (
 BESIDE = "Published figures are of other protocols, most of them the best of several checkpoints by the test itself."
 HEADER = (
     "encoder",
+    "family",
     "parameters, M",
     "seeds",
     "accuracy, %",
@@ -62,12 +63,14 @@ class Entry:
         results: what went into training.json, of each seed; see finetuning.fine_tune.
         speed: reviews a second that the first seed's model predicts.
         published: the published row of the same encoder where the test is NSMC's, or None.
+        family: what its family is called.
     """
 
     encoder: str
     results: Sequence[dict[str, Any]]
     speed: float
     published: page.Row | None
+    family: str
 
     def figures(self, part: str, name: str = "accuracy") -> list[float]:
         """A figure of each seed, of a part of PARTS; nothing where it was not measured."""
@@ -88,6 +91,7 @@ class Entry:
         beside = [f"{self.published.accuracy:.2f}", self.published.protocol] if self.published else ["", ""]
         return [
             self.encoder,
+            self.family,
             f"{first['parameters'] / 1e6:.1f}",
             str(len(accuracies)),
             f"{100 * self.accuracy:.2f}{spread}",
@@ -139,9 +143,11 @@ def compare(
     for number, (encoder, folder) in enumerate(folders.items(), 1):
         log(f"encoder {number} of {len(folders)}: {encoder}")
         run_dir = root / folder
-        results = fine_tune(data, dataclasses.replace(how, encoder=paths[encoder], run_dir=str(run_dir)), log=log)
+        asked = dataclasses.replace(how, encoder=paths[encoder], run_dir=str(run_dir))
+        results = fine_tune(data, asked, log=log, command="leaderboard")
         beside = _published(encoder) if data.measured == page.NSMC else None
-        entries.append(Entry(encoder, results, _speed(run_dir, results[0], data.test), beside))
+        speed = _speed(run_dir, results[0], data.test)
+        entries.append(Entry(encoder, results, speed, beside, _family(results[0]["folder"])))
         entries.sort(key=lambda entry: -entry.accuracy)
         on_entry(entries)
     return entries
@@ -193,6 +199,11 @@ def _speed(folder: Path, result: dict[str, Any], test: reviews.Corpus) -> float:
     return measured["reviews_a_second"]
 
 
+def _family(folder: str) -> str:
+    """What the family of a model folder is called."""
+    return families.of(checkpoints.read_config(folder)).title
+
+
 def _published(encoder: str) -> page.Row | None:
     """The published row of a hub name; a folder's name says nothing of the weights in it."""
     if Path(encoder).expanduser().exists():
@@ -221,7 +232,7 @@ def write(folder: Path, entries: Sequence[Entry], data: Data, command: str) -> l
         UserError: the folder cannot be written.
     """
     table, below = rows(entries), notes(entries, data)
-    body = [html_pages.plain(table, " ".join(below), text=["learned from", "how that was chosen"])]
+    body = [html_pages.plain(table, " ".join(below), text=["family", "learned from", "how that was chosen"])]
     body += ["<h2>Command</h2>", f"<pre>{html.escape(command)}</pre>"]
     lines = io.StringIO()
     csv.writer(lines, lineterminator="\n").writerows(table)

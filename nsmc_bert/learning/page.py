@@ -178,8 +178,9 @@ def supervision(record: Mapping[str, Any]) -> str:
         return RATED
     if data.get("teachers"):
         return "official labels, and teachers, whose own is in their cards"
-    known = before or record.get("encoder", "").startswith("random weights")
-    return OFFICIAL if known and data.get("name") == NSMC else "not recorded"
+    if not (before or record.get("encoder", "").startswith("random weights")) or "name" not in data:
+        return "not recorded"
+    return OFFICIAL if data["name"] == NSMC else f"labels of {data['name']}"
 
 
 def _protocol(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,9 @@ def test_the_command(command, tiny_config, tmp_path):
     assert first.returncode == 0, first.stderr
     head, line, empty, measured = first.stdout.split("\n")[:4]
     assert head.startswith("encoder ") and "a typo each, %" in head and "no spaces" not in head
-    assert line.startswith(f"{tiny_config} ") and " 0.1 " in line
+    assert line.startswith(f"{tiny_config}  BERT ") and " 0.1 " in line
+    (model,) = (tmp_path / "board").glob("*/model")
+    assert "Command: `python -m nsmc_bert.leaderboard " in (model / "README.md").read_text(encoding="utf-8")
     assert (empty, measured) == ("", "bundled sample: 224 test reviews.")
     for name in ("html", "md", "csv"):
         assert (tmp_path / "board" / f"leaderboard.{name}").is_file()

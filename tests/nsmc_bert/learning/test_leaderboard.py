@@ -26,10 +26,12 @@ def test_a_line_by_hand():
         [result(0.90, ece=0.02, test_spaces={"accuracy": 0.8}), result(0.92, 2, ece=0.04)],
         812.4,
         page.Row("KLUE-BERT-base", 110, 90.2, "official labels", "mean of three runs", "a page"),
+        "BERT",
     )
     # the spread of 0.90 and 0.92 is 0.0141; Wilson's interval of 91 of 100 is 0.8377 to 0.9519
     assert dict(zip(leaderboard.HEADER, entry.cells())) == {
         "encoder": "klue/bert-base",
+        "family": "BERT",
         "parameters, M": "5.2",
         "seeds": "2",
         "accuracy, %": "91.00 ± 1.41",
@@ -45,7 +47,7 @@ def test_a_line_by_hand():
     }
     head, line = leaderboard.rows([entry])
     assert len(head) == len(line) == len(leaderboard.HEADER) - 2  # columns in which something stands
-    assert leaderboard.Entry("x", [result(0.9)], 1.0, None).cells()[3] == "90.00"  # one seed has no spread
+    assert leaderboard.Entry("x", [result(0.9)], 1.0, None, "BERT").cells()[4] == "90.00"  # one seed has no spread
 
 
 @pytest.fixture
@@ -56,13 +58,15 @@ def data():
 def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
     seen = []
 
-    def fine_tune(data, how, log):
+    def fine_tune(data, how, log, command):
+        assert command == "leaderboard"  # which the card says
         seen.append(how)
         shares = {"first": 0.8, "klue/bert-base": 0.9, str(bundled.ENCODER): 0.85}
         return [result(shares[how.encoder], seed) for seed in how.seeds]
 
     monkeypatch.setattr(leaderboard, "fine_tune", fine_tune)
     monkeypatch.setattr(leaderboard, "_speed", lambda *_: 10.0)
+    monkeypatch.setattr(leaderboard, "_family", lambda folder: "BERT")
     monkeypatch.setattr(provenance, "Start", lambda encoder: None)
     how = FineTuning(seeds=(1, 2), epochs=3, run_dir=str(tmp_path / "board"))
     own = leaderboard.compare(data, how, ["first", "klue/bert-base"], log=lambda line: None)

@@ -126,6 +126,8 @@ def test_published_figures():
             {"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}},
             "official labels, and teachers, whose own is in their cards",
         ),
+        ({"pretraining": {"ratings": False}, "data": {"name": "mine.csv"}}, "labels of mine.csv"),
+        ({"pretraining": None, "data": {"name": "mine.csv"}}, "not recorded"),
         ({}, "not recorded"),
     ],
 )
