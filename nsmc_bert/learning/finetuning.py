@@ -256,15 +256,18 @@ def fine_tune(
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once
             targets = targets_of(prepared, log) if how.teachers else prepared.labels
-        out_of_fold = None if prepared.fold is None else cross_validate(prepared, run, log)
-        model, learned = learn(prepared, run, targets, log)
+        gc.collect()  # what the last seed computed with
+        bench = Workbench(prepared, run.settings)
+        out_of_fold = None if prepared.fold is None else cross_validate(prepared, run, log, bench)
+        learned = learn(prepared, run, targets, log, bench)
         if devices.chief:
-            final, calibrated = finish(prepared, model, log, out_of_fold)
+            final = bench.as_loaded()
+            calibrated = finish(prepared, final, log, out_of_fold)
             result = record(prepared, run, learned, final, calibrated, out_of_fold, command)
             final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
             results.append({**result, "folder": str(run.model)})
             del final
-        del model  # the next seed has the memory
+        del bench  # the next seed has the memory
     devices.leave()
     return results
 
@@ -449,9 +452,59 @@ def targets_of(prepared: Prepared, log: Callable[[str], None]) -> np.ndarray:
     return distillation.blend(probabilities, prepared.labels)
 
 
-def learn(
-    prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str], None]
-) -> "tuple[SentimentClassifier, Record]":
+class Workbench:
+    """A model of one seed that can learn several times from the same first weights, and is traced and compiled once.
+
+    Args:
+        prepared: what all seeds share.
+        settings: the loop's.
+
+    Attributes:
+        model: in the precision that it is trained in.
+        schedule: of its learning rate.
+    """
+
+    def __init__(self, prepared: Prepared, settings: "Settings") -> None:
+        from nsmc_bert.learning import loop
+        from nsmc_bert.model.classifier import SentimentClassifier
+
+        how, start, devices = prepared.how, prepared.start, prepared.devices
+        with devices.strategy.scope():
+            self.model = SentimentClassifier(
+                start.build(settings.seed, how.dropout),
+                start.tokenizer,
+                labels=prepared.data.classes,
+                max_length=prepared.max_length,
+                seed=settings.seed,
+                precision=devices.precision,
+                fused=None if devices.fused else False,
+            )
+            if start.head is not None:
+                self.model.classifier.set_weights(start.head)
+        self.schedule = loop.compile_model(self.model, settings, probabilities=bool(how.teachers), jit=devices.xla)
+        # only folds begin again
+        self._first = None if prepared.fold is None else self.model.get_weights()
+        self._loaded: SentimentClassifier | None = None
+
+    def begin_again(self) -> None:
+        """Gives the model its first weights back."""
+        if self._first is not None:
+            self.model.set_weights(self._first)
+
+    def as_loaded(self) -> "SentimentClassifier":
+        """The model as users load it, computing in float32, with its present weights; the encoder is shared."""
+        from nsmc_bert.model.classifier import SentimentClassifier
+
+        model = self.model
+        if self._loaded is None:
+            self._loaded = SentimentClassifier(
+                model.bert, model.tokenizer, labels=model.classes, max_length=model.max_length, seed=model.seed
+            )
+        self._loaded.classifier.set_weights(model.classifier.get_weights())
+        return self._loaded
+
+
+def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str], None], bench: Workbench) -> "Record":
     """Trains one seed's model, or goes on with what its folder holds.
 
     Args:
@@ -459,31 +512,19 @@ def learn(
         run: of this seed.
         targets: what to learn, int32 [texts] labels or float32 [texts, classes] probabilities.
         log: called with each line to show.
+        bench: of this seed; its model ends with the best epoch's weights.
 
     Returns:
-        The model with the best epoch's weights, in the precision that it was trained in, and what training came to.
+        What training came to.
 
     Raises:
         UserError: its folder holds another run, or cannot be written.
     """
     from nsmc_bert.learning import loop
-    from nsmc_bert.model.classifier import SentimentClassifier
 
     how, start, devices, encoded = prepared.how, prepared.start, prepared.devices, prepared.encoded
     seed = run.settings.seed
-    gc.collect()  # what the last seed computed with
-    with devices.strategy.scope():
-        model = SentimentClassifier(
-            start.build(seed, how.dropout),
-            start.tokenizer,
-            labels=prepared.data.classes,
-            max_length=prepared.max_length,
-            seed=seed,
-            precision=devices.precision,
-            fused=None if devices.fused else False,
-        )
-        if start.head is not None:
-            model.classifier.set_weights(start.head)
+    bench.begin_again()
 
     def perturbed(epoch: int) -> Encoded:
         rows, changed = perturbation.augment(prepared.texts, how.augment, seed, epoch)
@@ -494,8 +535,8 @@ def learn(
         log(f"epoch {epoch['epoch']}: training loss {epoch['loss']:.4f}{figure}")
 
     is_planned = seed == how.seeds[0] and not how.augment and devices.replicas == 1
-    learned = loop.train(
-        model,
+    return loop.train(
+        bench.model,
         (encoded, targets),
         prepared.validation_set,
         run.settings,
@@ -504,12 +545,12 @@ def learn(
         perturbed=perturbed if how.augment else None,
         first_plan=prepared.plan if is_planned else None,
         jit=devices.xla,
+        schedule=bench.schedule,
         checkpoint_seconds=how.checkpoint_seconds,
         chief=devices.chief,
         log=log,
         on_epoch=say,
     )
-    return model, learned
 
 
 def cost_of_folds(prepared: Prepared) -> str:
@@ -524,7 +565,7 @@ def cost_of_folds(prepared: Prepared) -> str:
     )
 
 
-def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None]) -> np.ndarray:
+def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None], bench: Workbench) -> np.ndarray:
     """What is said of each labelled review by a model of one seed that has learned from the other folds, or what the
     run's folder holds of that: float32 [n, classes], before any calibration.
 
@@ -532,6 +573,7 @@ def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None]) -> 
         prepared: what all seeds share, with folds.
         run: of this seed, whose folder is claimed.
         log: called with each line to show.
+        bench: of this seed.
     """
     fold = prepared.fold
     assert fold is not None
@@ -547,37 +589,25 @@ def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None]) -> 
             plan=packing.plan(encoded.lengths, run.settings.token_budget, seed=prepared.how.seeds[0]),
         )
         of_fold = dataclasses.replace(run, folder=folder, identity={**run.identity, "fold": number})
-        model, _ = learn(part, of_fold, part.labels, log=lambda line: None)
-        return as_loaded(part, model).predict_encoded(prepared.encoded[np.flatnonzero(fold == number)])
+        learn(part, of_fold, part.labels, lambda line: None, bench)
+        return bench.as_loaded().predict_encoded(prepared.encoded[np.flatnonzero(fold == number)])
 
     return cross_validation.predict(answer, fold, prepared.labels, run.folder, classes=prepared.data.classes, log=log)
 
 
-def as_loaded(prepared: Prepared, model: "SentimentClassifier") -> "SentimentClassifier":
-    """A trained model as users load it, computing in float32; the encoder is shared with it."""
-    from nsmc_bert.model.classifier import SentimentClassifier
-
-    length, classes = prepared.max_length, prepared.data.classes
-    final = SentimentClassifier(
-        model.bert, prepared.start.tokenizer, labels=classes, max_length=length, seed=model.seed
-    )
-    final.classifier.set_weights(model.classifier.get_weights())
-    return final
-
-
 def finish(
-    prepared: Prepared, model: "SentimentClassifier", log: Callable[[str], None], out_of_fold: np.ndarray | None = None
-) -> "tuple[SentimentClassifier, calibration.Calibration]":
-    """Makes of a trained model the one that users load: computing in float32, its confidence made honest, its weights
-    as they are saved. Figures are of that.
+    prepared: Prepared, final: "SentimentClassifier", log: Callable[[str], None], out_of_fold: np.ndarray | None = None
+) -> calibration.Calibration:
+    """Makes of a trained model the one that users load: its confidence made honest, its weights as they are saved.
+    Figures are of that.
 
     Args:
         prepared: what all seeds share.
-        model: as `learn` gives it; the encoder is shared with it.
+        final: the trained model, computing in float32; it is changed.
         log: called with each line to show.
         out_of_fold: with folds, what cross_validation.predict gives, which is calibrated on then.
     """
-    final, ordered = as_loaded(prepared, model), prepared.data.classes.is_ordered
+    ordered = prepared.data.classes.is_ordered
     if prepared.validation_set is not None:
         encoded, labels = prepared.validation_set
         calibrated = calibration.fit(final.predict_encoded(encoded), labels, ordered=ordered)
@@ -587,7 +617,7 @@ def finish(
     log(str(calibrated))
     final.calibrate(calibrated)
     final.round_weights(prepared.how.weights)
-    return final, calibrated
+    return calibrated
 
 
 def record(

@@ -273,6 +273,7 @@ def train(
     perturbed: Callable[[int], Encoded] | None = None,
     first_plan: Plan | None = None,
     jit: bool = False,
+    schedule: WarmupLinearDecay | None = None,
     checkpoint_seconds: float = 60.0,
     chief: bool = True,
     log: Callable[[str], None] = lambda line: None,
@@ -293,6 +294,8 @@ def train(
             the same order.
         first_plan: the first pass's batches as model.plan would make them, where the caller has them already.
         jit: compile the whole step with XLA.
+        schedule: of a model that `compile_model` has compiled with these settings already, of whatever seed: what was
+            traced in an earlier training is then used again, and its optimizer begins anew.
         checkpoint_seconds: about how often the state is saved.
         chief: whether this process writes; of several workers only one does.
         log: called with each line to show.
@@ -308,7 +311,10 @@ def train(
     (encoded, labels), run_dir = train_set, Path(run_dir).expanduser()
     plans = functools.partial(_plan, model, settings, first_plan)
     passes = Passes(perturbed or encoded, plans, settings.epochs)
-    schedule = _compile(model, settings, probabilities=np.ndim(labels) == 2, jit=jit)
+    if schedule is None:
+        schedule = compile_model(model, settings, probabilities=np.ndim(labels) == 2, jit=jit)
+    else:
+        _begin_anew(model.optimizer)
     held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
     state = State(run_dir, model)
     progress = state.restore() or RunProgress()
@@ -346,7 +352,7 @@ def _plan(model: Trainable, settings: Settings, first: Plan | None, encoded: Enc
     return model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
 
 
-def _compile(model: Trainable, settings: Settings, *, probabilities: bool, jit: bool) -> WarmupLinearDecay:
+def compile_model(model: Trainable, settings: Settings, *, probabilities: bool, jit: bool) -> WarmupLinearDecay:
     """Compiles a model with its optimizer, whose slots exist then; returns the schedule of its rate.
 
     Args:
@@ -364,6 +370,15 @@ def _compile(model: Trainable, settings: Settings, *, probabilities: bool, jit: 
         model.compile(adamw(schedule, settings), **options)
         model.optimizer.build(model.trainable_variables)
     return schedule
+
+
+def _begin_anew(optimizer: Any) -> None:
+    """Sets an optimizer, an AdamW or a LossScaleOptimizer around one, back to before its first step."""
+    for variable in optimizer.variables:
+        variable.assign(tf.zeros_like(variable))
+    if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
+        optimizer._loss_scale._current_loss_scale.assign(optimizer.initial_scale)
+        optimizer._loss_scale._counter.assign(0)
 
 
 @dataclasses.dataclass

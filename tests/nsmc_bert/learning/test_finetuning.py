@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from nsmc_bert.base import runtime
 from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
@@ -175,7 +177,7 @@ def learned(monkeypatch):
 def test_the_first_plan_is_made_once(prepare, learned):
     prepared = prepare(seeds=(4, 5), token_budget=512)
     for run in finetuning.runs(prepared):
-        finetuning.learn(prepared, run, prepared.labels, print)
+        finetuning.learn(prepared, run, prepared.labels, print, finetuning.Workbench(prepared, run.settings))
     (model, arguments, options), (_, _, others) = learned
     made = model.plan(prepared.encoded, token_budget=512, seed=4, epoch=0)
     for name in ("texts", "places", "slots", "splits"):
@@ -188,7 +190,7 @@ def test_the_first_plan_is_made_once(prepare, learned):
 def test_each_epoch_is_perturbed_anew_and_planned_anew(prepare, learned):
     prepared = prepare(augment=0.5)
     (run,) = finetuning.runs(prepared)
-    finetuning.learn(prepared, run, prepared.labels, print)
+    finetuning.learn(prepared, run, prepared.labels, print, finetuning.Workbench(prepared, run.settings))
     options = learned[0][2]
     assert options["first_plan"] is None
     first, second, again = (options["perturbed"](epoch) for epoch in (0, 1, 0))
@@ -294,6 +296,17 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
     assert "a model that had learned from the other 1 of 2 folds" in card
     assert not (tmp_path / "run" / "fold-1").exists()
     assert "seed 1, cross-validation: 320 reviews" in evaluation.summary([result])
+    # what is trained after others in one process is what another process makes of it
+    kept = {name: np.load(tmp_path / "run" / f"{name}.npy") for name in ("fold-1", "fold-2")}
+    weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    again = dataclasses.replace(how, run_dir=str(tmp_path / "again"))
+    (tmp_path / "again").mkdir()
+    for name in ("fold-1.npy", "run.json"):
+        shutil.copy(tmp_path / "run" / name, tmp_path / "again" / name)
+    finetuning.fine_tune(data, again, log=lines.append)
+    np.testing.assert_array_equal(np.load(tmp_path / "again" / "fold-2.npy"), kept["fold-2"])
+    for name, value in load_file(tmp_path / "again" / "model" / "model.safetensors").items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
     assert finetuning.fine_tune(data, how, log=lines.append) == [json.loads(json.dumps(result))]
     # what it has learned from says nothing of its confidence
     with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
