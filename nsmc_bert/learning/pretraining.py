@@ -228,6 +228,7 @@ def prepare(
         max_length=max_length,
         ratings=None if ratings is None else hashlib.sha1(ratings.tobytes()).hexdigest(),
         dropout=how.dropout,
+        **({} if how.weights == "float32" else {"dtype": how.weights}),
     )
     return Prepared(
         how,

@@ -83,6 +83,7 @@ def test_what_makes_a_run_another_one(prepare):
         ("dropout", 0.0),
     ]
     assert prepare().identity["ratings"] is None
+    assert prepare(weights="float16").identity["dtype"] == "float16"
 
 
 @pytest.mark.parametrize("validation", [50, 51])
