@@ -42,8 +42,11 @@ def find(task: Task, folder: str | Path, files: Mapping[str, str]) -> Corpus:
         Corpus.
 
     Raises:
-        UserError: train or dev is missing, or the folder's files are not of one conversion.
+        UserError: train or dev is missing, the folder's files are not of one conversion, or both are named.
     """
+    if folder and any(files.values()):
+        named = next(split for split, path in files.items() if path)
+        raise UserError(f"--data={folder}: found --{named}_file={files[named]} beside it, expected one of them")
     if any(files.values()):
         name, paths = "", {split: Path(path).expanduser() for split, path in files.items() if path}
     else:

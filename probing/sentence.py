@@ -81,6 +81,9 @@ def probes(results: Iterable[Result], task: str) -> list[Result]:
     """
     results = list(results)
     asked = [result for result in results if not result.control and result.task.name == (task or result.task.name)]
+    asked, heads = [result for result in asked if result.layer0_kind != "none"], asked
+    if not asked and heads:
+        raise UserError(f"{heads[0].encoder}: found probes of heads alone, expected probes of states, which are asked")
     if not asked:
         tasks = ", ".join(sorted({result.task.name for result in results}))
         raise UserError(f"--sentence_task={task}: found no probes of it, expected one of {tasks}")

@@ -250,6 +250,12 @@ def fine_tune(
             loop.claim(run.folder, run.identity, devices.chief)
             log(f"seed {seed}: finished already, in {run.model}")
             results.append({**read_json(finished, provenance.FINISHED), "folder": str(run.model)})
+            lacking = [name for name in how.perturb if f"test_{name}" not in results[-1]]
+            if lacking and data.test is not None:
+                log(
+                    f"seed {seed}: was measured without --perturb={','.join(lacking)}; python -m nsmc_bert.evaluate "
+                    f"--model={run.model} measures it"
+                )
             continue
         held.append(loop.claim(run.folder, run.identity, devices.chief))
         if len(how.seeds) > 1:

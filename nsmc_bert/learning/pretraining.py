@@ -237,6 +237,7 @@ def prepare(
         ratings=None if ratings is None else hashlib.sha1(ratings.tobytes()).hexdigest(),
         dropout=how.dropout,
         **_of_objective(how),
+        **({} if how.weights == "float32" else {"dtype": how.weights}),
     )
     return Prepared(
         how,

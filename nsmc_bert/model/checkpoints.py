@@ -48,6 +48,7 @@ CONFIG = {  # what is read of a config.json, and by transformers of these
     "attention_probs_dropout_prob?": float,
     "classifier_dropout?": (float, None),
     "is_decoder?": bool,
+    "add_cross_attention?": bool,
     # of DistilBERT
     "activation?": str,
     "dropout?": float,
@@ -190,8 +191,9 @@ def read_config(path: str | os.PathLike[str]) -> PretrainedConfig:
     family = families.find(values, path)
     if (kind := values.get("position_embedding_type", "absolute")) != "absolute":
         raise UserError(f"{path}: found position_embedding_type {shorten(kind)}, expected absolute")
-    if values.get("is_decoder"):
-        raise UserError(f"{path}: found is_decoder true, expected an encoder, which reads a text as a whole")
+    for name in ("is_decoder", "add_cross_attention"):
+        if values.get(name):
+            raise UserError(f"{path}: found {name} true, expected an encoder, which reads a text as a whole and alone")
     for name in (*COUNTS, *map(family.own_key, COUNTS)):
         if name in values and not (type(values[name]) is int and values[name] > 0):
             raise UserError(f"{path}: found {name} {shorten(values[name])}, expected a positive whole number")

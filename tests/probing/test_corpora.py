@@ -29,6 +29,8 @@ def test_files_that_are_named_one_by_one(tmp_path):
     assert (corpus.name, sorted(corpus.paths)) == (str(tmp_path), ["dev", "train"])
     with pytest.raises(UserError, match="--dev_file: found no pos.dev.jsonl, expected one"):
         corpora.find(TASKS["pos"], "", {**files, "dev": ""})
+    with pytest.raises(UserError, match="--data=records: found --train_file=.*a.jsonl beside it, expected one of them"):
+        corpora.find(TASKS["pos"], "records", files)
 
 
 def test_every_task_has_its_flagfile():

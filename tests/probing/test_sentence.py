@@ -39,6 +39,10 @@ def test_probes_by_layer_and_of_the_first_seed(tmp_path):
         sentence.probes([*results, saved("lex", encoder="other")], "")
     with pytest.raises(UserError, match="--sentence_task=dep: found no probes of it, expected one of pos"):
         sentence.probes(results, "dep")
+    heads = saved("heads", encoder="mine, attention", layer0="none: heads alone")
+    assert sentence.probes([*results, heads], "") == asked
+    with pytest.raises(UserError, match="mine, attention: found probes of heads alone, expected probes of states"):
+        sentence.probes([heads], "")
 
 
 def test_the_most_likely_label_and_of_properties_all_that_hold():

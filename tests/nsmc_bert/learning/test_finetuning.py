@@ -221,6 +221,8 @@ def test_a_run_in_one_process(sample, tiny_config, tmp_path):
     again = finetuning.fine_tune(sample, how, log=lines.append)
     assert again == json.loads(json.dumps(results))
     assert lines[-2:] == [f"seed {seed}: finished already, in {tmp_path}/run/seed-{seed}/model" for seed in (1, 2)]
+    finetuning.fine_tune(sample, dataclasses.replace(how, perturb=("typo",)), log=lines.append)
+    assert lines[-1].startswith("seed 2: was measured without --perturb=typo; python -m nsmc_bert.evaluate --model=")
 
 
 def own(count, classes=SENTIMENT, **others):

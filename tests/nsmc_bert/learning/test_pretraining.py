@@ -87,6 +87,7 @@ def test_what_makes_a_run_another_one(prepare):
     assert prepare().identity["ratings"] is None
     other = prepare(ratings, objective="replaced", generator_share=0.5).identity
     assert list(other.items())[-2:] == [("objective", "replaced"), ("generator_share", 0.5)]
+    assert prepare(weights="float16").identity["dtype"] == "float16"
 
 
 @pytest.mark.parametrize("validation", [50, 51])

@@ -238,6 +238,7 @@ def break_config(folder, **changes):
         (dict(vocab_size=10**9), r"word_embeddings.weight of shape \(24, 8\), expected \(1000000000, 8\)"),
         (dict(model_type="gpt2"), "found model_type 'gpt2', expected one of bert, roberta, xlm-roberta, electra, dist"),
         (dict(is_decoder=True), "found is_decoder true, expected an encoder"),
+        (dict(add_cross_attention=True), "found add_cross_attention true, expected an encoder"),
         (dict(position_embedding_type="relative_key"), "position_embedding_type 'relative_key', expected absolute"),
         (dict(hidden_size="8"), "found hidden_size '8', expected a positive whole number"),
         (dict(hidden_act="magic"), "found hidden_act 'magic', expected one of gelu"),
