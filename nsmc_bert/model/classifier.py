@@ -127,8 +127,17 @@ class SentimentClassifier(keras.Model):
         self._forward_one = tf.function(
             self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
         )
+        self._slopes = tf.function(
+            functools.partial(explanation.slopes, self),
+            input_signature=[
+                tf.TensorSpec([2, None], tf.int32),
+                tf.TensorSpec([None], tf.bool),
+                tf.TensorSpec([None], tf.float32),
+            ],
+            autograph=False,
+        )
         # to assign an attribute is to delete it first, and other threads may be reading
-        self._began = threading.Event()
+        self._began, self._explained = threading.Event(), threading.Event()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -394,6 +403,13 @@ class SentimentClassifier(keras.Model):
             '재미있네요'
         """
         return explanation.explain(self, text)
+
+    def slopes(self, ends: tf.Tensor, mask: tf.Tensor, points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As explanation.slopes of this model; compiled from the second time on, since that takes as long as once."""
+        if self._explained.is_set():
+            return self._slopes(ends, mask, points)
+        self._explained.set()
+        return explanation.slopes(self, ends, mask, points)
 
     def encode(self, texts: Sequence[str]) -> tokenizers.Encoded:
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""

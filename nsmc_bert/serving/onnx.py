@@ -74,7 +74,10 @@ def load(content: bytes) -> Callable[..., dict[str, Any]]:
     """
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # threads that spin while they wait for work take it from whoever shares the processor
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def answer(**inputs: Any) -> dict[str, Any]:
         (probabilities,) = session.run(["probabilities"], {name: np.asarray(value) for name, value in inputs.items()})

@@ -180,6 +180,8 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
 
     for texts in (WARM[:1], WARM[:1], WARM, 32 * WARM):  # what is compiled is compiled before the first request
         compute(texts)
+    for text in WARM:
+        model.explain(text)
     from nsmc_bert.model import packing
 
     counters, gate = Counters(), Gate(how.connections, how.body_limit)

@@ -42,7 +42,9 @@ def rows(reviews, rounds, peers):
         for name in ("p50", "p99")
     ]
     plain = [{"explain": figures["p50"]} for figures in alone]
-    found.append(("explaining one sentence, ms (peer: predict)", *_pair(alone, plain, "explain", "%.1f")))
+    found.append(("explaining one sentence, ms, mean (peer: predict, p50)", *_pair(alone, plain, "explain", "%.1f")))
+    within = statistics.median(figures["within"] for figures in alone)
+    found.append(("  of these the sum within 1 % of the logits' difference, %", f"{within:.1f}", "", ""))
     title = f"{CLIENTS} clients, sentences/s (peer: %s)"
     found.append((title % "a loop of single predictions", *_pair(many, alone, "rate", "%.0f")))
     found.append((title % "FastAPI around a transformers pipeline, PyTorch", *_pair(many, peer, "rate", "%.0f")))
@@ -70,25 +72,25 @@ def saturation(reviews, minutes, log):
     pieces, left = [], 60 * minutes
     with _started(OURS) as (address, process):
         _load(address, HERE, CLIENTS, SECONDS, reviews)
-        before = _memory(process)
-        log(f"at the limit, {CLIENTS} clients; after {SECONDS + 2} s of them {before:.0f} MB in memory")
+        before, own = _memory(process)
+        log(f"at the limit, {CLIENTS} clients; after {SECONDS + 2} s of them {before:.0f} MB, {own:.0f} its own")
         while left > 0:
             seconds = min(PIECE, left)
             left -= seconds
             piece = _load(address, HERE, CLIENTS, seconds, reviews, lead=0)
-            pieces.append({**piece, "memory": _memory(process)})
+            pieces.append({**piece, **dict(zip(("memory", "own"), _memory(process)))})
             log(
                 "to minute {:.1f}: {count:,} requests, {failed} failed; p50 {p50:.0f}, p99 {p99:.0f} ms; "
-                "{memory:.0f} MB".format(minutes - left / 60, **pieces[-1])
+                "{memory:.0f} MB, {own:.0f} its own".format(minutes - left / 60, **pieces[-1])
             )
-    listed = {name: ", ".join(f"{piece[name]:.0f}" for piece in pieces) for name in ("p50", "p99", "memory")}
+    listed = {name: ", ".join(f"{piece[name]:.0f}" for piece in pieces) for name in ("p50", "p99", "own")}
     requests, failed = (sum(piece[name] for piece in pieces) for name in ("count", "failed"))
     title = f"{minutes:g} minutes at the limit, {CLIENTS} clients: "
     return [
         (f"{title}requests (peer: that failed)", f"{requests:,}", str(failed), ""),
         (f"  ms, p50 of each {PIECE} s", listed["p50"], "", ""),
         (f"  ms, p99 of each {PIECE} s", listed["p99"], "", ""),
-        ("  memory at their ends, MB (peer: before)", listed["memory"], f"{before:.0f}", ""),
+        ("  its own memory at their ends, MB (peer: before)", listed["own"], f"{own:.0f}", ""),
     ]
 
 
@@ -143,6 +145,11 @@ def _read(command):
 
 
 def _memory(process):
-    """MB that a process has in memory, on Linux."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    """(MB that a process has in memory, MB of these that are its own), on Linux.
+
+    What is not its own are files, TensorFlow's libraries for one, of which the system drops and reads again what it
+    will: whether a process grows is said by its own memory.
+    """
+    lines = [line.split() for line in Path(f"/proc/{process}/status").read_text().splitlines()]
+    sizes = {line[0]: int(line[1]) / 1024 for line in lines if line[0] in ("VmRSS:", "RssAnon:")}
+    return sizes["VmRSS:"], sizes["RssAnon:"]

@@ -306,8 +306,12 @@ def test_the_published_schedule(command, data, encoder_folder, tmp_path):
         ),
         (["--encoder=nowhere/at/all"], r"error: nowhere/at/all: found no such folder"),
         (["--train_file=a.jsonl"], r"error: --task=pos,dep: found several tasks and --train_file, expected one task"),
-        (["--task=pos", "--train_file=a.jsonl"], r"error: --dev_file: found no pos.dev.jsonl, expected one"),
-        (["--task=pos", "--train_file=no.jsonl", "--dev_file=no.jsonl"], r"error: no.jsonl: cannot be read"),
+        (["--task=pos", "--data=", "--train_file=a.jsonl"], r"error: --dev_file: found no pos.dev.jsonl, expected one"),
+        (["--task=pos", "--data=", "--train_file=no.jsonl", "--dev_file=no.jsonl"], r"error: no.jsonl: cannot be read"),
+        (
+            ["--task=pos", "--train_file=a.jsonl"],
+            r"error: --data=.*: found --train_file=a.jsonl beside it, expected one",
+        ),
         (["--task=srl"], r"error: .*: found no srl.train.jsonl"),
     ],
 )

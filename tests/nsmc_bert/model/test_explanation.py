@@ -70,6 +70,35 @@ def test_of_several_labels_it_is_the_most_likely_against_all_others():
     np.testing.assert_allclose(found, [np.log(p / (1 - p)), np.log(0.5)], rtol=1e-5)
 
 
+def test_points_and_weights_are_a_rule_of_integration():
+    points, weights = explanation.rule(16)
+    assert (np.diff(points) > 0).all() and 0 < points[0] < 0.02 and (weights > 0).all()
+    np.testing.assert_allclose(points + points[::-1], 1)
+    assert np.diff(points)[7] < 0.5 * np.diff(np.polynomial.legendre.leggauss(16)[0] / 2)[7]  # dense in the middle
+    # the integral of a power, and of what a logit does: it changes within a tenth of the line
+    for power in range(8):
+        assert weights @ points**power == pytest.approx(1 / (power + 1), rel=2e-4)
+    step = lambda x: np.tanh((x - 0.45) / 0.05)
+    slope = (1 - step(points) ** 2) / 0.05
+    assert weights @ slope == pytest.approx(step(1) - step(0), rel=0.01)
+
+
+def test_points_are_added_until_the_sum_is_near(model, monkeypatch):
+    asked, integral = [], explanation._integral
+    monkeypatch.setattr(explanation, "_integral", lambda *given: (asked.append(given[-1]), integral(*given))[1])
+    monkeypatch.setattr(explanation, "COUNTS", (1, 2, 4, 8, 16, 32, 64))
+    found = model.explain("노잼 ! 다시는 안 본다")
+    assert asked == list(explanation.COUNTS[: len(asked)]) and 1 < len(asked) < 7
+    assert abs(found.gap) <= max(0.01 * abs(found.logit - found.baseline), 0.001)
+
+
+def test_many_points_are_computed_in_parts(model, monkeypatch):
+    whole = model.explain(TEXTS[0])
+    monkeypatch.setattr(explanation, "BUDGET", 40)  # of 8 positions
+    parts = model.explain(TEXTS[0])
+    np.testing.assert_allclose([word.added for word in parts.words], [word.added for word in whole.words], atol=1e-5)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
 def test_nothing_has_nothing_to_explain(model, text):
     found = model.explain(text)
