@@ -92,7 +92,7 @@ def test_every_encoder_is_trained_in_one_way(monkeypatch, tmp_path, data):
     assert "the &lt;command&gt;" in paths[0].read_text(encoding="utf-8")
     assert leaderboard.BESIDE in paths[1].read_text(encoding="utf-8")
     # a folder whose name is no UTF-8 is written about too, after all that was trained
-    strange = [leaderboard.Entry("caf\udce9", entries[0].results, 1.0, None)]
+    strange = [leaderboard.Entry("caf\udce9", entries[0].results, 1.0, None, "BERT")]
     for path in leaderboard.write(tmp_path / "strange", strange, data, "leaderboard caf\udce9"):
         assert "caf\\udce9" in path.read_text(encoding="utf-8")
 
