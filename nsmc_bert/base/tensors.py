@@ -187,6 +187,12 @@ def read_array(path: str | os.PathLike[str]) -> np.ndarray:
     return _finite(value, path)
 
 
+def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
+    """Writes an .npy file of exactly this name, to which np.save would add an ending."""
+    with open(path, "wb") as stream:
+        np.save(stream, array)
+
+
 def read_member(path: str | os.PathLike[str], name: str) -> np.ndarray:
     """One array of an .npz file.
 

@@ -160,8 +160,9 @@ def _chosen(training: Mapping[str, Any]) -> str:
             where = f"{calibration['reviews']:,} reviews of {calibration['name']}"
         else:
             where = "what cross-validation said"
+        by = "ranked probability score" if of_record(training).is_ordered else "log loss"  # see calibration.fit
         lines.append(
-            f"On {where} its confidence was calibrated: {_calibrated(calibration)} fitted by log loss (they are in the "
+            f"On {where} its confidence was calibrated: {_calibrated(calibration)} fitted by {by} (they are in the "
             "head's weights)."
         )
     if tested := training.get("tested_on"):

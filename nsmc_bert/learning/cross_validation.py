@@ -61,7 +61,7 @@ def predict(
         rows, run_dir = np.flatnonzero(fold == number), folder / f"fold-{number + 1}"
         kept = folder / f"{run_dir.name}.npy"
         if not kept.exists():
-            write_atomically(kept, functools.partial(_write, array=answer(number, run_dir)))
+            write_atomically(kept, functools.partial(tensors.write_array, array=answer(number, run_dir)))
         shutil.rmtree(run_dir, ignore_errors=True)
         out_of_fold[rows] = _read(kept, (len(rows), len(classes)))
         figures = metrics.report(out_of_fold[rows], labels[rows], classes=classes)
@@ -89,11 +89,6 @@ def report(
         fitted = calibration.fit(out_of_fold[~here], labels[~here], ordered=classes.is_ordered)
         calibrated[here] = calibration.apply(out_of_fold[here], fitted)
     return metrics.report(calibrated, labels, classes=classes)
-
-
-def _write(path: Path, array: np.ndarray) -> None:
-    with open(path, "wb") as stream:  # np.save would add .npy to the name
-        np.save(stream, array)
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:

@@ -64,7 +64,7 @@ def targets(
                     model = model or load(teacher, precision, positive_label)
                     answers = model.predict_encoded(model.encode(piece))
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    files.write_atomically(path, functools.partial(_write, array=answers))
+                    files.write_atomically(path, functools.partial(tensors.write_array, array=answers))
                 total[start : start + PIECE] += answers
                 bar.update(len(piece))
     return total / len(teachers)
@@ -103,11 +103,6 @@ def fingerprint(teacher: str, positive_label: Sequence[str] = (), classes: Class
     limit = packing.longest(tokenizer.model_max_length, positions)
     cut = f"-{limit}" if limit < positions else ""
     return f"{weights}{turned}{checkpoints.unusual(config)}-{tokenizer.fingerprint}{cut}"
-
-
-def _write(path: str | Path, array: np.ndarray) -> None:
-    with open(path, "wb") as stream:  # np.save would add .npy to the name
-        np.save(stream, array)
 
 
 def blend(probabilities: ArrayLike, labels: ArrayLike) -> np.ndarray:

@@ -121,6 +121,8 @@ def test_arrays(tmp_path):
     for value in (VALUE, np.asfortranarray(VALUE), np.float32(3), np.zeros((0, 2), np.int64)):
         np.save(tmp_path / "x.npy", value)
         np.testing.assert_array_equal(tensors.read_array(tmp_path / "x.npy"), value)
+        tensors.write_array(tmp_path / "y", value)
+        assert (tmp_path / "y").read_bytes() == (tmp_path / "x.npy").read_bytes()
         np.savez_compressed(tmp_path / "x.npz", a=value)
         np.testing.assert_array_equal(tensors.read_member(tmp_path / "x.npz", "a"), value)
 
