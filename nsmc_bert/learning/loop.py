@@ -32,6 +32,8 @@ from nsmc_bert.model.tokenizers import Encoded
 
 ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
+FIRST_PIECE = 20  # steps before the pace is known
+DUE = 0.8  # of the time between two checkpoints, after which one is not put off for another piece
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +298,7 @@ def train(
         jit: compile the whole step with XLA.
         schedule: of a model that `compile_model` has compiled with these settings already, of whatever seed: what was
             traced in an earlier training is then used again, and its optimizer begins anew.
-        checkpoint_seconds: about how often the state is saved.
+        checkpoint_seconds: about how often the state is saved; it is saved in the end, too.
         chief: whether this process writes; of several workers only one does.
         log: called with each line to show.
         on_epoch: called with each epoch of the history as it ends, and first with those that an earlier process
@@ -404,11 +406,13 @@ class _Run:
     chief: bool
 
     def __post_init__(self) -> None:
-        self._start = time.monotonic() - self.progress.seconds
+        self._saved = time.monotonic()
+        self._start = self._saved - self.progress.seconds
+        self._pace = 0.0  # seconds a step, of the last piece; 0 before the first
 
     def learn(self, encoded: Encoded, labels: Any, plan: Plan) -> None:
-        """Learns what is left of an epoch, in pieces that each end with a checkpoint but for the last. Where they are
-        cut changes nothing in the result.
+        """Learns what is left of an epoch, in pieces, after which a checkpoint is saved where it is time. Where they
+        are cut changes nothing in the result.
 
         Raises:
             UserError: the loss is not finite, before such weights are saved.
@@ -417,20 +421,35 @@ class _Run:
         self.schedule.begin(progress.epoch, progress.steps, len(plan))
         follow = _Follow(self.bar, plan, progress, self.schedule, self.watchdog)
         while progress.step < len(plan):
-            seconds = self.checkpoint_seconds
-            steps = PIECE_OF_WORKERS if seconds is None else follow.steps_in(seconds)
-            stop = min(len(plan), progress.step + steps)
+            began, stop = time.monotonic(), min(len(plan), progress.step + self._piece())
             self.model.fit_batches(encoded, labels, plan, progress.step, stop, [self.first, follow])
             figures = follow.ask()
+            self._pace = (time.monotonic() - began) / (stop - progress.step)
             if not math.isfinite(figures["loss"]):
                 raise UserError(
                     f"the loss is {figures['loss']} after step {stop} of epoch {progress.epoch + 1}, expected a finite "
                     f"one; lower --learning_rate, {self.settings.learning_rate:g}, in a new --run_dir"
                 )
             progress.add(figures, stop)
-            progress.seconds = time.monotonic() - self._start
-            if stop < len(plan) and self.chief:
-                self.state.save(progress)
+            if stop < len(plan):
+                self._save_when_due()
+
+    def _piece(self) -> int:
+        """How many steps to take before the next look at the clock, by the pace so far; few before there is one."""
+        if self.checkpoint_seconds is None:
+            return PIECE_OF_WORKERS
+        if not self._pace:
+            return FIRST_PIECE if self.checkpoint_seconds else 1
+        left = self.checkpoint_seconds - (time.monotonic() - self._saved)
+        return max(1, int(left / self._pace))
+
+    def _save_when_due(self, *, at_last: bool = False) -> None:
+        """Saves the state if it was last saved so long ago that a kill would cost too much, or it is the last."""
+        self.progress.seconds = time.monotonic() - self._start
+        wait = 0.0 if at_last or self.checkpoint_seconds is None else DUE * self.checkpoint_seconds
+        if self.chief and time.monotonic() - self._saved >= wait:
+            self.state.save(self.progress)
+            self._saved = time.monotonic()
 
     def end_epoch(self, figures: dict[str, Any] | None, steps: int) -> None:
         """Records an epoch of `steps` steps with its validation's figures, and its weights if they are the best."""
@@ -440,11 +459,9 @@ class _Run:
         for name, value in (figures or {}).items():
             if isinstance(value, float):
                 _log_scalar(f"validation/{name}", value, progress.steps)
-        progress.seconds = time.monotonic() - self._start
-        if self.chief:
-            if better and figures:
-                self.state.remember(progress)
-            self.state.save(progress)
+        if better and figures and self.chief:
+            self.state.remember(progress)
+        self._save_when_due(at_last=progress.done or progress.epoch == self.settings.epochs)
 
 
 def _has_workers(strategy: tf.distribute.Strategy) -> bool:
@@ -544,13 +561,17 @@ class State:
         self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
         self._weights, optimizer = model.weights, model.optimizer
         self._variables = [*self._weights, *optimizer.variables]
+        self._remembered: tuple[list[np.ndarray], str] | None = None  # what the next `save` writes as the best
         # a LossScaleOptimizer lists its inner optimizer's variables alone
         if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
             self._variables += [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale._counter]
 
     def save(self, progress: RunProgress) -> None:
-        """Writes everything that the next step depends on."""
-        self._write(self._checkpoint, self._variables, progress)
+        """Writes everything that the next step depends on, and the best weights so far where they are new."""
+        if self._remembered is not None:
+            self._write(self._best, *self._remembered)
+            self._remembered = None
+        self._write(self._checkpoint, _values(self._variables), _told(progress))
 
     def restore(self) -> RunProgress | None:
         """Reads it back; None where there is nothing yet.
@@ -561,11 +582,13 @@ class State:
         return self._read(self._checkpoint, self._variables)
 
     def remember(self, progress: RunProgress) -> None:
-        """Keeps the present weights as the best so far."""
-        self._write(self._best, self._weights, progress)
+        """Keeps the present weights as the best so far, in memory until the next `save`: on the disk they would be of
+        an epoch that the checkpoint beside them does not know.
+        """
+        self._remembered = [value.copy() for value in _values(self._weights)], _told(progress)
 
     def recall(self) -> None:
-        """Brings the best weights back.
+        """Brings the best weights back that were saved.
 
         Raises:
             UserError: they are missing, or of another run.
@@ -576,12 +599,11 @@ class State:
             )
 
     @staticmethod
-    def _write(path: Path, variables: Sequence[tf.Variable], progress: RunProgress) -> None:
+    def _write(path: Path, values: Sequence[np.ndarray], progress: str) -> None:
         from safetensors.numpy import save_file
 
-        arrays = {f"{i:04d}": np.asarray(variable.numpy()) for i, variable in enumerate(variables)}
-        metadata = {"progress": json.dumps(dataclasses.asdict(progress))}
-        write_atomically(path, lambda part: save_file(arrays, str(part), metadata))
+        arrays = {f"{i:04d}": value for i, value in enumerate(values)}
+        write_atomically(path, lambda part: save_file(arrays, str(part), {"progress": progress}))
 
     @staticmethod
     def _read(path: Path, variables: Sequence[tf.Variable]) -> RunProgress | None:
@@ -602,6 +624,14 @@ class State:
         except TypeError as error:  # of another dtype
             raise UserError(f"{path}: not a checkpoint of this run ({error}); delete it to start over") from None
         return RunProgress(**{name: progress[name] for name in PROGRESS})
+
+
+def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
+    return [np.asarray(variable.numpy()) for variable in variables]
+
+
+def _told(progress: RunProgress) -> str:
+    return json.dumps(dataclasses.asdict(progress))
 
 
 def _log_scalar(tag: str, value: Any, step: int) -> None:
@@ -639,19 +669,13 @@ class _Follow(keras.callbacks.Callback):
         super().__init__()
         self._bar, self._plan, self._progress, self._schedule = bar, plan, progress, schedule
         self._watchdog = watchdog
-        self._start, self._steps, self._asked = time.monotonic(), 0, 0.0
+        self._asked = 0.0
         self._figures: dict[str, float] = {}
         self._latest: Any = {}
         self._supports_tf_logs = True  # Keras then leaves the figures on the device
 
-    def steps_in(self, seconds: float) -> int:
-        """How many steps fit, by the pace so far; few at first, while there is none."""
-        pace = (time.monotonic() - self._start) / self._steps if self._steps else seconds / 20
-        return max(1, int(seconds / max(pace, 1e-6)))
-
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         step = self._progress.step + batch
-        self._steps += 1
         self._latest = logs
         asks = time.monotonic() - self._asked >= ASK_SECONDS
         if asks:

@@ -194,11 +194,38 @@ def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(make_model, tmp_path, 
     settings = loop.Settings(epochs=2, token_budget=64, learning_rate=0.01, seed=3)
     means = []
     for steps in (1000, 3):
-        monkeypatch.setattr(loop._Follow, "steps_in", lambda self, seconds, steps=steps: steps)
+        monkeypatch.setattr(loop._Run, "_piece", lambda self, steps=steps: steps)
         history = run(make_model(), tmp_path / str(steps), settings)["history"]
         means.append([[epoch[name] for name in ("loss", "accuracy")] for epoch in history])
         assert history[0]["steps"] > 9  # or there would be but one piece
     np.testing.assert_allclose(*means, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seconds, saves", [(60.0, 1), (0.0, 12)])
+def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(make_model, tmp_path, monkeypatch, seconds, saves):
+    saved, save = [], loop.State.save
+    monkeypatch.setattr(loop.State, "save", lambda self, progress: saved.append(progress.epoch) or save(self, progress))
+    settings = loop.Settings(epochs=3, token_budget=512, learning_rate=0.01, seed=3)
+    history = run(make_model(), tmp_path / "run", settings, checkpoint_seconds=seconds)["history"]
+    assert (len(saved), saved[-1], history[-1]["steps"]) == (saves, 3, 12)
+
+
+def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(make_model, tmp_path):
+    whole, folder, seen = make_model(initializer_range=0.1), tmp_path / "killed", []
+    run(whole, tmp_path / "whole")
+
+    def stop(epoch):
+        seen.append(epoch)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(make_model(initializer_range=0.1), folder, on_epoch=stop)
+    assert not list(folder.glob("*.safetensors"))  # a minute has not passed
+    killed = make_model(initializer_range=0.1)
+    run(killed, folder)
+    for one, other in zip(whole.get_weights(), killed.get_weights()):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_stops_early(make_model, tmp_path):
