@@ -38,6 +38,15 @@ def test_every_precision_trains(command, tmp_path, precision):
     assert float(re.search(r"test: .*\n  accuracy ([\d.]+)", result.stdout)[1]) > 75
 
 
+@pytest.mark.parametrize("objective", ["masked", "replaced"])
+def test_both_objectives_pretrain(command, tmp_path, objective):
+    (tmp_path / "texts.txt").write_text("\n".join(reviews.sample()[0].texts) + "\n", encoding="utf-8")
+    arguments = ["--data=texts.txt", f"--objective={objective}", "--validation=50", "--run_dir=run"]
+    result = command("pretrain", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "run" / "encoder" / "model.safetensors").exists()
+
+
 @pytest.mark.parametrize("activations", ["store", "recompute"])
 def test_probing(command, tmp_path, activations):
     result = command(

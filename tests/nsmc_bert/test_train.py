@@ -115,9 +115,9 @@ def test_another_column_is_another_run(command, tiny_config, tmp_path):
 def test_a_killed_command_goes_on_to_the_same_weights(trained, tmp_path):
     """The wiring; tests of nsmc_bert.learning.loop kill at many moments."""
     folder, arguments, _ = trained
-    program = ["-m", "nsmc_bert.train", *arguments[:-1], "--run_dir=killed", "--checkpoint_seconds=0.01"]
+    program = ["-m", "nsmc_bert.train", *arguments[:-1], "--run_dir=killed"]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    process = forked.Started(program, cwd=tmp_path, env=environment)
+    process = forked.Started([*program, "--checkpoint_seconds=0.01"], cwd=tmp_path, env=environment)
     while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.005)

@@ -117,16 +117,27 @@ def some_texts(lengths, seed=0):
     return [random.integers(5, 30, length).astype(np.int32) for length in lengths]
 
 
-@pytest.mark.parametrize("rows", [None, 5], ids=["", "rows of padding"])
-@pytest.mark.parametrize("xla", [False, True], ids=["", "xla"])
+@pytest.fixture(scope="module")
+def encoders(bert):
+    """What gives every state and what is read at first tokens, as one function: run one by one, and compiled by XLA,
+    for one shape.
+    """
+
+    def both(ids, segments, positions, firsts):
+        states = forward.encode(bert, ids, segments, positions=positions)
+        return states, forward.encode(bert, ids, segments, positions=positions, read=firsts)
+
+    signature = [tf.TensorSpec([5, 32], tf.int32)] * 3 + [tf.TensorSpec([5, 16], tf.int32)]
+    return {False: tf.function(both), True: tf.function(both, input_signature=signature, jit_compile=True)}
+
+
+@pytest.mark.parametrize("xla, rows", [(False, None), (False, 5), (True, 5)], ids=["", "rows of padding", "xla"])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_packed_texts_are_what_they_are_alone(bert, lengths, xla, rows):
+def test_packed_texts_are_what_they_are_alone(bert, encoders, lengths, xla, rows):
     """Every state of every text, and what is read at its first token."""
     texts = some_texts(lengths)
-    (ids, segments, positions, firsts), where = packed(texts, rows=rows)
-    run = tf.function(lambda *x: forward.encode(bert, *x[:2], positions=x[2]), jit_compile=xla)
-    read = tf.function(lambda *x: forward.encode(bert, *x[:2], positions=x[2], read=x[3]), jit_compile=xla)
-    states, first = run(ids, segments, positions).numpy(), read(ids, segments, positions, firsts).numpy()
+    inputs, where = packed(texts, rows=rows)
+    states, first = (each.numpy() for each in encoders[xla](*inputs))
     for text, (row, place, slot) in zip(texts, where):
         alone = forward.encode(bert, text[None], np.ones_like(text)[None]).numpy()[0]
         np.testing.assert_allclose(states[row, place : place + len(text)], alone, atol=1e-5)
