@@ -13,7 +13,6 @@ import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -69,10 +68,10 @@ def predict(
     return out_of_fold
 
 
-def report(
+def calibrated(
     out_of_fold: np.ndarray, labels: np.ndarray, fold: np.ndarray, classes: Classes = SENTIMENT
-) -> dict[str, Any]:
-    """The figures of what `predict` gives, each fold calibrated by what is fitted on the others.
+) -> np.ndarray:
+    """What `predict` gives, each fold calibrated by what is fitted on the others, as honest as it is.
 
     Args:
         out_of_fold: float [n, classes].
@@ -81,14 +80,14 @@ def report(
         classes: what the labels are of.
 
     Returns:
-        As from metrics.report.
+        float64 [n, classes].
     """
-    calibrated = np.zeros(out_of_fold.shape)
+    made = np.zeros(out_of_fold.shape)
     for number in np.unique(fold):
         here = fold == number
         fitted = calibration.fit(out_of_fold[~here], labels[~here], ordered=classes.is_ordered)
-        calibrated[here] = calibration.apply(out_of_fold[here], fitted)
-    return metrics.report(calibrated, labels, classes=classes)
+        made[here] = calibration.apply(out_of_fold[here], fitted)
+    return made
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_a_fold_is_calibrated_by_the_others(classes):
     labels, fold = random.integers(0, len(classes), count), np.arange(count) % 5
     logits = np.eye(len(classes))[labels] * 2 + random.normal(size=(count, len(classes)))
     sure = np.exp(3 * logits) / np.exp(3 * logits).sum(1, keepdims=True)  # three times too sure
-    figures = cross_validation.report(sure, labels, fold, classes)
+    figures = metrics.report(cross_validation.calibrated(sure, labels, fold, classes), labels, classes=classes)
     losses = []
     for number in range(5):
         fitted = calibration.fit(sure[fold != number], labels[fold != number])

@@ -14,7 +14,7 @@ from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
-from nsmc_bert.learning import distillation, evaluation, finetuning, loop, recalibration
+from nsmc_bert.learning import cross_validation, distillation, evaluation, finetuning, loop, recalibration
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import metrics, packing
@@ -287,7 +287,9 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
         said[fold == number] = np.load(tmp_path / "run" / f"fold-{number + 1}.npy")
     assert result["cross_validation"]["n"] == 320 and "validation" not in result and "best_epoch" not in result
     assert result["calibration"]["reviews"] == 320
-    wrong = [half.texts[row] for row in np.flatnonzero(said.argmax(1) != half.labels)]
+    honest = cross_validation.calibrated(said, half.labels, fold)
+    wrong = {half.texts[row]: honest[row].max() for row in np.flatnonzero(honest.argmax(1) != half.labels)}
+    assert result["errors"][0]["confidence"] == pytest.approx(max(wrong.values()))
     assert result["errors"][0]["text"] in wrong and len(result["errors"]) == min(20, len(wrong))
     assert result["calibration"]["log_loss"] == pytest.approx(metrics.report(said, half.labels)["log_loss"], abs=1e-6)
     assert {key: result["data"][key] for key in ("train", "validation", "folds")} == {
