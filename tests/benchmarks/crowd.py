@@ -1,7 +1,8 @@
-"""Clients that do a server no good: crowd.py ADDRESS SECONDS.
+"""Clients that do a server no good: crowd.py ADDRESS SECONDS CLIENTS.
 
-1,200 say nothing, 900 send a request byte by byte, 900 send all of one but its end, and 30 send what is no request:
-TLS, noise, heads and bodies that are too long, broken JSON. Whoever is sent away comes again.
+Of 101 of them 40 say nothing, 30 send a request byte by byte, 30 send all of one but its end, and one sends what is no
+request: TLS, noise, heads and bodies that are too long, broken JSON. Whoever is sent away comes again, some 3,000 a
+second at most.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ async def broken(reader, writer):
     await asyncio.wait_for(reader.read(1), 15)
 
 
-async def crowd(address, seconds):
+async def crowd(address, seconds, count):
     at, until = urllib.parse.urlsplit(address), time.monotonic() + seconds
 
     async def again(client):
@@ -61,12 +62,12 @@ async def crowd(address, seconds):
                 reader, writer = await asyncio.open_connection(at.hostname, at.port)
                 with contextlib.closing(writer):
                     await client(reader, writer)
-            await asyncio.sleep(2 * random.random())
+            await asyncio.sleep(2 * random.random() * max(1, count / 3000))
 
-    clients = [silent] * 1200 + [slow] * 900 + [half] * 900 + [broken] * 30
+    clients = ([silent] * 40 + [slow] * 30 + [half] * 30 + [broken]) * (count // 101)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(asyncio.gather(*map(again, clients)), seconds)
 
 
 if __name__ == "__main__":
-    asyncio.run(crowd(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(crowd(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))

@@ -16,6 +16,7 @@ HERE, THERE = "/v1/models/nsmc:predict", "/predict"
 CLIENTS = 64
 SECONDS = 10
 OURS = [sys.executable, "-m", "nsmc_bert.serve", "--port=0"]
+CROWDS = (3030, 10_100)  # clients of crowd.py
 PIECE = 300  # seconds that a line of `saturation` is of
 
 
@@ -49,16 +50,22 @@ def rows(reviews, rounds, peers):
     found.append((title % "a loop of single predictions", *_pair(many, alone, "rate", "%.0f")))
     found.append((title % "FastAPI around a transformers pipeline, PyTorch", *_pair(many, peer, "rate", "%.0f")))
     found.append(("  ms, p99", *_pair(many, peer, "p99", "%.0f")))
+    for clients in CROWDS:
+        found += crowded(reviews, clients)
+    return found
+
+
+def crowded(reviews, clients):
+    """Rows of a client beside so many that are silent, slow or broken, and without them."""
     with _started(OURS) as (address, _):
         quiet = _load(address, HERE, 1, SECONDS, reviews)
-        crowd = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.crowd", address, str(3 * SECONDS)])
-        time.sleep(SECONDS / 2)
-        crowded = _load(address, HERE, 1, SECONDS, reviews)
-        crowd.wait()
-    title = "one sentence beside 3,030 slow and broken clients, ms, %s (peer: without them)"
-    found += [(title % name, *_pair([crowded], [quiet], name, "%.1f")) for name in ("p50", "p99")]
-    found.append(("  requests that failed", str(crowded["failed"]), "", ""))
-    return found
+        crowd = [sys.executable, "-m", "tests.benchmarks.crowd", address, str(3 * SECONDS), str(clients)]
+        with subprocess.Popen(crowd):
+            time.sleep(SECONDS / 2)
+            beside = _load(address, HERE, 1, SECONDS, reviews)
+    title = f"one sentence beside {clients:,} slow and broken clients, ms, %s (peer: without them)"
+    found = [(title % name, *_pair([beside], [quiet], name, "%.1f")) for name in ("p50", "p99")]
+    return [*found, ("  requests that failed", str(beside["failed"]), "", "")]
 
 
 def saturation(reviews, minutes, log):
