@@ -17,7 +17,7 @@ CLIENTS = 64
 SECONDS = 10
 OURS = [sys.executable, "-m", "nsmc_bert.serve", "--port=0"]
 CROWDS = (3030, 10_100)  # clients of crowd.py
-PIECE = 300  # seconds that a line of `saturation` is of
+PIECE, PIECES = 300, 5  # seconds that a line of `saturation` is of, at most; and how many there are, at least
 
 
 def rows(reviews, rounds, peers):
@@ -69,7 +69,7 @@ def crowded(reviews, clients):
 
 
 def saturation(reviews, minutes, log):
-    """Rows of a server that many clients keep at its limit; each five minutes, or what is left, are logged as they end.
+    """Rows of a server that many clients keep at its limit; each five minutes, or fifth of all, are logged as they end.
 
     Args:
         reviews: NSMC's test file.
@@ -77,15 +77,16 @@ def saturation(reviews, minutes, log):
         log: called with a line.
     """
     pieces, left = [], 60 * minutes
+    piece = min(PIECE, left / PIECES)
     with _started(OURS) as (address, process):
         _load(address, HERE, CLIENTS, SECONDS, reviews)
         before, own = _memory(process)
         log(f"at the limit, {CLIENTS} clients; after {SECONDS + 2} s of them {before:.0f} MB, {own:.0f} its own")
-        while left > 0:
-            seconds = min(PIECE, left)
+        while left > 1:
+            seconds = min(piece, left)
             left -= seconds
-            piece = _load(address, HERE, CLIENTS, seconds, reviews, lead=0)
-            pieces.append({**piece, **dict(zip(("memory", "own"), _memory(process)))})
+            figures = _load(address, HERE, CLIENTS, seconds, reviews, lead=0)
+            pieces.append({**figures, **dict(zip(("memory", "own"), _memory(process)))})
             log(
                 "to minute {:.1f}: {count:,} requests, {failed} failed; p50 {p50:.0f}, p99 {p99:.0f} ms; "
                 "{memory:.0f} MB, {own:.0f} its own".format(minutes - left / 60, **pieces[-1])
@@ -95,8 +96,8 @@ def saturation(reviews, minutes, log):
     title = f"{minutes:g} minutes at the limit, {CLIENTS} clients: "
     return [
         (f"{title}requests (peer: that failed)", f"{requests:,}", str(failed), ""),
-        (f"  ms, p50 of each {PIECE} s", listed["p50"], "", ""),
-        (f"  ms, p99 of each {PIECE} s", listed["p99"], "", ""),
+        (f"  ms, p50 of each {piece:.0f} s", listed["p50"], "", ""),
+        (f"  ms, p99 of each {piece:.0f} s", listed["p99"], "", ""),
         ("  its own memory at their ends, MB (peer: before)", listed["own"], f"{own:.0f}", ""),
     ]
 
