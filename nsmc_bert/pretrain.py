@@ -54,8 +54,8 @@ flags.DEFINE_string(
     "encoder",
     Pretraining.encoder,
     "What to start from: a Hugging Face folder or hub name of a BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT or ALBERT, "
-    "or a config.json for random weights. Default: random weights in the shape of the encoder that ships, 4 layers of "
-    "256.",
+    "a config.json for random weights, or the word bundled for the encoder that ships. Default: random weights in the "
+    "shape of that, 4 layers of 256.",
 )
 flags.DEFINE_string(
     "tokenizer",

@@ -26,9 +26,9 @@ flags.DEFINE_string(
     "encoder",
     FineTuning.encoder,
     "What to start from: a Hugging Face folder or hub name of a BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT or ALBERT, a "
-    "config.json for random weights, or the word classifier for the one that ships. Default: the encoder that ships, 4 "
-    f"layers of 256, pretrained on reviews; with fewer than {FEW:,} reviews of your own, negative and positive, the "
-    "classifier that ships.",
+    "config.json for random weights, or one of the words bundled and classifier for the encoder and the classifier "
+    "that ship. Default: bundled, 4 layers of 256, pretrained on reviews; with fewer than "
+    f"{FEW:,} reviews of your own, negative and positive, classifier.",
 )
 flags.DEFINE_enum(
     "head",

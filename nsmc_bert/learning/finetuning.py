@@ -54,9 +54,9 @@ class FineTuning:
     Attributes:
         run_dir: the run's folder, with several seeds of a folder seed-N for each; "" for one below RUNS that the data
             names.
-        encoder: a folder or hub name of an encoder, a config.json for random weights, or the word classifier for the
-            one that ships; "" for the encoder that ships, and with fewer than FEW reviews of one's own, negative and
-            positive, for that classifier.
+        encoder: a folder or hub name of an encoder, a config.json for random weights, or one of the words bundled and
+            classifier for the encoder and the classifier that ship; "" for bundled, and with fewer than FEW reviews of
+            one's own, negative and positive, for classifier.
         head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
             that ships where the reviews are negative and positive.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from nsmc_bert import bundled
 from nsmc_bert.base import html_pages, runtime, text_tables
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
@@ -26,7 +25,6 @@ from nsmc_bert.learning import page, provenance
 from nsmc_bert.learning.finetuning import RUNS, FineTuning, fine_tune
 from nsmc_bert.model import checkpoints, families, metrics
 
-BUNDLED = "bundled"  # the word for the encoder that ships, in place of a folder
 SPEED = "speed.json"  # beside the runs of an encoder: how fast its model predicts
 TIMED, TIMES = 2000, 3  # reviews that speed is measured on, and how often; the fastest counts
 PROTOCOL = (
@@ -136,14 +134,13 @@ def compare(
         raise UserError(f"found no test reviews beside {data.name}, expected some to compare encoders on")
     root = Path(how.run_dir).expanduser() if how.run_dir else RUNS / "leaderboard"
     folders = folders_of(encoders)
-    paths = {encoder: str(bundled.ENCODER) if encoder == BUNDLED else encoder for encoder in encoders}
-    for path in paths.values():
-        provenance.Start(path)
+    for encoder in encoders:
+        provenance.Start(encoder)
     entries: list[Entry] = []
     for number, (encoder, folder) in enumerate(folders.items(), 1):
         log(f"encoder {number} of {len(folders)}: {encoder}")
         run_dir = root / folder
-        asked = dataclasses.replace(how, encoder=paths[encoder], run_dir=str(run_dir))
+        asked = dataclasses.replace(how, encoder=encoder, run_dir=str(run_dir))
         results = fine_tune(data, asked, log=log, command="leaderboard")
         beside = _published(encoder) if data.measured == page.NSMC else None
         speed = _speed(run_dir, results[0], data.test)

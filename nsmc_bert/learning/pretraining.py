@@ -36,8 +36,8 @@ class Pretraining:
 
     Attributes:
         run_dir: the run's folder; the encoder goes into `encoder` in it.
-        encoder: a folder or hub name of an encoder, or a config.json for random weights; "" for random weights in the
-            shape of the encoder that ships.
+        encoder: a folder or hub name of an encoder, a config.json for random weights, or the word bundled for the
+            encoder that ships; "" for random weights in the shape of that.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
         vocab_size: pieces of a SentencePiece tokenizer to learn from the texts; 0: none is learned.
         validation: texts that are held out to measure perplexity on.

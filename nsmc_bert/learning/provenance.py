@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nsmc_bert.learning.loop import Settings
     from nsmc_bert.model.families.network import Encoder
 
+BUNDLED = "bundled"  # the word for the encoder that ships, in place of a folder
 PARTS = {  # of a record, and what they are called
     "validation": "validation",
     "cross_validation": "cross-validation",
@@ -78,7 +79,7 @@ class Start:
     """What a run starts from: an encoder with weights, or a configuration alone.
 
     Args:
-        encoder: a folder or hub name of an encoder, or a config.json for random weights.
+        encoder: a folder or hub name of an encoder, a config.json for random weights, or BUNDLED.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
 
     Attributes:
@@ -98,6 +99,7 @@ class Start:
     """
 
     def __init__(self, encoder: str | Path, tokenizer: str = ""):
+        encoder = bundled.ENCODER if encoder == BUNDLED else encoder
         path = Path(encoder).expanduser()
         self.head: list[np.ndarray] | None = None
         self.turned = False

@@ -44,8 +44,9 @@ def test_random_weights(tiny_config):
     assert start.config.hidden_dropout_prob == 0.1  # a seed's model is not the start's
 
 
-def test_the_encoder_that_ships():
-    start = Start(bundled.ENCODER)
+@pytest.mark.parametrize("encoder", [bundled.ENCODER, "bundled"])
+def test_the_encoder_that_ships(encoder):
+    start = Start(encoder)
     assert (start.has_weights, start.name) == (True, "the encoder that ships")
     record = json.loads((bundled.ENCODER / "training.json").read_text(encoding="utf-8"))
     assert start.pretraining == {
