@@ -84,7 +84,7 @@ class Learner:
         epochs = max(1, round(finetuning.epoch_count(steps) * way.times))
         rate = way.learning_rate or finetuning.learning_rate(start.config.hidden_size, True)
         self.settings = loop.Settings(epochs=epochs, token_budget=budget, learning_rate=rate, patience=epochs, seed=1)
-        self.way, self.devices, self._start = way, devices, start
+        self.way, self.devices = way, devices
         self.model = SentimentClassifier(
             start.build(1, way.dropout), start.tokenizer, max_length=128, seed=1, precision=devices.precision
         )
