@@ -9,13 +9,14 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -532,7 +533,7 @@ def check_vacant(folder: Path, replace: bool = False) -> None:
 
 
 def _bare(config: PretrainedConfig) -> Encoder:
-    """A built encoder whose weights are still to be set."""
+    """A built encoder whose weights, zeros, are still to be set."""
     if config.model_type != "bert":
         from nsmc_bert.model.families.network import Network
 
@@ -546,10 +547,22 @@ def _bare(config: PretrainedConfig) -> Encoder:
     finally:
         import_utils._sklearn_available = before
 
+    import tensorflow as tf
+
     logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
-    bert = TFBertModel(config, name="bert")  # type: ignore[arg-type]  # a BERT's, by its model_type
-    bert.build_in_name_scope()
+    with tf.variable_creator_scope(_vacant):
+        bert = TFBertModel(config, name="bert")  # type: ignore[arg-type]  # a BERT's, by its model_type
+        bert.build_in_name_scope()
     return bert
+
+
+def _vacant(make: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
+    """A variable of zeros, for one whose value comes later: to draw what nobody reads takes most of a load's time."""
+    import tensorflow as tf
+
+    if options.get("shape") is not None:  # a layer's, by add_weight
+        options["initial_value"] = functools.partial(tf.zeros, options["shape"], options["dtype"])
+    return make(**options)
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:

@@ -147,6 +147,7 @@ class SentimentClassifier(keras.Model):
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self._probabilities(inputs, training)
 
+    @tf.autograph.experimental.do_not_convert  # its ifs are Python's; rewriting them is half of what tracing takes
     def _probabilities(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         dropout = None
         if training:

@@ -209,14 +209,16 @@ class LanguageModel(keras.Model):
         pooled = forward.pool(self.bert, tf.reshape(firsts, [-1, 1, firsts.shape[-1]]))
         return tf.reshape(self.rating(pooled), [-1, firsts.shape[1], self.rating.units])
 
-    # === Keras' ===
+    # === Keras', of whose ifs none is a tensor's: AutoGraph's rewriting is half of what tracing takes ===
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return super().train_step(
             self._asked(data, [self.seed, self.optimizer.iterations * 1024 + tf.cast(replica, tf.int64)])
         )
 
+    @tf.autograph.experimental.do_not_convert
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
         # the same each time, and in every run: a function of the batch
         return super().test_step(

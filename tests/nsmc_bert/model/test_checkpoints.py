@@ -8,6 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 from transformers.models.bert.configuration_bert import BertConfig
 
@@ -98,6 +99,15 @@ def test_random_weights_are_the_seeds(bert):
         else:
             assert 0.3 < value.std() < 0.6
             assert np.abs(value).max() <= 1.0  # two standard deviations
+
+
+def test_nothing_is_drawn_that_is_not_kept(folder, monkeypatch):
+    """To draw the weights of a file's encoder before they are read took most of the time of loading a large one."""
+    drawn = []
+    monkeypatch.setattr(tf.keras.initializers.TruncatedNormal, "__call__", lambda *given, **named: drawn.append(given))
+    checkpoints.load_encoder(folder)
+    checkpoints.build(BertConfig(**SHAPE), seed=3)
+    assert not drawn
 
 
 def test_a_saved_folder_is_read_back(folder, bert):

@@ -244,14 +244,31 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
 
 
 @pytest.mark.parametrize("optimizer", ["auto", "sgd"])
-def test_a_training_step_is_traced_once(make_model, monkeypatch, optimizer):
+def test_a_training_step_is_traced_once_as_it_is(make_model, monkeypatch, optimizer):
+    """AutoGraph does not rewrite the encoder's code first, which would take as long again."""
     traced = []
     encode = forward.encode
-    monkeypatch.setattr(forward, "encode", lambda *given, **named: traced.append(1) or encode(*given, **named))
+
+    def seen(*given, **named):
+        traced.append(tf.__internal__.autograph.control_status_ctx().status.name)
+        return encode(*given, **named)
+
+    monkeypatch.setattr(forward, "encode", seen)
     model = make_model()
     model.compile(optimizer)
     model.fit(["꿀잼", "노잼"], [1, 0], epochs=2, verbose=0)
-    assert len(traced) == 1
+    assert traced == ["DISABLED"]
+
+
+def test_a_loss_of_ones_own_may_branch_on_tensors(make_model):
+    def loss(y, p):
+        if tf.reduce_sum(p) > 0:  # which AutoGraph makes a tf.cond
+            p = p + 1.0
+        return tf.reduce_mean(p)
+
+    model = make_model()
+    model.compile(loss=loss)
+    assert model.fit(["꿀잼", "노잼"], [1, 0], verbose=0).history["loss"] == [pytest.approx(1.5)]
 
 
 def test_classes_and_reviews_are_weighed_in_training(make_model):
