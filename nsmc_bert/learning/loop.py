@@ -91,44 +91,55 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup": self.warmup, "passes": self.passes}
 
 
-def apply_adam(
-    optimizer: keras.optimizers.Optimizer,
-    operation: Callable[..., Any],
-    gradient: tf.Tensor,
-    variable: tf.Variable,
-    **slots: tf.Tensor,
-) -> None:
-    """A Keras Adam's update of one variable by TensorFlow's one operation for it, which on CPUs takes half the time.
-
-    Args:
-        optimizer: a built keras.optimizers.Adam.
-        operation: tf.raw_ops.ResourceApplyAdam, or its variant that takes `slots`.
-        gradient: a tensor.
-        variable: the tf.Variable.
-        **slots: handles of further slots of this variable by the operation's names.
+class OneOperation:
+    """Of a keras.optimizers.Adam: updates each variable by TensorFlow's one operation for it, which on CPUs takes half
+    the time, and computes what is the same for all of them once a step.
     """
-    dtype, place = variable.dtype, optimizer._index_dict[optimizer._var_key(variable)]
-    step = tf.cast(optimizer.iterations + 1, dtype)
-    operation(
-        var=variable.handle,
-        m=optimizer._momentums[place].handle,
-        v=optimizer._velocities[place].handle,
-        beta1_power=tf.pow(tf.cast(optimizer.beta_1, dtype), step),
-        beta2_power=tf.pow(tf.cast(optimizer.beta_2, dtype), step),
-        lr=tf.cast(optimizer.learning_rate, dtype),
-        beta1=tf.cast(optimizer.beta_1, dtype),
-        beta2=tf.cast(optimizer.beta_2, dtype),
-        epsilon=tf.cast(optimizer.epsilon, dtype),
-        grad=tf.convert_to_tensor(gradient),
-        **slots,
-    )
+
+    iterations: tf.Variable
+    learning_rate: tf.Variable
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    _momentums: list[tf.Variable]
+    _velocities: list[tf.Variable]
+
+    def apply_gradients(self, *given: Any, **options: Any) -> tf.Variable:
+        """Keras'."""
+        self._compute_current_learning_rate()  # type: ignore[attr-defined]  # of this step, as Keras does first
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self._terms = {
+            "lr": tf.cast(self.learning_rate, tf.float32),
+            "beta1": self.beta_1,
+            "beta2": self.beta_2,
+            "beta1_power": tf.pow(self.beta_1, step),
+            "beta2_power": tf.pow(self.beta_2, step),
+            "epsilon": self.epsilon,
+        }
+        return super().apply_gradients(*given, **options)  # type: ignore[misc]
+
+    def apply_adam(
+        self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]
+    ) -> None:
+        """The update of one float32 variable.
+
+        Args:
+            operation: tf.raw_ops.ResourceApplyAdam, or its variant that takes `slots`.
+            gradient: a tensor.
+            variable: the tf.Variable.
+            **slots: further slots of all variables, by the operation's names.
+        """
+        place = self._index_dict[self._var_key(variable)]  # type: ignore[attr-defined]
+        slots.update(m=self._momentums, v=self._velocities)
+        handles = {name: variables[place].handle for name, variables in slots.items()}
+        operation(var=variable.handle, grad=tf.convert_to_tensor(gradient), **handles, **self._terms)
 
 
-class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW with the same update computed by `apply_adam`."""
+class AdamW(OneOperation, keras.optimizers.AdamW):
+    """Keras' AdamW by one operation."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        apply_adam(self, tf.raw_ops.ResourceApplyAdam, gradient, variable)
+        self.apply_adam(tf.raw_ops.ResourceApplyAdam, gradient, variable)
 
 
 def adamw(schedule: WarmupLinearDecay | float, settings: Settings) -> AdamW:

@@ -24,7 +24,7 @@ import tf_keras as keras
 
 from nsmc_bert.base import tensors
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.learning.loop import apply_adam
+from nsmc_bert.learning.loop import OneOperation
 from nsmc_bert.model.forward import Dropout, custom_gradient
 from probing.encoders import Representation
 
@@ -252,8 +252,8 @@ def loss(logits: tf.Tensor, gold: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.reduce_mean(each, 1) * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
 
 
-class AMSGrad(keras.optimizers.Adam):
-    """Keras' Adam with AMSGrad (Reddi et al. 2018), the update computed by loop.apply_adam.
+class AMSGrad(OneOperation, keras.optimizers.Adam):
+    """Keras' Adam with AMSGrad (Reddi et al. 2018) by one operation.
 
     Args:
         clip_norm: the global norm that gradients are scaled down to.
@@ -269,8 +269,7 @@ class AMSGrad(keras.optimizers.Adam):
         if not self._fused:
             super().update_step(gradient, variable)
             return
-        largest = self._velocity_hats[self._index_dict[self._var_key(variable)]].handle
-        apply_adam(self, tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=largest)
+        self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
 
 
 def _no_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
