@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import parse_json
@@ -73,7 +73,10 @@ class Runtime:
             return False
         import tensorflow as tf
 
-        total = tf.function(lambda: self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None))
+        @tf.function(autograph=False)
+        def total() -> Any:
+            return self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(1.0)), axis=None)
+
         total()
         return True
 

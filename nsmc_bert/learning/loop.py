@@ -493,7 +493,7 @@ def _differs_between_workers(strategy: tf.distribute.Strategy, value: tf.Tensor)
     rounded mean.
     """
 
-    @tf.function
+    @tf.function(autograph=False)
     def distance() -> tf.Tensor:
         mean = strategy.reduce("MEAN", strategy.run(lambda mine: mine, [value]), axis=None)
         return strategy.reduce("SUM", strategy.run(lambda mine: tf.abs(mine - tf.round(mean)), [value]), axis=None)
@@ -520,7 +520,8 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
     identity = json.loads(json.dumps(identity))
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
-    if path.exists():
+    files = list(run_dir.iterdir()) if run_dir.exists() else []  # before it is known whose they are: of several
+    if path.exists():  # workers the chief may be writing its record just now
         recorded = read_json(path, dict, "a run's record; choose another --run_dir")
         for key in sorted({*identity, *recorded}):
             if identity.get(key) != recorded.get(key):
@@ -528,7 +529,7 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
                     f"{run_dir}: holds another run: found {key}={recorded.get(key)}, expected {identity.get(key)}; "
                     f"choose another --run_dir, or delete this one"
                 )
-    elif run_dir.exists() and not all(file.name == "lock" or _is_left_over(file) for file in run_dir.iterdir()):
+    elif not all(file.name == "lock" or _is_left_over(file) for file in files):
         raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
     if not chief:
         return None

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,6 +282,18 @@ def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
     with pytest.raises(UserError, match="files that are no run's"):
         loop.claim(tmp_path / "mine", {})
     assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_a_worker_that_looks_while_the_chief_writes_its_record_is_of_the_run(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    listed = Path.iterdir
+
+    def listed_late(folder):
+        (folder / "run.json").write_text('{"seed": 1}')
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", listed_late)
+    assert loop.claim(tmp_path / "run", {"seed": 1}, chief=False) is None
 
 
 def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
