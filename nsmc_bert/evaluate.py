@@ -5,7 +5,6 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
@@ -51,7 +50,7 @@ def main() -> None:
     how, sources = options.from_flags(Evaluation, perturb=options.perturbations()), options.from_flags(ReviewSources)
     sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
-    import_tensorflow()
+    cli.import_tensorflow()
     for line in measure(data, how, columns=sources.columns, log=say):
         print(line)
 

@@ -5,7 +5,6 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.serving import saved_model
 from nsmc_bert.serving.saved_model import Export
@@ -57,7 +56,7 @@ USAGE = Usage(
 def main() -> None:
     """Exports a model, and prints the folder of the new version."""
     how = options.from_flags(Export)
-    import_tensorflow()
+    cli.import_tensorflow()
     print(saved_model.export(how, log=say))
 
 

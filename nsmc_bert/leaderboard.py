@@ -9,7 +9,6 @@ from nsmc_bert import options
 from nsmc_bert.base import cli, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.learning import leaderboard
@@ -75,7 +74,7 @@ def main(encoders: list[str]) -> None:
     }
     how = options.from_flags(FineTuning, **fixed)
     data = find_data(options.from_flags(ReviewSources), log=say)
-    import_tensorflow()
+    cli.import_tensorflow()
     folder, command = Path(FLAGS.run_dir).expanduser(), command_line("leaderboard")
 
     def write(entries: list[leaderboard.Entry]) -> None:

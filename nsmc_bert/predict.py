@@ -16,7 +16,6 @@ from nsmc_bert.base import cli, files
 from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import Located, UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.text_files import check_encoding, decompressed
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data import table_writer, tables, texts
@@ -111,7 +110,7 @@ def main() -> None:
     chunks = itertools.chain([first] if first else [], chunks)
     if not FLAGS.model:
         say(f"model: {folder}")
-    import_tensorflow()
+    cli.import_tensorflow()
     from nsmc_bert.model.classifier import load
 
     model = load(folder, FLAGS.precision, FLAGS.positive_label)

@@ -5,7 +5,6 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import TextSources, find_texts
 from nsmc_bert.learning.card import OBJECTIVES
@@ -147,7 +146,7 @@ USAGE = Usage(
 def main() -> None:
     """Pretrains, and prints the figures and what to do next."""
     texts, ratings = find_texts(options.from_flags(TextSources), log=say)
-    import_tensorflow()
+    cli.import_tensorflow()
     for line in summary(pretrain(texts, ratings, options.from_flags(Pretraining), log=say)):
         print(line)
 

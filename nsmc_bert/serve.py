@@ -5,7 +5,6 @@ from absl import flags
 from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.serving import server
 from nsmc_bert.serving.server import Serving
@@ -66,7 +65,7 @@ def main() -> None:
     """Serves until it is told to stop."""
     how = options.from_flags(Serving)
     server.check()
-    import_tensorflow()
+    cli.import_tensorflow()
     server.serve(how, log=say, ready=lambda address: print(address, flush=True))
 
 

@@ -6,7 +6,6 @@ from nsmc_bert import options
 from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.data.tables import Layout
@@ -164,7 +163,7 @@ def main() -> None:
         unlabelled, _ = documents(
             FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column", log=say
         )
-    import_tensorflow()
+    cli.import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):
         print(line)
 

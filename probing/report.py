@@ -6,7 +6,6 @@ from absl import flags
 
 from nsmc_bert.base import cli, html_pages, text_tables
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from probing import sentence
 from probing.results import forms, page, runs, tables
@@ -122,7 +121,7 @@ def _sentence(results: list[Result]) -> tables.Table:
         results = [result for result in results if result.encoder == name]
     asked = sentence.probes(results, FLAGS.sentence_task)
     record = sentence.record(asked[0].task, text=FLAGS.text, spans=FLAGS.spans, path=FLAGS.records, line=FLAGS.line)
-    import_tensorflow()
+    cli.import_tensorflow()
     return sentence.table(asked, record, sentence.ask(asked, record))
 
 

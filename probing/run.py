@@ -10,7 +10,6 @@ from nsmc_bert import bundled
 from nsmc_bert.base import cli, runtime, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.base.usage import Usage
 from probing import corpora, study
 from probing.encoders import LAYER0
@@ -164,7 +163,7 @@ def main() -> None:
             "data: the sample that ships; it shows that everything works, and its figures mean little. Real ones: "
             "--data=FOLDER"
         )
-    import_tensorflow()
+    cli.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="one")
     say(f"computing on {devices.description}")
     schedule: dict[str, Any] = {name: getattr(FLAGS, name) for name in SCHEDULE}

@@ -1,5 +1,6 @@
 """Fixtures that several test files share: tiny encoders, the folder of real corpora."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -134,6 +135,11 @@ def trained(tmp_path_factory, command, tiny_config):
     result = command("train", *arguments)
     assert result.returncode == 0, result.stderr
     return folder, arguments, result
+
+
+def pytest_collection_finish():
+    """The garbage collector need not go through all modules again and again."""
+    gc.freeze()
 
 
 LONGEST = (

@@ -4,6 +4,7 @@ the tests' time is that import.
 The project's own modules are imported anew in every process, as by a fresh interpreter.
 """
 
+import gc
 import importlib
 import io
 import multiprocessing
@@ -45,7 +46,7 @@ class Started:
 
     def __init__(self, arguments, *, cwd, env, input=""):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context.set_forkserver_preload(["tests.preloaded"])
         self._arguments, self._folder = list(map(str, arguments)), tempfile.TemporaryDirectory()
         self._paths = [os.path.join(self._folder.name, name) for name in ("in", "out", "err")]
         for path in self._paths:
@@ -83,9 +84,12 @@ class Started:
 
 def preload():
     """Imports what commands import, of other packages: for whoever forks this process."""
+    gc.disable()
     with mock.patch.dict(os.environ, OFFLINE):
         for name in PRELOADED:
             importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
 
 
 def become(arguments, cwd, env, paths):

@@ -18,7 +18,6 @@ from nsmc_bert import bundled, options
 from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.quiet import import_tensorflow
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import ReviewSources
 from nsmc_bert.learning import finetuning
@@ -147,7 +146,7 @@ def main():
     corpus = reviews.read(FLAGS.train_file, **options.from_flags(ReviewSources).columns)
     if len(FLAGS.sizes) != len(FLAGS.draws):
         raise UserError(f"--draws={','.join(FLAGS.draws)}: expected as many numbers as --sizes")
-    import_tensorflow()
+    cli.import_tensorflow()
     devices = runtime.configure(precision=FLAGS.precision, xla=FLAGS.xla, strategy="auto")
     say(f"computing on {devices.description}")
     out, known = Path(FLAGS.out), {}
