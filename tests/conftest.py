@@ -67,12 +67,12 @@ def tiny_tokenizer(tmp_path_factory):
 
 @pytest.fixture
 def make_model(make_bert, tiny_tokenizer):
-    """Makes tiny SentimentClassifiers with weights wide enough to tell texts apart."""
+    """Makes tiny SentimentClassifiers, of one layer, with weights wide enough to tell texts apart."""
     from nsmc_bert import SentimentClassifier
     from nsmc_bert.base.classes import SENTIMENT
 
     def make(seed=0, max_length=16, precision="float32", labels=SENTIMENT, **changes):
-        bert = make_bert(seed, **{"initializer_range": 0.5, **changes})
+        bert = make_bert(seed, **{"initializer_range": 0.5, "num_hidden_layers": 1, **changes})
         return SentimentClassifier(
             bert, tiny_tokenizer, labels=labels, max_length=max_length, seed=seed, precision=precision
         )
@@ -115,10 +115,10 @@ def command(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory):
-    """A config.json of two layers of 16, for the bundled tokenizer."""
+    """A config.json of one layer of 16, for the bundled tokenizer."""
     path = tmp_path_factory.mktemp("config") / "config.json"
     path.write_text(
-        '{"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, '
+        '{"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, '
         '"intermediate_size": 32, "max_position_embeddings": 64, "initializer_range": 0.1}'
     )
     return path

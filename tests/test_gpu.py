@@ -57,6 +57,7 @@ def test_probing(command, tmp_path, activations):
 
 def test_two_processes_share_a_card(command):
     model = nsmc_bert.load()
+    model.predict("이 영화 엄청 재미있네요")  # the first one is computed piece by piece, with other roundings
     here = model.predict("이 영화 엄청 재미있네요")
     result = command("predict", "--text=이 영화 엄청 재미있네요")
     assert result.returncode == 0, result.stderr

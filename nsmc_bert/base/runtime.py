@@ -12,7 +12,9 @@ import dataclasses
 import os
 import platform
 import re
+import shutil
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
 Result = TypeVar("Result")
+LEAST_FREE = 100_000_000  # bytes on the disk that programs are kept on
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 
 
@@ -159,13 +162,16 @@ def configure(precision: str = "auto", xla: str = "auto", strategy: str = "auto"
 
 
 def share_gpus() -> list[tf.config.PhysicalDevice]:
-    """Has TensorFlow take GPU memory as it is needed, so that processes can share a card; returns the GPUs.
+    """Has TensorFlow take GPU memory as it is needed, so that processes can share a card, and compute in float32 where
+    that is asked for, not in TF32, whose products have three digits; returns the GPUs.
 
-    To be called before any tensor is made; after that it changes nothing.
+    To be called before any tensor is made; after that it changes nothing of memory.
     """
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in gpus:
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
@@ -178,19 +184,30 @@ def keep_compiled(folder: Path) -> None:
     """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow
     is imported.
 
-    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor or TensorFlow have
-    a folder of their own, for a home that machines share.
+    A setting of the user's own, in TF_XLA_FLAGS or XLA_FLAGS, stands. Programs of another processor, GPU, driver,
+    TensorFlow or setting have a folder of their own: TensorFlow's name of a program tells none of them, and a program
+    that does not load ends a run. So does one that cannot be kept: where a disk is full or read only, none is.
     """
-    what = "-".join((platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags")))
+    flags = os.environ.get("XLA_FLAGS", "")
+    # without these, each shape's products are tried out one by one, most of a minute for a BERT; cuBLAS knows what to
+    # take. They were seen to train on an H100
+    for name, value in (("xla_gpu_enable_triton_gemm", "false"), ("xla_gpu_autotune_level", "0")):
+        if name not in flags:
+            flags = f"{flags} --{name}={value}".strip()
+    os.environ["XLA_FLAGS"] = flags
+    what = "-".join(
+        (platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags"), *_gpu_lines(), flags)
+    )
     folder = folder / f"xla-{zlib.crc32(what.encode()):08x}"
-    with contextlib.suppress(OSError):  # a disk that is full or read only costs compiling, no more
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            if shutil.disk_usage(folder).free < LEAST_FREE:
+                return
         ours = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_device_types=CPU,GPU"
         theirs = os.environ.get("TF_XLA_FLAGS", "")
         if "persistent_cache" not in theirs and not re.search(r"\s", str(folder)):
             os.environ["TF_XLA_FLAGS"] = f"{theirs} {ours}".strip()
-    # Triton's products are tried out one by one for each shape, most of a minute for a BERT; cuBLAS has what it takes
-    os.environ.setdefault("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=false")
 
 
 def processor() -> str:
@@ -217,6 +234,15 @@ def _cpu_lines(*names: str) -> list[str]:
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
     return [match[1].strip() for match in (re.search(rf"^{name}\s*:(.*)$", text, re.M) for name in names) if match]
+
+
+def _gpu_lines(proc: Path = Path("/proc/driver/nvidia")) -> list[str]:
+    """What the NVIDIA driver says of itself and of its GPUs' models."""
+    with contextlib.suppress(OSError):
+        models = [path.read_text(errors="replace") for path in sorted(proc.glob("gpus/*/information"))]
+        version = (proc / "version").read_text(errors="replace").split("\n")[0]
+        return [version, *re.findall(r"^Model:\s*(.*)$", "\n".join(models), re.M)]
+    return []
 
 
 def _cluster() -> list[str]:

@@ -96,10 +96,10 @@ def open_files() -> int | None:
 
 
 def share_freed_memory() -> None:
-    """Has glibc keep freed memory in two arenas, not one for every thread, where batches of many sizes pile up."""
+    """Has glibc keep freed memory in few arenas, not eight for every processor, where batches of many sizes pile up."""
     library = _c_library()
     if hasattr(library, "mallopt") and "MALLOC_ARENA_MAX" not in os.environ:
-        library.mallopt(_M_ARENA_MAX, 2)
+        library.mallopt(_M_ARENA_MAX, max(2, (os.cpu_count() or 1) // 2))
 
 
 def _c_library() -> Any:

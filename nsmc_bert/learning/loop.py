@@ -118,6 +118,12 @@ class OneOperation:
         }
         return super().apply_gradients(*given, **options)  # type: ignore[misc]
 
+    def _deduplicate_sparse_grad(self, grads: Any) -> Any:
+        """Nothing, where Keras adds up an embedding's gradients of one id first: `apply_adam` does, and XLA's way to
+        find the same ids is a loop over all tokens, one by one.
+        """
+        return grads
+
     def apply_adam(
         self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]
     ) -> None:
@@ -186,6 +192,9 @@ class Trainable(Protocol):
 
     def plan(self, encoded: Encoded, *, token_budget: int, seed: int, epoch: int) -> Plan:
         """The batches of a pass over texts, of a number that its devices can share."""
+
+    def pack(self, encoded: Encoded, plan: Plan) -> Plan:
+        """The same batches, packed."""
 
     def fit_batches(
         self, encoded: Encoded, labels: Any, plan: Plan, start: int, stop: int, callbacks: Sequence[Any] = ()
@@ -359,10 +368,10 @@ def train(
 
 
 def _plan(model: Trainable, settings: Settings, first: Plan | None, encoded: Encoded, epoch: int) -> Plan:
-    """The batches of a pass."""
-    if first is not None and epoch == 0:
-        return first
-    return model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+    """The batches of a pass, packed."""
+    if first is None or epoch:
+        first = model.plan(encoded, token_budget=settings.token_budget, seed=settings.seed, epoch=epoch)
+    return model.pack(encoded, first)
 
 
 def compile_model(model: Trainable, settings: Settings, *, probabilities: bool, jit: bool) -> WarmupLinearDecay:

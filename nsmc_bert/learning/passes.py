@@ -13,7 +13,7 @@ class Passes:
     Args:
         encoded: the texts of every pass, or a function that makes those of a pass from its number, from 0: the same
             each time it is called, and as many texts in each.
-        plan: makes a pass's batches from its texts and its number.
+        plan: makes a pass's batches, packed where that is to be done in the background, from its texts and its number.
         count: passes.
     """
 

@@ -124,7 +124,8 @@ class Start:
         else:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
-            self.name = f"random weights, {self.config.num_hidden_layers} layers of {self.config.hidden_size}"
+            layers = self.config.num_hidden_layers
+            self.name = f"random weights, {layers} layer{'s' * (layers != 1)} of {self.config.hidden_size}"
             self.fingerprint = str(self.config.to_json_string(use_diff=False))
 
     def _weights(self) -> Mapping[str, "np.ndarray"]:

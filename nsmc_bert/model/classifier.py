@@ -436,6 +436,10 @@ class SentimentClassifier(keras.Model):
             multiple=replicas,
         )
 
+    def pack(self, encoded: tokenizers.Encoded, plan: packing.Plan) -> packing.Plan:
+        """The same batches, packed before they are asked for."""
+        return packing.ahead(encoded, plan, self.tokenizer.pad_id)
+
     def pipeline(
         self,
         encoded: tokenizers.Encoded,

@@ -252,6 +252,10 @@ class LanguageModel(keras.Model):
             encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas
         )
 
+    def pack(self, encoded: Encoded, plan: packing.Plan) -> packing.Plan:
+        """The same batches, packed before they are asked for."""
+        return packing.ahead(encoded, plan, self.tokenizer.pad_id)
+
     def pipeline(
         self, encoded: Encoded, plan: packing.Plan, ratings: np.ndarray | None, start: int = 0, stop: int | None = None
     ) -> tf.data.Dataset:

@@ -27,6 +27,9 @@ flags.DEFINE_list(
     "Which parts to run; families, other encoders than BERT, takes long; gpu, alone, measures a GPU.",
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
+flags.DEFINE_list("gpu_parts", list(gpu.PARTS), "What the part gpu measures, in this order.")
+flags.register_validator("gpu_parts", lambda parts: set(parts) <= set(gpu.PARTS), ", ".join(gpu.PARTS) + " are there")
+flags.DEFINE_float("gpu_seconds", 150.0, "The most that one process of the part gpu may take.", lower_bound=1.0)
 flags.DEFINE_string(
     "probing_data",
     "",
@@ -169,7 +172,7 @@ def families(train, test):
 def on_a_gpu(train, test):
     """Everything that a GPU does, beside PyTorch: see gpu.py."""
     probing = FLAGS.probing_data, FLAGS.probing_encoder or str(bundled.ENCODER)
-    return gpu.rows(train, test, probing, FLAGS.gpu_share, _worker, _peer)
+    return gpu.rows(train, test, probing, FLAGS.gpu_share, FLAGS.gpu_parts, FLAGS.gpu_seconds, _worker, _peer)
 
 
 def baseline(train, test):
@@ -263,14 +266,19 @@ def _small_model():
     return folder
 
 
-def _worker(*arguments, env=None):
+def _worker(*arguments, env=None, timeout=None):
     command = [sys.executable, "-m", "tests.benchmarks.workers", *map(str, arguments)]
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+    environment = {**os.environ, **(env or {})}
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment, timeout=timeout)
     return float((result.stdout.split() or ["nan"])[-1])
 
 
-def _peer(*arguments):
-    result = subprocess.run([sys.executable, str(PEERS), *map(str, arguments)], capture_output=True, text=True)
+def _peer(*arguments, timeout=None):
+    command = [sys.executable, str(PEERS), *map(str, arguments)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return None
     return float(result.stdout.split()[-1]) if result.returncode == 0 else None
 
 

@@ -1,19 +1,24 @@
 """What a GPU does: correct first, then fast, each figure beside PyTorch's on the same card in the same minutes.
 
-    make bench ARGS='--only=gpu --nsmc_dir=FOLDER --probing_data=FOLDER'
+    python -m tests.benchmarks --only=gpu --nsmc_dir=FOLDER --probing_data=FOLDER
 
-Takes under eight minutes on one H100. Every measurement is a process of its own, so that none has another's memory.
-Without a GPU it runs too, slowly, which shows that it works; `--gpu_share=0.01` takes a hundredth of the reviews and
-steps.
+Takes some eight minutes on one H100, by an estimate: none was there. What is measured is printed as it comes, on
+standard error, so that what is cut off loses nothing; `--gpu_parts=pretrain,train` measures some parts alone. Every
+measurement is a process of its own, so that none has another's memory; one that fails, or takes longer than
+`--gpu_seconds`, leaves the others. Without a GPU it runs too, slowly, which shows that it works; `--gpu_share=0.01`
+takes a hundredth of the reviews and steps.
 """
 
+import dataclasses
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +29,7 @@ SMALL, LARGE, BASE = (
     "8 512 8",
     "12 768 12",
 )  # layers, width and attention heads: what ships, its teachers, klue/bert-base
+PARTS = ("correct", "first", "pretrain", "train", "predict", "probing", "large", "base")  # what matters most first
 
 
 def rows(
@@ -31,6 +37,8 @@ def rows(
     test: Path,
     probing: tuple[str, str],
     share: float,
+    parts: Sequence[str],
+    seconds: float,
     worker: Callable[..., float],
     peer: Callable[..., float | None],
 ) -> list[Row]:
@@ -40,128 +48,184 @@ def rows(
         train, test: NSMC's files.
         probing: the folder of records to probe on, or "", and what is to be encoded.
         share: of the reviews and steps that are measured.
-        worker, peer: run a function of workers.py or of peers.py in a process, and return the number it prints; a peer
-            may lack its packages, and gives None then.
+        parts: names of PARTS.
+        seconds: the most that one process may take.
+        worker, peer: run a function of workers.py or of peers.py in a process, and return the number it prints; the
+            first raises where it fails, a peer may lack its packages, and gives None then.
     """
-    count = lambda n: max(64, round(n * share))  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
-        model = f"{folder}/model"
-        worker("model", model)
-        out = _correct(model, train, test, folder, count, worker)
-        out += _first_steps(train, test, folder)
-        for name, shape, budget in (("4 x 256", SMALL, 32768), ("8 x 512", LARGE, 32768)):
-            arguments = train, count(150_000), *shape.split(), budget
-            out.append(
-                _row(
-                    f"pretrain {name}, tokens/s (peer: a packed loop)",
-                    worker("pretraining", *arguments),
-                    peer("pretraining", *arguments),
-                )
+        bench = _Bench(train, test, probing, share, seconds, worker, peer, folder)
+        out = []
+        for part in parts:
+            try:
+                for row in getattr(bench, part)():
+                    print("%s  %s  %s  %s" % row, file=sys.stderr, flush=True)
+                    out.append(row)
+            except Exception as error:  # of whatever kind, the other parts are worth having
+                print(error, file=sys.stderr, flush=True)
+                out.append((part, "failed", "", ""))
+        return out
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bench:
+    """The parts of the table, each by its name; see `rows`."""
+
+    train_file: Path
+    test_file: Path
+    to_probe: tuple[str, str]
+    share: float
+    seconds: float
+    run: Callable[..., float]
+    run_peer: Callable[..., float | None]
+    folder: str
+
+    def correct(self) -> Iterator[Row]:
+        """Logits as on a CPU, a number format that is not the default, and two processes on one card: all at once,
+        for nothing of it is timed."""
+        model, paths = self._model(), [f"{self.folder}/{name}.npy" for name in ("cpu", "gpu")]
+        devices = [{"CUDA_VISIBLE_DEVICES": "-1"}, {}]
+        threads = [
+            threading.Thread(
+                target=self._worker,
+                args=("logits", model, self.test_file, self._count(5000), path),
+                kwargs={"env": env},
             )
-        for name, shape, reviews in (("4 x 256", SMALL, 150_000), ("klue/bert-base's shape", BASE, 20_000)):
-            arguments = train, count(reviews), *shape.split()
-            out.append(
-                _row(
-                    f"fine-tune {name}, reviews/s (peer: Trainer)",
-                    worker("training", *arguments, 16384),
-                    peer("training", *arguments),
-                )
+            for path, env in zip(paths, devices)
+        ]
+        for thread in threads:
+            thread.start()
+        half = _start(
+            "train", "--sample", "--epochs=2", "--precision=mixed_float16", f"--run_dir={self.folder}/mixed_float16"
+        )
+        both = [_start("predict", "--text=이 영화 엄청 재미있네요") for _ in range(2)]
+        right = sum(self._finish(process).returncode == 0 for process in both)
+        yield "processes that share the card, of 2", str(right), "", ""
+        accuracy = re.search(r"test: .*\n  accuracy ([\d.]+)", self._finish(half).stdout)
+        yield "train on the sample, mixed_float16: test accuracy, %", accuracy[1] if accuracy else "failed", "", ""
+        for thread in threads:
+            thread.join()
+        there = all(Path(path).exists() for path in paths)
+        largest = np.abs(np.load(paths[0]) - np.load(paths[1])).max() if there else None
+        shown = "failed" if largest is None else f"{largest:.2g}"
+        yield "float32 logits, largest difference from the CPU's (wanted: 0.0001)", shown, "", ""
+
+    def first(self) -> Iterator[Row]:
+        """Seconds from the command to the end of the first step, on a machine that has compiled nothing and again."""
+        # where this process keeps its programs stands in its environment
+        cache = {"NSMC_BERT_CACHE": f"{self.folder}/cache", "TF_XLA_FLAGS": ""}
+        files = f"--train_file={self.train_file}", f"--test_file={self.test_file}"
+        for name, wanted in (("first", 60), ("second", 25)):
+            began, seconds = time.monotonic(), None
+            process = _start("train", *files, "--epochs=1", f"--run_dir={self.folder}/{name}", "--seeds=1", env=cache)
+            timer = threading.Timer(self.seconds, process.kill)
+            timer.start()
+            for line in process.stderr:
+                if line.startswith("first step done"):
+                    seconds = time.monotonic() - began
+                    process.kill()
+            process.wait()
+            timer.cancel()
+            shown = "none" if seconds is None else f"{seconds:.0f}"
+            yield f"seconds from the {name} command to its first step (wanted: {wanted})", shown, "", ""
+
+    def pretrain(self) -> Iterator[Row]:
+        """Masked language modelling of the shape that ships."""
+        yield self._pretrain("4 x 256", SMALL)
+
+    def large(self) -> Iterator[Row]:
+        """The same of its teachers' shape."""
+        yield self._pretrain("8 x 512", LARGE)
+
+    def _pretrain(self, name, shape):
+        arguments = "pretraining", self.train_file, self._count(150_000), *shape.split(), 32768
+        title = f"pretrain {name}, tokens/s (peer: a packed loop)"
+        return _row(title, self._worker(*arguments), self._peer(*arguments))
+
+    def train(self) -> Iterator[Row]:
+        """Fine-tuning of the shape that ships."""
+        yield self._train("4 x 256", SMALL, 100_000)
+
+    def base(self) -> Iterator[Row]:
+        """The same of a published encoder's."""
+        yield self._train("klue/bert-base's shape", BASE, 10_000)
+
+    def _train(self, name, shape, reviews):
+        arguments = "training", self.train_file, self._count(reviews), *shape.split()
+        title = f"fine-tune {name}, reviews/s (peer: Trainer)"
+        return _row(title, self._worker(*arguments, 16384), self._peer(*arguments))
+
+    def predict(self) -> Iterator[Row]:
+        """Prediction, with the peer's batches of several sizes."""
+        arguments = "predict", self._model(), self.test_file, self._count(50_000)
+        here = self._worker(*arguments, "mixed_bfloat16")
+        for batch in (256, 64, 1024):
+            yield _row(
+                f"predict, reviews/s (peer: a pipeline, batches of {batch})", here, self._peer(*arguments, batch)
             )
-        here = worker("predict", model, test, count(50_000), "mixed_bfloat16")
-        peers = [peer("predict", model, test, count(50_000), batch) for batch in (64, 256, 1024)]
-        best = max((speed for speed in peers if speed), default=None)
-        out.append(_row("predict, reviews/s (peer: a pipeline at its best of 64, 256, 1024)", here, best))
-        if probing[0]:
-            out.append(_probing(*probing, share))
-    return out
 
-
-def _correct(model, train, test, folder, count, worker):
-    """Logits as on a CPU, number formats that train, and two processes on one card."""
-    logits = []
-    for name, devices in (("cpu", "-1"), ("gpu", None)):
-        path = f"{folder}/{name}.npy"
-        worker(
-            "logits", model, test, count(5000), path, env={} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
-        )
-        logits.append(np.load(path))
-    out = [
-        (
-            "float32 logits, largest difference from the CPU's (wanted: 0.0001)",
-            f"{np.abs(logits[0] - logits[1]).max():.2g}",
-            "",
-            "",
-        )
-    ]
-    for precision in ("mixed_float16", "mixed_bfloat16", "float32"):
-        result = _command(
-            "train", "--sample", "--epochs=2", f"--precision={precision}", f"--run_dir={folder}/{precision}"
-        )
-        accuracy = re.search(r"test: .*\n  accuracy ([\d.]+)", result.stdout)
-        out.append(
-            (f"train on the sample, {precision}: test accuracy, %", accuracy[1] if accuracy else "failed", "", "")
-        )
-    both = [_start("predict", "--text=이 영화 엄청 재미있네요") for _ in range(2)]
-    out.append(("processes that share the card, of 2", str(sum(process.wait() == 0 for process in both)), "", ""))
-    return out
-
-
-def _first_steps(train, test, folder):
-    """Seconds from the command to the end of the first step, on a machine that has compiled nothing and again."""
-    cache = {"NSMC_BERT_CACHE": f"{folder}/cache"}
-    out = []
-    for name, wanted in (("first", 60), ("second", 25)):
-        began, seconds = time.monotonic(), None
-        process = _start(
-            "train",
-            f"--train_file={train}",
-            f"--test_file={test}",
-            "--epochs=1",
-            f"--run_dir={folder}/{name}",
-            "--seeds=1",
-            env=cache,
-        )
-        for line in process.stderr:
-            if line.startswith("first step done"):
-                seconds = time.monotonic() - began
-                process.kill()
-        process.wait()
-        shown = "none" if seconds is None else f"{seconds:.0f}"
-        out.append((f"seconds from the {name} command to its first step (wanted: {wanted})", shown, "", ""))
-    return out
-
-
-def _probing(data, encoder, share):
-    epochs = max(1, round(20 * share))
-    with tempfile.TemporaryDirectory() as folder:
+    def probing(self) -> Iterator[Row]:
+        """Probing, encoding included."""
+        data, encoder = self.to_probe
+        if not data:
+            return
+        epochs, folder = max(1, round(20 * self.share)), self.folder
         began = time.monotonic()
-        result = _command(
-            "probing.run",
-            "--task=pos",
-            f"--data={data}",
-            f"--encoder={encoder}",
-            f"--epochs={epochs}",
-            f"--run_dir={folder}/run",
-            f"--store={folder}/store",
-            "--least_steps=1",
+        result = self._finish(
+            _start(
+                "probing.run",
+                "--task=pos",
+                f"--data={data}",
+                f"--encoder={encoder}",
+                f"--epochs={epochs}",
+                f"--run_dir={folder}/probed",
+                f"--store={folder}/store",
+                "--least_steps=1",
+            )
         )
         seconds = time.monotonic() - began if result.returncode == 0 else None
-    loop = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.encode_every_step",
-        encoder,
-        data,
-        "pos",
-        str(epochs),
-        "128",
-        "20",
-        "bfloat16",
-    ]
-    found = subprocess.run(loop, capture_output=True, text=True, env={**os.environ, "USE_TORCH": "1"})
-    peer = float(found.stdout.split()[-1]) if found.returncode == 0 else None
-    ratio = f"{peer / seconds:.1f}" if peer and seconds else ""
-    return ("probe pos, lex + cat + mix, s (peer: encoding at every step)", _number(seconds), _number(peer), ratio)
+        module = "tests.benchmarks.encode_every_step"
+        loop = [sys.executable, "-m", module, encoder, data, "pos", str(epochs), "128", "20", "bfloat16"]
+        peer = None
+        try:
+            environment = {**os.environ, "USE_TORCH": "1"}
+            found = subprocess.run(loop, capture_output=True, text=True, env=environment, timeout=self.seconds)
+            peer = float(found.stdout.split()[-1]) if found.returncode == 0 else None
+        except subprocess.TimeoutExpired:
+            pass
+        ratio = f"{peer / seconds:.1f}" if peer and seconds else ""
+        title = "probe pos, lex + cat + mix, s (peer: encoding at every step)"
+        yield title, _number(seconds), _peers_number(peer), ratio
+
+    def _count(self, number):
+        return max(64, round(number * self.share))
+
+    def _model(self):
+        """A folder with a model of the shape that ships."""
+        path = f"{self.folder}/model"
+        if not Path(path).exists():
+            self.run("model", path)
+        return path
+
+    def _worker(self, *arguments, env=None):
+        try:
+            return self.run(*arguments, env=env, timeout=self.seconds)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            print(error, file=sys.stderr)
+            return None
+
+    def _peer(self, *arguments):
+        return self.run_peer(*arguments, timeout=self.seconds)
+
+    def _finish(self, process):
+        try:
+            stdout, stderr = process.communicate(timeout=self.seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+        if process.returncode:
+            print(stderr[-2000:], file=sys.stderr)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def _start(command, *arguments, env=None):
@@ -173,16 +237,12 @@ def _start(command, *arguments, env=None):
     )
 
 
-def _command(command, *arguments):
-    process = _start(command, *arguments)
-    stdout, stderr = process.communicate()
-    if process.returncode:
-        print(stderr[-2000:], file=sys.stderr)
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-
 def _row(name, here, peer):
-    return name, _number(here), _number(peer), f"{here / peer:.2f}" if here and peer else ""
+    return name, _number(here), _peers_number(peer), f"{here / peer:.2f}" if here and peer else ""
+
+
+def _peers_number(value):
+    return "not installed" if value is None and not importlib.util.find_spec("torch") else _number(value)
 
 
 def _number(value):

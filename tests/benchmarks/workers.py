@@ -181,7 +181,7 @@ def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=
         fused=None if devices.fused else False,
     )
     encoded = tokenizer.encode(texts, 128)
-    plan = learner.plan(encoded, token_budget=int(budget), seed=0)
+    plan = learner.pack(encoded, learner.plan(encoded, token_budget=int(budget), seed=0))  # as a pass ahead
     schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))
     learner.compile(loop.adamw(schedule, loop.Settings()), jit_compile=devices.xla, steps_per_execution=steps_per_call)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -144,25 +145,63 @@ def test_programs_are_kept_in_the_cache_folder(flags, tmp_path):
     assert flags("TF_XLA_FLAGS") == before
 
 
-def test_programs_of_another_processor_have_a_folder_of_their_own(flags, monkeypatch, tmp_path):
+def test_programs_of_another_processor_gpu_or_setting_have_a_folder_of_their_own(flags, monkeypatch, tmp_path):
     runtime.keep_compiled(tmp_path / "cache")
     monkeypatch.setattr(runtime, "_cpu_lines", lambda *names: ["another processor"])
     runtime.keep_compiled(tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
+    monkeypatch.setattr(runtime, "_gpu_lines", lambda: ["NVIDIA H100"])
+    runtime.keep_compiled(tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_autotune_level=2")
+    runtime.keep_compiled(tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
+def test_what_the_driver_says_of_gpus(tmp_path):
+    for place, model in (("0000:01:00.0", "NVIDIA H100 80GB HBM3"), ("0000:02:00.0", "NVIDIA A100-SXM4-40GB")):
+        folder = tmp_path / "gpus" / place
+        folder.mkdir(parents=True)
+        (folder / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 87\nGPU UUID: \t GPU-{place}\n")
+    assert runtime._gpu_lines(tmp_path) == []  # a driver without a version is none
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06\nGCC version: 12\n")
+    assert runtime._gpu_lines(tmp_path) == [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06",
+        "NVIDIA H100 80GB HBM3",
+        "NVIDIA A100-SXM4-40GB",
+    ]
 
 
 def test_the_users_own_settings_of_xla_stand(flags, monkeypatch, tmp_path):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/elsewhere")
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/elsewhere")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_cuda_data_dir=/elsewhere --xla_gpu_autotune_level=3")
     runtime.keep_compiled(tmp_path / "cache")
     assert flags("TF_XLA_FLAGS") == "--tf_xla_persistent_cache_directory=/elsewhere"
-    assert flags("XLA_FLAGS") == "--xla_dump_to=/elsewhere"
+    theirs = "--xla_gpu_cuda_data_dir=/elsewhere --xla_gpu_autotune_level=3"
+    assert flags("XLA_FLAGS") == f"{theirs} --xla_gpu_enable_triton_gemm=false"
 
 
-@pytest.mark.parametrize("name", ["a file", "with a space"])
-def test_where_programs_cannot_be_kept_they_are_not(flags, tmp_path, name):
-    path = tmp_path / name.replace("a file", "file")
+@pytest.mark.parametrize("name", ["a file", "with a space", "full", "read only"])
+def test_where_programs_cannot_be_kept_they_are_not(flags, monkeypatch, tmp_path, name):
+    """XLA would end the run with an error where it cannot write a program."""
+    path = tmp_path / name.replace("a file", "file").replace("read only", "readonly")
     if name == "a file":
         path.write_text("x")
+    if name == "full":
+        monkeypatch.setattr(runtime.shutil, "disk_usage", lambda folder: mock.Mock(free=10**6))
+    if name == "read only":
+        monkeypatch.setattr(runtime.tempfile, "TemporaryFile", mock.Mock(side_effect=PermissionError))
     runtime.keep_compiled(path)
     assert "persistent_cache" not in flags("TF_XLA_FLAGS")
+
+
+def test_float32_on_a_gpu_is_float32(monkeypatch):
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [mock.Mock()])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", mock.Mock(side_effect=RuntimeError))
+    try:
+        tf.config.experimental.enable_tensor_float_32_execution(True)
+        assert len(runtime.share_gpus()) == 1
+        assert not tf.config.experimental.tensor_float_32_execution_enabled()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)

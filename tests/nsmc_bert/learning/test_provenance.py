@@ -35,7 +35,7 @@ def corpus(texts, labels):
 
 def test_random_weights(tiny_config):
     start = Start(tiny_config)
-    assert (start.has_weights, start.name) == (False, "random weights, 2 layers of 16")
+    assert (start.has_weights, start.name) == (False, "random weights, 1 layer of 16")
     assert start.config.vocab_size == start.tokenizer.vocab_size == tokenizers.bundled().vocab_size
     assert start.config.pad_token_id == start.tokenizer.pad_id
     assert json.loads(start.fingerprint)["hidden_size"] == 16

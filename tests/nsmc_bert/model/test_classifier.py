@@ -212,7 +212,7 @@ MEASURED = GOOD + BAD + ["영화"], [1, 1, 0, 1, 0, 0, 1, 0, 1], np.float32([1, 
 
 def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     """By hand, from the probabilities: batches have four texts, four and one, and rows have empty places."""
-    (texts, labels, weights), model, keras = MEASURED, make_model(), tf.keras.metrics
+    (texts, labels, weights), model, keras = MEASURED, make_model(num_hidden_layers=2), tf.keras.metrics
     y, p = np.array(labels), model.predict(texts)
     right, loss = p.argmax(1) == y, -np.log(p[np.arange(9), y])
     counts = [np.sum((p.argmax(1) == c) & (y == c)) * 2 / (np.sum(p.argmax(1) == c) + np.sum(y == c)) for c in (0, 1)]
@@ -471,7 +471,7 @@ def test_somebody_elses_head_is_read_the_right_way_round(model, tmp_path):
 
 def test_calibrated_it_says_so_wherever_it_is_opened(model, tmp_path, make_model):
     texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
-    before, changed = model.predict(texts), make_model()
+    before, changed = model.predict(texts), make_model(num_hidden_layers=2)
     changed.calibrate(calibration.Calibration(2.0, -0.3, 1000, 0.5, 0.4))
     positive = 1 / (1 + np.exp(-(calibration.logit(before) / 2 - 0.3)))
     expected = np.stack([1 - positive, positive], 1)

@@ -173,6 +173,25 @@ def test_dataset_by_hand():
     )
 
 
+@pytest.mark.parametrize("texts", [0, 1, 5, 700])
+def test_packed_ahead_the_batches_are_the_same(texts, monkeypatch):
+    monkeypatch.setattr(packing, "AT_ONCE", 3)
+    random = np.random.default_rng(texts)
+    data = encoded(*(random.integers(2, 99, random.integers(2, 60)).tolist() for _ in range(texts)))
+    plan = packing.plan(data.lengths, 512, seed=1)
+    ahead = packing.ahead(data, plan, 1)
+    assert len(ahead) == len(plan) and ahead.tokens == plan.tokens
+    for start, stop in ((0, None), (0, len(plan) // 2), (len(plan) // 2, len(plan))):
+        expected = packing.packed(data, plan, 1, start, stop)
+        found = packing.packed(data, ahead, 1, start, stop)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[name].dtype == value.dtype
+            np.testing.assert_array_equal(found[name], value)
+    both = ahead + ahead
+    assert type(both) is packing.Plan and len(both) == 2 * len(plan)
+
+
 def test_the_only_batch_is_the_datasets():
     texts = encoded([2, 7, 3], [2, 3], [2, 8, 9, 3])
     plan = packing.plan(texts.lengths, 256)
