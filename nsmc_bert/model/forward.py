@@ -470,7 +470,7 @@ def _attend(
 def _attend_forwards(
     scores: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, noise: tf.Tensor | None, scale: float, rate: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    queries, keys = tf.cast(queries, tf.int16), tf.cast(keys, tf.int16)  # a GPU leaves int32 to the host
+    queries, keys = tf.cast(queries, tf.float32), tf.cast(keys, tf.float32)  # a GPU leaves int32 to the host
     apart = tf.expand_dims(tf.expand_dims(queries, 2) != tf.expand_dims(keys, 1), 1)
     weights = tf.nn.softmax(tf.cast(scores, tf.float32) * scale + tf.where(apart, MASKED, 0.0))
     return tf.cast(_drop(weights, noise, rate), scores.dtype), weights

@@ -4,7 +4,8 @@ would take.
     encode_every_step.py ENCODER_FOLDER DATA_FOLDER TASK EPOCHS RECORDS STEPS DTYPE
 
 For each of lex, cat and mix, STEPS steps of RECORDS sentences, of all lengths alike, are timed and multiplied to EPOCHS
-passes, without validation. Batches are of like length, the encoder runs without gradients and without dropout.
+passes, without validation. Batches are of like length, the encoder runs without gradients and without dropout;
+sentences that are longer than it has positions are left out.
 """
 
 import sys
@@ -70,7 +71,9 @@ def main(folder, data, task, epochs, size, steps, dtype):
     examples = alignment.align(records.read(path, task.spans), Reader(folder), task, names, where=path)
     torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
     bert = BertModel.from_pretrained(folder, add_pooling_layer=False).eval().to(torch.get_default_device())
-    order = np.argsort([len(examples.payloads[number]) for number in examples.sentence], kind="stable")
+    lengths = np.array([len(examples.payloads[number]) for number in examples.sentence])
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] <= bert.config.max_position_embeddings]  # the few that are longer, it leaves out
     batches = [order[i : i + size] for i in range(0, len(order), size)]
     chosen = np.linspace(0, len(batches) - 1, min(steps, len(batches))).astype(int)
     autocast = torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=dtype == "bfloat16")
