@@ -26,8 +26,9 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -246,42 +247,50 @@ class Store:
             return
         # longest first: what does not fit into memory shows at once, and neighbours fill batches of one length
         order = sorted(missing, key=lambda key: -len(missing[key]))
-        unsettled = 0
+        unsettled, written = 0, None
         with (
             open(self.folder / "index", "ab", buffering=0) as index,
             Progress(len(order), "sentences", title="encode") as bar,
+            ThreadPoolExecutor(1) as writer,
         ):
+
+            def settle() -> None:
+                os.fsync(index)
+                self._settle(self._lines)
+
             ends = np.cumsum([len(missing[key]) * self._bytes for key in order]) // CHUNK
             for numbers in np.split(np.arange(len(order)), np.flatnonzero(np.diff(ends)) + 1):
                 keys = [order[number] for number in numbers]
                 states = self.encoder.encode([missing[key] for key in keys])
-                lines, checksums = [], [0] * len(keys)
-                for layer, file in enumerate(self._files):
-                    rows = [sentence[layer] for sentence in states]
-                    joined = np.concatenate(rows)
-                    _check_numbers(self.encoder, layer, joined)
-                    checksums = [zlib.crc32(row.data, checksum) for row, checksum in zip(rows, checksums)]
-                    system.write_at(
-                        file,
-                        joined.reshape(-1).view(np.uint8).data,
-                        self._positions * 2 * self.encoder.widths[layer],
-                    )
-                first = self._positions
-                for key, sentence, checksum in zip(keys, states, checksums):
-                    lines.append(LINE.pack(key, first, len(sentence[0]), checksum))
-                    self._known[key] = (first, len(sentence[0]))
-                    first += len(sentence[0])
-                index.write(b"".join(lines))
-                self._positions, self._lines = first, self._lines + len(keys)
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._append, index, keys, states)  # while the next ones are encoded
                 unsettled += len(keys)
                 if unsettled >= SETTLE:
-                    os.fsync(index)
-                    self._settle(self._lines)
+                    writer.submit(settle)
                     unsettled = 0
                 bar.update(len(keys))
-            if unsettled:
-                os.fsync(index)
-                self._settle(self._lines)
+            assert written is not None
+            written.result()
+            writer.submit(settle).result()
+
+    def _append(self, index: BinaryIO, keys: Sequence[bytes], states: Sequence[Sequence[np.ndarray]]) -> None:
+        """Writes sentences' states behind those that are there, and then their lines of the index."""
+        lines, checksums = [], [0] * len(keys)
+        for layer, file in enumerate(self._files):
+            rows = [sentence[layer] for sentence in states]
+            joined = np.concatenate(rows)
+            _check_numbers(self.encoder, layer, joined)
+            checksums = [zlib.crc32(row.data, checksum) for row, checksum in zip(rows, checksums)]
+            place = self._positions * 2 * self.encoder.widths[layer]
+            system.write_at(file, joined.reshape(-1).view(np.uint8).data, place)
+        first = self._positions
+        for key, sentence, checksum in zip(keys, states, checksums):
+            lines.append(LINE.pack(key, first, len(sentence[0]), checksum))
+            self._known[key] = (first, len(sentence[0]))
+            first += len(sentence[0])
+        index.write(b"".join(lines))
+        self._positions, self._lines = first, self._lines + len(keys)
 
 
 class Recompute:
@@ -352,7 +361,8 @@ def blocks(layers: Sequence[int], widths: Sequence[int]) -> list[list[int]]:
 
 
 def _check_numbers(encoder: Encoder, layer: int, states: np.ndarray) -> None:
-    if np.isnan(states).any():
+    # float16 by its bits, in a quarter of the time: all ones in the exponent, and more
+    if (states.view(np.int16) & 0x7FFF).max(initial=0) > 0x7C00:
         raise UserError(f"{encoder.name}: its states are no numbers in layer {layer}; its weights are broken")
 
 

@@ -180,6 +180,13 @@ def share_gpus() -> list[tf.config.PhysicalDevice]:
     return gpus
 
 
+def accelerated() -> bool:
+    """Whether there is a GPU or a TPU, on which other forms of a sum are fast than on a CPU."""
+    import tensorflow as tf
+
+    return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
 def keep_compiled(folder: Path) -> None:
     """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow
     is imported.
@@ -195,6 +202,8 @@ def keep_compiled(folder: Path) -> None:
         if name not in flags:
             flags = f"{flags} --{name}={value}".strip()
     os.environ["XLA_FLAGS"] = flags
+    # nor cuDNN's convolutions, of which ELMo's have another shape in each batch
+    os.environ.setdefault("TF_CUDNN_USE_AUTOTUNE", "0")
     what = "-".join(
         (platform.machine(), _version("tensorflow"), *_cpu_lines("model name", "flags"), *_gpu_lines(), flags)
     )

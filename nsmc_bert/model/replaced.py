@@ -47,7 +47,7 @@ class DetectionHead(Head):
     title = "discriminator"
 
     def __init__(self, config: PretrainedConfig, seed: int) -> None:
-        super().__init__(name="detection", dtype="float32")
+        super().__init__(name="detection", dtype="float32", autocast=False)  # `call` has its products in its input's
         self.named = {}
         initializer = keras.initializers.TruncatedNormal(stddev=config.initializer_range, seed=seed)
         self.dense("dense", (config.hidden_size, config.hidden_size), initializer)

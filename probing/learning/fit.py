@@ -77,7 +77,7 @@ class Probes:
         self.optimizers = {key: probe.AMSGrad(schedule.clip_norm, fused=not jit) for key in keys}
         for key, model in self.models.items():
             self.optimizers[key].build(model.trainable_variables)
-        self._jit = jit
+        self._jit = self.one_program = jit
         self._predict: Callable | None = None
         self._steps: dict[tuple[ProbeKey, ...], Callable] = {}
 
@@ -262,15 +262,19 @@ class _Training:
     def learn(self, bar: Progress, watchdog: Watchdog) -> None:
         """Takes steps up to the next validation, which is made, or to the next chance to save the state."""
         active = tuple(key for key in self.probes.keys if not self.state[key.name]["done"])
+        # of fewer probes a compiler makes another program: those that are done go along at a rate of 0
+        taking = tuple(self.probes.keys) if self.probes.one_program else active
         stop = min(self.total, (self.step // self.every + 1) * self.every, self.step + PIECE)
-        losses = tf.zeros(len(active), tf.float64)
+        losses = tf.zeros(len(taking), tf.float64)
         for number in range(self.step, stop):
-            losses += tf.cast(self._take_step(number, active), tf.float64)
+            losses += tf.cast(self._take_step(number, taking), tf.float64)
             if number % WAIT == 0:  # not at every step, which a GPU would then wait for
                 losses.numpy()
             watchdog.alive()
             bar.update(self.schedule.batch_records, **_shown(self.state, active))
-        for key, value in zip(active, losses.numpy()):
+        for key, value in zip(taking, losses.numpy()):
+            if key not in active:
+                continue
             if not np.isfinite(value):
                 raise UserError(
                     f"the loss of {key.name} is {value} before step {stop}, expected a finite one; lower "
@@ -284,15 +288,16 @@ class _Training:
                 _validated(key, state, scores[key], stop, self.every, self.schedule, self.probes, weights)
         self.progress.update(step=stop, seconds=time.monotonic() - self.began)
 
-    def _take_step(self, number: int, active: tuple[ProbeKey, ...]) -> tf.Tensor:
+    def _take_step(self, number: int, taking: tuple[ProbeKey, ...]) -> tf.Tensor:
         waiting = time.monotonic()
         batch = next(self.iterator)
         self.progress["waited"] += time.monotonic() - waiting
         rate = self.schedule.learning_rate
         if self.schedule.kind == "linear":
             rate *= self.schedule.relative_rate(number, self.total)
-        rates = [rate * self.state[key.name]["scale"] for key in active]
-        return self.probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), active)
+        states = [self.state[key.name] for key in taking]
+        rates = [0.0 if state["done"] else rate * state["scale"] for state in states]
+        return self.probes.train_step(batch, tf.constant(rates, tf.float32), tf.constant(number, tf.int64), taking)
 
     def finish(self) -> tuple[dict[ProbeKey, dict[str, Any]], Seconds]:
         """Gives every probe its best weights; returns what `train` does."""

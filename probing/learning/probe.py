@@ -24,6 +24,7 @@ import tf_keras as keras
 
 from nsmc_bert.base import tensors
 from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.runtime import accelerated
 from nsmc_bert.learning.loop import OneOperation
 from nsmc_bert.model.forward import Dropout, custom_gradient
 from probing.encoders import Representation
@@ -69,7 +70,10 @@ class ScalarMix(keras.layers.Layer):
     def call(self, blocks: list[tf.Tensor]) -> tf.Tensor:
         shares, widest = self.gamma * tf.nn.softmax(self.w), max(block.shape[-1] for block in blocks)
         blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
-        layers = tf.reshape(tf.concat(blocks, 0), [self.w.shape[0], -1])
+        layers = tf.concat(blocks, 0)
+        if accelerated():  # a compiler makes one loop of it, which reads float16 as it stands in the batch
+            return tf.cast(tf.reduce_sum(shares[:, None, None] * layers, 0), self.compute_dtype)
+        layers = tf.reshape(layers, [self.w.shape[0], -1])
         # one matrix product passes over the layers once, and so does its gradient
         return tf.cast(tf.reshape(shares[None] @ layers, [-1, widest]), self.compute_dtype)
 

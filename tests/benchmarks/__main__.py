@@ -278,7 +278,10 @@ def _peer(*arguments, timeout=None):
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
+        cli.say(f"the peer's {arguments[0]} took longer than {timeout:g} s")
         return None
+    if result.returncode:
+        cli.say(f"the peer's {arguments[0]} failed: {result.stderr[-1000:]}")
     return float(result.stdout.split()[-1]) if result.returncode == 0 else None
 
 

@@ -94,9 +94,10 @@ def main(folder, data, task, epochs, size, steps, dtype):
 def step(bert, probe, optimizer, examples, batch, representation, autocast):
     payloads = [examples.payloads[number] for number in examples.sentence[batch]]
     length = max(map(len, payloads))
-    ids, mask = torch.zeros(len(batch), length, dtype=torch.long), torch.zeros(len(batch), length)
+    ids, mask = np.zeros((len(batch), length), np.int64), np.zeros((len(batch), length), np.float32)
     for row, payload in enumerate(payloads):
-        ids[row, : len(payload)], mask[row, : len(payload)] = torch.as_tensor(payload.astype(np.int64)), 1
+        ids[row, : len(payload)], mask[row, : len(payload)] = payload, 1
+    ids, mask = torch.as_tensor(ids), torch.as_tensor(mask)
     sizes = np.diff(examples.splits)[batch]
     targets = np.concatenate([np.arange(examples.splits[r], examples.splits[r + 1]) for r in batch])
     offset, members = np.repeat(np.arange(len(batch)) * length, sizes), []

@@ -121,11 +121,14 @@ def logits(folder, path, count, out):
 
 def training(path, count, layers=4, width=256, heads=4, budget=3072, family="bert"):
     """Reviews a second over one epoch after two warm-up steps, tokenisation excluded as in the peer."""
+    import numpy as np
+
     from nsmc_bert.data import reviews
     from nsmc_bert.model.classifier import SentimentClassifier
 
     data = reviews.read(path)
-    texts, labels = data.texts[: int(count)], data.labels[: int(count)]
+    rows = np.resize(np.arange(len(data)), int(count))  # of more than there are, some come again
+    texts, labels = [data.texts[row] for row in rows], data.labels[rows]
     seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget, family)
     print(len(texts) / seconds)
 
@@ -135,9 +138,9 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     from nsmc_bert.data import reviews
     from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
-    seconds, tokens = _epoch(
-        MaskedLanguageModel, reviews.read(path).texts[: int(count)], None, layers, width, heads, budget
-    )
+    texts = reviews.read(path).texts
+    texts = [texts[row % len(texts)] for row in range(int(count))]
+    seconds, tokens = _epoch(MaskedLanguageModel, texts, None, layers, width, heads, budget)
     print(tokens / seconds)
 
 

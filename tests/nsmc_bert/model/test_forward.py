@@ -249,6 +249,18 @@ def test_half_precision_is_near_and_has_its_dtype(make_bert, dtype):
     np.testing.assert_allclose(tf.cast(hidden, tf.float32), forward.encode(bert, ids, mask), atol=0.1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_sums_over_rows_as_a_gpu_has_them(monkeypatch, dtype):
+    x = tf.cast(np.random.default_rng(0).normal(size=(64, 5)), dtype)
+    here = forward._sum_rows(x)
+    monkeypatch.setattr(forward, "accelerated", lambda: True)
+    there = forward._sum_rows(x)
+    assert there.dtype == here.dtype == x.dtype
+    np.testing.assert_allclose(
+        tf.cast(there, tf.float32), tf.cast(here, tf.float32), rtol=1e-5 if dtype == "float32" else 1e-2, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("activation", ["relu", "gelu_new"])
 def test_other_activations(make_bert, activation):
     bert = make_bert(hidden_act=activation, initializer_range=0.5)

@@ -116,6 +116,33 @@ def test_plateau_trains_to_its_steps(corpus, encoder, tmp_path):
     assert [point["step"] for point in results[cell]["history"]] == [10, 20, 25]
 
 
+def test_a_compiler_makes_one_program_though_probes_end_one_after_the_other(corpus, encoder, tmp_path, monkeypatch):
+    """Those that are done go along, at a rate of 0, and come to the same."""
+    schedule = Schedule(kind="plateau", learning_rate=1e-2, steps=120, interval=5, batch_records=8, patience=1)
+    cells, made = [ProbeKey("lex", 1), ProbeKey("mix", 1)], []
+    compiled = fit.Probes._compiled
+    monkeypatch.setattr(fit.Probes, "_compiled", lambda *given: made.append(given) or compiled(*given))
+    alone, _, expected = run(corpus, encoder, cells, tmp_path / "alone", schedule)
+    ends = {result["stopped_at"] for result in expected.values()}
+    assert len(ends) == 2 and len(made) == 3  # the step of both, of the one that is left, and what dev takes
+    made.clear()
+
+    class One(fit.Probes):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            self.one_program = True
+
+    monkeypatch.setattr(fit, "Probes", One)
+    together, _, results = run(corpus, encoder, cells, tmp_path / "together", schedule)
+    assert len(made) == 2
+    for cell in cells:
+        assert [point["step"] for point in results[cell]["history"]] == [
+            point["step"] for point in expected[cell]["history"]
+        ]
+        for a, b in zip(together.models[cell].weights, alone.models[cell].weights):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5, err_msg=a.name)
+
+
 def test_a_loss_that_is_not_finite_is_named(corpus, encoder, tmp_path):
     schedule = dataclasses.replace(SCHEDULE, learning_rate=float("inf"))
     with pytest.raises(

@@ -192,7 +192,9 @@ def test_parameters_are_as_many_as_published(width, representation, spans, label
         assert mixed.count_params() == parameters + 13 + 1
 
 
-def test_a_narrower_layer_is_repeated():
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_narrower_layer_is_repeated(monkeypatch, gpu):
+    monkeypatch.setattr(probe, "accelerated", lambda: gpu)
     random = np.random.default_rng(5)
     narrow, wide = (random.normal(size=shape).astype(np.float32) for shape in ((1, POSITIONS, 4), (2, POSITIONS, 8)))
     layer = probe.ScalarMix(3)
