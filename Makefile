@@ -36,7 +36,7 @@ serve: $(VENV)/.serve-$(NAME) ## serve the classifier that ships over HTTP, with
 	$(IN_VENV) -m nsmc_bert.serve $(ARGS)
 
 test: $(VENV)/.test-$(NAME) ## run the tests
-	$(IN_VENV) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(IN_VENV) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 	"$(VENV)/bin/ruff" check .
