@@ -212,7 +212,7 @@ class _Bench:
         """A folder with a model of the shape that ships."""
         path = f"{self.folder}/model"
         if not Path(path).exists():
-            self.run("model", path)
+            self.run("model", path, timeout=self.seconds)
         return path
 
     def _worker(self, *arguments, env=None):
