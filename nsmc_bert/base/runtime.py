@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
 Result = TypeVar("Result")
-LEAST_FREE = 100_000_000  # bytes on the disk that programs are kept on
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+LEAST_FREE = 100_000_000  # bytes on the disk that programs are kept on
 
 
 @dataclasses.dataclass(frozen=True)

@@ -119,10 +119,10 @@ class OneOperation:
         return super().apply_gradients(*given, **options)  # type: ignore[misc]
 
     def _deduplicate_sparse_grad(self, grads: Any) -> Any:
-        """Nothing, where Keras adds up an embedding's gradients of one id first: `apply_adam` does, and XLA's way to
-        find the same ids is a loop over all tokens, one by one.
+        """Dense gradients, in which those of one id of an embedding are added up. Keras looks for the same ids first,
+        which XLA does in a loop over all tokens, one by one.
         """
-        return grads
+        return [tf.convert_to_tensor(gradient) for gradient in grads]
 
     def apply_adam(
         self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]
@@ -131,14 +131,14 @@ class OneOperation:
 
         Args:
             operation: tf.raw_ops.ResourceApplyAdam, or its variant that takes `slots`.
-            gradient: a tensor.
+            gradient: a dense tensor.
             variable: the tf.Variable.
             **slots: further slots of all variables, by the operation's names.
         """
         place = self._index_dict[self._var_key(variable)]  # type: ignore[attr-defined]
         slots.update(m=self._momentums, v=self._velocities)
         handles = {name: variables[place].handle for name, variables in slots.items()}
-        operation(var=variable.handle, grad=tf.convert_to_tensor(gradient), **handles, **self._terms)
+        operation(var=variable.handle, grad=gradient, **handles, **self._terms)
 
 
 class AdamW(OneOperation, keras.optimizers.AdamW):

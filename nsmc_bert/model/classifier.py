@@ -559,6 +559,9 @@ def load(
 ) -> SentimentClassifier:
     """Restores a SentimentClassifier from the folder that training or `save` wrote.
 
+    Where there is a GPU, the whole process takes its memory as it is needed and computes float32 without TF32 from then
+    on.
+
     Args:
         folder: the model folder, or the hub name of an encoder with a classifier's head; None for the one that ships.
         precision: the Keras policy to predict or to go on training with.

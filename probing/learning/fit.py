@@ -43,6 +43,10 @@ class Probes:
         schedule: Schedule.
         precision: the Keras policy of the matrix products.
         jit: compile the step with XLA.
+
+    Attributes:
+        one_program: whether all of them learn in every step, those that are done at a rate of 0: what is compiled for
+            all is compiled anew for some.
     """
 
     def __init__(
@@ -262,7 +266,6 @@ class _Training:
     def learn(self, bar: Progress, watchdog: Watchdog) -> None:
         """Takes steps up to the next validation, which is made, or to the next chance to save the state."""
         active = tuple(key for key in self.probes.keys if not self.state[key.name]["done"])
-        # of fewer probes a compiler makes another program: those that are done go along at a rate of 0
         taking = tuple(self.probes.keys) if self.probes.one_program else active
         stop = min(self.total, (self.step // self.every + 1) * self.every, self.step + PIECE)
         losses = tf.zeros(len(taking), tf.float64)

@@ -192,15 +192,9 @@ class _Bench:
             )
         )
         seconds = time.monotonic() - began if result.returncode == 0 else None
-        module = "tests.benchmarks.encode_every_step"
-        loop = [sys.executable, "-m", module, encoder, data, "pos", str(epochs), "128", "20", "bfloat16"]
-        peer = None
-        try:
-            environment = {**os.environ, "USE_TORCH": "1"}
-            found = subprocess.run(loop, capture_output=True, text=True, env=environment, timeout=self.seconds)
-            peer = float(found.stdout.split()[-1]) if found.returncode == 0 else None
-        except subprocess.TimeoutExpired:
-            pass
+        loop = "tests.benchmarks.encode_every_step", encoder, data, "pos", str(epochs), "128", "20", "bfloat16"
+        found = self._finish(_start(*loop, env={"USE_TORCH": "1"}))
+        peer = float(found.stdout.split()[-1]) if found.returncode == 0 else None
         ratio = f"{peer / seconds:.1f}" if peer and seconds else ""
         title = "probe pos, lex + cat + mix, s (peer: encoding at every step)"
         yield title, _number(seconds), _peers_number(peer), ratio
