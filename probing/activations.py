@@ -300,7 +300,7 @@ class Recompute:
 
     def __init__(self, encoder: Encoder, log: Callable[[str], None] = print) -> None:
         self.encoder = encoder
-        log("activations: encoded anew at every step, nothing is stored")
+        log("activations: nothing is stored; encoded whenever they are read")
 
     def ensure(self, examples: Sequence[Examples]) -> None:
         """Nothing to do."""

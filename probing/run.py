@@ -82,7 +82,8 @@ flags.DEFINE_enum(
     "activations",
     "store",
     ["store", "recompute"],
-    "Encode every sentence once and store its states, or encode at every step, which needs no disk and far more time.",
+    "Encode every sentence once and store its states, or encode whenever they are read, which needs no disk: at every "
+    "step, in far more time, unless a GPU's memory holds them.",
 )
 flags.DEFINE_enum(
     "schedule",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # TensorFlow is imported where the first probe is trained
     from probing.activations import Recompute, Store
     from probing.encoders import Encoder
     from probing.learning.fit import Probes
+    from probing.learning.on_device import OnDevice
     from probing.learning.predictions import Logits
     from probing.learning.probe import EdgeProbe
 
@@ -184,6 +185,7 @@ class _OfTask:
         self.identity = Identity.from_json(json.loads(json.dumps(identity.to_json())))
         self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(context.encoder.fingerprint)
         self.results: dict[ProbeKey, Result] = {}
+        self._there: tuple[list[int], OnDevice | None] | None = None  # layers, and their states on the device
 
     def run(self) -> list[Result]:
         """Trains and measures what is missing; returns all results."""
@@ -286,7 +288,9 @@ class _OfTask:
         devices = context.devices
         versions = runtime.versions()  # before anything is trained, which a failure would lose
         labels = len(self.aligned.names)
-        probes = fit.Probes(keys, self.probed, context.encoder, labels, schedule, devices.precision, devices.xla)
+        on_device = self._on_device(fit.layers_of(keys, context.encoder))
+        options = devices.precision, devices.xla, on_device
+        probes = fit.Probes(keys, self.probed, context.encoder, labels, schedule, *options)
         random = any(key.control for key in keys)
         batches = {
             split: Batches(
@@ -295,6 +299,7 @@ class _OfTask:
                 probes.layers,
                 control.control_labels(part, self.frequencies) if random else None,
                 static=devices.xla,
+                on_device=on_device,
             )
             for split, part in examples.items()
         }
@@ -331,6 +336,18 @@ class _OfTask:
             arrays, result = self._score(key, probes, logits, record)
             write_atomically(self._path(key.name).with_suffix(".safetensors"), probes.models[key].write)
             yield key, result, arrays
+
+    def _on_device(self, layers: Sequence[int]) -> OnDevice | None:
+        """The states of all splits in the device's memory, if the step is compiled and they fit there."""
+        from probing.learning import on_device
+
+        if not self.context.devices.xla:
+            return None
+        if self._there is None or not set(layers) <= set(self._there[0]):
+            self._there = None  # before others take its place
+            parts = list(self.aligned.examples.values())
+            self._there = list(layers), on_device.where_it_fits(self.context.states, parts, layers, self.log)
+        return self._there[1]
 
     def _score(
         self, key: ProbeKey, probes: Probes, logits: dict[str, Logits], record: dict[str, Any]
@@ -375,7 +392,7 @@ class _OfTask:
 
     def _measure_description_length(self) -> None:
         """Measures the online code of what has none yet, and adds it to what is saved."""
-        from probing.learning import control, online
+        from probing.learning import control, fit, online
 
         short = [key for key in self._lacking() if key in self.results]
         if not short:
@@ -393,6 +410,7 @@ class _OfTask:
             context.devices,
             self.folder,
             control=(lambda part: control.control_labels(part, self.frequencies)) if random else None,
+            on_device=self._on_device(fit.layers_of(short, context.encoder)),
             identity=self.identity.to_json(),
             checkpoint_seconds=context.study.checkpoint_seconds,
             log=self.log,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,9 @@ from nsmc_bert.model.packing import untuned
 from probing import activations
 from probing.activations import Recompute, Store
 from probing.alignment import Examples, ranges
+
+if TYPE_CHECKING:
+    from probing.learning.on_device import OnDevice
 
 PREDICT = 128  # records of a batch that is only predicted
 
@@ -44,6 +47,9 @@ class Batches:
         control: bool [targets, labels], the labels of the control task, or None.
         static: give all batches of a dataset one shape, as a compiler wants it; otherwise each has one of a few that is
             little larger.
+        on_device: an OnDevice that has the examples' states in these layers: a batch has the numbers of their positions
+            then ("positions") instead of "states"; or None.
+        least: what static batches are filled up to at least, or None.
     """
 
     def __init__(
@@ -53,8 +59,10 @@ class Batches:
         layers: Iterable[int],
         control: np.ndarray | None = None,
         static: bool = False,
+        on_device: OnDevice | None = None,
+        least: Sizes | None = None,
     ):
-        self.examples, self._static = examples, static
+        self.examples, self._static, self._on_device, self._least = examples, static, on_device, least
         self._store, self._layers, self._control = store, list(layers), control
         self._in_order: dict[int, tf.data.Dataset] = {}
 
@@ -80,15 +88,16 @@ class Batches:
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
         labelled = ["gold"] + ["control"] * (self._control is not None)
         widths = self._store.encoder.widths
-        blocks = activations.blocks(self._layers, widths)
+        blocks = [] if self._on_device else activations.blocks(self._layers, widths)
+        keys = ["positions"] * (self._on_device is not None) + keys
         types = [tf.float16] * len(blocks) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
 
         def make(number: tf.Tensor) -> list[tf.Tensor]:
             return tf.numpy_function(lambda n: self._make(choose(int(n)), sizes), [number], types, stateful=False)
 
         def name(*tensors: tf.Tensor) -> dict[str, Any]:
-            batch: dict[str, Any] = {"states": tuple(tensors[: len(blocks)])}
-            for states, layers in zip(batch["states"], blocks):
+            batch: dict[str, Any] = {"states": tuple(tensors[: len(blocks)])} if blocks else {}
+            for states, layers in zip(tensors, blocks):
                 states.set_shape([len(layers), None, widths[layers[0]]])
             more = iter(tensors[len(blocks) :])
             for key in [*keys, *labelled]:
@@ -112,6 +121,8 @@ class Batches:
         lengths = np.array([len(examples.payloads[number]) for number in examples.sentence])
         parts = np.stack([np.minimum(members.sum(0), lengths), np.diff(examples.splits), *members])  # of each record
         largest = np.max([parts[:, choose(number)].sum(1) for number in range(stop)], 0)
+        if self._least is not None:
+            largest = np.maximum(largest, [self._least.rows, self._least.targets, *self._least.members])
         rows, targets, *members_full = map(bucket, largest)
         return Sizes(rows, targets, tuple(members_full))
 
@@ -137,7 +148,10 @@ class Batches:
         pieces = np.stack([sentences[owner], first, first + np.diff(np.append(begins, len(used)))], 1)
         full = full or Sizes(bucket(len(used)), bucket(len(targets)), tuple(bucket(len(rows)) for rows, _ in members))
         n = full.targets
-        out = self._store.read(examples, pieces, self._layers, full.rows)
+        if self._on_device is None:
+            out = self._store.read(examples, pieces, self._layers, full.rows)
+        else:
+            out = [self._on_device.numbers(examples, pieces, full.rows)]
         at = 0
         for (rows, segments), size in zip(members, full.members):
             padding = size - len(rows)

@@ -23,6 +23,7 @@ from probing import activations
 from probing.encoders import Encoder
 from probing.learning import probe, resume
 from probing.learning.batches import Batches
+from probing.learning.on_device import OnDevice
 from probing.learning.predictions import dev_scores
 from probing.learning.schedule import ProbeKey, Schedule
 from probing.tasks import Task
@@ -30,6 +31,11 @@ from probing.tasks import Task
 PIECE = 400  # steps between two chances to save the state
 WAIT = 20  # steps that may be on their way to the device
 AT_ONCE = 2  # probes of a step that may be computed at the same time
+
+
+def layers_of(keys: Sequence[ProbeKey], encoder: Encoder) -> list[int]:
+    """The layers that some of the probes read, ascending."""
+    return sorted({layer for key in keys for layer in encoder.representation(key.representation).layers})
 
 
 class Probes:
@@ -43,6 +49,8 @@ class Probes:
         schedule: Schedule.
         precision: the Keras policy of the matrix products.
         jit: compile the step with XLA.
+        on_device: an OnDevice that has the states of all batches in the layers that the probes read, in which case
+            these have positions alone; or None.
 
     Attributes:
         one_program: whether all of them learn in every step, those that are done at a rate of 0: what is compiled for
@@ -58,10 +66,12 @@ class Probes:
         schedule: Schedule,
         precision: str = "float32",
         jit: bool = False,
+        on_device: OnDevice | None = None,
     ):
         precision = "float32" if precision == "mixed_float16" else precision  # too small to need a scaled loss
         self.keys = list(keys)
-        self.layers = sorted({layer for key in keys for layer in encoder.representation(key.representation).layers})
+        self.layers = layers_of(keys, encoder)
+        self.on_device = on_device
         self._places = {
             layer: (number, place)
             for number, block in enumerate(activations.blocks(self.layers, encoder.widths))
@@ -149,9 +159,9 @@ class Probes:
         batch = self._widened(batch)
         return [self.models[key](self._inputs(batch, self.models[key])) for key in self.keys]
 
-    @staticmethod
-    def _widened(batch: dict[str, Any]) -> dict[str, Any]:
-        return {**batch, "states": [tf.cast(states, tf.float32) for states in batch["states"]]}
+    def _widened(self, batch: dict[str, Any]) -> dict[str, Any]:
+        states = self.on_device.take(batch["positions"], self.layers) if self.on_device else batch["states"]
+        return {**batch, "states": [tf.cast(each, tf.float32) for each in states]}
 
     def _inputs(self, batch: dict[str, Any], model: probe.EdgeProbe) -> dict[str, Any]:
         inputs = {key: value for key, value in batch.items() if key.startswith(("rows", "segments"))}
@@ -232,7 +242,7 @@ class _Training:
         self.probes, self.schedule, self.dev_batches = probes, schedule, dev_batches
         self.records = train_batches.examples.records
         self.total = schedule.total(self.records)
-        self.every, self.per_epoch = schedule.validate_every(self.records), schedule.per_epoch(self.records)
+        self.every = schedule.validate_every(self.records)
         begin = {"step": 0, "seconds": 0.0, "waited": 0.0, "best_weights": {}}
         self.progress = resume.restore(path, probes, identity) or {
             **begin,
@@ -241,23 +251,12 @@ class _Training:
         self.state: dict[str, dict[str, Any]] = self.progress["cells"]
         self.best_weights: dict[str, list[np.ndarray]] = self.progress.pop("best_weights")
         self.began = time.monotonic() - self.progress["seconds"]
-        self.order = functools.lru_cache(2)(self._order)
-        self.iterator = iter(train_batches.dataset(self.choose, self.step, self.total))
+        self.iterator = iter(train_batches.dataset(schedule.order(self.records), self.step, self.total))
 
     @property
     def step(self) -> int:
         """How many steps have been taken."""
         return self.progress["step"]
-
-    def _order(self, epoch: int) -> np.ndarray:
-        seed = [self.schedule.order_seed, epoch]
-        return np.random.Generator(np.random.PCG64(seed)).permutation(self.records)
-
-    def choose(self, number: int) -> np.ndarray:
-        """The records of a batch, int [records]."""
-        epoch, place = divmod(number, self.per_epoch)
-        size = self.schedule.batch_records
-        return np.sort(self.order(epoch)[place * size : (place + 1) * size])
 
     def goes_on(self) -> bool:
         """Whether there is a probe that learns still."""

@@ -24,6 +24,7 @@ from probing.alignment import Examples
 from probing.encoders import Encoder
 from probing.learning import fit, predictions, resume
 from probing.learning.batches import Batches
+from probing.learning.on_device import OnDevice
 from probing.learning.schedule import ProbeKey, Schedule
 from probing.tasks import Task
 
@@ -81,6 +82,7 @@ def code(
     folder: Path,
     *,
     control: Callable[[Examples], np.ndarray] | None,
+    on_device: OnDevice | None = None,
     identity: Mapping[str, Any],
     checkpoint_seconds: float,
     log: Callable[[str], None],
@@ -97,6 +99,7 @@ def code(
         runtime: a nsmc_bert.base.runtime.Runtime.
         folder: where the state lies meanwhile, a Path.
         control: a function from Examples to the labels of the control task, bool [targets, labels], or None.
+        on_device: an OnDevice that has the examples' states in the layers that the probes read, or None.
         identity: what the state belongs to.
         checkpoint_seconds: about how often the state is saved.
         log: called with each line to show.
@@ -112,6 +115,9 @@ def code(
     labels = len(train.names)
     first = train.take(order[: stops[0]])
     probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
+    # a compiler makes one program for all blocks if they have the size of what is learned from in the end
+    every = Batches(states, train, [], static=True)
+    least = every.sizes(schedule.order(train.records), schedule.total(train.records)) if runtime.xla else None
 
     def priced(name: str, block: Mapping[str, Any]) -> bool:
         return name in done.get(str(ends_of.get(block["begin"])), {})
@@ -126,12 +132,14 @@ def code(
         block = {**identity, "begin": begin}
         for group, path_of_state, begun in resume.groups(folder, STEM, lacking, block):
             if probes is None or probes.keys != group:
-                probes = fit.Probes(group, task, encoder, labels, schedule, runtime.precision, runtime.xla)
+                options = runtime.precision, runtime.xla, on_device
+                probes = fit.Probes(group, task, encoder, labels, schedule, *options)
                 start = [variable.numpy() for _, variable in probes.variables()]
             probes.restart(start)
             parts = zip((known, dev, following), random)
             learned, validated, priced_on = (
-                Batches(states, part, probes.layers, drawn, static=runtime.xla) for part, drawn in parts
+                Batches(states, part, probes.layers, drawn, static=runtime.xla, on_device=on_device, least=least)
+                for part, drawn in parts
             )
             fit.train(
                 probes,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,21 @@ class Schedule:
             if self.kind == "linear"
             else self.interval
         )
+
+    def order(self, records: int) -> Callable[[int], np.ndarray]:
+        """A function from a batch's number to its records, int [records] ascending; each pass has an order of its
+        own.
+        """
+
+        @functools.lru_cache(2)
+        def of_pass(number: int) -> np.ndarray:
+            return np.random.Generator(np.random.PCG64([self.order_seed, number])).permutation(records)
+
+        def choose(number: int) -> np.ndarray:
+            passes, place = divmod(number, self.per_epoch(records))
+            return np.sort(of_pass(passes)[place * self.batch_records : (place + 1) * self.batch_records])
+
+        return choose
 
     def relative_rate(self, step: int, total: int) -> float:
         """The share of the peak that a linear schedule of `total` steps has at a step, from 0, in float32: up, then

@@ -40,6 +40,24 @@ def test_there_are_few_buckets():
     assert len({bucket(n) for n in range(1, 4097)}) < 70
 
 
+def test_static_batches_have_at_least_the_size_of_others(corpus):
+    """So a compiler makes one program for parts of the data and for all of it."""
+    _, parts, store = corpus
+    every = Batches(store, parts["train"], [1], static=True).sizes(lambda number: np.arange(60), 1)
+
+    def choose(number):
+        return np.arange(3 * number, 3 * number + 3)
+
+    few = Batches(store, parts["train"], [1], static=True, least=every)
+    assert few.sizes(choose, 4) == every
+    shapes = {batch["states"][0].shape[1] for batch in few.dataset(choose, 0, 4)}
+    assert shapes == {every.rows}
+    less = Batches(store, parts["train"], [1], static=True).sizes(choose, 4)
+    assert less.rows < every.rows
+    more = Batches(store, parts["train"], [1], static=True, least=less).sizes(lambda number: np.arange(60), 1)
+    assert more == every
+
+
 def test_static_batches_have_one_shape_wherever_a_run_goes_on(corpus):
     """And hold the same as others do."""
     task, parts, store = corpus
