@@ -174,11 +174,15 @@ def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=
     from nsmc_bert.base import runtime
     from nsmc_bert.learning import loop
     from nsmc_bert.model import checkpoints, tokenizers
+    from nsmc_bert.model.classifier import SentimentClassifier
 
     devices = runtime.configure()
     tokenizer = tokenizers.bundled()
+    config = _config(layers, width, heads, family)
+    if model is not SentimentClassifier:
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # as `pretrain` has it, and the peer
     learner = model(
-        checkpoints.build(_config(layers, width, heads, family), 0),
+        checkpoints.build(config, 0),
         tokenizer,
         precision=devices.precision,
         fused=None if devices.fused else False,
