@@ -80,10 +80,11 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_enum(
     "activations",
-    "store",
-    ["store", "recompute"],
-    "Encode every sentence once and store its states, or encode whenever they are read, which needs no disk: at every "
-    "step, in far more time, unless a GPU's memory holds them.",
+    "auto",
+    list(study.ACTIVATIONS),
+    "store: encode every sentence once and keep its states below --store. recompute: encode whenever states are read, "
+    "which needs no disk: at every step, in far more time, unless the step is compiled and the device's memory holds "
+    "them. auto: recompute where a GPU's memory holds the states of a task, store elsewhere.",
 )
 flags.DEFINE_enum(
     "schedule",
@@ -179,7 +180,7 @@ def main() -> None:
         schedule=functools.partial(Schedule.for_task, kind=FLAGS.schedule, **schedule),
         run_dir=FLAGS.run_dir,
         store=FLAGS.store,
-        recompute=FLAGS.activations == "recompute",
+        activations=FLAGS.activations,
         verify_store=FLAGS.verify_store,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
     )

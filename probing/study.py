@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # TensorFlow is imported where the first probe is trained
     from probing.learning.predictions import Logits
     from probing.learning.probe import EdgeProbe
 
+ACTIVATIONS = ("auto", "store", "recompute")
 CONTROLS = ("random_labels", "random_encoder")
 RANDOM_SEED = 0  # of the random encoder's weights
 
@@ -51,7 +52,9 @@ class Study:
         attention: probe the attention between two spans instead of their states: see encoders.attention.
         run_dir: the run's folder.
         store: the folder of the stores of activations.
-        recompute: encode at every step instead.
+        activations: one of ACTIVATIONS: store; recompute, which stores nothing and encodes whenever states are read;
+            auto, which is recompute where a GPU, which encodes as fast as a disk reads, has room for the states of a
+            task, and else store.
         verify_store: compare all that the store has with its checksums first.
         checkpoint_seconds: about how often the state is saved.
     """
@@ -66,7 +69,7 @@ class Study:
     attention: bool = False
     run_dir: str | Path = "runs/probing"
     store: str | Path = "runs/activations"
-    recompute: bool = False
+    activations: str = "auto"
     verify_store: bool = False
     checkpoint_seconds: float = 60.0
 
@@ -130,7 +133,7 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
                 f"deleted"
             )
         states: Store | Recompute
-        if study.recompute:
+        if study.activations == "recompute":
             states = activations.Recompute(encoder, log)
         else:
             states = activations.Store(study.store, encoder, log, study.verify_store)
@@ -185,7 +188,7 @@ class _OfTask:
         self.identity = Identity.from_json(json.loads(json.dumps(identity.to_json())))
         self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(context.encoder.fingerprint)
         self.results: dict[ProbeKey, Result] = {}
-        self._there: tuple[list[int], OnDevice | None] | None = None  # layers, and their states on the device
+        self.on_device: OnDevice | None = None  # the states that learning reads, if they are there
 
     def run(self) -> list[Result]:
         """Trains and measures what is missing; returns all results."""
@@ -198,8 +201,7 @@ class _OfTask:
             if len(missing) < len(self.keys):
                 self.log(f"{self.task.name}: {len(self.results)} probes finished already, in {self.folder}")
             planned = resume.groups(self.folder, "state", missing, self.identity.to_json()) if missing else []
-            if self._lacking() or self.context.states.verify:
-                self.context.states.ensure(list(self.aligned.examples.values()))
+            self._place_states(self._lacking())
             for group, path, begun in planned:
                 if begun is not None:
                     self.log(f"{self.task.name}: going on with the state of {len(group)} probes in {begun}")
@@ -288,8 +290,7 @@ class _OfTask:
         devices = context.devices
         versions = runtime.versions()  # before anything is trained, which a failure would lose
         labels = len(self.aligned.names)
-        on_device = self._on_device(fit.layers_of(keys, context.encoder))
-        options = devices.precision, devices.xla, on_device
+        options = devices.precision, devices.xla, self.on_device
         probes = fit.Probes(keys, self.probed, context.encoder, labels, schedule, *options)
         random = any(key.control for key in keys)
         batches = {
@@ -299,7 +300,7 @@ class _OfTask:
                 probes.layers,
                 control.control_labels(part, self.frequencies) if random else None,
                 static=devices.xla,
-                on_device=on_device,
+                on_device=self.on_device,
             )
             for split, part in examples.items()
         }
@@ -337,17 +338,25 @@ class _OfTask:
             write_atomically(self._path(key.name).with_suffix(".safetensors"), probes.models[key].write)
             yield key, result, arrays
 
-    def _on_device(self, layers: Sequence[int]) -> OnDevice | None:
-        """The states of all splits in the device's memory, if the step is compiled and they fit there."""
-        from probing.learning import on_device
+    def _place_states(self, lacking: Sequence[ProbeKey]) -> None:
+        """Sees to it that the states which probes are to learn from can be read, in the device's memory if they fit."""
+        from probing import activations
 
-        if not self.context.devices.xla:
-            return None
-        if self._there is None or not set(layers) <= set(self._there[0]):
-            self._there = None  # before others take its place
-            parts = list(self.aligned.examples.values())
-            self._there = list(layers), on_device.where_it_fits(self.context.states, parts, layers, self.log)
-        return self._there[1]
+        context, parts = self.context, list(self.aligned.examples.values())
+        compiled = bool(lacking) and context.devices.xla
+        if compiled:
+            from probing.learning import fit, on_device
+
+            layers = fit.layers_of(lacking, context.encoder)
+            compiled = on_device.fit(context.encoder, parts, layers, self.log)
+        encoded = context.study.activations == "auto" and context.devices.kind == "GPU" and not context.states.verify
+        if compiled and encoded:
+            self.on_device = on_device.OnDevice(activations.Recompute(context.encoder, self.log), parts, layers)
+            return
+        if lacking or context.states.verify:
+            context.states.ensure(parts)
+        if compiled:
+            self.on_device = on_device.OnDevice(context.states, parts, layers)
 
     def _score(
         self, key: ProbeKey, probes: Probes, logits: dict[str, Logits], record: dict[str, Any]
@@ -392,7 +401,7 @@ class _OfTask:
 
     def _measure_description_length(self) -> None:
         """Measures the online code of what has none yet, and adds it to what is saved."""
-        from probing.learning import control, fit, online
+        from probing.learning import control, online
 
         short = [key for key in self._lacking() if key in self.results]
         if not short:
@@ -410,7 +419,7 @@ class _OfTask:
             context.devices,
             self.folder,
             control=(lambda part: control.control_labels(part, self.frequencies)) if random else None,
-            on_device=self._on_device(fit.layers_of(short, context.encoder)),
+            on_device=self.on_device,
             identity=self.identity.to_json(),
             checkpoint_seconds=context.study.checkpoint_seconds,
             log=self.log,

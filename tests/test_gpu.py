@@ -47,7 +47,7 @@ def test_both_objectives_pretrain(command, tmp_path, objective):
     assert (tmp_path / "run" / "encoder" / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("activations", ["store", "recompute"])
+@pytest.mark.parametrize("activations", ["auto", "store", "recompute"])
 def test_probing(command, tmp_path, activations):
     result = command(
         "probing.run", "--task=pos", "--epochs=2", f"--activations={activations}", "--run_dir=run", cwd=tmp_path

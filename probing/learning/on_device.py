@@ -8,6 +8,7 @@ their positions.
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from probing.alignment import ranges
 
 if TYPE_CHECKING:
     from probing.alignment import Examples
+    from probing.encoders import Encoder
 
 AT_ONCE = 64_000_000  # bytes of states, about, that are read before they are copied
 TO_SPARE = 1_000_000_000  # bytes of a GPU's memory that are left for all else
@@ -84,17 +86,15 @@ class OnDevice:
         )
 
 
-def where_it_fits(
-    states: Store | Recompute, parts: Sequence[Examples], layers: Sequence[int], log: Callable[[str], None]
-) -> OnDevice | None:
-    """The states of examples in the device's memory, or None where that is too small for them."""
+def fit(encoder: Encoder, parts: Sequence[Examples], layers: Sequence[int], log: Callable[[str], None]) -> bool:
+    """Whether the device's memory has room for the states of examples; it says so."""
+    gc.collect()  # what a task before had there
     sentences = {key: len(payload) for part in parts for key, payload in zip(part.keys, part.payloads)}
-    each = [2 * sum(sentences.values()) * states.encoder.widths[layer] for layer in layers]
-    if not _has_room(sum(each) + max(each)):
-        log(f"activations: {size(sum(each))}, more than the device has room for; read batch by batch")
-        return None
-    log(f"activations: {size(sum(each))}, copied into the device's memory")
-    return OnDevice(states, parts, layers)
+    each = [2 * sum(sentences.values()) * encoder.widths[layer] for layer in layers]
+    fits = _has_room(sum(each) + max(each))
+    where = "kept in the device's memory" if fits else "for which the device has no room; read batch by batch"
+    log(f"activations: {size(sum(each))} that the probes read, {where}")
+    return fits
 
 
 def _has_room(count: int) -> bool:

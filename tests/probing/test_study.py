@@ -14,7 +14,7 @@ from probing.results.result import SPLITS, Result
 from probing.tasks import TASKS
 from tests.probing.test_activations import Counting
 
-RUNTIME = types.SimpleNamespace(precision="float32", xla=False)
+RUNTIME = types.SimpleNamespace(precision="float32", xla=False, kind="CPU")
 LONE = "\ud83d"  # half of a surrogate pair, which JSON can say and UTF-8 cannot
 SCHEDULE = Schedule(epochs=6, batch_records=8, learning_rate=5e-3, least_steps=1)
 
@@ -52,7 +52,7 @@ def probe(tmp_path, make_records, monkeypatch):
 
     monkeypatch.setattr(fit.Probes, "train_step", train_step)
 
-    def run(seeds, schedule=SCHEDULE, run_dir="runs", **options):
+    def run(seeds, schedule=SCHEDULE, run_dir="runs", activations="recompute", runtime=RUNTIME, **options):
         said = []
         steps.clear()
         asked = study.Study(
@@ -62,12 +62,12 @@ def probe(tmp_path, make_records, monkeypatch):
             schedule=lambda task: schedule,
             run_dir=tmp_path / run_dir,
             store=tmp_path / "store",
-            recompute=True,
+            activations=activations,
             checkpoint_seconds=0.0,
             **options,
         )
         corpus = corpora.find(TASKS["pos"], tmp_path / "data", dict.fromkeys(SPLITS, ""))
-        results = study.run([corpus], asked, RUNTIME, said.append)
+        results = study.run([corpus], asked, runtime, said.append)
         return {result.seed: result for result in results}, said
 
     run.steps = steps
@@ -202,3 +202,28 @@ def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
             found[seed].description_length["blocks"], whole[seed].description_length["blocks"], strict=True
         ):
             assert (one["records"], one["bits"]) == (other["records"], pytest.approx(other["bits"], rel=1e-3))
+
+
+@pytest.mark.parametrize(
+    "kind, activations", [("GPU", "auto"), ("GPU", "store"), ("CPU", "auto"), ("CPU", "recompute")]
+)
+def test_states_are_where_they_are_learned_from(probe, tmp_path, kind, activations):
+    """What a GPU has in its memory needs no disk; elsewhere, or if it is asked for, the store has it."""
+    compiled = types.SimpleNamespace(precision="float32", xla=True, kind=kind)
+    found, said = probe([1], activations=activations, runtime=compiled)
+    stored = list((tmp_path / "store").glob("*/layer-*.f16"))
+    assert bool(stored) == (activations == "store" or kind == "CPU" and activations == "auto")
+    assert any("that the probes read, kept in the device's memory" in line for line in said)
+    plain, said = probe([1], run_dir="plain")
+    assert not any("device" in line for line in said)
+    same(found[1], plain[1])
+
+
+def test_states_that_the_device_has_no_room_for_are_read_batch_by_batch(probe, monkeypatch):
+    from probing.learning import on_device
+
+    monkeypatch.setattr(on_device, "WITHOUT_GPU", 0)
+    compiled = types.SimpleNamespace(precision="float32", xla=True, kind="GPU")
+    _, said = probe([1], activations="auto", runtime=compiled)
+    assert any("the device has no room; read batch by batch" in line for line in said)
+    assert any("to write to" in line for line in said)

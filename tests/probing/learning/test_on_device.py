@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probing import activations
 from probing.learning import fit, on_device
 from probing.learning.batches import Batches
-from probing.learning.on_device import OnDevice, where_it_fits
+from probing.learning.on_device import OnDevice
 from probing.learning.schedule import ProbeKey
 from tests.probing.learning.conftest import SCHEDULE
 
@@ -77,8 +78,7 @@ def test_probes_learn_the_same_from_it(corpus, encoder, tmp_path):
     for name in ("read", "there"):
         held = None
         if name == "there":
-            held = where_it_fits(stored, list(parts.values()), fit.layers_of(keys, encoder), lambda line: None)
-            assert held is not None
+            held = OnDevice(stored, list(parts.values()), fit.layers_of(keys, encoder))
         probes = fit.Probes(keys, task, encoder, 3, SCHEDULE, on_device=held)
         batches = [Batches(stored, parts[split], probes.layers, on_device=held) for split in ("train", "dev")]
         results.append(fit.train(probes, *batches, SCHEDULE, tmp_path / name, identity={})[0])
@@ -88,9 +88,11 @@ def test_probes_learn_the_same_from_it(corpus, encoder, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_does_not_fit_is_read_batch_by_batch(corpus, monkeypatch):
-    _, parts, states = corpus
-    monkeypatch.setattr(on_device, "WITHOUT_GPU", 1000)
-    lines = []
-    assert where_it_fits(states, list(parts.values()), [0], lines.append) is None
-    assert len(lines) == 1 and "more than the device has room for" in lines[0]
+def test_whether_states_fit(corpus, encoder, monkeypatch):
+    _, parts, _ = corpus
+    lines, positions = [], sum(map(len, parts["train"].payloads))
+    for most, expected in ((10**9, True), (0, False)):
+        monkeypatch.setattr(on_device, "WITHOUT_GPU", most)
+        assert on_device.fit(encoder, [parts["train"]], [0, 3], lines.append) is expected
+    assert "kept in the device's memory" in lines[0] and "no room; read batch by batch" in lines[1]
+    assert activations.size(2 * 2 * 16 * positions) in lines[0]
