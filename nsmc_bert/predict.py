@@ -133,16 +133,22 @@ def _write(
 
 def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink: "_Sink") -> None:
     """Hands all reviews with their probabilities to the sink."""
-    truncated = 0
+    truncated = unread = count = 0
     with sink:
         for chunk in chunks:
             encoded = model.encode([text for _, text in chunk])
             truncated += int(encoded.truncated.sum())
+            unread += len(chunk) - int(model.tokenizer.reads(encoded).sum())
+            count += len(chunk)
             for (row, text), probabilities in zip(chunk, model.predict_encoded(encoded)):
                 sink.put(row, text, probabilities.tolist(), model.explain(text) if FLAGS.explain else None)
             sink.flush()
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
+    if unread:
+        say(f"{unread} reviews hold nothing that the model knows, such as no text: what it says of them means nothing")
+    if not count:
+        say("found no review")
 
 
 def _chunks(reviews: Iterable[Review], size: int) -> Iterator[list[Review]]:
@@ -171,6 +177,7 @@ class _Source:
         form: what the results are written as.
         added: names of the columns that come to the table's or, without one, of all.
         skipped: how many bad rows were passed over.
+        files: the files that are read.
     """
 
     def __init__(self, lines: Iterable[str] = (), paths: Sequence[str] = (), layout: tables.Layout | None = None):
@@ -178,6 +185,7 @@ class _Source:
         self.form = ""
         self.added: list[str] = []
         self.skipped = 0
+        self.files = list(paths)
         self.reviews: Iterator[Review] = ((Row(0, []), line) for line in lines)
         if layout is not None:
             self._layout = layout
@@ -248,7 +256,9 @@ def _source() -> _Source:
             paths = as_tables  # the first of which says what its column might be
         return _Source(paths=paths, layout=layout)
     # all are opened before any is classified
-    return _Source(itertools.chain.from_iterable([_lines(path, check_encoding(FLAGS.encoding)) for path in paths]))
+    source = _Source(itertools.chain.from_iterable([_lines(path, check_encoding(FLAGS.encoding)) for path in paths]))
+    source.files = list(paths)
+    return source
 
 
 def _lines(path: str, encoding: str) -> Iterator[str]:
@@ -288,9 +298,12 @@ def _output(output: str, source: _Source) -> tuple[str, Path | None]:
             f"--output={output}: expected text, tsv, csv or jsonl to print, or a file that ends in .csv, .tsv, .jsonl, "
             ".parquet or .xlsx"
         )
+    target = os.path.expanduser(output)
+    if os.path.exists(target) and any(os.path.samefile(path, target) for path in source.files if path != STDIN):
+        raise UserError(f"--output={output}: found one of the files that are read, expected another name")
     if form in ("parquet", "xlsx"):
         tables.package("pyarrow" if form == "parquet" else "openpyxl", output)  # before reviews are read
-    return form, Path(os.path.expanduser(output))
+    return form, Path(target)
 
 
 def _added(table: Table, names: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert import bundled
+from nsmc_bert.base import system
 from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.quiet import import_tensorflow
@@ -95,7 +96,7 @@ def _check_packages() -> None:
         import pyspark  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"found no {error.name}, expected it to compute with Spark: pip install 'nsmc-bert[spark]'"
+            f"found no {error.name}, expected it to compute with Spark: {system.install('nsmc-bert[spark]')}"
         ) from None
 
 

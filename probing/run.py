@@ -198,7 +198,8 @@ def _choice(flag: str, names: list[str], known: Collection[str], everything: str
     wrong = [name for name in names if name not in known]
     if wrong or len(set(names)) < len(names):
         allowed = ", ".join([*known] + ([everything] if everything else []))
-        raise UserError(f"--{flag}={','.join(names)}: expected different ones of {allowed}")
+        found = ", ".join(wrong) or "one of them twice"
+        raise UserError(f"--{flag}={','.join(names)}: found {found}, expected different ones of {allowed}")
     return list(names)
 
 

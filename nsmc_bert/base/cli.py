@@ -8,6 +8,7 @@ import gc
 import io
 import itertools
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -123,8 +124,17 @@ def parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
         for line in _overruled(argv[1:]):
             say(line)
         return arguments
-    except (UserError, flags.Error) as error:
+    except flags.Error as error:
+        sys.exit(_fail(_clearer(str(error))))
+    except UserError as error:
         sys.exit(_fail(error))
+
+
+def _clearer(error: str) -> str:
+    """What absl says of a command line, as this project says it."""
+    error = re.sub(r"invalid literal for int\(\) with base \d+: .*", "expected a whole number", error)
+    error = re.sub(r"could not convert string to float: .*", "expected a number", error)
+    return error if "Did you mean" in error or not error.startswith("Unknown") else f"{error}; see --help"
 
 
 def _without_flagfiles(given: Iterable[str]) -> Iterator[str]:
@@ -206,7 +216,9 @@ def _read_flagfile(named: str, seen: tuple[str, ...] = ()) -> list[str]:
             try:
                 flag.parser.parse(value)
             except (ValueError, TypeError) as error:
-                raise Located(path, number, line, f"a value that fits: {error}") from None
+                why = _clearer(str(error))
+                expected = why.removeprefix("expected ") if why.startswith("expected") else f"a value that fits: {why}"
+                raise Located(path, number, line, expected) from None
         read.append(f"--{name}={_find(value)}" if value.startswith("flags/") else line)
     return read
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nsmc_bert.base import system
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_bytes, write_text
 
@@ -91,7 +92,8 @@ def check() -> None:
     try:
         import matplotlib
     except ImportError:
-        raise UserError("found no matplotlib, expected it for the page: pip install '.[report]'") from None
+        how = system.install("nsmc-bert[report]")
+        raise UserError(f"found no matplotlib, expected it for the page: {how}") from None
     matplotlib.use("Agg")
 
 

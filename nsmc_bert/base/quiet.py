@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and looks for devices, and drops what that prints.
@@ -14,12 +16,25 @@ def import_tensorflow() -> None:
     What it printed is shown after all if the import fails, or if TF_CPP_MIN_LOG_LEVEL asks for it with 0. Where that
     variable is not set, TensorFlow tells of warnings and errors alone from now on.
     """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1") == "0" or "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules or os.environ.get(LEVEL) == "0":
         return
-    with silently(), _uncollected():
+    with silently(), _uncollected(), _level("1"):
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _level(level: str) -> Iterator[None]:
+    """TensorFlow's level in the block, in which it reads it, where none is set: other processes have their own."""
+    if LEVEL in os.environ:
+        yield
+        return
+    os.environ[LEVEL] = level
+    try:
+        yield
+    finally:
+        os.environ.pop(LEVEL, None)
 
 
 @contextlib.contextmanager

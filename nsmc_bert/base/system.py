@@ -12,6 +12,8 @@ open files              as many as the user may have            as many as there
 import contextlib
 import ctypes
 import os
+import shlex
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,17 @@ def open_files() -> int | None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def interpreter() -> str:
+    """This interpreter as one would type it here: relative to the working directory where it lies below it."""
+    path = Path(sys.executable)
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+
+def install(what: str) -> str:
+    """The command that installs a package, or an extra of this project's, for this interpreter."""
+    return f"{interpreter()} -m pip install {shlex.quote(what)}"
 
 
 def share_freed_memory() -> None:

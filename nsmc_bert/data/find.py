@@ -14,7 +14,7 @@ from nsmc_bert.data.texts import documents
 if TYPE_CHECKING:
     import numpy as np
 
-SAMPLE = "bundled sample"  # what it is called
+NSMC, SAMPLE = "NSMC", "bundled sample"  # what they are called
 VALIDATION, SPLIT_SEED = 0.1, 0  # the split of the training reviews that the epoch is chosen on
 
 
@@ -142,6 +142,8 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
                 texts, rows = reviews.contradictions(part)
                 if texts:
                     log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
+    if data.train is not None and data.test is not None and not reviews.unseen(data.test.texts, data.train.texts).any():
+        log(f"{data.name}: WARNING: all test reviews are training reviews too; figures are not of unseen ones")
     return data
 
 
@@ -179,7 +181,7 @@ def _nsmc(sources: ReviewSources, to_train: bool, log: Callable[[str], None]) ->
             download=sources.download,
             log=log,
         )
-        return Data("NSMC", "nsmc", *(reviews.read(p, skip_bad_rows=sources.skip_bad_rows) for p in (train, test)))
+        return Data(NSMC, "nsmc", *(reviews.read(p, skip_bad_rows=sources.skip_bad_rows) for p in (train, test)))
     except nsmc.NsmcUnavailable as error:
         if sources.nsmc_dir or not to_train:
             raise

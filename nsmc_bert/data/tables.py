@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from nsmc_bert.base import json_files, text_files
+from nsmc_bert.base import json_files, system, text_files
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import BOM, COMPRESSIONS, MAX_LINE, Stream, Utf8
 
@@ -587,9 +587,7 @@ def package(name: str, path: str | os.PathLike[str]) -> Any:
         return importlib.import_module(name)
     except ImportError:
         needed = name.partition(".")[0]
-        raise UserError(
-            f"{path}: needs {needed}, which is not installed; pip install {needed}, or pip install 'nsmc-bert[tables]'"
-        ) from None
+        raise UserError(f"{path}: needs {needed}, which is not installed: {system.install(needed)}") from None
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from nsmc_bert.base import text_tables
 from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
-from nsmc_bert.data.find import SAMPLE
+from nsmc_bert.data.find import NSMC, SAMPLE
 from nsmc_bert.model.calibration import shown
 
 OBJECTIVES = {  # of pretraining, and what they are called
@@ -71,7 +71,7 @@ def model_card(training: Mapping[str, Any]) -> str:
         The card, with the front matter that model hubs read.
     """
     classes = of_record(training)
-    films = training.get("data", {}).get("name") in ("NSMC", SAMPLE)
+    films = training.get("data", {}).get("name") in (NSMC, SAMPLE)
     return CLASSIFIER.format(
         title=_title(classes),
         said=_said(classes),

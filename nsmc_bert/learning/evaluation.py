@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsmc_bert import bundled
-from nsmc_bert.base import html_pages
+from nsmc_bert.base import html_pages, system
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.data import perturbation, reviews
-from nsmc_bert.data.find import SAMPLE, Data, ReviewSources
+from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
 from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
-from nsmc_bert.learning.provenance import PARTS, command_line, interpreter, record_of
+from nsmc_bert.learning.provenance import PARTS, checksum_of, command_line, record_of
 from nsmc_bert.model import checkpoints, metrics
 
 if TYPE_CHECKING:
@@ -78,8 +78,17 @@ def told_by_model(sources: ReviewSources, model: str) -> ReviewSources:
         model: folder or hub name of the model; "" for the classifier that ships.
 
     Raises:
-        UserError: there is no such model.
+        UserError: there is no such model; or nothing is said of where, which means NSMC, and it learned from reviews of
+            the user's own.
     """
+    named = sources.test_file or sources.train_file or sources.nsmc_dir or sources.nsmc_url or sources.sample
+    if model and not named:
+        learned = record_of(checkpoints.resolve(model)).get("data", {}).get("name", NSMC)
+        if learned not in (NSMC, SAMPLE):
+            raise UserError(
+                f"--model={model}: learned from {learned}, expected reviews to measure it on, --test_file=FILE (or "
+                "--nsmc_dir=FOLDER, for NSMC's)"
+            )
     told = sources.labels or sources.ratings or sources.positive_from is not None
     if told and sources.labels != (ALL,):
         return sources
@@ -110,6 +119,8 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     model, command = load(folder, how.precision, how.positive_label), command_line("evaluate")
     record = record_of(checkpoints.resolve(folder))
     changed: dict[str, Any] = {}
+    if data.test is not None and {checksum_of(data.test), data.test.sha1} & _learned_from(record):
+        log("WARNING: these are the reviews that the model has learned from; the figures are not of unseen ones")
     for part in (data.test, data.train):
         if part is not None:
             model.classes.check_same(part.classes, str(part.path), "those of the model")
@@ -131,6 +142,12 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
         target, parameters = Path(how.page).expanduser(), model.count_params()
         for path in page.write(target, figures, record, parameters, data.measured, how.model, command):
             log(f"wrote {path}")
+
+
+def _learned_from(record: Mapping[str, Any]) -> set[str]:
+    """Checksums of the reviews that a model has learned from."""
+    data = record.get("data", {})
+    return {data[name] for name in ("train_sha1", "reviews_sha1") if data.get(name)}
 
 
 def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -219,12 +236,13 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 for name, digits, values in _over_seeds([result[part] for result in results])
             ]
     best = max(results, key=lambda result: metrics.score(result.get("validation") or result["cross_validation"]))
-    predict = f"{interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
+    example = "이 영화 엄청 재미있네요" if best.get("data", {}).get("name", NSMC) in (NSMC, SAMPLE) else "…"
+    predict = f"{system.interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"
     if best.get("data", {}).get("name") == SAMPLE:
         lines.append(
             "the sample makes a poor classifier: the one that ships is better, and predict uses it without --model"
         )
-    return [*lines, f"model: {best['folder']}", f'next: {predict} --text "이 영화 엄청 재미있네요"']
+    return [*lines, f"model: {best['folder']}", f'next: {predict} --text "{example}"']
 
 
 def _over_seeds(figures: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int, list[float]]]:

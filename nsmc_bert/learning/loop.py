@@ -360,10 +360,14 @@ def train(
             run.end_epoch(model.validate(*validation_set) if validation_set else None, len(plan))
             on_epoch(progress.history[-1])
     best = progress.history[-1]
+    if progress.done and progress.epoch < settings.epochs:
+        log(f"stopped after {progress.epoch} of {settings.epochs} epochs: the last {settings.patience} were no better")
     if validation_set:
         best = max(progress.history, key=lambda epoch: model.score(epoch["validation"]))
         if chief:
             state.recall()
+        if best is not progress.history[-1]:
+            log(f"kept: epoch {best['epoch']}, the best on validation")
     return {"history": progress.history, "best": best, "steps": progress.steps, "seconds": progress.seconds}
 
 
@@ -535,7 +539,7 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
         for key in sorted({*identity, *recorded}):
             if identity.get(key) != recorded.get(key):
                 raise UserError(
-                    f"{run_dir}: holds another run: found {key}={recorded.get(key)}, expected {identity.get(key)}; "
+                    f"{run_dir}: holds another run: {_difference(key, recorded.get(key), identity.get(key))}; "
                     f"choose another --run_dir, or delete this one"
                 )
     elif not all(file.name == "lock" or _is_left_over(file) for file in files):
@@ -549,6 +553,21 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
     if not path.exists():
         write_text(path, json.dumps(identity, indent=1) + "\n")
     return held
+
+
+CHECKSUMS = {  # keys of an identity whose values say nothing to a reader: what another value means
+    "data": "what was learned from is not what is there now",
+    "test": "the test reviews are not those that are there now",
+    "unlabelled": "the texts without labels are not those that are there now",
+    "encoder": "it started from another encoder",
+    "tokenizer": "it had another tokenizer",
+}
+
+
+def _difference(key: str, found: Any, expected: Any) -> str:
+    """How the records of two runs differ, in words."""
+    checksums = isinstance(found, str) and isinstance(expected, str)
+    return CHECKSUMS[key] if checksums and key in CHECKSUMS else f"found {key}={found}, expected {expected}"
 
 
 def _is_left_over(path: Path) -> bool:

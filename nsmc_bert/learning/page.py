@@ -10,6 +10,7 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
+from nsmc_bert.data.find import NSMC
 from nsmc_bert.learning.provenance import PARTS, record_of
 from nsmc_bert.model import metrics
 
@@ -22,7 +23,6 @@ CAVEAT = (
     "learned from others that have, had more supervision than NSMC's labels: the table says which."
 )
 BESIDE = "Beside published models"  # the heading of their plot and table
-NSMC = "NSMC"  # what the reviews are called that published figures are of
 OURS = "nsmc_bert: "  # begins the names of this project's models
 RATED, OFFICIAL = "star ratings read", "official labels"
 

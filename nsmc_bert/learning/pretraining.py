@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsmc_bert import bundled
-from nsmc_bert.base import runtime
+from nsmc_bert.base import runtime, system
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.learning import provenance
@@ -387,5 +387,5 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         result: as from `pretrain`.
     """
     figures = [f"validation {name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items()]
-    train = f"{provenance.interpreter()} -m nsmc_bert.train --encoder={result['folder']}"
+    train = f"{system.interpreter()} -m nsmc_bert.train --encoder={result['folder']}"
     return [*figures, f"encoder: {result['folder']}", f"next: {train}"]

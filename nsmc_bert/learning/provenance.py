@@ -244,12 +244,6 @@ def command_line(command: str) -> str:
     return " ".join([f"python -m nsmc_bert.{command}", *map(shlex.quote, sys.argv[1:])])
 
 
-def interpreter() -> str:
-    """This interpreter as one would type it here: relative to the working directory where it lies below it."""
-    path = Path(sys.executable)
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
-
-
 def record_of(folder: str | Path) -> dict[str, Any]:
     """What training wrote into a model's training.json; {} where there is none that can be read."""
     try:

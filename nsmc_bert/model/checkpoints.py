@@ -187,7 +187,7 @@ def read_config(path: str | os.PathLike[str]) -> PretrainedConfig:
         UserError: no such file, no valid JSON, or no encoder that this project can run.
     """
     path = Path(path)
-    path = path / "config.json" if path.is_dir() else path
+    path = _config_of(path) if path.is_dir() else path
     values = read_json(path, CONFIG, "an encoder's config.json")
     family = families.find(values, path)
     if (kind := values.get("position_embedding_type", "absolute")) != "absolute":
@@ -233,11 +233,19 @@ def read_classes(name: str | os.PathLike[str]) -> Classes:
     Raises:
         UserError: there is no such model, or its config.json cannot be read or has names that are no classes'.
     """
-    path = resolve(name) / "config.json"
+    path = _config_of(resolve(name))
     values = heads.with_names(read_json(path, CONFIG, "an encoder's config.json"))
     # what transformers calls them where config.json has their number alone
     numbered = {place: f"LABEL_{place}" for place in range(min(values.get("num_labels") or 0, MOST_LABELS))}
     return heads.named(values.get("id2label") or numbered, values.get("rating_values"), path)
+
+
+def _config_of(folder: Path) -> Path:
+    """The config.json of a folder; UserError if it has none."""
+    path = folder / "config.json"
+    if not path.exists():
+        raise UserError(f"{folder}: found no config.json in it, expected the folder of a model or an encoder")
+    return path
 
 
 def build(config: PretrainedConfig, seed: int) -> Encoder:

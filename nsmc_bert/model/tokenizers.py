@@ -167,6 +167,18 @@ class Tokenizer:
         sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
         return np.array([piece.startswith("▁") if sentencepiece else not piece.startswith("##") for piece in pieces])
 
+    def reads(self, encoded: Encoded) -> np.ndarray:
+        """bool [texts]: whether a text has a known piece, beside special tokens and bare beginnings of words."""
+        says = np.concatenate([[0], np.cumsum(self._says[encoded.ids])])
+        return np.diff(says[encoded.row_splits]) > 0
+
+    @functools.cached_property
+    def _says(self) -> np.ndarray:
+        """bool [vocab_size]: which pieces say something."""
+        nothing = {self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id}
+        pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
+        return np.array([i not in nothing and piece not in ("", "▁", "Ġ") for i, piece in enumerate(pieces)])
+
     @functools.cached_property
     def _is_byte_level(self) -> bool:
         """Whether pieces are bytes, and a space is one of them."""

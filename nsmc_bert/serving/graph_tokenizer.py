@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nsmc_bert.base import system
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.model.tokenizers import Tokenizer
 from nsmc_bert.serving.saved_model import IDS_ALONE
@@ -32,7 +33,7 @@ CHINESE = (
 # steps of a normalizer that have an operation, and those of a SentencePiece model's own, which its library takes
 KNOWN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Strip")
 WITHIN = ("NFC", "Replace", "Strip", "Prepend")
-INSTALL = "pip install 'nsmc-bert[export]'"
+EXTRA = "nsmc-bert[export]"
 
 
 def check() -> None:
@@ -45,12 +46,13 @@ def check() -> None:
         import tensorflow_text  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"found no {error.name or 'tensorflow_text'}, expected it to cut text in a graph: {INSTALL}; {IDS_ALONE}"
+            f"found no {error.name or 'tensorflow_text'}, expected it to cut text in a graph: {system.install(EXTRA)}; "
+            f"{IDS_ALONE}"
         ) from None
     except tf.errors.OpError as error:  # its operations are another version's
         raise UserError(
             f"found a tensorflow_text that does not fit TensorFlow {tf.__version__} "
-            f"({shorten(str(error), 100)}), expected the same version: {INSTALL}"
+            f"({shorten(str(error), 100)}), expected the same version: {system.install(EXTRA)}"
         ) from None
 
 

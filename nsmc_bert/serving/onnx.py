@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nsmc_bert.base import system
 from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.quiet import silently
 from nsmc_bert.serving.servable import Servable
@@ -29,7 +30,8 @@ def check() -> None:
         import onnxruntime  # noqa: F401
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        raise UserError(f"found no {error.name}, expected it for ONNX: pip install 'nsmc-bert[onnx]'") from None
+        how = system.install("nsmc-bert[onnx]")
+        raise UserError(f"found no {error.name}, expected it for ONNX: {how}") from None
 
 
 def convert(servable: Servable, weights: str) -> bytes:

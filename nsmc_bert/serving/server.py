@@ -91,7 +91,8 @@ def check() -> None:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise UserError(f"found no {error.name}, expected it to serve: pip install 'nsmc-bert[serve]'") from None
+        how = system.install("nsmc-bert[serve]")
+        raise UserError(f"found no {error.name}, expected it to serve: {how}") from None
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 
+from nsmc_bert import bundled
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.model import metrics
 
@@ -91,6 +93,22 @@ def test_a_test_file_alone_is_enough(trained, command, tmp_path):
     assert (figures["test"]["n"], figures["test_unseen"], figures["data"]) == (2, None, "test.tsv")
     assert "of positive reviews alone" in result.stdout
     assert "unseen" not in result.stdout
+
+
+def test_a_model_of_own_reviews_is_not_measured_on_nsmc_unasked(trained, command, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(trained[0] / "model", model)
+    record = json.loads((model / "training.json").read_text(encoding="utf-8"))
+    record["data"]["name"] = "shop.csv"
+    (model / "training.json").write_text(json.dumps(record), encoding="utf-8")
+    result = command("evaluate", "--model=model", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (
+        1,
+        "error: --model=model: learned from shop.csv, expected reviews to measure it on, --test_file=FILE (or "
+        "--nsmc_dir=FOLDER, for NSMC's)\n",
+    )
+    result = command("evaluate", "--model=model", f"--test_file={bundled.SAMPLE['train']}", cwd=tmp_path)
+    assert "WARNING: these are the reviews that the model has learned from" in result.stderr
 
 
 def test_it_never_measures_on_the_sample_unasked(trained, command, tmp_path):

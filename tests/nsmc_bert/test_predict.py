@@ -106,7 +106,34 @@ def test_a_terminal_that_cannot_say_it(command, model):
 
 def test_nothing_in_nothing_out(command, model):
     result = command("predict", f"--model={model}", input="")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "found no review\n")
+
+
+def test_reviews_in_which_nothing_is_known_are_counted(command, model):
+    result = command("predict", f"--model={model}", input="좋아요\n\n💩\n \n")
+    assert len(result.stdout.splitlines()) == 4
+    assert (
+        result.stderr
+        == "3 reviews hold nothing that the model knows, such as no text: what it says of them means nothing\n"
+    )
+
+
+def test_what_is_read_is_not_written_over(command, model, tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("text\n좋아요\n", encoding="utf-8")
+    result = command(
+        "predict",
+        f"--model={model}",
+        "--input=reviews.csv",
+        "--text_column=text",
+        "--output=./reviews.csv",
+        cwd=tmp_path,
+    )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "error: --output=./reviews.csv: found one of the files that are read, expected another name\n",
+    )
+    assert path.read_text(encoding="utf-8") == "text\n좋아요\n"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_a_place_that_every_worker_finds(tmp_path, monkeypatch):
 def test_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", types.ModuleType("pyarrow"))
     monkeypatch.setitem(sys.modules, "pyspark", None)
-    with pytest.raises(UserError, match=r"found no pyspark, expected it .*: pip install 'nsmc-bert\[spark\]'"):
+    with pytest.raises(UserError, match=r"found no pyspark, expected it .* -m pip install 'nsmc-bert\[spark\]'"):
         spark.predict(None, "text")
 
 

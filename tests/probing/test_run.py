@@ -290,10 +290,13 @@ def test_the_published_schedule(command, data, encoder_folder, tmp_path):
     [
         (
             ["--task=pos,parsing"],
-            r"error: --task=pos,parsing: expected different ones of pos, constituents, .*, rel, all",
+            r"error: --task=pos,parsing: found parsing, expected different ones of pos, constituents, .*, rel, all",
         ),
-        (["--task=pos,pos"], r"error: --task=pos,pos: expected different ones"),
-        (["--control=shuffle"], r"error: --control=shuffle: expected different ones of random_labels, random_encoder"),
+        (["--task=pos,pos"], r"error: --task=pos,pos: found one of them twice, expected different ones"),
+        (
+            ["--control=shuffle"],
+            r"error: --control=shuffle: found shuffle, expected different ones of random_labels, random_encoder",
+        ),
         (
             ["--representations=lex,full"],
             r"error: --representations=full: expected some of lex, cat, mix, top_0 to top_3",

@@ -145,6 +145,8 @@ def test_flagfiles_end_at_two_dashes(command):
     ("arguments", "files", "message"),
     [
         (["--epohcs=1"], {}, "error: Unknown command line flag 'epohcs'. Did you mean: epochs ?"),
+        (["--anzahl=1"], {}, "error: Unknown command line flag 'anzahl'; see --help"),
+        (["--epochs=zwei"], {}, "error: flag --epochs=zwei: expected a whole number"),
         (["--epochs=-1"], {}, "error: flag --epochs=-1: -1 is not a non-negative integer"),
         (
             ["a.txt"],
@@ -162,8 +164,7 @@ def test_flagfiles_end_at_two_dashes(command):
         (
             ["--flagfile=a.flags"],
             {"a": "--epochs=many"},
-            "error: a.flags:1: found --epochs=many, expected a value that fits: "
-            "invalid literal for int() with base 10: 'many'",
+            "error: a.flags:1: found --epochs=many, expected a whole number",
         ),
         (
             ["--flagfile=a.flags"],

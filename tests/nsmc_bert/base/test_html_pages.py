@@ -49,5 +49,5 @@ def test_a_plot_is_drawn_for_light_and_dark_and_as_a_file(tmp_path):
 
 def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match="found no matplotlib, expected it for the page: pip install"):
+    with pytest.raises(UserError, match="found no matplotlib, expected it for the page: .* -m pip install"):
         html_pages.check()

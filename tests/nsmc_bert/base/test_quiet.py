@@ -42,6 +42,15 @@ def test_chatter_that_is_asked_for(tmp_path):
     assert run(program, tmp_path, TF_CPP_MIN_LOG_LEVEL="0").stderr == "chatter\n"
 
 
+def test_other_processes_have_a_level_of_their_own(tmp_path):
+    """A command that a notebook runs says no more than it would by itself."""
+    (tmp_path / "tensorflow.py").write_text(FAKE + DEVICES)
+    program = "import os\nfrom nsmc_bert.base.quiet import import_tensorflow\nimport_tensorflow()\nimport tensorflow\n"
+    program += "print(os.environ.get('TF_CPP_MIN_LOG_LEVEL'))"
+    assert run(program, tmp_path, TF_CPP_MIN_LOG_LEVEL=None).stdout == "None\n"
+    assert run(program, tmp_path, TF_CPP_MIN_LOG_LEVEL="2").stdout == "2\n"
+
+
 def test_a_model_is_loaded_without_a_word(tmp_path):
     """As in a notebook."""
     result = run("import nsmc_bert\nnsmc_bert.load().predict('꿀잼')", tmp_path, TF_CPP_MIN_LOG_LEVEL=None)

@@ -75,3 +75,11 @@ def test_as_many_files_may_be_open_as_the_user_may_have():
 def test_where_nobody_says_how_many_files_may_be_open(monkeypatch):
     monkeypatch.setattr(system, "resource", None)
     assert system.open_files() is None
+
+
+def test_the_interpreter_as_one_would_type_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my venv" / "bin" / "python"))
+    assert system.interpreter() == f"'{tmp_path}/my venv/bin/python'"
+    monkeypatch.chdir(tmp_path)
+    assert system.interpreter() == f"'my venv{os.sep}bin{os.sep}python'"
+    assert system.install("nsmc-bert[serve]") == f"'my venv{os.sep}bin{os.sep}python' -m pip install 'nsmc-bert[serve]'"

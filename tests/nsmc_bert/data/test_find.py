@@ -50,6 +50,14 @@ def test_own_files(files, lines):
     ]
 
 
+def test_test_reviews_that_are_all_learned_from_are_said(files, lines):
+    train = files("mine.tsv", TRAIN)
+    find.find_data(ReviewSources(train_file=train, test_file=files("test.tsv", TRAIN[:4])), log=lines.append)
+    assert lines[-1] == "mine.tsv: WARNING: all test reviews are training reviews too; figures are not of unseen ones"
+    find.find_data(ReviewSources(train_file=train, test_file=files("test.tsv", [*TRAIN[:4], "새"])), log=lines.append)
+    assert "WARNING" not in lines[-1]
+
+
 def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
     train = files("mine.tsv", TRAIN, ["나", "다", "가", "라"] * 5)
     test = files("test.tsv", ["a", "b", "a", "c", "d"], ["다", "가", "가", "나", "라"])

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nsmc_bert.base import system
 from nsmc_bert.base.errors import Located, UserError
 from nsmc_bert.data import tables
 from nsmc_bert.data.tables import Layout, Table
@@ -63,7 +64,9 @@ def test_zstandard_that_this_python_has_not(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     path = write(tmp_path, b"", "a.csv.zst")
-    expected = f"{path}: found zstandard, which this Python cannot unpack; pip install zstandard, or unpack it with"
+    expected = (
+        f"{path}: found zstandard, which this Python cannot unpack: {system.install('zstandard')}, or unpack it with"
+    )
     assert error_of(Table, path).startswith(expected)
 
 
@@ -398,9 +401,7 @@ def test_a_package_that_is_missing(tmp_path, monkeypatch, name, package):
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
     path = write(tmp_path, b"PK\x03\x04", name)
-    assert error_of(Table, path) == (
-        f"{path}: needs {package}, which is not installed; pip install {package}, or pip install 'nsmc-bert[tables]'"
-    )
+    assert error_of(Table, path) == (f"{path}: needs {package}, which is not installed: {system.install(package)}")
 
 
 @pytest.mark.parametrize(

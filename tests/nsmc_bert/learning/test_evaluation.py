@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nsmc_bert.base import system
 from nsmc_bert.base.classes import SENTIMENT, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data.find import Data, ReviewSources
@@ -89,7 +90,7 @@ def report(accuracy):
 
 
 def test_a_summary_of_one_seed(monkeypatch):
-    monkeypatch.setattr(evaluation, "interpreter", lambda: "python")
+    monkeypatch.setattr(system, "interpreter", lambda: "python")
     result = {"seed": 3, "validation": report(0.8), "test": None, "folder": "my runs/model"}
     lines = evaluation.summary([result])
     assert lines[: len(lines) - 2] == metrics.lines(result["validation"], "seed 3, validation")
@@ -97,6 +98,8 @@ def test_a_summary_of_one_seed(monkeypatch):
         "model: my runs/model",
         "next: python -m nsmc_bert.predict --model='my runs/model' --text \"이 영화 엄청 재미있네요\"",
     ]
+    own = evaluation.summary([{**result, "data": {"name": "shop.csv"}}])
+    assert own[-1] == "next: python -m nsmc_bert.predict --model='my runs/model' --text \"…\""
 
 
 def test_a_summary_of_several_seeds():

@@ -252,7 +252,12 @@ def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(make_mod
 
 def test_stops_early(make_model, tmp_path):
     settings = loop.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
-    assert len(run(make_model(), tmp_path / "run", settings)["history"]) == 3
+    lines = []
+    assert len(run(make_model(), tmp_path / "run", settings, log=lines.append)["history"]) == 3
+    assert lines[-2:] == [
+        "stopped after 3 of 9 epochs: the last 2 were no better",
+        "kept: epoch 1, the best on validation",
+    ]
 
 
 def test_a_finished_run_is_not_trained_again(make_model, tmp_path):

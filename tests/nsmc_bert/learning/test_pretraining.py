@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nsmc_bert.base import runtime
+from nsmc_bert.base import runtime, system
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import loop, pretraining, provenance
 from nsmc_bert.learning.pretraining import Pretraining
@@ -98,7 +98,7 @@ def test_texts_that_are_too_few(validation):
 
 
 def test_a_summary(monkeypatch):
-    monkeypatch.setattr(provenance, "interpreter", lambda: "python")
+    monkeypatch.setattr(system, "interpreter", lambda: "python")
     result = {"validation": {"perplexity": 12.34567, "rating_accuracy": 0.5}, "folder": "runs/pretrained/encoder"}
     assert pretraining.summary(result) == [
         "validation perplexity 12.3457",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -127,13 +126,6 @@ def test_where_and_how_it_was_made(monkeypatch):
     assert list(made) == ["hardware", "versions", "python", "command"]
     assert made["command"] == "python -m nsmc_bert.train '--run_dir=my run' --sample"
     assert made["hardware"].startswith("one device (CPU), float32, ")
-
-
-def test_the_interpreter_as_one_would_type_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "my venv" / "bin" / "python"))
-    assert provenance.interpreter() == f"'{tmp_path}/my venv/bin/python'"
-    monkeypatch.chdir(tmp_path)
-    assert provenance.interpreter() == f"'my venv{os.sep}bin{os.sep}python'"
 
 
 def test_a_record_that_is_none(tmp_path):

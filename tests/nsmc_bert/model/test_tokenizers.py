@@ -736,3 +736,10 @@ def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change,
     (tmp_path / file).write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(UserError, match=message):
         tokenizers.load(tmp_path)
+
+
+def test_texts_in_which_nothing_is_known():
+    tokenizer = tokenizers.bundled()
+    encoded = tokenizer.encode(["좋아요", "", "💩", " ", "👎👎", "좋"], 16)
+    assert tokenizer.reads(encoded).tolist() == [True, False, False, False, False, True]
+    assert tokenizer.reads(tokenizer.encode([], 16)).tolist() == []

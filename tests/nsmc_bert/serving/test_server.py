@@ -46,7 +46,9 @@ def test_an_address_of_the_sixth_version_has_brackets():
 
 def test_what_is_not_installed_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(UserError, match=r"^found no \w+, expected it to serve: pip install 'nsmc-bert\[serve\]'$"):
+    with pytest.raises(
+        UserError, match=r"^found no \w+, expected it to serve: .* -m pip install 'nsmc-bert\[serve\]'$"
+    ):
         server.check()
 
 
