@@ -52,6 +52,6 @@ def test_it_is_loaded_without_this_project(make_model, tmp_path):
 def test_what_is_wrong_is_a_line(command, tmp_path):
     result = command("export", "--signature=tokens", f"--model={tmp_path}", f"--output={tmp_path / 'export'}")
     assert result.returncode == 1 and result.stderr.splitlines()[-1].startswith(
-        f"error: {tmp_path / 'config.json'}: cannot be read"
+        f"error: {tmp_path}: found no config.json in it, expected the folder of a model"
     )
     assert not (tmp_path / "export").exists()

@@ -19,7 +19,7 @@ from probing.tasks import TASKS
 from tests.nsmc_bert.model.families import make as make_kin
 from tests.probing.test_activations import Counting
 
-RUNTIME = types.SimpleNamespace(precision="float32", xla=False)
+RUNTIME = types.SimpleNamespace(precision="float32", xla=False, kind="CPU")
 
 
 def edge(one, other, label="x"):
