@@ -6,11 +6,11 @@ FOLDER has XLA's compiler for NVIDIA's GPUs and NVIDIA's assembler, which no GPU
       'nvidia-cuda-nvcc-cu12<12.10'
 
 0.9.0 is the one whose XLA knows the flags that TensorFlow 2.21's knows, but for two. The steps are traced as they are
-where there is a GPU, in bfloat16, and compiled with the flags that the commands set there. Of each program are printed
-the seconds that it takes to compile here; the memory of weights, optimizer and batch, and of what lies between; how
-many kernels a step starts; and the milliseconds that an H100 would take at its best, each kernel either to read and
-write what it reads and writes, at 3.35 TB/s, or to multiply, at 989 TFLOP/s in bfloat16 and 67 in float32, whichever is
-longer. Nothing of it was measured on one.
+where there is a GPU, in bfloat16 unless they say otherwise, and compiled with the flags that the commands set there. Of
+each program are printed the seconds that it takes to compile here; the memory of weights, optimizer and batch, and of
+what lies between; how many kernels a step starts; and the milliseconds that an H100 would take at its best, each kernel
+either to read and write what it reads and writes, at 3.35 TB/s, or to multiply, at 989 TFLOP/s in bfloat16 and 67 in
+float32, whichever is longer. Nothing of it was measured on one.
 """
 
 import functools
@@ -42,13 +42,17 @@ BYTES_A_SECOND, PRODUCTS = 3.35e12, {"f32": 67e12, "": 989e12}
 SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8}
 SIZES |= {"s64": 8, "u64": 8}
 SHAPE = re.compile(r"\b(" + "|".join(SIZES) + r")\[([\d,]*)\]")
-PROGRAMS = {  # layers, width, heads, places of a batch
+PROGRAMS = {  # layers, width, heads, places of a batch, the family and the number format where they are others
     "train 4x256": ("train", 4, 256, 4, 16384),
     "validate 4x256": ("validate", 4, 256, 4, 16384),
     "pretrain 4x256": ("pretrain", 4, 256, 4, 32768),
     "pretrain 8x512": ("pretrain", 8, 512, 8, 32768),
     "train 12x768": ("train", 12, 768, 12, 16384),
     "train 24x1024": ("train", 24, 1024, 16, 4096),
+    "train 4x256 in float16": ("train", 4, 256, 4, 16384, "bert", "mixed_float16"),
+    "train ELECTRA-small": ("train", 12, 256, 4, 16384, "electra"),
+    "train ALBERT-base": ("train", 12, 768, 12, 16384, "albert"),
+    "replaced ELECTRA 4x256": ("replaced", 4, 256, 4, 32768, "electra"),
     "probe lex, cat, mix of 12x768": ("probe",),
 }
 
@@ -96,8 +100,8 @@ def _flags():
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _step(kind, layers, width, heads, places):
-    """A step of a classifier or of masked language modelling, and a batch of the sample's reviews."""
+def _step(kind, layers, width, heads, places, family="bert", precision="mixed_bfloat16"):
+    """A step of a classifier or of pretraining, and a batch of the sample's reviews."""
     import numpy as np
     import tensorflow as tf
 
@@ -106,6 +110,7 @@ def _step(kind, layers, width, heads, places):
     from nsmc_bert.model import checkpoints, packing, tokenizers
     from nsmc_bert.model.classifier import SentimentClassifier
     from nsmc_bert.model.masked_lm import MaskedLanguageModel
+    from nsmc_bert.model.replaced import ReplacedTokenDetector
     from tests.benchmarks import workers
 
     tokenizer = tokenizers.bundled()
@@ -113,11 +118,11 @@ def _step(kind, layers, width, heads, places):
     plan = packing.plan(encoded.lengths, places, seed=0)
     labels = np.zeros(len(encoded), np.int32)
     batch = next(iter(packing.dataset(encoded, plan, pad_id=tokenizer.pad_id, labels=labels)))
-    config = workers._config(layers, width, heads, "bert")
-    if kind == "pretrain":
+    config = workers._config(layers, width, heads, family)
+    learns = {"pretrain": MaskedLanguageModel, "replaced": ReplacedTokenDetector}.get(kind, SentimentClassifier)
+    if learns is not SentimentClassifier:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # as `pretrain` has it
-    learns = MaskedLanguageModel if kind == "pretrain" else SentimentClassifier
-    model = learns(checkpoints.build(config, 0), tokenizer, precision="mixed_bfloat16")
+    model = learns(checkpoints.build(config, 0), tokenizer, precision=precision)
     loop.compile_model(model, loop.Settings(), probabilities=False, jit=True)
     step = model.test_step if kind == "validate" else model.train_step
     return tf.function(step, jit_compile=True, autograph=False), (batch,)
