@@ -82,9 +82,9 @@ flags.DEFINE_enum(
     "activations",
     "auto",
     list(study.ACTIVATIONS),
-    "store: encode every sentence once and keep its states below --store. recompute: encode whenever states are read, "
-    "which needs no disk: at every step, in far more time, unless the step is compiled and the device's memory holds "
-    "them. auto: recompute where a GPU's memory holds the states of a task, store elsewhere.",
+    "store: encode every sentence once, keep its states below --store, and read them batch by batch. recompute: encode "
+    "whenever states are read, at every step, which needs no disk and far more time. auto: a GPU encodes each task's "
+    "sentences once, into its memory; where they do not fit, and without a GPU, store.",
 )
 flags.DEFINE_enum(
     "schedule",

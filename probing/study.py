@@ -52,9 +52,9 @@ class Study:
         attention: probe the attention between two spans instead of their states: see encoders.attention.
         run_dir: the run's folder.
         store: the folder of the stores of activations.
-        activations: one of ACTIVATIONS: store; recompute, which stores nothing and encodes whenever states are read;
-            auto, which is recompute where a GPU, which encodes as fast as a disk reads, has room for the states of a
-            task, and else store.
+        activations: one of ACTIVATIONS: store, from which states are read batch by batch; recompute, which stores
+            nothing and encodes whenever states are read; auto, for which a GPU, which encodes as fast as a disk reads,
+            has those of a task in its memory where they fit, and which else is store.
         verify_store: compare all that the store has with its checksums first.
         checkpoint_seconds: about how often the state is saved.
     """
@@ -300,7 +300,7 @@ class _OfTask:
                 probes.layers,
                 control.control_labels(part, self.frequencies) if random else None,
                 static=devices.xla,
-                on_device=self.on_device,
+                places=None if self.on_device is None else self.on_device.places,
             )
             for split, part in examples.items()
         }
@@ -342,21 +342,27 @@ class _OfTask:
         """Sees to it that the states which probes are to learn from can be read, in the device's memory if they fit."""
         from probing import activations
 
-        context, parts = self.context, list(self.aligned.examples.values())
-        compiled = bool(lacking) and context.devices.xla
-        if compiled:
-            from probing.learning import fit, on_device
-
-            layers = fit.layers_of(lacking, context.encoder)
-            compiled = on_device.fit(context.encoder, parts, layers, self.log)
-        encoded = context.study.activations == "auto" and context.devices.kind == "GPU" and not context.states.verify
-        if compiled and encoded:
-            self.on_device = on_device.OnDevice(activations.Recompute(context.encoder, self.log), parts, layers)
-            return
+        context, study, parts = self.context, self.context.study, list(self.aligned.examples.values())
+        stored = study.activations == "store" or study.verify_store
+        kept = bool(lacking) and context.devices.xla and not stored
+        if kept and context.devices.kind == "GPU":
+            recompute = activations.Recompute(context.encoder, lambda line: None)
+            self.on_device = self._copied(recompute, parts, lacking)
+            if self.on_device is not None:
+                context.encoder.release()
+                return
         if lacking or context.states.verify:
             context.states.ensure(parts)
-        if compiled:
-            self.on_device = on_device.OnDevice(context.states, parts, layers)
+        if kept and context.devices.kind != "GPU":
+            self.on_device = self._copied(context.states, parts, lacking)
+
+    def _copied(
+        self, states: Store | Recompute, parts: Sequence[alignment.Examples], lacking: Sequence[ProbeKey]
+    ) -> OnDevice | None:
+        from probing.learning import fit, on_device
+
+        layers = fit.layers_of(lacking, self.context.encoder)
+        return on_device.where_it_fits(states, parts, layers, self.log)
 
     def _score(
         self, key: ProbeKey, probes: Probes, logits: dict[str, Logits], record: dict[str, Any]

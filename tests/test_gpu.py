@@ -53,6 +53,8 @@ def test_probing(command, tmp_path, activations):
         "probing.run", "--task=pos", "--epochs=2", f"--activations={activations}", "--run_dir=run", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
+    assert ("kept in the device's memory" in result.stderr) == (activations != "store")
+    assert bool(list(tmp_path.glob("runs/activations/*/layer-*.f16"))) == (activations == "store")
 
 
 def test_two_processes_share_a_card(command):

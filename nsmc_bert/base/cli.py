@@ -83,6 +83,7 @@ def _guarded(main: Callable[[], object]) -> int:
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
             first = str(error).split("\n")[0][:160]
             sizes = [f"lower --{name}, " for name in ("token_budget", "batch_records") if name in flags.FLAGS]
+            sizes += ["--activations=store, "] if "activations" in flags.FLAGS else []
             return _fail(
                 f"the memory of the GPU, or of the machine, is full ({first}); {''.join(sizes)}leave the card to this "
                 "process alone, or compute on the CPU: CUDA_VISIBLE_DEVICES=-1"

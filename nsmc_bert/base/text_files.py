@@ -31,8 +31,8 @@ _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and wh
     rb"\x28\xb5\x2f\xfd": "zstandard; unpack it with unzstd",
     rb"PK\x03\x04": "an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
     rb"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls); save the sheet as CSV in UTF-8",
-    rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF": "a picture, or sound; expected are reviews as text or a table",
-    rb"%PDF": "a PDF; save its text, a review a line",
+    rb"\x89PNG|\xff\xd8\xff|GIF8[79]a": "a picture; expected are reviews as text or a table",
+    rb"%PDF-\d": "a PDF; save its text, a review a line",
     rb"\xff\xfe|\xfe\xff": "UTF-16; convert with iconv -f utf-16 -t utf-8",
 }
 

@@ -237,6 +237,28 @@ def classifier_dropout(config: PretrainedConfig) -> float:
     return config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
 
 
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, fused: bool | None = None) -> tf.Tensor:
+    """The cross-entropy of each row.
+
+    Args:
+        logits: float32 [rows, classes].
+        labels: integers [rows].
+        fused: as in `encode`; worth it for many classes, as the pieces of a vocabulary.
+
+    Returns:
+        float32 [rows].
+    """
+    if not (_one_cpu() if fused is None else fused):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+    @custom_gradient
+    def run(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        result, total = _compiled(_cross_entropy_forwards)(logits, labels)
+        return result, lambda upstream: _compiled(_cross_entropy_backwards)(upstream, logits, total, labels)
+
+    return run(logits)
+
+
 def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """The function of an activation's name in a configuration."""
     if name == "gelu":
@@ -439,6 +461,15 @@ GELUS = {  # activations whose gradients are written out
     "gelu": (_gelu_forwards, _gelu_backwards),
     "gelu_new": (_gelu_new_forwards, _gelu_new_backwards),
 }
+
+
+def _cross_entropy_forwards(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    total = tf.reduce_logsumexp(logits, -1)
+    return total - tf.gather(logits, labels, batch_dims=1), total
+
+
+def _cross_entropy_backwards(upstream: tf.Tensor, logits: tf.Tensor, total: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return upstream[:, None] * (tf.exp(logits - total[:, None]) - tf.one_hot(labels, logits.shape[-1]))
 
 
 def _attend(

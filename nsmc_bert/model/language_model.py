@@ -338,6 +338,22 @@ class LanguageModel(keras.Model):
         raise NotImplementedError
 
 
+class PieceLoss(keras.losses.Loss):
+    """The cross-entropy of logits of pieces: see forward.cross_entropy.
+
+    Args:
+        model: the LanguageModel whose step it is part of.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__(name="pieces")
+        self._model = model
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        labels = tf.reshape(y_true, [-1])  # Keras gives them y_pred's rank
+        return forward.cross_entropy(y_pred, labels, False if self._model._jit_compile else self._model.fused)
+
+
 def sparse_crossentropy(name: str) -> keras.losses.Loss:
     """Cross-entropy of logits and whole numbers."""
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True, name=name)

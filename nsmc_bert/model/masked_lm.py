@@ -18,7 +18,7 @@ import tf_keras as keras
 from nsmc_bert.model import families, forward
 from nsmc_bert.model.families import network
 from nsmc_bert.model.hiding import MASKED_SHARE, Hide
-from nsmc_bert.model.language_model import Batch, LanguageModel, PieceOutput, sparse_accuracy, sparse_crossentropy
+from nsmc_bert.model.language_model import Batch, LanguageModel, PieceLoss, PieceOutput, sparse_accuracy
 
 if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Encoder
@@ -99,7 +99,7 @@ class MaskedLanguageModel(LanguageModel):
         return features, targets, counts
 
     def _objectives(self) -> dict[str, tuple[keras.losses.Loss, float, list[keras.metrics.Metric]]]:
-        return {"pieces": (sparse_crossentropy("pieces"), 1.0, [sparse_accuracy()])}
+        return {"pieces": (PieceLoss(self), 1.0, [sparse_accuracy()])}
 
     def _figures(self, results: Mapping[str, float]) -> dict[str, float]:
         """{"perplexity": e to the mean loss of a hidden piece, "accuracy": share of hidden pieces said right}."""

@@ -17,7 +17,7 @@ from probing.activations import Recompute, Store
 from probing.alignment import Examples, ranges
 
 if TYPE_CHECKING:
-    from probing.learning.on_device import OnDevice
+    from probing.learning.on_device import Places
 
 PREDICT = 128  # records of a batch that is only predicted
 
@@ -47,8 +47,8 @@ class Batches:
         control: bool [targets, labels], the labels of the control task, or None.
         static: give all batches of a dataset one shape, as a compiler wants it; otherwise each has one of a few that is
             little larger.
-        on_device: an OnDevice that has the examples' states in these layers: a batch has the numbers of their positions
-            then ("positions") instead of "states"; or None.
+        places: on_device.Places of the examples' states, where these are in the device's memory: a batch has the
+            numbers of their positions then ("positions") instead of "states"; or None.
         least: what static batches are filled up to at least, or None.
     """
 
@@ -59,10 +59,10 @@ class Batches:
         layers: Iterable[int],
         control: np.ndarray | None = None,
         static: bool = False,
-        on_device: OnDevice | None = None,
+        places: Places | None = None,
         least: Sizes | None = None,
     ):
-        self.examples, self._static, self._on_device, self._least = examples, static, on_device, least
+        self.examples, self._static, self._places, self._least = examples, static, places, least
         self._store, self._layers, self._control = store, list(layers), control
         self._in_order: dict[int, tf.data.Dataset] = {}
 
@@ -88,8 +88,8 @@ class Batches:
         keys = ["rows1", "segments1", "rows2", "segments2"][: 2 * spans]
         labelled = ["gold"] + ["control"] * (self._control is not None)
         widths = self._store.encoder.widths
-        blocks = [] if self._on_device else activations.blocks(self._layers, widths)
-        keys = ["positions"] * (self._on_device is not None) + keys
+        blocks = [] if self._places else activations.blocks(self._layers, widths)
+        keys = ["positions"] * (self._places is not None) + keys
         types = [tf.float16] * len(blocks) + [tf.int32] * len(keys) + [tf.uint8] * len(labelled) + [tf.float32]
 
         def make(number: tf.Tensor) -> list[tf.Tensor]:
@@ -148,10 +148,10 @@ class Batches:
         pieces = np.stack([sentences[owner], first, first + np.diff(np.append(begins, len(used)))], 1)
         full = full or Sizes(bucket(len(used)), bucket(len(targets)), tuple(bucket(len(rows)) for rows, _ in members))
         n = full.targets
-        if self._on_device is None:
+        if self._places is None:
             out = self._store.read(examples, pieces, self._layers, full.rows)
         else:
-            out = [self._on_device.numbers(examples, pieces, full.rows)]
+            out = [self._places.numbers(examples, pieces, full.rows)]
         at = 0
         for (rows, segments), size in zip(members, full.members):
             padding = size - len(rows)

@@ -9,72 +9,59 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base import quiet
+from nsmc_bert.base.progress import Progress
+from nsmc_bert.base.watchdog import alive
 from probing.activations import Recompute, Store, blocks, size
 from probing.alignment import ranges
 
 if TYPE_CHECKING:
     from probing.alignment import Examples
-    from probing.encoders import Encoder
 
 AT_ONCE = 64_000_000  # bytes of states, about, that are read before they are copied
 TO_SPARE = 1_000_000_000  # bytes of a GPU's memory that are left for all else
 WITHOUT_GPU = 250_000_000  # bytes of states at most where there is none: its memory is what the store saves
-PIECE = 1_000_000_000  # bytes, in which memory is asked for
+MOST_NUMBERS = 2**31 - 1  # of a layer; TensorFlow's operations on GPUs count them in 32 bits
+
+
+class Places:
+    """Where the states of sentences stand.
+
+    What a tf.data pipeline calls stays in memory until the process ends, so this has no states.
+
+    Args:
+        first: {key of a sentence: the number of its first position}.
+        positions: how many there are; the number of the one behind the last, which fills up a batch.
+    """
+
+    def __init__(self, first: Mapping[bytes, int], positions: int) -> None:
+        self._first, self.positions = first, positions
+
+    def numbers(self, examples: Examples, pieces: np.ndarray, rows: int = 0) -> np.ndarray:
+        """The numbers of the positions that Store.read would read of pieces, filled up to `rows`: int32."""
+        first = np.array([self._first[examples.keys[number]] for number in pieces[:, 0]], np.int64)
+        numbers = ranges(first + pieces[:, 1], pieces[:, 2] - pieces[:, 1])
+        return np.pad(numbers, (0, max(rows - len(numbers), 0)), constant_values=self.positions).astype(np.int32)
 
 
 class OnDevice:
-    """The states of all sentences of some examples, in some layers, in the memory of the device that computes.
+    """The states of sentences, in some layers, in the memory of the device that computes; see `where_it_fits`.
 
     Args:
-        states: an activations.Store or Recompute that has seen the examples.
-        parts: alignment.Examples; a sentence that several of them have is taken once.
-        layers: ascending list of the layers.
-
-    Attributes:
-        layers: those.
-        positions: how many there are.
+        places: Places of the sentences.
+        states: {layer: a float16 variable [positions + 1, width]}; the last position is zeros.
+        widths: of all the encoder's layers.
     """
 
-    def __init__(self, states: Store | Recompute, parts: Sequence[Examples], layers: Sequence[int]) -> None:
-        self.layers, self.positions, self._widths = list(layers), 0, states.encoder.widths
-        self._first: dict[bytes, int] = {}
-        pieces: dict[int, list[tf.Tensor]] = {layer: [] for layer in self.layers}
-        for part in parts:
-            self._take(states, part, pieces)
-        self._states = {}
-        for layer in self.layers:  # one after the other, so that one of them is there twice, not all
-            nothing = tf.zeros([1, self._widths[layer]], tf.float16)  # which fills up a batch
-            self._states[layer] = tf.concat([*pieces.pop(layer), nothing], 0)
-
-    def _take(self, states: Store | Recompute, part: Examples, pieces: dict[int, list[tf.Tensor]]) -> None:
-        """Adds the sentences of a part that are not there yet to the pieces of every layer."""
-        lengths = np.array([len(payload) for payload in part.payloads], np.int64)
-        missing = np.flatnonzero([key not in self._first for key in part.keys])
-        missing = missing[np.argsort(-lengths[missing], kind="stable")]  # as they are encoded best
-        at_once = max(1, AT_ONCE // (2 * sum(self._widths[layer] for layer in self.layers)))
-        begins = np.flatnonzero(np.diff(np.cumsum(lengths[missing]) // at_once)) + 1
-        for numbers in np.split(missing, begins) if len(missing) else []:
-            counts = lengths[numbers]
-            read = states.read(part, np.stack([numbers, 0 * counts, counts], 1), self.layers)
-            for block, of_block in zip(blocks(self.layers, self._widths), read):
-                for layer, of_layer in zip(block, of_block):
-                    pieces[layer].append(tf.identity(of_layer))
-            for number, count in zip(numbers.tolist(), counts.tolist()):
-                self._first[part.keys[number]] = self.positions
-                self.positions += count
-
-    def numbers(self, examples: Examples, pieces: np.ndarray, rows: int = 0) -> np.ndarray:
-        """The numbers here of the positions that Store.read would read of pieces, filled up to `rows`: int32."""
-        first = np.array([self._first[examples.keys[number]] for number in pieces[:, 0]], np.int64)
-        found = ranges(first + pieces[:, 1], pieces[:, 2] - pieces[:, 1])
-        return np.pad(found, (0, max(rows - len(found), 0)), constant_values=self.positions).astype(np.int32)
+    def __init__(self, places: Places, states: Mapping[int, tf.Variable], widths: Sequence[int]) -> None:
+        self.places, self._states, self._widths = places, states, widths
 
     def take(self, numbers: tf.Tensor, layers: Sequence[int]) -> tuple[tf.Tensor, ...]:
         """The states of positions in some of the layers: for each of blocks(layers, widths) float16 [its layers,
@@ -86,23 +73,70 @@ class OnDevice:
         )
 
 
-def fit(encoder: Encoder, parts: Sequence[Examples], layers: Sequence[int], log: Callable[[str], None]) -> bool:
-    """Whether the device's memory has room for the states of examples; it says so."""
+def where_it_fits(
+    states: Store | Recompute, parts: Sequence[Examples], layers: Sequence[int], log: Callable[[str], None]
+) -> OnDevice | None:
+    """Copies the states of examples into the device's memory.
+
+    Args:
+        states: an activations.Store or Recompute, which reads them; a Store has seen the examples.
+        parts: the examples; a sentence that comes several times is taken once.
+        layers: ascending list of the layers that are wanted.
+        log: called with a line that says what is done.
+
+    Returns:
+        An OnDevice, or None where there is no room, before anything is read. What TensorFlow took of a GPU's memory to
+        see that, this process keeps.
+    """
     gc.collect()  # what a task before had there
-    sentences = {key: len(payload) for part in parts for key, payload in zip(part.keys, part.payloads)}
-    each = [2 * sum(sentences.values()) * encoder.widths[layer] for layer in layers]
-    fits = _has_room(sum(each) + max(each))
-    where = "kept in the device's memory" if fits else "for which the device has no room; read batch by batch"
-    log(f"activations: {size(sum(each))} that the probes read, {where}")
-    return fits
+    widths, sentences = states.encoder.widths, _sentences(parts)
+    lengths = np.array([len(part.payloads[number]) for part, number in sentences.values()], np.int64)
+    ends = np.cumsum(lengths)
+    positions = int(lengths.sum())
+    told = f"activations: {size(2 * positions * sum(widths[layer] for layer in layers))} that the probes read"
+    variables = _variables({layer: (positions + 1, widths[layer]) for layer in layers})
+    if variables is None:
+        log(f"{told}, for which the device has no room: read batch by batch")
+        return None
+    log(f"{told}, kept in the device's memory")
+    order = list(sentences.values())
+    each = max(1, AT_ONCE // (2 * sum(widths[layer] for layer in layers)))
+    others = np.array([one is not other for (one, _), (other, _) in zip(order, order[1:])], bool)
+    begins = np.flatnonzero(others | (np.diff(ends // each) > 0)) + 1
+    with Progress(len(order), "sentences", title="copy") as bar:
+        for chosen in np.split(np.arange(len(order)), begins) if order else []:
+            numbers = np.array([order[i][1] for i in chosen])
+            pieces = np.stack([numbers, 0 * numbers, lengths[chosen]], 1)
+            first, last = ends[chosen[0]] - lengths[chosen[0]], ends[chosen[-1]]
+            read = states.read(order[chosen[0]][0], pieces, layers)
+            for block, of_block in zip(blocks(layers, widths), read):
+                for layer, of_layer in zip(block, of_block):
+                    variables[layer][first:last].assign(of_layer)
+            bar.update(len(chosen))
+            alive()
+    return OnDevice(Places(dict(zip(sentences, (ends - lengths).tolist())), positions), variables, widths)
 
 
-def _has_room(count: int) -> bool:
-    """Whether the device can hold so many bytes beside what a step needs."""
-    if not tf.config.list_physical_devices("GPU"):
-        return count <= WITHOUT_GPU
-    # nobody says how much is free: it is taken, and given back
+def _sentences(parts: Sequence[Examples]) -> dict[bytes, tuple[Examples, int]]:
+    """{key: the part that a sentence is read from, and its number there} of all sentences, those of a part together,
+    the longest first, as they are encoded best.
+    """
+    sentences: dict[bytes, tuple[Examples, int]] = {}
+    for part in parts:
+        for number in sorted(range(len(part.keys)), key=lambda number: -len(part.payloads[number])):
+            sentences.setdefault(part.keys[number], (part, number))
+    return sentences
+
+
+def _variables(shapes: Mapping[int, tuple[int, int]]) -> dict[int, tf.Variable] | None:
+    """Variables of zeros in float16, or None where the device has no room for them and for what a step needs."""
+    on_gpu, counts = bool(tf.config.list_physical_devices("GPU")), [math.prod(shape) for shape in shapes.values()]
+    if max(counts) > MOST_NUMBERS or not on_gpu and 2 * sum(counts) > WITHOUT_GPU:
+        return None
+    # nobody says how much is free: it is taken
     with quiet.silently(), contextlib.suppress(tf.errors.ResourceExhaustedError):
-        taken = [tf.zeros([PIECE // 8], tf.float64) for _ in range(-(-(count + TO_SPARE) // PIECE))]
-        return bool(taken[-1][0].numpy() == 0)
-    return False
+        made = {layer: tf.Variable(tf.zeros(shape, tf.float16), trainable=False) for layer, shape in shapes.items()}
+        if on_gpu:
+            tf.zeros([TO_SPARE], tf.uint8)[0].numpy()
+        return made
+    return None

@@ -115,7 +115,7 @@ def code(
     labels = len(train.names)
     first = train.take(order[: stops[0]])
     probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
-    # a compiler makes one program for all blocks if they have the size of what is learned from in the end
+    # a compiler makes few programs for all blocks if they have the size of what is learned from in the end
     every = Batches(states, train, [], static=True)
     least = every.sizes(schedule.order(train.records), schedule.total(train.records)) if runtime.xla else None
 
@@ -136,9 +136,10 @@ def code(
                 probes = fit.Probes(group, task, encoder, labels, schedule, *options)
                 start = [variable.numpy() for _, variable in probes.variables()]
             probes.restart(start)
+            places = None if on_device is None else on_device.places
             parts = zip((known, dev, following), random)
             learned, validated, priced_on = (
-                Batches(states, part, probes.layers, drawn, static=runtime.xla, on_device=on_device, least=least)
+                Batches(states, part, probes.layers, drawn, static=runtime.xla, places=places, least=least)
                 for part, drawn in parts
             )
             fit.train(

@@ -81,8 +81,7 @@ def main(folder, *names):
             command = [sys.executable, __file__, "compile", str(hlo)]
             result = subprocess.run(command, env=environment, capture_output=True, text=True)
         if result.returncode:
-            print(f"{name:30} failed: {result.stderr[-2000:]}")
-            continue
+            sys.exit(f"{name}: failed\n{result.stderr[-2000:]}")
         found = json.loads(result.stdout)
         print(
             f"{name:30} {found['seconds']:12.1f} {found['held'] / 1e9:9.2f} {found['between'] / 1e9:12.2f} "
@@ -134,16 +133,16 @@ def _probe(rows=3328, targets=2560, labels=49, layers=13, width=768):
 
     from probing.encoders import transformer_representation
     from probing.learning import fit
-    from probing.learning.on_device import OnDevice
+    from probing.learning.on_device import OnDevice, Places
     from probing.learning.schedule import ProbeKey, Schedule
 
     encoder = SimpleNamespace(widths=[width] * layers)
     encoder.representation = functools.partial(transformer_representation, layers=layers)
-    there = OnDevice(SimpleNamespace(encoder=encoder), [], range(layers))
-    there._states = {layer: tf.zeros([rows, width], tf.float16) for layer in range(layers)}
+    states = {layer: tf.Variable(tf.zeros([rows, width], tf.float16)) for layer in range(layers)}
+    on_device = OnDevice(Places({}, rows), states, encoder.widths)
     keys = [ProbeKey(name, 1) for name in ("lex", "cat", "mix")]
     task, precision = SimpleNamespace(spans=1), "mixed_bfloat16"
-    probes = fit.Probes(keys, task, encoder, labels, Schedule(), precision, True, there)
+    probes = fit.Probes(keys, task, encoder, labels, Schedule(), precision, True, on_device)
     batch = {name: tf.zeros([rows], tf.int32) for name in ("positions", "rows1", "segments1")}
     batch |= {"gold": tf.zeros([targets + 1, labels], tf.uint8), "weights": tf.ones([targets + 1])}
     step = tf.function(functools.partial(probes._step, tuple(keys)), jit_compile=True, autograph=False)

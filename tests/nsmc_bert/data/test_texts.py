@@ -28,7 +28,7 @@ from tests.nsmc_bert.data.test_reviews import CP949, error_of, write
             b"PK\x03\x04\n",
             "this is an Excel workbook (.xlsx) or a ZIP archive; save the sheet as CSV in UTF-8, or unpack it",
         ),
-        (b"\x89PNG\r\n", "this is a picture, or sound; expected are reviews as text or a table"),
+        (b"\x89PNG\r\n", "this is a picture; expected are reviews as text or a table"),
         (b"%PDF-1.7\n\xe2\xe3\n", "this is a PDF; save its text, a review a line"),
         ("좋다\t1\n".encode("utf-16-le"), "this is no text, or UTF-16: then convert with iconv -f utf-16le -t utf-8"),
         (

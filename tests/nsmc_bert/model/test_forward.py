@@ -315,3 +315,18 @@ def test_traced_graphs_go_with_their_functions():
     gc.collect()
     assert graph() is None
     assert len(ops.gradient_registry._registry) == registered
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_cross_entropy_and_its_gradient_are_tensorflows(scale):
+    random = np.random.default_rng(0)
+    logits = tf.constant(scale * random.normal(size=(7, 50)), tf.float32)
+    labels, upstream = tf.constant(random.integers(0, 50, 7), tf.int32), tf.constant(random.normal(size=7), tf.float32)
+    figures = []
+    for fused in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            losses = forward.cross_entropy(logits, labels, fused)
+        figures.append((losses.numpy(), tape.gradient(losses, logits, upstream).numpy()))
+    for one, other in zip(*figures, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
