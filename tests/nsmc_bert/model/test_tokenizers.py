@@ -738,8 +738,16 @@ def test_a_saved_folder_that_was_changed(tmp_path, tiny_tokenizer, file, change,
         tokenizers.load(tmp_path)
 
 
-def test_texts_in_which_nothing_is_known():
-    tokenizer = tokenizers.bundled()
-    encoded = tokenizer.encode(["좋아요", "", "💩", " ", "👎👎", "좋"], 16)
-    assert tokenizer.reads(encoded).tolist() == [True, False, False, False, False, True]
-    assert tokenizer.reads(tokenizer.encode([], 16)).tolist() == []
+def test_texts_in_which_nothing_is_known(tmp_path):
+    def reads(tokenizer, texts):
+        return tokenizer.reads(tokenizer.encode(texts, 16)).tolist()
+
+    assert reads(tokenizers.bundled(), ["좋아요", "", "💩", " ", "👎👎", "좋"]) == [True, *[False] * 4, True]
+    assert reads(tokenizers.bundled(), []) == []
+    wordpiece = tokenizers.from_vocab(write_vocab(tmp_path, WORDPIECE))
+    assert reads(wordpiece, ["영화", "재미없네요", "", "재미없네요!"]) == [True, False, False, True]
+    folder = tmp_path / "byte-level"
+    folder.mkdir()
+    write_byte_level(folder, "merges.txt")
+    (folder / "config.json").write_text(json.dumps(ROBERTA))
+    assert reads(tokenizers.load(folder), ["  ", "💩", ""]) == [False, True, False]  # bytes are all known
