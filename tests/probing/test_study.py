@@ -204,8 +204,19 @@ def test_prices_of_blocks_are_kept_too(probe, tmp_path, monkeypatch):
             assert (one["records"], one["bits"]) == (other["records"], pytest.approx(other["bits"], rel=1e-3))
 
 
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Has probes learn without XLA, which takes seconds and is tests/test_xla.py's, whatever they are asked for."""
+
+    class Probes(fit.Probes):
+        def __init__(self, keys, task, encoder, labels, schedule, precision, jit, on_device):
+            super().__init__(keys, task, encoder, labels, schedule, precision, False, on_device)
+
+    monkeypatch.setattr(fit, "Probes", Probes)
+
+
 @pytest.mark.parametrize(("kind", "activations"), [("GPU", "auto"), ("GPU", "store"), ("CPU", "auto")])
-def test_states_are_where_they_are_learned_from(probe, tmp_path, kind, activations):
+def test_states_are_where_they_are_learned_from(probe, uncompiled, tmp_path, kind, activations):
     """What a GPU has in its memory needs no disk; elsewhere, or if it is asked for, the store has it."""
     compiled = types.SimpleNamespace(precision="float32", xla=True, kind=kind)
     found, said = probe([1], activations=activations, runtime=compiled)
@@ -216,7 +227,7 @@ def test_states_are_where_they_are_learned_from(probe, tmp_path, kind, activatio
     same(found[1], plain[1])
 
 
-def test_states_that_the_device_has_no_room_for_are_read_batch_by_batch(probe, monkeypatch):
+def test_states_that_the_device_has_no_room_for_are_read_batch_by_batch(probe, uncompiled, monkeypatch):
     from probing.learning import on_device
 
     monkeypatch.setattr(on_device, "WITHOUT_GPU", 0)

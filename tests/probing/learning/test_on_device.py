@@ -75,6 +75,8 @@ def test_many_sentences_are_copied_some_at_a_time(corpus, states, monkeypatch):
 
 def test_probes_learn_the_same_from_it_and_it_goes_with_them(corpus, encoder, tmp_path):
     task, parts, _ = corpus
+    if task.spans == 1:
+        pytest.skip("two spans are the general case")
     keys, stored = [ProbeKey("cat", 1), ProbeKey("mix", 2)], Stored(encoder)
     weights, results = [], []
     for name in ("read", "copied"):
