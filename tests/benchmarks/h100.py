@@ -82,10 +82,10 @@ def main(folder, *names):
             result = subprocess.run(command, env=environment, capture_output=True, text=True)
         if result.returncode:
             sys.exit(f"{name}: failed\n{result.stderr[-2000:]}")
-        found = json.loads(result.stdout)
+        figures = json.loads(result.stdout)
         print(
-            f"{name:30} {found['seconds']:12.1f} {found['held'] / 1e9:9.2f} {found['between'] / 1e9:12.2f} "
-            f"{found['kernels']:8} {1000 * found['at_work']:12.2f}",
+            f"{name:30} {figures['seconds']:12.1f} {figures['held'] / 1e9:9.2f} {figures['between'] / 1e9:12.2f} "
+            f"{figures['kernels']:8} {1000 * figures['at_work']:12.2f}",
             flush=True,
         )
 
@@ -174,18 +174,18 @@ def compile_one(path):
         seconds = time.perf_counter() - began
     memory = program.get_compiled_memory_stats()
     kernels, at_work = work_of(program.hlo_modules()[0].to_string())
-    found = {"seconds": seconds, "kernels": kernels, "at_work": at_work}
-    found |= {"held": memory.argument_size_in_bytes, "between": memory.temp_size_in_bytes}
-    print(json.dumps(found))
+    figures = {"seconds": seconds, "kernels": kernels, "at_work": at_work}
+    figures |= {"held": memory.argument_size_in_bytes, "between": memory.temp_size_in_bytes}
+    print(json.dumps(figures))
 
 
 def work_of(text):
     """(kernels, seconds of reading, writing and multiplying) of a compiled module's entry, in XLA's notation."""
     instruction = re.compile(r"\s+(?:ROOT )?%([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\((.*)$")
     lines = text[text.index("\nENTRY") :].split("\n")[2:]
-    found = [match.groups() for match in map(instruction.match, lines) if match]
-    shapes, kernels, seconds = {name: shape for name, shape, _, _ in found}, 0, 0.0
-    for _, shape, operation, rest in found:
+    instructions = [match.groups() for match in map(instruction.match, lines) if match]
+    shapes, kernels, seconds = {name: shape for name, shape, _, _ in instructions}, 0, 0.0
+    for _, shape, operation, rest in instructions:
         if operation in ("parameter", "constant", "tuple", "get-tuple-element", "bitcast"):
             continue
         operands = [shapes.get(name, "") for name in re.findall(r"%([\w.\-]+)", rest.split("), ")[0])]
