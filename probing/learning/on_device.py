@@ -85,36 +85,49 @@ def where_it_fits(
         log: called with a line that says what is done.
 
     Returns:
-        An OnDevice, or None where there is no room, before anything is read. What TensorFlow took of a GPU's memory to
-        see that, this process keeps.
+        An OnDevice, or None where there is no room. What TensorFlow took of a GPU's memory to see that, this process
+        keeps.
     """
     gc.collect()  # what a task before had there
     widths, sentences = states.encoder.widths, _sentences(parts)
     lengths = np.array([len(part.payloads[number]) for part, number in sentences.values()], np.int64)
-    ends = np.cumsum(lengths)
+    first = np.cumsum(lengths) - lengths
     positions = int(lengths.sum())
     told = f"activations: {size(2 * positions * sum(widths[layer] for layer in layers))} that the probes read"
     variables = _variables({layer: (positions + 1, widths[layer]) for layer in layers})
-    if variables is None:
-        log(f"{told}, for which the device has no room: read batch by batch")
-        return None
-    log(f"{told}, kept in the device's memory")
-    order = list(sentences.values())
-    each = max(1, AT_ONCE // (2 * sum(widths[layer] for layer in layers)))
-    others = np.array([one is not other for (one, _), (other, _) in zip(order, order[1:])], bool)
-    begins = np.flatnonzero(others | (np.diff(ends // each) > 0)) + 1
-    with Progress(len(order), "sentences", title="copy") as bar:
-        for chosen in np.split(np.arange(len(order)), begins) if order else []:
-            numbers = np.array([order[i][1] for i in chosen])
+    if variables is not None:
+        log(f"{told}, kept in the device's memory")
+        try:
+            _copy(states, list(sentences.values()), lengths, variables)
+            return OnDevice(Places(dict(zip(sentences, first.tolist())), positions), variables, widths)
+        except tf.errors.ResourceExhaustedError:  # of what encoding takes beside them
+            pass
+    log(f"{told}, for which the device has no room: read batch by batch")
+    return None
+
+
+def _copy(
+    states: Store | Recompute,
+    sentences: Sequence[tuple[Examples, int]],
+    lengths: np.ndarray,
+    variables: Mapping[int, tf.Variable],
+) -> None:
+    """Copies the states of sentences, as `_sentences` has them, end to end into a variable a layer."""
+    layers, ends, widths = list(variables), np.cumsum(lengths), states.encoder.widths
+    at_once = max(1, AT_ONCE // (2 * sum(widths[layer] for layer in layers)))
+    others = np.array([one is not other for (one, _), (other, _) in zip(sentences, sentences[1:])], bool)
+    begins = np.flatnonzero(others | (np.diff(ends // at_once) > 0)) + 1
+    with Progress(len(sentences), "sentences", title="copy") as bar:
+        for chosen in np.split(np.arange(len(sentences)), begins) if sentences else []:
+            numbers = np.array([sentences[i][1] for i in chosen])
             pieces = np.stack([numbers, 0 * numbers, lengths[chosen]], 1)
-            first, last = ends[chosen[0]] - lengths[chosen[0]], ends[chosen[-1]]
-            read = states.read(order[chosen[0]][0], pieces, layers)
+            read = states.read(sentences[chosen[0]][0], pieces, layers)
+            begin, end = ends[chosen[0]] - lengths[chosen[0]], ends[chosen[-1]]
             for block, of_block in zip(blocks(layers, widths), read):
                 for layer, of_layer in zip(block, of_block):
-                    variables[layer][first:last].assign(of_layer)
+                    variables[layer][begin:end].assign(of_layer)
             bar.update(len(chosen))
             alive()
-    return OnDevice(Places(dict(zip(sentences, (ends - lengths).tolist())), positions), variables, widths)
 
 
 def _sentences(parts: Sequence[Examples]) -> dict[bytes, tuple[Examples, int]]:

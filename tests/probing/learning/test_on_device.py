@@ -118,3 +118,13 @@ def test_what_has_no_room_is_said_and_nothing_is_read(corpus, encoder, monkeypat
             lines.pop()
             == f"activations: {size} that the probes read, for which the device has no room: read batch by batch"
         )
+
+
+def test_what_has_no_room_for_its_encoding_is_said(corpus, encoder):
+    class Full(Stored):
+        def read(self, *given):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    lines = []
+    assert where_it_fits(Full(encoder), list(corpus[1].values()), [0], lines.append) is None
+    assert "kept in the device's memory" in lines[0] and "the device has no room" in lines[1]
