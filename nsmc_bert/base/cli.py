@@ -21,7 +21,7 @@ from nsmc_bert.base import files, quiet, runtime, system
 from nsmc_bert.base.errors import Located, UserError
 from nsmc_bert.base.usage import FULL, Usage, asked, describe
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a command's first line is its own
+os.environ.setdefault(quiet.LEVEL, "3")  # a command's first line is its own
 os.environ.setdefault("USE_TORCH", "0")  # transformers would import PyTorch wherever it finds it
 
 

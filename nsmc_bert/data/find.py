@@ -142,7 +142,8 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
                 texts, rows = reviews.contradictions(part)
                 if texts:
                     log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
-    if data.train is not None and data.test is not None and not reviews.unseen(data.test.texts, data.train.texts).any():
+    train, test = (data.train, data.test) if data.folder == "reviews" else (None, None)
+    if train is not None and test is not None and not reviews.unseen(test.texts, train.texts).any():
         log(f"{data.name}: WARNING: all test reviews are training reviews too; figures are not of unseen ones")
     return data
 

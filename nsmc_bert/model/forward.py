@@ -243,7 +243,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, fused: bool | None = Non
     Args:
         logits: float32 [rows, classes].
         labels: integers [rows].
-        fused: as in `encode`; worth it for many classes, as the pieces of a vocabulary.
+        fused: whether XLA compiles it, which pays for many classes, as the pieces of a vocabulary. None: if one CPU
+            computes.
 
     Returns:
         float32 [rows].

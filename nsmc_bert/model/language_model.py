@@ -232,7 +232,8 @@ class LanguageModel(keras.Model):
             logging.getLogger(logger).addFilter(_is_no_warning_of_gradients)
         losses = self._objectives()
         if self.rating is not None:
-            losses["rating"] = sparse_crossentropy("rating"), self.rating_weight, [sparse_accuracy()]
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, name="rating")
+            losses["rating"] = loss, self.rating_weight, [sparse_accuracy()]
         super().compile(
             optimizer,
             loss={name: loss for name, (loss, _, _) in losses.items()},
@@ -352,11 +353,6 @@ class PieceLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         labels = tf.reshape(y_true, [-1])  # Keras gives them y_pred's rank
         return forward.cross_entropy(y_pred, labels, False if self._model._jit_compile else self._model.fused)
-
-
-def sparse_crossentropy(name: str) -> keras.losses.Loss:
-    """Cross-entropy of logits and whole numbers."""
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, name=name)
 
 
 def sparse_accuracy() -> keras.metrics.Metric:

@@ -22,7 +22,7 @@ import tf_keras as keras
 from nsmc_bert.model import checkpoints, families, forward
 from nsmc_bert.model.families import network
 from nsmc_bert.model.hiding import MASKED_SHARE, Hidden, Hide, Places
-from nsmc_bert.model.language_model import Batch, Head, LanguageModel, PieceOutput, sparse_accuracy, sparse_crossentropy
+from nsmc_bert.model.language_model import Batch, Head, LanguageModel, PieceLoss, PieceOutput, sparse_accuracy
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -217,7 +217,7 @@ class ReplacedTokenDetector(LanguageModel):
         figures = [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0), _Share(name="share")]
         detection = keras.losses.BinaryCrossentropy(from_logits=True, name="replaced")
         return {
-            "pieces": (sparse_crossentropy("pieces"), 1.0, [sparse_accuracy()]),
+            "pieces": (PieceLoss(self), 1.0, [sparse_accuracy()]),
             "replaced": (detection, DETECTION_WEIGHT, figures),
         }
 

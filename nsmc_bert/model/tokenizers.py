@@ -161,7 +161,7 @@ class Tokenizer:
 
     def word_beginnings(self) -> np.ndarray:
         """bool [vocab_size]: which pieces begin a word. A lone ▁ belongs to the word that it begins."""
-        pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
+        pieces = self._vocabulary
         if self._is_byte_level:
             return np.array([piece.startswith("Ġ") for piece in pieces])
         sentencepiece = sum(piece.startswith("▁") for piece in pieces) > sum(piece.startswith("##") for piece in pieces)
@@ -176,8 +176,12 @@ class Tokenizer:
     def _says(self) -> np.ndarray:
         """bool [vocab_size]: which pieces say something."""
         nothing = {self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id}
-        pieces = [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
-        return np.array([i not in nothing and piece not in ("", "▁", "Ġ") for i, piece in enumerate(pieces)])
+        return np.array([i not in nothing and piece not in ("", "▁", "Ġ") for i, piece in enumerate(self._vocabulary)])
+
+    @functools.cached_property
+    def _vocabulary(self) -> list[str]:
+        """The pieces by their ids; "" where an id has none."""
+        return [self._backend.id_to_token(i) or "" for i in range(self.vocab_size)]
 
     @functools.cached_property
     def _is_byte_level(self) -> bool:

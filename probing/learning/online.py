@@ -116,8 +116,10 @@ def code(
     first = train.take(order[: stops[0]])
     probes, ends_of = None, dict(zip(stops[:-1], stops[1:]))
     # a compiler makes few programs for all blocks if they have the size of what is learned from in the end
-    every = Batches(states, train, [], static=True)
-    least = every.sizes(schedule.order(train.records), schedule.total(train.records)) if runtime.xla else None
+    least, places = None, None if on_device is None else on_device.places
+    if runtime.xla:
+        every = Batches(states, train, [], static=True)
+        least = every.sizes(schedule.order(train.records), schedule.total(train.records))
 
     def priced(name: str, block: Mapping[str, Any]) -> bool:
         return name in done.get(str(ends_of.get(block["begin"])), {})
@@ -136,7 +138,6 @@ def code(
                 probes = fit.Probes(group, task, encoder, labels, schedule, *options)
                 start = [variable.numpy() for _, variable in probes.variables()]
             probes.restart(start)
-            places = None if on_device is None else on_device.places
             parts = zip((known, dev, following), random)
             learned, validated, priced_on = (
                 Batches(states, part, probes.layers, drawn, static=runtime.xla, places=places, least=least)
