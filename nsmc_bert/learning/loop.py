@@ -1,4 +1,4 @@
-"""The training run: schedule, validation, early stopping, checkpoints, resume.
+"""The training run: validation, early stopping, checkpoints, resume.
 
 All state is in the run folder. A run that was killed at any moment goes on from the last checkpoint when it is started
 again with the same settings, and ends with the weights of the uninterrupted run: batches, dropout and learning rate are
@@ -27,6 +27,7 @@ from nsmc_bert.base.json_files import parse_json, read_json
 from nsmc_bert.base.progress import Progress
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.learning.passes import Passes
+from nsmc_bert.model.optimizers import WarmupLinearDecay, adamw, make_variables
 from nsmc_bert.model.packing import Plan
 from nsmc_bert.model.tokenizers import Encoded
 
@@ -59,107 +60,6 @@ class Settings:
     clip_norm: float = 1.0
     patience: int = 2
     seed: int = 0
-
-
-class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """0 to `peak` over a share `warmup` of all passes, then linearly back to 0 at the end of the last one.
-
-    How many steps a pass has need not be known before it begins: `begin` says so.
-
-    Args:
-        peak: the highest rate.
-        warmup: share of the passes, 0 to 1, over which the rate rises.
-        passes: how many.
-    """
-
-    def __init__(self, *, peak: float, warmup: float, passes: int):
-        self.peak, self.warmup, self.passes = peak, warmup, passes
-        self._here = tf.Variable([0.0, 0.0, 1.0], trainable=False, name="schedule")
-
-    def begin(self, epoch: int, before: int, steps: int) -> None:
-        """Says that pass `epoch`, from 0, of `steps` steps begins after `before` steps of all."""
-        self._here.assign([epoch, before, steps])
-
-    def __call__(self, step: Any) -> tf.Tensor:
-        epoch, before, steps = tf.unstack(tf.convert_to_tensor(self._here))
-        done = epoch + (tf.cast(step, tf.float32) - before) / steps  # passes
-        rise = (done + 1.0 / steps) / max(self.warmup * self.passes, 1e-9)
-        fall = (self.passes - done) / max((1.0 - self.warmup) * self.passes, 1e-9)
-        return self.peak * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "warmup": self.warmup, "passes": self.passes}
-
-
-class OneOperation:
-    """Of a keras.optimizers.Adam: updates each variable by TensorFlow's one operation for it, which on CPUs takes half
-    the time, and computes what is the same for all of them once a step.
-    """
-
-    iterations: tf.Variable
-    learning_rate: tf.Variable
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    _momentums: list[tf.Variable]
-    _velocities: list[tf.Variable]
-
-    def apply_gradients(self, *given: Any, **options: Any) -> tf.Variable:
-        """Keras'."""
-        self._compute_current_learning_rate()  # type: ignore[attr-defined]  # of this step, as Keras does first
-        step = tf.cast(self.iterations + 1, tf.float32)
-        self._terms = {
-            "lr": tf.cast(self.learning_rate, tf.float32),
-            "beta1": self.beta_1,
-            "beta2": self.beta_2,
-            "beta1_power": tf.pow(self.beta_1, step),
-            "beta2_power": tf.pow(self.beta_2, step),
-            "epsilon": self.epsilon,
-        }
-        return super().apply_gradients(*given, **options)  # type: ignore[misc]
-
-    def _deduplicate_sparse_grad(self, grads: Any) -> Any:
-        """Dense gradients, in which those of one id of an embedding are added up. Keras looks for the same ids first,
-        which XLA does in a loop over all tokens, one by one.
-        """
-        return [tf.convert_to_tensor(gradient) for gradient in grads]
-
-    def apply_adam(
-        self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]
-    ) -> None:
-        """The update of one float32 variable.
-
-        Args:
-            operation: tf.raw_ops.ResourceApplyAdam, or its variant that takes `slots`.
-            gradient: a dense tensor.
-            variable: the tf.Variable.
-            **slots: further slots of all variables, by the operation's names.
-        """
-        place = self._index_dict[self._var_key(variable)]  # type: ignore[attr-defined]
-        slots.update(m=self._momentums, v=self._velocities)
-        handles = {name: variables[place].handle for name, variables in slots.items()}
-        operation(var=variable.handle, grad=gradient, **handles, **self._terms)
-
-
-class AdamW(OneOperation, keras.optimizers.AdamW):
-    """Keras' AdamW by one operation."""
-
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        self.apply_adam(tf.raw_ops.ResourceApplyAdam, gradient, variable)
-
-
-def adamw(schedule: WarmupLinearDecay | float, settings: Settings) -> AdamW:
-    """AdamW as BERT is fine-tuned: decoupled decay, none on biases and layer normalisation, global-norm clipping."""
-    optimizer = AdamW(
-        schedule,
-        weight_decay=settings.weight_decay,
-        global_clipnorm=settings.clip_norm,
-        epsilon=1e-6,
-        beta_2=0.999,
-        jit_compile=False,  # wherever it finds a GPU, Keras would compile the update by XLA of its own accord
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
-    return optimizer
 
 
 class Trainable(Protocol):
@@ -393,8 +293,8 @@ def compile_model(model: Trainable, settings: Settings, *, probabilities: bool, 
         if probabilities:
             options["loss"] = keras.losses.CategoricalCrossentropy()
             options["weighted_metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
-        model.compile(adamw(schedule, settings), **options)
-        model.optimizer.build(model.trainable_variables)
+        model.compile(adamw(schedule, settings.weight_decay, settings.clip_norm), **options)
+    make_variables(model)
     return schedule
 
 

@@ -37,6 +37,7 @@ from nsmc_bert.model import (
     packing,
     tokenizers,
 )
+from nsmc_bert.model.optimizers import adamw, make_variables
 
 if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Encoder
@@ -186,14 +187,14 @@ class SentimentClassifier(keras.Model):
         weighted_metrics: Any = None,
         **options: Any,
     ) -> None:
-        """Keras' compile with this task's defaults: AdamW at 5e-5, cross-entropy, of ratings ordinal.Loss, and, unless
-        metrics are named, accuracy.
+        """Keras' compile with this task's defaults: AdamW at 5e-5 as `optimizers.adamw` makes it, cross-entropy, of
+        ratings ordinal.Loss, and, unless metrics are named, accuracy.
 
         Any metric of Keras' takes the labels as they are, numbers of classes: those of two classes (AUC, Precision,
         Recall, …) are of positive.
         """
         if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0, jit_compile=False)
+            optimizer = adamw(5e-5)
         if loss == "auto":
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
@@ -207,10 +208,8 @@ class SentimentClassifier(keras.Model):
         )
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """Keras' own, traced once: a step in which the optimizer makes its variables is traced again without them."""
-        if hasattr(self.optimizer, "build"):  # one of before Keras' present ones has no such method
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        """Keras' own, traced once."""
+        make_variables(self)
         return super().make_train_function(force)
 
     def compute_metrics(

@@ -254,8 +254,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, fused: bool | None = Non
 
     @custom_gradient
     def run(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        result, total = _compiled(_cross_entropy_forwards)(logits, labels)
-        return result, lambda upstream: _compiled(_cross_entropy_backwards)(upstream, logits, total, labels)
+        result, total = _traced(_cross_entropy_forwards, True)(logits, labels)
+        return result, lambda upstream: _traced(_cross_entropy_backwards, True)(upstream, logits, total, labels)
 
     return run(logits)
 
@@ -301,11 +301,13 @@ class Dropout:
     def noise(self, shape: tf.Tensor) -> tf.Tensor:
         """The next place's random bytes, uint8 of this shape."""
         self._place += 1
-        size = tf.reduce_prod(shape)
-        words = tf.random.stateless_uniform(
-            [(size + 3) // 4], self._seed + [0, self._place], minval=None, maxval=None, dtype=tf.int32
-        )
-        return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], shape)
+        return _piece(_random_bytes, False)(shape, self._seed, tf.constant([0, self._place], tf.int64))
+
+
+def _random_bytes(shape: tf.Tensor, seed: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(size + 3) // 4], seed + place, minval=None, maxval=None, dtype=tf.int32)
+    return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], shape)
 
 
 def _factors(noise: tf.Tensor, rate: float, dtype: tf.DType) -> tf.Tensor:
@@ -407,13 +409,17 @@ def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor,
     """x @ kernel + bias. The gradient of the bias is a matrix product too, which takes a fifth of a sum over rows."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return (
-            tf.matmul(upstream, kernel, transpose_b=True),
-            tf.matmul(x, upstream, transpose_a=True),
-            _sum_rows(upstream),
-        )
+        return _piece(_dense_backwards, False)(upstream, x, kernel)
 
     return tf.nn.bias_add(tf.matmul(x, kernel), bias), gradient
+
+
+def _dense_backwards(upstream: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    return (
+        tf.matmul(upstream, kernel, transpose_b=True),
+        tf.matmul(x, upstream, transpose_a=True),
+        _sum_rows(upstream),
+    )
 
 
 def _sum_rows(x: tf.Tensor) -> tf.Tensor:
@@ -543,11 +549,15 @@ def _add_norm(
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             arguments = upstream, normal, scale, noise, gamma, rate, [x.dtype, *(each.dtype for each in added)]
             for_gamma, for_beta, *below = _piece(_add_norm_backwards, fused)(*arguments)
-            return [_sum_rows(for_gamma), _sum_rows(for_beta), *below]
+            return [*_piece(_sums, False)(for_gamma, for_beta), *below]
 
         return result, gradient
 
     return run(gamma, beta, x, *added)
+
+
+def _sums(*given: tf.Tensor) -> list[tf.Tensor]:
+    return [_sum_rows(x) for x in given]
 
 
 def _add_norm_forwards(
@@ -591,11 +601,11 @@ def _drop(x: tf.Tensor, noise: tf.Tensor | None, rate: float) -> tf.Tensor:
 
 
 def _piece(function: Callable[..., Any], fused: bool) -> Callable[..., Any]:
-    """A function of tensors, compiled by XLA into one pass over memory if `fused`."""
-    return _compiled(function) if fused else function
+    """A function of tensors, traced once for all layers; compiled by XLA into one pass over memory if `fused`."""
+    return function if tf.executing_eagerly() and not fused else _traced(function, fused)
 
 
 @functools.cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    # one object for all layers, so that it is compiled once
-    return tf.function(function, jit_compile=True, autograph=False)
+def _traced(function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
+    # one object for all layers, so that it is compiled once, too
+    return tf.function(function, jit_compile=compiled, autograph=False)

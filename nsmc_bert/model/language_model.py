@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import tf_keras as keras
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import checkpoints, families, forward, packing
+from nsmc_bert.model.optimizers import make_variables
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -224,6 +225,11 @@ class LanguageModel(keras.Model):
         return super().test_step(
             self._asked(data, [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64))])
         )
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras' own, traced once."""
+        make_variables(self)
+        return super().make_train_function(force)
 
     def compile(self, optimizer: Any, **options: Any) -> None:
         """Keras' compile with this task's losses, those of ratings among them."""

@@ -25,8 +25,8 @@ import tf_keras as keras
 from nsmc_bert.base import tensors
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.runtime import accelerated
-from nsmc_bert.learning.loop import OneOperation
 from nsmc_bert.model.forward import Dropout, custom_gradient
+from nsmc_bert.model.optimizers import OneOperation
 from probing.encoders import Representation
 
 PROJECTION = 256  # of a span, and of the hidden layer of the classifier
@@ -270,10 +270,16 @@ class AMSGrad(OneOperation, keras.optimizers.Adam):
         self._fused = fused
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        if not self._fused:
-            super().update_step(gradient, variable)
+        if self._fused:
+            self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
             return
-        self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
+        place, terms = self._place(variable), self._terms
+        m, v, largest = self._momentums[place], self._velocities[place], self._velocity_hats[place]
+        m.assign_add((gradient - m) * (1 - terms["beta1"]))
+        v.assign_add((tf.square(gradient) - v) * (1 - terms["beta2"]))
+        largest.assign(tf.maximum(largest, v))
+        rate = terms["lr"] * tf.sqrt(1 - terms["beta2_power"]) / (1 - terms["beta1_power"])
+        variable.assign_sub(rate * m / (tf.sqrt(largest) + terms["epsilon"]))
 
 
 def _no_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:

@@ -172,8 +172,7 @@ def _epoch(model, texts, labels, layers, width, heads, budget, family="bert"):
 def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=1):
     """A compiled model with random weights, the texts as it reads them, and the plan of a pass."""
     from nsmc_bert.base import runtime
-    from nsmc_bert.learning import loop
-    from nsmc_bert.model import checkpoints, tokenizers
+    from nsmc_bert.model import checkpoints, optimizers, tokenizers
     from nsmc_bert.model.classifier import SentimentClassifier
 
     devices = runtime.configure()
@@ -189,9 +188,9 @@ def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=
     )
     encoded = tokenizer.encode(texts, 128)
     plan = learner.pack(encoded, learner.plan(encoded, token_budget=int(budget), seed=0))  # as a pass ahead
-    schedule = loop.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
+    schedule = optimizers.WarmupLinearDecay(peak=2e-4, warmup=0.1, passes=1)
     schedule.begin(0, 0, len(plan))
-    learner.compile(loop.adamw(schedule, loop.Settings()), jit_compile=devices.xla, steps_per_execution=steps_per_call)
+    learner.compile(optimizers.adamw(schedule), jit_compile=devices.xla, steps_per_execution=steps_per_call)
     return learner, encoded, plan
 
 

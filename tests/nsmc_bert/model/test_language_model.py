@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.learning import loop
+from nsmc_bert.model import optimizers
 from nsmc_bert.model.families import known
 from nsmc_bert.model.language_model import PieceOutput
 from nsmc_bert.model.masked_lm import MaskedLanguageModel
@@ -48,7 +48,7 @@ def test_weights_there_and_back(output):
 
 
 def test_biases_and_layer_normalisation_have_no_weight_decay(output):
-    optimizer = loop.adamw(0.01, loop.Settings())
+    optimizer = optimizers.adamw(0.01)
     optimizer.build(output.trainable_variables)
     decayed = {name for name, variable in output.named.items() if optimizer._use_weight_decay(variable)}
     assert decayed == {"transform.dense.weight"}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import checkpoints, families
+from nsmc_bert.model import checkpoints, families, optimizers
 from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
 
@@ -71,7 +71,7 @@ def test_the_loss_is_the_mean_over_hidden_places(make, tiny_tokenizer):
 def test_learns_what_is_hidden(make, tiny_tokenizer, ratings):
     texts = ["이 영화 정말 최고 !", "다시는 안 본다 ."] * 40
     model = make(ratings=ratings)
-    model.compile(tf.keras.optimizers.Adam(0.01))
+    model.compile(optimizers.adamw(0.01))
     encoded = tiny_tokenizer.encode(texts, 16)
     stars = np.array([1, 0] * 40, np.int32) if ratings else None
     with Watchdog() as watchdog:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.model import checkpoints, families, tokenizers
+from nsmc_bert.model import checkpoints, families, optimizers, tokenizers
 from nsmc_bert.model.families import network
 from nsmc_bert.model.hiding import Hidden, Places
 from nsmc_bert.model.replaced import DETECTION_WEIGHT, ReplacedTokenDetector, draw_pieces, narrow, put
@@ -187,7 +187,7 @@ def test_it_learns(build):
     for part in (model.bert, model.generator):  # weights of which it is easier to get on
         part.config.initializer_range = 0.2
         checkpoints.draw(part, 1)
-    model.compile(tf.keras.optimizers.Adam(0.01))
+    model.compile(optimizers.adamw(0.01))
     encoded = model.tokenizer.encode(["이 영화 정말 최고 !", "다시는 안 본다 ."] * 40, 16)
     before = model.validate(encoded, None)
     assert model.validate(encoded, None) == before  # the same pieces hidden and drawn each time

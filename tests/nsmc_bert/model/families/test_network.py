@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from nsmc_bert.learning import loop
-from nsmc_bert.model import checkpoints
+from nsmc_bert.model import checkpoints, optimizers
 from nsmc_bert.model.families import network
 
 
@@ -40,8 +39,7 @@ def test_layers_that_share_their_weights_are_one(folders):
 @pytest.mark.parametrize("name", ["roberta", "distilbert", "albert"])
 def test_biases_and_layer_normalisation_have_no_weight_decay(folders, name):
     bert = checkpoints.load_encoder(folders[name]).bert
-    settings = loop.Settings(epochs=1, token_budget=128, learning_rate=0.01)
-    optimizer = loop.adamw(0.01, settings)
+    optimizer = optimizers.adamw(0.01)
     optimizer.build(bert.trainable_variables)
     decayed = {key for key, value in checkpoints.parameters(bert).items() if optimizer._use_weight_decay(value)}
     assert decayed == {key for key, value in checkpoints.parameters(bert).items() if value.shape.rank == 2}
