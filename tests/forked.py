@@ -74,9 +74,11 @@ class Started:
         self._process.kill()
         return self.finish()
 
-    def finish(self):
-        """Waits for its end; returns its CompletedProcess."""
-        self._process.join()
+    def finish(self, timeout=None):
+        """Waits for its end, for so many seconds at most, or kills it; returns its CompletedProcess."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            return self.kill()
         outputs = [open(path, encoding="utf-8").read() for path in self._paths[1:]]
         self._folder.cleanup()
         return subprocess.CompletedProcess([sys.executable, *self._arguments], self._process.exitcode, *outputs)

@@ -62,7 +62,6 @@ def test_pretraining_is_one_program_and_one_for_validation(fresh, one_layer, tmp
 def test_probing_is_one_program_a_probe_set_and_one_for_each_split(fresh, tiny_config, tmp_path):
     arguments = [
         "--task=dep",
-        "--representations=lex,mix",
         "--xla=on",
         "--epochs=2",
         "--least_steps=1",

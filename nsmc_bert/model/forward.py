@@ -254,8 +254,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, fused: bool | None = Non
 
     @custom_gradient
     def run(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        result, total = _traced(_cross_entropy_forwards, True)(logits, labels)
-        return result, lambda upstream: _traced(_cross_entropy_backwards, True)(upstream, logits, total, labels)
+        result, total = _piece(_cross_entropy_forwards, True)(logits, labels)
+        return result, lambda upstream: _piece(_cross_entropy_backwards, True)(upstream, logits, total, labels)
 
     return run(logits)
 

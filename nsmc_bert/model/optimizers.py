@@ -88,14 +88,10 @@ class OneOperation:
         """
         if self._decay is not None and self._use_weight_decay(variable):  # type: ignore[attr-defined]
             variable.assign_sub(variable * self._decay)
-        place = self._place(variable)
+        place = self._index_dict[self._var_key(variable)]  # type: ignore[attr-defined]
         slots.update(m=self._momentums, v=self._velocities)
         handles = {name: variables[place].handle for name, variables in slots.items()}
         operation(var=variable.handle, grad=gradient, **handles, **self._terms)
-
-    def _place(self, variable: tf.Variable) -> int:
-        """Where a variable's slots are in their lists."""
-        return self._index_dict[self._var_key(variable)]  # type: ignore[attr-defined,no-any-return]
 
 
 class AdamW(OneOperation, keras.optimizers.AdamW):

@@ -270,16 +270,10 @@ class AMSGrad(OneOperation, keras.optimizers.Adam):
         self._fused = fused
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        if self._fused:
-            self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
+        if not self._fused:
+            super().update_step(gradient, variable)
             return
-        place, terms = self._place(variable), self._terms
-        m, v, largest = self._momentums[place], self._velocities[place], self._velocity_hats[place]
-        m.assign_add((gradient - m) * (1 - terms["beta1"]))
-        v.assign_add((tf.square(gradient) - v) * (1 - terms["beta2"]))
-        largest.assign(tf.maximum(largest, v))
-        rate = terms["lr"] * tf.sqrt(1 - terms["beta2_power"]) / (1 - terms["beta1_power"])
-        variable.assign_sub(rate * m / (tf.sqrt(largest) + terms["epsilon"]))
+        self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
 
 
 def _no_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:

@@ -59,7 +59,7 @@ def test_adamw_by_hand():
     step = tf.function(lambda *given: optimizer.apply_gradients(zip(given, (kernel, bias))))
     for number, gradient in enumerate(([0.3, 1.0, -1.0], [30.0, -40.0, 5.0], [0.1, 0.0, 0.2], [-0.2, 0.1, 0.0]), 1):
         rate = float(schedule(number - 1))
-        assert number == 4 or rate > 0
+        assert rate > 0
         step(tf.constant(gradient[:2]), tf.constant(gradient[2:]))
         gradient = np.array(gradient) * min(1.0, 2.0 / np.linalg.norm(gradient))
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2

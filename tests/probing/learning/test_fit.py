@@ -118,8 +118,6 @@ def test_plateau_trains_to_its_steps(corpus, encoder, tmp_path):
 
 def test_a_compiler_makes_one_program_though_probes_end_one_after_the_other(corpus, encoder, tmp_path, monkeypatch):
     """Those that are done go along, at a rate of 0, and come to the same."""
-    if corpus[0].spans == 1:
-        pytest.skip("two spans are the general case")
     schedule = Schedule(kind="plateau", learning_rate=1e-2, steps=120, interval=5, batch_records=8, patience=1)
     cells, made = [ProbeKey("lex", 1), ProbeKey("mix", 1)], []
     compiled = fit.Probes._compiled
@@ -154,8 +152,6 @@ def test_a_loss_that_is_not_finite_is_named(corpus, encoder, tmp_path):
 
 
 def test_xla_takes_the_same_step(corpus, encoder):
-    if corpus[0].spans == 1:
-        pytest.skip("two spans are the general case")
     task, parts, store = corpus
     cells = (ProbeKey("mix", 1),)
     (batch,) = Batches(store, parts["train"], [0, 1, 2, 3]).dataset(lambda number: np.arange(8), 0, 1)
