@@ -243,7 +243,7 @@ def fine_tune(
         log(cost_of_folds(prepared))
     results: list[dict[str, Any]] = []
     held: list[Lock | None] = []  # until all models are saved, not only until they are trained
-    targets = None
+    targets, bench = None, None
     for run in runs(prepared):
         seed, finished = run.settings.seed, run.model / "training.json"
         if finished.exists():
@@ -262,8 +262,7 @@ def fine_tune(
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once
             targets = targets_of(prepared, log) if how.teachers else prepared.labels
-        gc.collect()  # what the last seed computed with
-        bench = Workbench(prepared, run.settings)
+        bench = bench or Workbench(prepared, run.settings)
         out_of_fold = None if prepared.fold is None else cross_validate(prepared, run, log, bench)
         learned = learn(prepared, run, targets, log, bench)
         if devices.chief:
@@ -272,8 +271,6 @@ def fine_tune(
             result = record(prepared, run, learned, final, calibrated, out_of_fold, command)
             final.save(run.model, training=result, card=model_card(result), dtype=how.weights)
             results.append({**result, "folder": str(run.model)})
-            del final
-        del bench  # the next seed has the memory
     devices.leave()
     return results
 
@@ -459,11 +456,11 @@ def targets_of(prepared: Prepared, log: Callable[[str], None]) -> np.ndarray:
 
 
 class Workbench:
-    """A model of one seed that can learn several times from the same first weights, and is traced and compiled once.
+    """A model that learns for every seed and every fold, and is traced and compiled once for all of them.
 
     Args:
         prepared: what all seeds share.
-        settings: the loop's.
+        settings: the loop's, with the first seed.
 
     Attributes:
         model: in the precision that it is trained in.
@@ -472,30 +469,44 @@ class Workbench:
 
     def __init__(self, prepared: Prepared, settings: "Settings") -> None:
         from nsmc_bert.learning import loop
+
+        how, devices = prepared.how, prepared.devices
+        self._prepared = prepared
+        self.model = self._made(settings.seed)
+        self.schedule = loop.compile_model(self.model, settings, probabilities=bool(how.teachers), jit=devices.xla)
+        # folds begin again
+        self._first = None if prepared.fold is None else self.model.get_weights()
+        self._loaded: SentimentClassifier | None = None
+
+    def _made(self, seed: int) -> "SentimentClassifier":
         from nsmc_bert.model.classifier import SentimentClassifier
 
-        how, start, devices = prepared.how, prepared.start, prepared.devices
+        how, start, devices = self._prepared.how, self._prepared.start, self._prepared.devices
         with devices.strategy.scope():
-            self.model = SentimentClassifier(
-                start.build(settings.seed, how.dropout),
+            model = SentimentClassifier(
+                start.build(seed, how.dropout),
                 start.tokenizer,
-                labels=prepared.data.classes,
-                max_length=prepared.max_length,
-                seed=settings.seed,
+                labels=self._prepared.data.classes,
+                max_length=self._prepared.max_length,
+                seed=seed,
                 precision=devices.precision,
                 fused=None if devices.fused else False,
             )
             if start.head is not None:
-                self.model.classifier.set_weights(start.head)
-        self.schedule = loop.compile_model(self.model, settings, probabilities=bool(how.teachers), jit=devices.xla)
-        # only folds begin again
-        self._first = None if prepared.fold is None else self.model.get_weights()
-        self._loaded: SentimentClassifier | None = None
+                model.classifier.set_weights(start.head)
+        return model
 
-    def begin_again(self) -> None:
-        """Gives the model its first weights back."""
-        if self._first is not None:
-            self.model.set_weights(self._first)
+    def begin(self, seed: int) -> None:
+        """Gives the model the first weights of a seed."""
+        first = self._first
+        if seed != self.model.seed:
+            first = self._made(seed).get_weights()
+            gc.collect()  # which does not go by itself
+            self.model.seed = seed
+        if first is not None:
+            self.model.set_weights(first)
+        if self._prepared.fold is not None:
+            self._first = first
 
     def as_loaded(self) -> "SentimentClassifier":
         """The model as users load it, computing in float32, with its present weights; the encoder is shared."""
@@ -504,9 +515,10 @@ class Workbench:
         model = self.model
         if self._loaded is None:
             self._loaded = SentimentClassifier(
-                model.bert, model.tokenizer, labels=model.classes, max_length=model.max_length, seed=model.seed
+                model.bert, model.tokenizer, labels=model.classes, max_length=model.max_length
             )
         self._loaded.classifier.set_weights(model.classifier.get_weights())
+        self._loaded.seed = model.seed
         return self._loaded
 
 
@@ -518,7 +530,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
         run: of this seed.
         targets: what to learn, int32 [texts] labels or float32 [texts, classes] probabilities.
         log: called with each line to show.
-        bench: of this seed; its model ends with the best epoch's weights.
+        bench: its model ends with the best epoch's weights.
 
     Returns:
         What training came to.
@@ -530,7 +542,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
 
     how, start, devices, encoded = prepared.how, prepared.start, prepared.devices, prepared.encoded
     seed = run.settings.seed
-    bench.begin_again()
+    bench.begin(seed)
 
     def perturbed(epoch: int) -> Encoded:
         rows, changed = perturbation.augment(prepared.texts, how.augment, seed, epoch)
@@ -579,7 +591,7 @@ def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None], ben
         prepared: what all seeds share, with folds.
         run: of this seed, whose folder is claimed.
         log: called with each line to show.
-        bench: of this seed.
+        bench: with a model that may be used.
     """
     fold = prepared.fold
     assert fold is not None

@@ -119,7 +119,7 @@ class SentimentClassifier(keras.Model):
         families.check_tokenizer(bert.config, tokenizer.vocab_size, tokenizer.pad_id)
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.seed = seed
+        self._seed, self._dropout_seed = seed, _Untracked(tf.Variable(seed, trainable=False, dtype=tf.int64))
         self.fused = fused
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
@@ -141,6 +141,16 @@ class SentimentClassifier(keras.Model):
         self._began, self._explained = threading.Event(), threading.Event()
 
     @property
+    def seed(self) -> int:
+        """Of dropout and of the order of reviews. What was compiled with one seed is there for another, too."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._seed = seed
+        self._dropout_seed.variable.assign(seed)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes, in the order of `predict`'s columns."""
         return self.classes.names
@@ -155,7 +165,7 @@ class SentimentClassifier(keras.Model):
             optimizer = getattr(self, "optimizer", None)
             # a training loop of the user's own, without compile, draws its masks from TensorFlow's seed
             step = optimizer.iterations if optimizer else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
-            dropout = forward.Dropout(self.seed, step)
+            dropout = forward.Dropout(self._dropout_seed.variable, step)
         ids, packed = inputs["input_ids"], "segments" in inputs
         firsts = inputs["firsts"] if packed else tf.zeros([tf.shape(ids)[0], 1], tf.int32)
         hidden_states = forward.encode(
@@ -540,6 +550,17 @@ class SentimentClassifier(keras.Model):
     def __deepcopy__(self, memo: dict[int, Any]) -> SentimentClassifier:
         make, arguments = self.__reduce__()
         return memo.setdefault(id(self), make(*arguments))
+
+
+class _Untracked:
+    """Holds a variable that is none of a model's weights.
+
+    Args:
+        variable: the variable.
+    """
+
+    def __init__(self, variable: tf.Variable) -> None:
+        self.variable = variable
 
 
 def _unpickled(

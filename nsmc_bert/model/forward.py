@@ -18,18 +18,16 @@ Matrix products run in `compute_dtype`; layer normalisation, GELU and the softma
 
 from __future__ import annotations
 
-import functools
 import math
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import tensorflow as tf
-from tensorflow.python.framework import ops
 
 from nsmc_bert.base.runtime import accelerated
 from nsmc_bert.model import families
 from nsmc_bert.model.families import network
+from nsmc_bert.model.tracing import Gradient, custom_gradient, traced_once
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 MASKED = -10000.0  # added to the scores of padding, as in TFBertModel
 TANH_SCALE, TANH_CUBE = (2 / math.pi) ** 0.5, 0.044715  # of the GELU by tanh
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
-Gradient = Callable[..., Any]  # from the gradient of a result to those of what it was computed of
 
 
 @overload
@@ -111,7 +108,7 @@ def encode(
     config = bert.config
     family, weights = families.of(config), network.weights(bert)
     hidden, heads = config.hidden_size, config.num_attention_heads
-    batch, length = tf.shape(input_ids)[0], tf.shape(input_ids)[1]
+    batch, length = sizes(input_ids)
     if fused is None:
         fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
     if positions is None:
@@ -131,7 +128,7 @@ def encode(
     if positions is None:
         x += tf.reshape(tf.broadcast_to(place[:length], [batch, length, x.shape[1]]), [-1, x.shape[1]])
     else:
-        x += tf.gather(place, tf.reshape(positions, [-1]))
+        x += _take(place, tf.reshape(positions, [-1]))
     x = tf.cast(block.drop(block.norm(x, weights.norm), config.hidden_dropout_prob), block.dtype)
     x = x if weights.projection is None else block.project(x, [weights.projection])
 
@@ -140,11 +137,11 @@ def encode(
         projections = [layer.query, layer.key, layer.value]
         if read is not None and number == last:
             keys_values = block.project(x, projections[1:])
-            x = tf.reshape(x, [batch, length, hidden])
-            x = tf.reshape(tf.gather(x, read, axis=1, batch_dims=1), [-1, hidden])
+            rows = read + tf.range(0, batch * length, length)[:, None]
+            x = _take(x, tf.reshape(rows, [-1]))
             parts = [block.project(x, projections[:1]), keys_values]
             if positions is not None:
-                queries = tf.gather(segments, read, axis=1, batch_dims=1)
+                queries = tf.gather(tf.reshape(segments, [-1]), rows)
         else:
             parts = [block.project(x, projections)]
         query, key, value = [
@@ -182,7 +179,7 @@ def attention(
     Returns:
         float32 [batch, heads, queries, keys]; the keys of each query add up to 1.
     """
-    batch, length, hidden = tf.shape(states)[0], tf.shape(states)[1], states.shape[-1]
+    batch, length, hidden = sizes(states)
     query, key = (
         tf.transpose(tf.reshape(projected, [batch, length, heads, hidden // heads]), [0, 2, 1, 3])
         for projected in (
@@ -196,7 +193,23 @@ def attention(
 
 def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
     """The word embeddings of token ids, without positions: int32 [...] -> float32 [..., width of the embeddings]."""
-    return tf.gather(network.weights(bert).words, input_ids)
+    return _take(tf.convert_to_tensor(network.weights(bert).words), input_ids)
+
+
+def sizes(x: tf.Tensor) -> list[Any]:
+    """The sizes of x, whole numbers where they are known: operations that need not be."""
+    return [tf.shape(x)[place] if size is None else size for place, size in enumerate(tf.TensorShape(x.shape))]
+
+
+def _take(table: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Rows of a table of [rows, width]: int32 [...] -> [..., width]. Its gradient is dense, of one operation."""
+
+    @custom_gradient
+    def run(table: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        rows = sizes(table)[0]
+        return tf.gather(table, places), lambda upstream: tf.math.unsorted_segment_sum(upstream, places, rows)
+
+    return run(table)
 
 
 def _one_cpu() -> bool:
@@ -214,7 +227,7 @@ def lexical(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
     block = _Block(config, tf.float32, None, False)
     x = block.norm(tf.gather(weights.words, tf.reshape(input_ids, [-1])), weights.norm)
     x = x if weights.projection is None else block.project(x, [weights.projection])
-    return tf.reshape(x, [*tf.unstack(tf.shape(input_ids)), config.hidden_size])
+    return tf.reshape(x, [*sizes(input_ids), config.hidden_size])
 
 
 def pool(bert: Encoder, hidden_states: tf.Tensor, dropout: Dropout | None = None) -> tf.Tensor:
@@ -254,8 +267,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, fused: bool | None = Non
 
     @custom_gradient
     def run(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        result, total = _piece(_cross_entropy_forwards, True)(logits, labels)
-        return result, lambda upstream: _piece(_cross_entropy_backwards, True)(upstream, logits, total, labels)
+        result, total = traced_once(_cross_entropy_forwards, True)(logits, labels)
+        return result, lambda upstream: traced_once(_cross_entropy_backwards, True)(upstream, logits, total, labels)
 
     return run(logits)
 
@@ -275,15 +288,15 @@ class Dropout:
     The rate is rounded to 1/256 and the survivors are scaled by what was really kept.
 
     Args:
-        seed: int, the run's seed.
+        seed: the run's seed, an integer or an int64 scalar tensor.
         step: int64 scalar tensor, the optimizer's step.
     """
 
-    def __init__(self, seed: int, step: tf.Tensor) -> None:
+    def __init__(self, seed: int | tf.Tensor, step: tf.Tensor) -> None:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(step, tf.int64) * 1024 + tf.cast(replica, tf.int64)
-        self._seed = tf.stack([tf.constant(seed, tf.int64), step * 1024])
+        self._seed = tf.stack([tf.convert_to_tensor(seed, tf.int64), step * 1024])
         self._place = 0
 
     def __call__(self, x: tf.Tensor, rate: float) -> tf.Tensor:
@@ -301,7 +314,7 @@ class Dropout:
     def noise(self, shape: tf.Tensor) -> tf.Tensor:
         """The next place's random bytes, uint8 of this shape."""
         self._place += 1
-        return _piece(_random_bytes, False)(shape, self._seed, tf.constant([0, self._place], tf.int64))
+        return traced_once(_random_bytes)(shape, self._seed, tf.constant([0, self._place], tf.int64))
 
 
 def _random_bytes(shape: tf.Tensor, seed: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
@@ -374,42 +387,12 @@ class _Block:
         return _add_norm(x, residual, noise, gamma, beta, rate, epsilon, dtype, self.fused)
 
 
-def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """tf.custom_gradient, for graphs that may go when nobody needs them any more.
-
-    TensorFlow enters the gradient of each call that it traces into a registry, for good, and with it the graph and the
-    weights that the graph has captured. Here the graph holds it, and the registry only as long as the graph does.
-    """
-    differentiable = tf.custom_gradient(function)
-
-    @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        result = differentiable(*arguments)
-        if not tf.executing_eagerly():
-            first = tf.nest.flatten(result)[0]
-            _hold_with_graph(first.graph, first.op.get_attr("_gradient_op_type").decode())
-        return result
-
-    return call
-
-
-def _hold_with_graph(graph: tf.Graph, name: str) -> None:
-    registered = getattr(ops.gradient_registry, "_registry", {})
-    if name not in registered:  # a TensorFlow that keeps them elsewhere: then they stay
-        return
-    gradient = registered[name]["type"]
-    held: Callable[[], Any] = weakref.ref(gradient)
-    graph._custom_gradients = [*getattr(graph, "_custom_gradients", ()), gradient]
-    registered[name]["type"] = lambda *arguments: held()(*arguments)
-    weakref.finalize(gradient, registered.pop, name, None).atexit = False
-
-
 @custom_gradient
 def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """x @ kernel + bias. The gradient of the bias is a matrix product too, which takes a fifth of a sum over rows."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return _piece(_dense_backwards, False)(upstream, x, kernel)
+        return traced_once(_dense_backwards)(upstream, x, kernel)
 
     return tf.nn.bias_add(tf.matmul(x, kernel), bias), gradient
 
@@ -426,7 +409,7 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """The sum over the rows of [rows, n]: on a CPU as a matrix product, of which a GPU makes a slow one of one row."""
     if accelerated():
         return tf.cast(tf.reduce_sum(tf.cast(x, tf.float32), 0), x.dtype)
-    return tf.matmul(tf.ones([1, tf.shape(x)[0]], x.dtype), x)[0]
+    return tf.matmul(tf.ones([1, sizes(x)[0]], x.dtype), x)[0]
 
 
 def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
@@ -435,7 +418,7 @@ def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
 
     @custom_gradient
     def run(x: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        return _piece(forwards, fused)(x), lambda upstream: _piece(backwards, fused)(x, upstream)
+        return traced_once(forwards, fused)(x), lambda upstream: traced_once(backwards, fused)(x, upstream)
 
     return run(x)
 
@@ -498,10 +481,10 @@ def _attend(
 
     @custom_gradient
     def run(scores: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        result, weights = _piece(_attend_forwards, fused)(scores, queries, keys, noise, scale, rate)
+        result, weights = traced_once(_attend_forwards, fused)(scores, queries, keys, noise, scale, rate)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _piece(_attend_backwards, fused)(upstream, weights, noise, scale, rate)
+            return traced_once(_attend_backwards, fused)(upstream, weights, noise, scale, rate)
 
         return result, gradient
 
@@ -544,12 +527,14 @@ def _add_norm(
 
     @custom_gradient
     def run(gamma: tf.Tensor, beta: tf.Tensor, x: tf.Tensor, *added: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        result, normal, scale = _piece(_add_norm_forwards, fused)(x, added, noise, gamma, beta, rate, epsilon, dtype)
+        result, normal, scale = traced_once(_add_norm_forwards, fused)(
+            x, added, noise, gamma, beta, rate, epsilon, dtype
+        )
 
         def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
             arguments = upstream, normal, scale, noise, gamma, rate, [x.dtype, *(each.dtype for each in added)]
-            for_gamma, for_beta, *below = _piece(_add_norm_backwards, fused)(*arguments)
-            return [*_piece(_sums, False)(for_gamma, for_beta), *below]
+            for_gamma, for_beta, *below = traced_once(_add_norm_backwards, fused)(*arguments)
+            return [*traced_once(_sums)(for_gamma, for_beta), *below]
 
         return result, gradient
 
@@ -598,14 +583,3 @@ def _add_norm_backwards(
 
 def _drop(x: tf.Tensor, noise: tf.Tensor | None, rate: float) -> tf.Tensor:
     return x if noise is None else x * _factors(noise, rate, x.dtype)
-
-
-def _piece(function: Callable[..., Any], fused: bool) -> Callable[..., Any]:
-    """A function of tensors, traced once for all layers; compiled by XLA into one pass over memory if `fused`."""
-    return function if tf.executing_eagerly() and not fused else _traced(function, fused)
-
-
-@functools.cache
-def _traced(function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
-    # one object for all layers, so that it is compiled once, too
-    return tf.function(function, jit_compile=compiled, autograph=False)

@@ -45,6 +45,7 @@ class OneOperation:
     iterations: tf.Variable
     learning_rate: tf.Variable
     weight_decay: float | None
+    global_clipnorm: float | None
     beta_1: float
     beta_2: float
     epsilon: float
@@ -66,6 +67,11 @@ class OneOperation:
         }
         self._decay = None if self.weight_decay is None else rate * self.weight_decay
 
+    def aggregate_gradients(self, grads_and_vars: Any) -> Any:
+        """The sum over all replicas, which of one is what is given."""
+        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        return super().aggregate_gradients(grads_and_vars) if several else grads_and_vars  # type: ignore[misc]
+
     def _apply_weight_decay(self, variables: Any) -> None:
         """Nothing: `apply_adam` does."""
 
@@ -74,6 +80,15 @@ class OneOperation:
         which XLA does in a loop over all tokens, one by one.
         """
         return [tf.convert_to_tensor(gradient) for gradient in grads]
+
+    def _clip_gradients(self, grads: Any) -> Any:
+        """Scales dense gradients down to the global norm, as tf.clip_by_global_norm does in twice the operations."""
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)  # type: ignore[misc]
+        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in grads]))
+        # of a norm that is not finite NaN, that the loss shows it
+        scale = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm) + (norm - norm)
+        return [tf.multiply(gradient, scale) for gradient in grads]
 
     def apply_adam(
         self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]

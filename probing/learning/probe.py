@@ -25,8 +25,9 @@ import tf_keras as keras
 from nsmc_bert.base import tensors
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.runtime import accelerated
-from nsmc_bert.model.forward import Dropout, custom_gradient
+from nsmc_bert.model.forward import Dropout
 from nsmc_bert.model.optimizers import OneOperation
+from nsmc_bert.model.tracing import custom_gradient, traced_once
 from probing.encoders import Representation
 
 PROJECTION = 256  # of a span, and of the hidden layer of the classifier
@@ -68,18 +69,22 @@ class ScalarMix(keras.layers.Layer):
         self.built = True
 
     def call(self, blocks: list[tf.Tensor]) -> tf.Tensor:
-        shares, widest = self.gamma * tf.nn.softmax(self.w), max(block.shape[-1] for block in blocks)
-        blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
-        layers = tf.concat(blocks, 0)
-        if accelerated():  # a compiler makes one loop of it, which reads float16 as it stands in the batch
-            return tf.cast(tf.reduce_sum(shares[:, None, None] * layers, 0), self.compute_dtype)
-        layers = tf.reshape(layers, [self.w.shape[0], -1])
-        # one matrix product passes over the layers once, and so does its gradient
-        return tf.cast(tf.reshape(shares[None] @ layers, [-1, widest]), self.compute_dtype)
+        weights = tf.convert_to_tensor(self.w), tf.convert_to_tensor(self.gamma)
+        return tf.cast(traced_once(_mix, differentiated=True)(blocks, *weights, accelerated()), self.compute_dtype)
 
     def shares(self) -> np.ndarray:
         """softmax(w) as NumPy, float32 [layers]."""
         return tf.nn.softmax(self.w).numpy()
+
+
+def _mix(blocks: list[tf.Tensor], w: tf.Tensor, gamma: tf.Tensor, on_gpu: bool) -> tf.Tensor:
+    shares, widest = gamma * tf.nn.softmax(w), max(block.shape[-1] for block in blocks)
+    blocks = [tf.tile(block, [1, 1, widest // block.shape[-1]]) for block in blocks] if len(blocks) > 1 else blocks
+    layers = tf.concat(blocks, 0)
+    if on_gpu:  # a compiler makes one loop of it, which reads float16 as it stands in the batch
+        return tf.reduce_sum(shares[:, None, None] * layers, 0)
+    # one matrix product passes over the layers once, and so does its gradient
+    return tf.reshape(shares[None] @ tf.reshape(layers, [w.shape[0], -1]), [-1, widest])
 
 
 class SpanAttention(keras.layers.Layer):
@@ -102,13 +107,32 @@ class SpanAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, hidden: tf.Tensor, rows: tf.Tensor, segments: tf.Tensor, spans: tf.Tensor) -> tf.Tensor:
-        projected = self.projection(hidden)
-        logits = tf.gather(self.attention(tf.cast(projected, tf.float32))[:, 0], rows)
-        largest = tf.math.unsorted_segment_max(tf.stop_gradient(logits), segments, spans)
-        weights = tf.exp(logits - tf.gather(largest, segments))
-        weights /= tf.gather(tf.math.unsorted_segment_sum(weights, segments, spans), segments)
-        members = tf.gather(projected, rows) * tf.cast(weights, projected.dtype)[:, None]
-        return tf.math.unsorted_segment_sum(members, segments, spans)
+        weights = [tf.convert_to_tensor(weight) for weight in (*self.projection.weights, *self.attention.weights)]
+        return traced_once(_pool, differentiated=True)(hidden, rows, segments, spans, *weights)
+
+
+def _pool(
+    hidden: tf.Tensor,
+    rows: tf.Tensor,
+    segments: tf.Tensor,
+    spans: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor,
+    attention: tf.Tensor,
+    attention_bias: tf.Tensor,
+) -> tf.Tensor:
+    projected = _product(hidden, kernel, bias)
+    logits = tf.gather(_product(tf.cast(projected, tf.float32), attention, attention_bias)[:, 0], rows)
+    largest = tf.math.unsorted_segment_max(tf.stop_gradient(logits), segments, spans)
+    weights = tf.exp(logits - tf.gather(largest, segments))
+    weights /= tf.gather(tf.math.unsorted_segment_sum(weights, segments, spans), segments)
+    members = tf.gather(projected, rows) * tf.cast(weights, projected.dtype)[:, None]
+    return tf.math.unsorted_segment_sum(members, segments, spans)
+
+
+def _product(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """A dense layer, in the dtype of x."""
+    return tf.nn.bias_add(tf.matmul(x, tf.cast(kernel, x.dtype)), tf.cast(bias, x.dtype))
 
 
 class EdgeProbe(keras.Model):
@@ -164,15 +188,17 @@ class EdgeProbe(keras.Model):
         else:
             layers = [layer for block in inputs["states"] for layer in tf.unstack(block)]
             hidden = tf.cast(tf.concat(layers, 1), self.compute_dtype)
-        dropout = _no_dropout if masks is None else masks.of(self.seed)
-        hidden = dropout(hidden, INPUT_DROPOUT)
+        factors = None if masks is None else masks.of(self.seed)
+        if factors is not None:
+            hidden *= factors(tf.shape(hidden)[0], hidden.shape[1], INPUT_DROPOUT, hidden.dtype)
         pooled = [
             pool(hidden, inputs[f"rows{number}"], inputs[f"segments{number}"], inputs["targets"])
             for number, pool in enumerate(self.pool, 1)
         ]
-        features = tf.cast(tf.tanh(self.hidden(tf.concat(pooled, 1))), tf.float32)
-        features = normalise(features, self.norm.gamma, self.norm.beta, self.norm.epsilon)
-        return self.output_layer(dropout(features, DROPOUT))
+        mask = None if factors is None else factors(inputs["targets"], PROJECTION, DROPOUT, tf.float32)
+        above = [*self.hidden.weights, *self.norm.weights, *self.output_layer.weights]
+        weights = [tf.convert_to_tensor(weight) for weight in above]
+        return traced_once(_classify, differentiated=True)(tf.concat(pooled, 1), mask, *weights, self.norm.epsilon)
 
     def write(self, path: Path) -> None:
         """Writes the weights, as safetensors."""
@@ -205,21 +231,37 @@ class Masks:
         self._step = step
         self._made: dict[tuple, tf.Tensor] = {}
 
-    def of(self, seed: int) -> Callable[[tf.Tensor, float], tf.Tensor]:
-        """The dropout of one probe of this seed: a function of what is dropped from, at every call another mask, and
-        the rate.
+    def of(self, seed: int) -> Callable[[tf.Tensor, int, float, tf.DType], tf.Tensor]:
+        """What one probe of this seed multiplies with: a function, at every call of another mask, of rows, width, the
+        rate and the dtype.
         """
         noise, places = Dropout(seed, self._step), itertools.count()
 
-        def dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
-            key = seed, next(places), x.shape[-1], rate, x.dtype
+        def factors(rows: tf.Tensor, width: int, rate: float, dtype: tf.DType) -> tf.Tensor:
+            key = seed, next(places), width, rate, dtype
             if key in self._made:
                 noise.skip()
             else:
-                self._made[key] = noise.factors(tf.shape(x), rate, x.dtype)
-            return x * self._made[key]
+                self._made[key] = noise.factors(tf.stack([rows, width]), rate, dtype)
+            return self._made[key]
 
-        return dropout
+        return factors
+
+
+def _classify(
+    pooled: tf.Tensor,
+    mask: tf.Tensor | None,
+    kernel: tf.Tensor,
+    bias: tf.Tensor,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    output: tf.Tensor,
+    output_bias: tf.Tensor,
+    epsilon: float,
+) -> tf.Tensor:
+    """The logits of [targets, spans * PROJECTION], `mask` being the factors of dropout."""
+    features = normalise(tf.cast(tf.tanh(_product(pooled, kernel, bias)), tf.float32), gamma, beta, epsilon)
+    return _product(features if mask is None else features * mask, output, output_bias)
 
 
 def normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
@@ -241,7 +283,7 @@ def normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -
 
         return y * gamma + beta, back
 
-    return run(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+    return run(x, gamma, beta)
 
 
 def loss(logits: tf.Tensor, gold: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -252,6 +294,10 @@ def loss(logits: tf.Tensor, gold: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         gold: [targets, labels], 1 for the labels a target has.
         weights: float32 [targets], 1, or 0 for a row that only fills up the batch.
     """
+    return traced_once(_loss, differentiated=True)(logits, gold, weights)
+
+
+def _loss(logits: tf.Tensor, gold: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     each = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(gold, tf.float32), logits=logits)
     return tf.reduce_sum(tf.reduce_mean(each, 1) * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
 
@@ -274,7 +320,3 @@ class AMSGrad(OneOperation, keras.optimizers.Adam):
             super().update_step(gradient, variable)
             return
         self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
-
-
-def _no_dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
-    return x

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from nsmc_bert.data.find import Data
 from nsmc_bert.learning import cross_validation, distillation, evaluation, finetuning, loop, recalibration
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import metrics, packing
+from nsmc_bert.model import classifier, metrics, packing
 from tests import forked
 from tests.conftest import ROOT
 
@@ -199,9 +200,25 @@ def test_each_epoch_is_perturbed_anew_and_planned_anew(prepare, learned):
     assert first.ids.shape != second.ids.shape or (first.ids != second.ids).any()
 
 
-def test_a_run_in_one_process(sample, tiny_config, tmp_path):
-    """As the command does it: two seeds, the second time finished already."""
-    lines = []
+def test_a_run_in_one_process(sample, tiny_config, tmp_path, monkeypatch):
+    """As the command does it: two seeds, the second time finished already; what is traced for the one is for the other,
+    too, which ends as it would alone.
+    """
+    lines, compiled, traced = [], [], []
+
+    class Traced(classifier.SentimentClassifier):
+        def call(self, inputs, training=False):
+            traced.append(self.seed)
+            return super().call(inputs, training)
+
+    monkeypatch.setattr(classifier, "SentimentClassifier", Traced)
+    monkeypatch.setattr(
+        loop,
+        "compile_model",
+        lambda model, *rest, _made=loop.compile_model, **options: (
+            compiled.append(model.seed) or _made(model, *rest, **options)
+        ),
+    )
     how = FineTuning(
         run_dir=str(tmp_path / "run"),
         encoder=str(tiny_config),
@@ -218,6 +235,14 @@ def test_a_run_in_one_process(sample, tiny_config, tmp_path):
     assert [result["seed"] for result in results] == [1, 2]
     assert [line for line in lines if line.startswith("seed")] == ["seed 1", "seed 2"]
     assert results[0]["data"]["train"] == 594 and results[0]["settings"]["weights"] == "float16"
+    assert compiled == [1] and traced == [1]
+    alone = dataclasses.replace(how, run_dir=str(tmp_path / "alone"), seeds=(2,))
+    (other,) = finetuning.fine_tune(sample, alone, log=lambda line: None)
+    assert compiled == [1, 2]
+    one, two, second = (load_file(Path(result["folder"]) / "model.safetensors") for result in (*results, other))
+    for name, weight in second.items():
+        np.testing.assert_array_equal(weight, two[name], err_msg=name)
+    assert (one["classifier.weight"] != two["classifier.weight"]).any()
     again = finetuning.fine_tune(sample, how, log=lines.append)
     assert again == json.loads(json.dumps(results))
     assert lines[-2:] == [f"seed {seed}: finished already, in {tmp_path}/run/seed-{seed}/model" for seed in (1, 2)]

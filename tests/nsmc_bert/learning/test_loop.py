@@ -39,11 +39,38 @@ SETTINGS = loop.Settings(epochs=6, token_budget=128, learning_rate=0.02, patienc
 
 
 def run(model, folder, settings=SETTINGS, **options):
-    return loop.train(model, *sets(model), settings, folder, identity={"a": 1}, **options)
+    schedule = getattr(model, "schedule_of_its_settings", None)
+    return loop.train(model, *sets(model), settings, folder, identity={"a": 1}, schedule=schedule, **options)
 
 
-def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
-    model = make_model(initializer_range=0.1)
+@pytest.fixture(scope="module")
+def traced():
+    """{what decides a trace: a compiled model}."""
+    return {}
+
+
+@pytest.fixture
+def begin(make_model, traced):
+    """Makes models as make_model does, which `run` trains with the same settings by what was traced for the first of
+    them, as training does for its second seed: in truth they are one, given other weights.
+    """
+
+    def begin(settings=SETTINGS, **how):
+        made = make_model(**how)
+        key = settings.learning_rate, settings.warmup, settings.epochs, made.dtype_policy.name
+        if key not in traced:
+            traced[key] = made
+            made.schedule_of_its_settings = loop.compile_model(made, settings, probabilities=False, jit=False)
+        model = traced[key]
+        model.set_weights(made.get_weights())
+        model.seed = made.seed
+        return model
+
+    return begin
+
+
+def test_learns_and_keeps_the_best_epoch(begin, tmp_path):
+    model = begin(initializer_range=0.1)
     record = run(model, tmp_path / "run")
     accuracy = [epoch["validation"]["accuracy"] for epoch in record["history"]]
     assert record["best"]["validation"]["accuracy"] == max(accuracy) > 0.9
@@ -53,21 +80,20 @@ def test_learns_and_keeps_the_best_epoch(make_model, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_without_validation_nothing_is_chosen_and_it_resumes(make_model, tmp_path):
+def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
     settings = loop.Settings(epochs=3, token_budget=128, learning_rate=0.02, patience=1, seed=3)
 
     def train(folder, **options):
-        model, seen = make_model(initializer_range=0.1), []
-        record = loop.train(
-            model, sets(model)[0], None, settings, folder, identity={"a": 1}, on_epoch=seen.append, **options
-        )
+        model, seen = begin(settings, initializer_range=0.1), []
+        options.update(identity={"a": 1}, on_epoch=seen.append, schedule=model.schedule_of_its_settings)
+        record = loop.train(model, sets(model)[0], None, settings, folder, **options)
         assert seen == record["history"] and record["best"] == record["history"][-1]
-        return model, record
+        return model.get_weights(), record
 
     def stop(line):
         raise KeyboardInterrupt
 
-    model, record = train(tmp_path / "run")
+    weights, record = train(tmp_path / "run")
     assert [set(epoch) for epoch in record["history"]] == [
         {"epoch", "steps", "loss", "accuracy", "reviews_per_second"}
     ] * 3
@@ -76,7 +102,7 @@ def test_without_validation_nothing_is_chosen_and_it_resumes(make_model, tmp_pat
         train(tmp_path / "other", log=stop, checkpoint_seconds=0.0)
     for folder in (tmp_path / "other", tmp_path / "run"):  # on from there, and once more when there is nothing to do
         again, _ = train(folder)
-        for one, other in zip(model.get_weights(), again.get_weights()):
+        for one, other in zip(weights, again):
             np.testing.assert_array_equal(one, other)
 
 
@@ -154,11 +180,12 @@ def test_a_pass_is_put_into_the_history_by_hand():
     assert (progress.steps, progress.history[-1]["loss"], progress.bad, progress.done) == (12, 1.0, 1, True)
 
 
-def test_what_a_checkpoint_says_of_the_progress(make_model, tmp_path):
+def test_what_a_checkpoint_says_of_the_progress(begin, tmp_path):
     """These keys stand in the checkpoint of every run that can be gone on with."""
     from safetensors import safe_open
 
-    run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+    settings = loop.Settings(epochs=1, token_budget=512)
+    run(begin(settings), tmp_path / "run", settings)
     with safe_open(tmp_path / "run" / "checkpoint.safetensors", "numpy") as file:
         progress = json.loads(file.metadata()["progress"])
     assert list(progress) == ["epoch", "step", "seconds", "history", "bad", "done", "sums"]
@@ -167,29 +194,30 @@ def test_what_a_checkpoint_says_of_the_progress(make_model, tmp_path):
     assert list(progress["history"][0]) == keys
 
 
-def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(make_model, tmp_path, monkeypatch):
+def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(begin, tmp_path, monkeypatch):
     settings = loop.Settings(epochs=2, token_budget=64, learning_rate=0.01, seed=3)
     means = []
     for steps in (1000, 3):
         monkeypatch.setattr(loop._Run, "_piece", lambda self, steps=steps: steps)
-        history = run(make_model(), tmp_path / str(steps), settings)["history"]
+        history = run(begin(settings), tmp_path / str(steps), settings)["history"]
         means.append([[epoch[name] for name in ("loss", "accuracy")] for epoch in history])
         assert history[0]["steps"] > 9  # or there would be but one piece
     np.testing.assert_allclose(*means, rtol=1e-5)
 
 
 @pytest.mark.parametrize("seconds, saves", [(60.0, 1), (0.0, 12)])
-def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(make_model, tmp_path, monkeypatch, seconds, saves):
+def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(begin, tmp_path, monkeypatch, seconds, saves):
     saved, save = [], loop.State.save
     monkeypatch.setattr(loop.State, "save", lambda self, progress: saved.append(progress.epoch) or save(self, progress))
     settings = loop.Settings(epochs=3, token_budget=512, learning_rate=0.01, seed=3)
-    history = run(make_model(), tmp_path / "run", settings, checkpoint_seconds=seconds)["history"]
+    history = run(begin(settings), tmp_path / "run", settings, checkpoint_seconds=seconds)["history"]
     assert (len(saved), saved[-1], history[-1]["steps"]) == (saves, 3, 12)
 
 
-def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(make_model, tmp_path):
-    whole, folder, seen = make_model(initializer_range=0.1), tmp_path / "killed", []
-    run(whole, tmp_path / "whole")
+def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(begin, tmp_path):
+    model, folder, seen = begin(initializer_range=0.1), tmp_path / "killed", []
+    run(model, tmp_path / "whole")
+    whole = model.get_weights()
 
     def stop(epoch):
         seen.append(epoch)
@@ -197,30 +225,31 @@ def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(make_mod
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(make_model(initializer_range=0.1), folder, on_epoch=stop)
+        run(begin(initializer_range=0.1), folder, on_epoch=stop)
     assert not list(folder.glob("*.safetensors"))  # a minute has not passed
-    killed = make_model(initializer_range=0.1)
+    killed = begin(initializer_range=0.1)
     run(killed, folder)
-    for one, other in zip(whole.get_weights(), killed.get_weights()):
+    for one, other in zip(whole, killed.get_weights()):
         np.testing.assert_array_equal(one, other)
 
 
-def test_stops_early(make_model, tmp_path):
+def test_stops_early(begin, tmp_path):
     settings = loop.Settings(epochs=9, token_budget=512, learning_rate=0.0, patience=2)
     lines = []
-    assert len(run(make_model(), tmp_path / "run", settings, log=lines.append)["history"]) == 3
+    assert len(run(begin(settings), tmp_path / "run", settings, log=lines.append)["history"]) == 3
     assert lines[-2:] == [
         "stopped after 3 of 9 epochs: the last 2 were no better",
         "kept: epoch 1, the best on validation",
     ]
 
 
-def test_a_finished_run_is_not_trained_again(make_model, tmp_path):
-    first, second = make_model(), make_model(seed=1)
-    record = run(first, tmp_path / "run")
-    again = run(second, tmp_path / "run")
-    assert again["history"] == record["history"]
-    np.testing.assert_array_equal(first.classifier.kernel, second.classifier.kernel)
+def test_a_finished_run_is_not_trained_again(begin, tmp_path):
+    model = begin()
+    record, learned = run(model, tmp_path / "run"), model.classifier.kernel.numpy()
+    model = begin(seed=1)
+    assert (model.classifier.kernel != learned).numpy().any()
+    assert run(model, tmp_path / "run")["history"] == record["history"]
+    np.testing.assert_array_equal(model.classifier.kernel, learned)
 
 
 def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
@@ -238,12 +267,13 @@ def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
         loop.claim(tmp_path / "run", {})
 
 
-def test_a_broken_checkpoint_is_named(make_model, tmp_path):
-    run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+def test_a_broken_checkpoint_is_named(begin, tmp_path):
+    settings = loop.Settings(epochs=1, token_budget=512)
+    run(begin(settings), tmp_path / "run", settings)
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(UserError, match="checkpoint.safetensors: found no whole checkpoint of this run"):
-        run(make_model(), tmp_path / "run", loop.Settings(epochs=1, token_budget=512))
+        run(begin(settings), tmp_path / "run", settings)
 
 
 def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
@@ -303,29 +333,29 @@ def test_a_file_where_the_run_should_be(tmp_path):
         loop.claim(tmp_path / "run", {})
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(make_model, tmp_path):
-    model = make_model()
+def test_a_loss_that_is_not_finite_stops_the_run(begin, tmp_path):
+    model = begin()
     model.classifier.kernel.assign(np.full(model.classifier.kernel.shape, np.nan))
     with pytest.raises(UserError, match="the loss is nan after step .* lower --learning_rate, 0.02"):
         run(model, tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
-def test_float16_goes_on_with_its_loss_scale(make_model, tmp_path):
-    model = make_model(precision="mixed_float16", initializer_range=0.1)
+def test_float16_goes_on_with_its_loss_scale(begin, tmp_path):
+    model = begin(precision="mixed_float16", initializer_range=0.1)
     run(model, tmp_path / "run")
     assert model.optimizer.dynamic_counter > 0
     expected = [float(model.optimizer.loss_scale), int(model.optimizer.dynamic_counter)]
-    again = make_model(seed=1, precision="mixed_float16")
+    again = begin(seed=1, precision="mixed_float16")
     run(again, tmp_path / "run")
     assert [float(again.optimizer.loss_scale), int(again.optimizer.dynamic_counter)] == expected
 
 
-def test_missing_best_weights_are_not_passed_over(make_model, tmp_path):
-    run(make_model(), tmp_path / "run")
+def test_missing_best_weights_are_not_passed_over(begin, tmp_path):
+    run(begin(), tmp_path / "run")
     (tmp_path / "run" / "best.safetensors").unlink()
     with pytest.raises(UserError, match="best.safetensors: missing"):
-        run(make_model(), tmp_path / "run")
+        run(begin(), tmp_path / "run")
 
 
 KILLED = """

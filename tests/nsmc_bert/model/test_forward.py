@@ -1,8 +1,5 @@
 """nsmc_bert.model.forward against TFBertModel's own forward pass, and dropout against what it promises."""
 
-import gc
-import weakref
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -293,28 +290,6 @@ def test_dropout_is_a_function_of_seed_step_and_place():
 def test_dropout_of_nothing_is_nothing():
     x = tf.ones([3, 3])
     assert forward.Dropout(0, 0)(x, 0.0) is x
-
-
-def test_traced_graphs_go_with_their_functions():
-    from tensorflow.python.framework import ops
-
-    @forward.custom_gradient
-    def double(x):
-        return x * 2.0, lambda upstream: upstream * 5.0
-
-    gc.collect()  # graphs of other tests
-    registered = len(ops.gradient_registry._registry)
-    function = tf.function(lambda x: double(double(x)))
-    graph = weakref.ref(function.get_concrete_function(tf.TensorSpec([], tf.float32)).graph)
-    assert len(ops.gradient_registry._registry) == registered + 2
-    x = tf.Variable(3.0)
-    with tf.GradientTape() as tape:  # the function is differentiated as a whole, by the names in its graph
-        y = tf.function(lambda: function(x))()  # noqa: F821
-    assert (float(y), float(tape.gradient(y, x))) == (12.0, 25.0)
-    del function, y, tape
-    gc.collect()
-    assert graph() is None
-    assert len(ops.gradient_registry._registry) == registered
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])

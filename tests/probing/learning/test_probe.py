@@ -218,13 +218,16 @@ def test_dropout_is_the_seeds_and_the_steps():
 
 
 def test_probes_that_share_masks_have_those_they_would_have_alone():
-    masks, x = probe.Masks(tf.constant(5, tf.int64)), tf.ones([40, 30])
+    masks = probe.Masks(tf.constant(5, tf.int64))
+
+    def drawn(factors):
+        return [factors(40, width, rate, tf.float32).numpy() for width, rate in ((30, 0.2), (20, 0.5), (30, 0.2))]
+
     kept = {}
     for seed in (1, 1, 2):
-        drop = masks.of(seed)
-        kept.setdefault(seed, []).append([drop(x, 0.2).numpy(), drop(x[:, :20], 0.5).numpy(), drop(x, 0.2).numpy()])
-    alone = probe.Masks(tf.constant(5, tf.int64)).of(1)
-    for first, second, expected in zip(*kept[1], [alone(x, 0.2), alone(x[:, :20], 0.5), alone(x, 0.2)]):
+        kept.setdefault(seed, []).append(drawn(masks.of(seed)))
+    alone = drawn(probe.Masks(tf.constant(5, tf.int64)).of(1))
+    for first, second, expected in zip(*kept[1], alone):
         np.testing.assert_array_equal(first, expected)
         np.testing.assert_array_equal(second, expected)
     assert (kept[1][0][0] != kept[1][0][2]).any() and (kept[1][0][0] != kept[2][0][0]).any()
