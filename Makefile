@@ -35,8 +35,9 @@ table: $(VENV)/.report-$(NAME) ## probe an encoder, ARGS='--data=FOLDER --encode
 serve: $(VENV)/.serve-$(NAME) ## serve the classifier that ships over HTTP, with a page to try it; ARGS='--model=FOLDER --port=8501'
 	$(IN_VENV) -m nsmc_bert.serve $(ARGS)
 
+# hundreds of processes read the same modules: they need not compile each of them, whatever this user's setting
 test: $(VENV)/.test-$(NAME) ## run the tests
-	$(IN_VENV) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(IN_VENV) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint-$(NAME) ## check the code's form and types
 	"$(VENV)/bin/ruff" check .

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from nsmc_bert.model.tracing import traced_once
 from probing.alignment import ranges
 
 
@@ -103,9 +104,25 @@ def run(
     Returns:
         (outputs float32 [positions, outputs], the state after each sequence's last step).
     """
-    time, begins, dtype = tf.shape(sizes)[0], tf.cumsum(sizes, exclusive=True), layer.kernel.dtype
-    width, cells = layer.recurrent.shape[0], layer.recurrent.shape[1] // 4
-    projected = tf.nn.bias_add(tf.matmul(tf.cast(inputs, dtype), layer.kernel), layer.bias)
+    weights = layer.kernel, layer.recurrent, layer.bias, layer.projection
+    return traced_once(_run)(inputs, sizes, state, *weights, layer.cell_clip, layer.projection_clip, backward)
+
+
+def _run(
+    inputs: tf.Tensor,
+    sizes: tf.Tensor,
+    state: tuple[tf.Tensor, tf.Tensor] | None,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+    projection: tf.Tensor | None,
+    cell_clip: float | None,
+    projection_clip: float | None,
+    backward: bool,
+) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+    time, begins, dtype = tf.shape(sizes)[0], tf.cumsum(sizes, exclusive=True), kernel.dtype
+    width, cells = recurrent.shape[0], recurrent.shape[1] // 4
+    projected = tf.nn.bias_add(tf.matmul(tf.cast(inputs, dtype), kernel), bias)
     outputs = tf.TensorArray(tf.float32, time, element_shape=[None, width], infer_shape=False)
     if state is None:
         state = tf.zeros([sizes[0], cells]), tf.zeros([sizes[0], width])
@@ -115,14 +132,14 @@ def run(
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
         now = time - 1 - number if backward else number
         first, size = begins[now], sizes[now]
-        gates = tf.matmul(tf.cast(output[:size], dtype), layer.recurrent)
+        gates = tf.matmul(tf.cast(output[:size], dtype), recurrent)
         gates = tf.cast(projected[first : first + size], tf.float32) + tf.cast(gates, tf.float32)
         enter, keep, leave, candidate = tf.split(tf.sigmoid(gates), 4, 1)
-        new = _clip(keep * cell[:size] + enter * (2 * candidate - 1), layer.cell_clip)
+        new = _clip(keep * cell[:size] + enter * (2 * candidate - 1), cell_clip)
         given = leave * tf.tanh(new)
-        if layer.projection is not None:
-            given = tf.cast(tf.matmul(tf.cast(given, dtype), layer.projection), tf.float32)
-            given = _clip(given, layer.projection_clip)
+        if projection is not None:
+            given = tf.cast(tf.matmul(tf.cast(given, dtype), projection), tf.float32)
+            given = _clip(given, projection_clip)
         outputs = outputs.write(now, given)
         # a sequence that has ended, or backward has not begun, keeps its state
         return number + 1, tf.concat([new, cell[size:]], 0), tf.concat([given, output[size:]], 0), outputs
