@@ -262,7 +262,9 @@ def fine_tune(
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once
             targets = targets_of(prepared, log) if how.teachers else prepared.labels
-        bench = bench or Workbench(prepared, run.settings)
+        if bench is None:
+            gc.collect()  # what another run of this process computed with
+            bench = Workbench(prepared, run.settings)
         out_of_fold = None if prepared.fold is None else cross_validate(prepared, run, log, bench)
         learned = learn(prepared, run, targets, log, bench)
         if devices.chief:
@@ -497,7 +499,9 @@ class Workbench:
         return model
 
     def begin(self, seed: int) -> None:
-        """Gives the model the first weights of a seed."""
+        """Gives the model the first weights of a seed. Those of its first seed it has when it is made, and without
+        folds they are given but then.
+        """
         first = self._first
         if seed != self.model.seed:
             first = self._made(seed).get_weights()

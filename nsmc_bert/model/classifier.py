@@ -119,7 +119,7 @@ class SentimentClassifier(keras.Model):
         families.check_tokenizer(bert.config, tokenizer.vocab_size, tokenizer.pad_id)
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self._seed, self._dropout_seed = seed, _Untracked(tf.Variable(seed, trainable=False, dtype=tf.int64))
+        self._seed, self._dropout_seed = seed, _NoWeight(tf.Variable(seed, trainable=False, dtype=tf.int64))
         self.fused = fused
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
@@ -552,8 +552,8 @@ class SentimentClassifier(keras.Model):
         return memo.setdefault(id(self), make(*arguments))
 
 
-class _Untracked:
-    """Holds a variable that is none of a model's weights.
+class _NoWeight(tf.__internal__.tracking.AutoTrackable):
+    """Holds a variable that is none of a model's weights, and is saved with it by TensorFlow all the same.
 
     Args:
         variable: the variable.

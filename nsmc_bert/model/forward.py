@@ -193,7 +193,7 @@ def attention(
 
 def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
     """The word embeddings of token ids, without positions: int32 [...] -> float32 [..., width of the embeddings]."""
-    return _take(tf.convert_to_tensor(network.weights(bert).words), input_ids)
+    return tf.gather(network.weights(bert).words, input_ids)
 
 
 def sizes(x: tf.Tensor) -> list[Any]:
@@ -288,11 +288,11 @@ class Dropout:
     The rate is rounded to 1/256 and the survivors are scaled by what was really kept.
 
     Args:
-        seed: the run's seed, an integer or an int64 scalar tensor.
+        seed: the run's seed, an integer, or an int64 scalar tensor or variable.
         step: int64 scalar tensor, the optimizer's step.
     """
 
-    def __init__(self, seed: int | tf.Tensor, step: tf.Tensor) -> None:
+    def __init__(self, seed: int | tf.Tensor | tf.Variable, step: tf.Tensor) -> None:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         step = tf.cast(step, tf.int64) * 1024 + tf.cast(replica, tf.int64)

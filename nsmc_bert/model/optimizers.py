@@ -70,7 +70,7 @@ class OneOperation:
     def aggregate_gradients(self, grads_and_vars: Any) -> Any:
         """The sum over all replicas, which of one is what is given."""
         several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        return super().aggregate_gradients(grads_and_vars) if several else grads_and_vars  # type: ignore[misc]
+        return super().aggregate_gradients(grads_and_vars) if several else list(grads_and_vars)  # type: ignore[misc]
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Nothing: `apply_adam` does."""
@@ -82,13 +82,20 @@ class OneOperation:
         return [tf.convert_to_tensor(gradient) for gradient in grads]
 
     def _clip_gradients(self, grads: Any) -> Any:
-        """Scales dense gradients down to the global norm, as tf.clip_by_global_norm does in twice the operations."""
-        if not self.global_clipnorm:
+        """Scales gradients down to the global norm, as tf.clip_by_global_norm does in twice the operations."""
+        if not (self.global_clipnorm or 0.0) > 0:
             return super()._clip_gradients(grads)  # type: ignore[misc]
-        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in grads]))
+        values = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
+        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(value) for value in values]))
         # of a norm that is not finite NaN, that the loss shows it
         scale = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm) + (norm - norm)
-        return [tf.multiply(gradient, scale) for gradient in grads]
+
+        def scaled(gradient: Any) -> Any:
+            if isinstance(gradient, tf.IndexedSlices):
+                return tf.IndexedSlices(gradient.values * scale, gradient.indices, gradient.dense_shape)
+            return tf.multiply(gradient, scale)
+
+        return [scaled(gradient) for gradient in grads]
 
     def apply_adam(
         self, operation: Callable[..., Any], gradient: tf.Tensor, variable: tf.Variable, **slots: list[tf.Variable]

@@ -1,4 +1,4 @@
-"""What keeps the tracing of a training step short, and what was traced from staying in memory."""
+"""What keeps the tracing of a training step short, and the graphs of models that are gone from staying in memory."""
 
 import functools
 import weakref
@@ -16,17 +16,19 @@ def traced_once(
     function: Callable[..., Any], compiled: bool = False, *, differentiated: bool = False
 ) -> Callable[..., Any]:
     """A function of tensors that is traced once for all layers and models that call it with such shapes, where a trace
-    would else be of every call.
+    would else be of every call. What is traced stays until the process ends.
 
     Args:
-        function: a function of a module, of tensors and Python values; it reads no variables but those it is given.
+        function: of a module, so that it captures nothing; of tensors and Python values.
         compiled: compile it with XLA, into one pass over memory, once as well.
-        differentiated: whether a tape takes its gradient, which is traced once then, too. Not inside what XLA
-            compiles: the shapes that such a gradient asks for would come out of the function, and XLA compiles anew for
-            all values of what a shape comes from.
+        differentiated: whether a tape takes its gradient by TensorFlow's rules, which is traced once then, too. Inside
+            what XLA compiles the function is traced as often as it is called: the shapes that such a gradient asks for
+            would come out of it, and XLA compiles anew for all values of what a shape comes from.
     """
-    as_it_is = tf.executing_eagerly() or differentiated and _inside_xla()
-    return function if as_it_is and not compiled else _function(function, compiled)
+    assert "<locals>" not in function.__qualname__ and not (compiled and differentiated)
+    if differentiated and _inside_xla() or tf.executing_eagerly() and not compiled:
+        return function
+    return _function(function, compiled)
 
 
 def _inside_xla() -> bool:

@@ -172,10 +172,8 @@ class Probes:
                 runs[-1][2] += 1
             else:
                 runs.append([block, place, place + 1])
-        states = [
-            states if last - first == states.shape[0] else states[first:last]
-            for states, first, last in ((batch["states"][block], first, last) for block, first, last in runs)
-        ]
+        blocks = [(batch["states"][block], first, last) for block, first, last in runs]
+        states = [block if last - first == block.shape[0] else block[first:last] for block, first, last in blocks]
         return {"states": states, "targets": tf.shape(batch["weights"])[0], **inputs}
 
 

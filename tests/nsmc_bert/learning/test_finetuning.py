@@ -337,6 +337,13 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
     for name, value in load_file(tmp_path / "again" / "model" / "model.safetensors").items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
     assert finetuning.fine_tune(data, how, log=lines.append) == [json.loads(json.dumps(result))]
+    # and so is what is trained after another seed
+    seeds = dataclasses.replace(how, run_dir=str(tmp_path / "seeds"), seeds=(2, 1))
+    assert [each["seed"] for each in finetuning.fine_tune(data, seeds, log=lines.append)] == [2, 1]
+    for name, value in kept.items():
+        np.testing.assert_array_equal(np.load(tmp_path / "seeds" / "seed-1" / f"{name}.npy"), value)
+    for name, value in load_file(tmp_path / "seeds" / "seed-1" / "model" / "model.safetensors").items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
     # what it has learned from says nothing of its confidence
     with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
         recalibration.find("validation", data, result, {}, lines.append, minimum=1)

@@ -1,5 +1,6 @@
 """nsmc_bert.learning.loop: the schedule, early stopping, and a run that is killed and goes on to the same weights."""
 
+import dataclasses
 import json
 import os
 import time
@@ -57,7 +58,8 @@ def begin(make_model, traced):
 
     def begin(settings=SETTINGS, **how):
         made = make_model(**how)
-        key = settings.learning_rate, settings.warmup, settings.epochs, made.dtype_policy.name
+        shape = sorted((name, value) for name, value in how.items() if name not in ("seed", "initializer_range"))
+        key = dataclasses.replace(settings, seed=0, token_budget=0, patience=0), *shape
         if key not in traced:
             traced[key] = made
             made.schedule_of_its_settings = loop.compile_model(made, settings, probabilities=False, jit=False)
@@ -347,6 +349,10 @@ def test_float16_goes_on_with_its_loss_scale(begin, tmp_path):
     assert model.optimizer.dynamic_counter > 0
     expected = [float(model.optimizer.loss_scale), int(model.optimizer.dynamic_counter)]
     again = begin(seed=1, precision="mixed_float16")
+    again.optimizer._loss_scale._current_loss_scale.assign(3.0)
+    loop._begin_anew(again.optimizer)
+    assert (again.optimizer.loss_scale, again.optimizer.dynamic_counter) == (again.optimizer.initial_scale, 0)
+    again.optimizer._loss_scale._current_loss_scale.assign(3.0)
     run(again, tmp_path / "run")
     assert [float(again.optimizer.loss_scale), int(again.optimizer.dynamic_counter)] == expected
 

@@ -165,7 +165,7 @@ def test_two_dimensions_are_refused(model):
         model.predict(np.array([["꿀잼", "노잼"]]))
 
 
-def test_fit_evaluate_predict_as_keras_does(make_model):
+def test_fit_evaluate_predict_as_keras_does(make_model, tmp_path):
     model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model.compile(tf.keras.optimizers.AdamW(0.02))
     texts, labels = GOOD + BAD, [1] * 4 + [0] * 4
@@ -176,6 +176,10 @@ def test_fit_evaluate_predict_as_keras_does(make_model):
     assert accuracy == 1.0
     picked = model.predict(texts)[np.arange(8), labels]
     assert loss == pytest.approx(-np.log(picked).mean(), abs=1e-5)
+    assert model.seed == 0 and len(model.weights) == len(model.bert.weights) + 2
+    tf.saved_model.save(model, str(tmp_path))  # TensorFlow's own way, which traces the training step's graph, too
+    weights = tf.saved_model.load(str(tmp_path)).variables
+    assert {w.name for w in model.weights} <= {w.name for w in weights}
 
 
 def test_fit_takes_datasets_and_validation_split(make_model):

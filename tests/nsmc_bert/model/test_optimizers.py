@@ -1,6 +1,7 @@
 """nsmc_bert.model.optimizers: the update and the schedule by hand."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from nsmc_bert.model import optimizers
@@ -67,6 +68,19 @@ def test_adamw_by_hand():
         x -= rate * np.sqrt(1 - 0.999**number) / (1 - 0.9**number) * m / (np.sqrt(v) + 1e-6)
         np.testing.assert_allclose(np.concatenate([kernel, bias]), x, rtol=1e-5)
     assert optimizer.iterations == 4
+
+
+@pytest.mark.parametrize("values", [[0.3, 0.1], [30.0, 1.0], [np.inf, 1.0], [np.nan, 1.0]])
+def test_gradients_are_clipped_as_tensorflow_does_it(values):
+    rows = tf.IndexedSlices(tf.constant([[0.5, 0.1], [0.2, 0.3]]), tf.constant([2, 2]), tf.constant([4, 2]))
+    gradients = [tf.constant(values), rows, tf.constant([[0.25]])]
+    expected, _ = tf.clip_by_global_norm(gradients, 1.0)
+    clipped = optimizers.adamw(0.1, clip_norm=1.0)._clip_gradients(gradients)
+    np.testing.assert_array_equal(clipped[1].indices, rows.indices)
+    for one, other in zip(clipped, expected):
+        np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), rtol=1e-6)
+    for norm in (0.0, None, -1.0):
+        assert optimizers.adamw(0.1, clip_norm=norm)._clip_gradients(gradients) is gradients
 
 
 def test_a_step_is_few_operations_for_each_weight():

@@ -9,13 +9,17 @@ import tensorflow as tf
 
 from nsmc_bert.model import tracing
 
+TRACED = []
+
+
+def square_sum(x, weight, power):
+    TRACED.append((x.shape.as_list(), power))
+    return tf.reduce_sum(weight * x**power)
+
 
 def test_a_piece_is_traced_once_for_all_that_call_it_and_so_is_its_gradient():
-    traced = []
-
-    def square_sum(x, weight, power):
-        traced.append((x.shape.as_list(), power))
-        return tf.reduce_sum(weight * x**power)
+    traced = TRACED
+    traced.clear()
 
     def gradients_of(weights, width):
         @tf.function(input_signature=[tf.TensorSpec([None, width])])
@@ -40,7 +44,7 @@ def test_a_piece_is_traced_once_for_all_that_call_it_and_so_is_its_gradient():
     assert traced[2:] == [([4, 1], 2)]
 
 
-def double_norm(x):
+def squares(x):
     return tf.reduce_sum(x * x, 0, keepdims=True)
 
 
@@ -50,7 +54,7 @@ def test_no_shape_leaves_a_function_whose_gradient_xla_compiles(compiled):
     def run(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            value = tracing.traced_once(double_norm, differentiated=True)(x)
+            value = tracing.traced_once(squares, differentiated=True)(x)
         return tape.gradient(value, x)
 
     np.testing.assert_array_equal(run(tf.ones([3, 2])), 2 * np.ones([3, 2]))
