@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +307,8 @@ class AMSGrad(OneOperation, keras.optimizers.Adam):
 
     Args:
         clip_norm: the global norm that gradients are scaled down to.
-        fused: whether to use that; XLA does not know the operation.
+        fused: whether to use that; XLA does not know the operation, and has a function that is traced once for all
+            variables of a shape: by Keras' own, 500 of the 650 operations of a probe's step are its update's.
     """
 
     def __init__(self, clip_norm: float, fused: bool = True):
@@ -316,7 +317,27 @@ class AMSGrad(OneOperation, keras.optimizers.Adam):
         self._fused = fused
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        if not self._fused:
-            super().update_step(gradient, variable)
+        if self._fused:
+            self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
             return
-        self.apply_adam(tf.raw_ops.ResourceApplyAdamWithAmsgrad, gradient, variable, vhat=self._velocity_hats)
+        place = self._index_dict[self._var_key(variable)]
+        updated = variable, self._momentums[place], self._velocities[place], self._velocity_hats[place]
+        values = traced_once(_amsgrad)(gradient, *map(tf.convert_to_tensor, updated), self._terms)
+        for each, value in zip(updated, values):
+            each.assign(value)
+
+
+def _amsgrad(
+    gradient: tf.Tensor,
+    variable: tf.Tensor,
+    momentum: tf.Tensor,
+    velocity: tf.Tensor,
+    largest: tf.Tensor,
+    terms: Mapping[str, tf.Tensor],
+) -> tuple[tf.Tensor, ...]:
+    """The variable and its three slots after a step; `terms` as OneOperation has them."""
+    momentum += (gradient - momentum) * (1.0 - terms["beta1"])
+    velocity += (tf.square(gradient) - velocity) * (1.0 - terms["beta2"])
+    largest = tf.maximum(largest, velocity)
+    rate = terms["lr"] * tf.sqrt(1.0 - terms["beta2_power"]) / (1.0 - terms["beta1_power"])
+    return variable - momentum * rate / (tf.sqrt(largest) + terms["epsilon"]), momentum, velocity, largest

@@ -53,7 +53,8 @@ PROGRAMS = {  # layers, width, heads, places of a batch, the family and the numb
     "train ELECTRA-small": ("train", 12, 256, 4, 16384, "electra"),
     "train ALBERT-base": ("train", 12, 768, 12, 16384, "albert"),
     "replaced ELECTRA 4x256": ("replaced", 4, 256, 4, 32768, "electra"),
-    "probe lex, cat, mix of 12x768": ("probe",),
+    "probe lex, cat, mix of 12x768": ("probe", "lex", "cat", "mix"),
+    "probe every depth of 12x768": ("probe", "lex", "cat", *(f"mix_{depth}" for depth in range(13))),
 }
 
 
@@ -66,7 +67,7 @@ def main(folder, *names):
     )
     for name in names or PROGRAMS:
         kind, *shape = PROGRAMS[name]
-        step, arguments = _probe() if kind == "probe" else _step(kind, *shape)
+        step, arguments = _probe(shape) if kind == "probe" else _step(kind, *shape)
         with tempfile.TemporaryDirectory() as work:
             hlo = Path(work) / "hlo"
             hlo.write_bytes(step.experimental_get_compiler_ir(*arguments)(stage="hlo_serialized"))
@@ -127,8 +128,8 @@ def _step(kind, layers, width, heads, places, family="bert", precision="mixed_bf
     return tf.function(step, jit_compile=True, autograph=False), (batch,)
 
 
-def _probe(rows=3328, targets=2560, labels=49, layers=13, width=768):
-    """A step of three probes of parts of speech over BERT-base, of 128 sentences of UD English EWT."""
+def _probe(representations, rows=3328, targets=2560, labels=49, layers=13, width=768):
+    """A step of probes of parts of speech over BERT-base, of 128 sentences of UD English EWT."""
     import tensorflow as tf
 
     from probing.encoders import transformer_representation
@@ -140,7 +141,7 @@ def _probe(rows=3328, targets=2560, labels=49, layers=13, width=768):
     encoder.representation = functools.partial(transformer_representation, layers=layers)
     states = {layer: tf.Variable(tf.zeros([rows, width], tf.float16)) for layer in range(layers)}
     on_device = OnDevice(Places({}, rows), states, encoder.widths)
-    keys = [ProbeKey(name, 1) for name in ("lex", "cat", "mix")]
+    keys = [ProbeKey(name, 1) for name in representations]
     task, precision = SimpleNamespace(spans=1), "mixed_bfloat16"
     probes = fit.Probes(keys, task, encoder, labels, Schedule(), precision, True, on_device)
     batch = {name: tf.zeros([rows], tf.int32) for name in ("positions", "rows1", "segments1")}
