@@ -108,7 +108,7 @@ def encode(
     config = bert.config
     family, weights = families.of(config), network.weights(bert)
     hidden, heads = config.hidden_size, config.num_attention_heads
-    batch, length = sizes(input_ids)
+    batch, length = _sizes(input_ids)
     if fused is None:
         fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
     if positions is None:
@@ -179,7 +179,7 @@ def attention(
     Returns:
         float32 [batch, heads, queries, keys]; the keys of each query add up to 1.
     """
-    batch, length, hidden = sizes(states)
+    batch, length, hidden = _sizes(states)
     query, key = (
         tf.transpose(tf.reshape(projected, [batch, length, heads, hidden // heads]), [0, 2, 1, 3])
         for projected in (
@@ -196,7 +196,7 @@ def embed(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
     return tf.gather(network.weights(bert).words, input_ids)
 
 
-def sizes(x: tf.Tensor) -> list[Any]:
+def _sizes(x: tf.Tensor) -> list[Any]:
     """The sizes of x, whole numbers where they are known: operations that need not be."""
     return [tf.shape(x)[place] if size is None else size for place, size in enumerate(tf.TensorShape(x.shape))]
 
@@ -206,7 +206,7 @@ def _take(table: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
     @custom_gradient
     def run(table: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        rows = sizes(table)[0]
+        rows = _sizes(table)[0]
         return tf.gather(table, places), lambda upstream: tf.math.unsorted_segment_sum(upstream, places, rows)
 
     return run(table)
@@ -227,7 +227,7 @@ def lexical(bert: Encoder, input_ids: tf.Tensor) -> tf.Tensor:
     block = _Block(config, tf.float32, None, False)
     x = block.norm(tf.gather(weights.words, tf.reshape(input_ids, [-1])), weights.norm)
     x = x if weights.projection is None else block.project(x, [weights.projection])
-    return tf.reshape(x, [*sizes(input_ids), config.hidden_size])
+    return tf.reshape(x, [*_sizes(input_ids), config.hidden_size])
 
 
 def pool(bert: Encoder, hidden_states: tf.Tensor, dropout: Dropout | None = None) -> tf.Tensor:
@@ -409,7 +409,7 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """The sum over the rows of [rows, n]: on a CPU as a matrix product, of which a GPU makes a slow one of one row."""
     if accelerated():
         return tf.cast(tf.reduce_sum(tf.cast(x, tf.float32), 0), x.dtype)
-    return tf.matmul(tf.ones([1, sizes(x)[0]], x.dtype), x)[0]
+    return tf.matmul(tf.ones([1, _sizes(x)[0]], x.dtype), x)[0]
 
 
 def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
