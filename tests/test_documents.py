@@ -90,6 +90,20 @@ def test_commands_take_the_flags_they_are_given(module):
     assert result.returncode == 0, result.stderr
 
 
+def cells(row):
+    """How many cells a row has; a bar in code, or behind a backslash, parts none."""
+    return re.sub(r"\\\||`[^`]*`", "", row).strip().strip("|").count("|") + 1
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_row_is_in_a_table_and_as_wide(name):
+    text = re.sub(r"^```.*?^```", "", TEXTS[name], flags=re.M | re.S)
+    for head, *rows in (block.split("\n") for block in re.findall(r"(?:^\|.*(?:\n(?=\|)|$))+", text, re.M)):
+        assert rows and re.fullmatch(r"\|[|:\- ]+\|", rows[0]), f"no head: {head}"
+        for row in rows:
+            assert cells(row) == cells(head), row
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_files_that_are_named_exist(name):
     for path in re.findall(r"`((?:flags|nsmc_bert|probing|tests|docs)/[\w/.-]+)`", TEXTS[name]):
