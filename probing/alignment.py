@@ -78,6 +78,8 @@ class Examples:
         where: the file.
         words: how many words the distinct sentences have.
         unk: how many of them have [UNK]; None where the encoder does not tell.
+        of_edges: int32 [records], of `edges` the sentence that each record is of, a number in the Examples that these
+            were made of; None of others, whose `sentence` is that.
     """
 
     payloads: list[np.ndarray]
@@ -95,6 +97,7 @@ class Examples:
     where: str
     words: int = 0
     unk: int | None = None
+    of_edges: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.span1)
@@ -103,6 +106,11 @@ class Examples:
     def records(self) -> int:
         """How many records there are."""
         return len(self.sentence)
+
+    @property
+    def sentences(self) -> np.ndarray:
+        """int32 [records]: the sentence that each record is of."""
+        return self.sentence if self.of_edges is None else self.of_edges
 
     @property
     def record(self) -> np.ndarray:
@@ -125,6 +133,7 @@ class Examples:
         return dataclasses.replace(
             self,
             sentence=self.sentence[records],
+            of_edges=None if self.of_edges is None else self.of_edges[records],
             splits=np.concatenate([[0], np.cumsum(sizes)]),
             span1=self.span1[targets],
             span2=None if self.span2 is None else self.span2[targets],
@@ -236,9 +245,17 @@ def edges(examples: Examples, limit: int) -> Examples:
     Returns:
         Examples of one span, the place of the pair in its record. The payload of a record is int32 [pairs, 4 +
         positions of the sentence]: both spans, and the token ids, of each pair.
+
+    Raises:
+        UserError: all sentences are longer.
     """
     lengths = np.array([len(examples.payloads[number]) for number in examples.sentence], int)
     kept = examples.take(np.flatnonzero(lengths <= limit))
+    if not len(kept):
+        raise UserError(
+            f"{examples.where}: found no sentence of at most {limit} positions, expected some: attention is read from "
+            f"sentences that the encoder sees whole"
+        )
     assert kept.span2 is not None
     spans = np.concatenate([kept.span1, kept.span2], 1)
     payloads = []
@@ -246,15 +263,19 @@ def edges(examples: Examples, limit: int) -> Examples:
         ids = np.broadcast_to(kept.payloads[number], (last - first, len(kept.payloads[number])))
         payloads.append(np.concatenate([spans[first:last], ids], 1))
     place = (np.arange(len(spans)) - np.repeat(kept.splits[:-1], np.diff(kept.splits))).astype(np.int32)
-    left_out = {BEYOND: int((lengths > limit).sum())}
+    dropped = {reason: count for reason, count in kept.dropped.items() if reason != LONG}
+    if beyond := int((lengths > limit).sum()):
+        dropped[BEYOND] = beyond
     return dataclasses.replace(
         kept,
         payloads=payloads,
         keys=[Sentence(payload, place[:0]).key for payload in payloads],
         sentence=np.arange(len(payloads), dtype=np.int32),
+        of_edges=kept.sentence,
         span1=np.stack([place, place + 1], 1),
         span2=None,
-        dropped={**kept.dropped, **{reason: count for reason, count in left_out.items() if count}},
+        dropped=dropped,
+        named=[],
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import feed
+from nsmc_bert.base.text_files import decompressed, readable
 from probing import alignment, conversion, records
 from probing.encoders import Encoder
 from probing.results.result import SPLITS
@@ -68,20 +69,43 @@ def find(task: Task, folder: str | Path, files: Mapping[str, str]) -> Corpus:
 
 
 class Aligned:
-    """A corpus as one encoder reads it: {split: alignment.Examples}, with what decides it."""
+    """A corpus as one encoder reads it: {split: alignment.Examples}, with what decides it.
 
-    def __init__(self, corpus: Corpus, encoder: Encoder, log: Callable[[str], None]):
+    Args:
+        corpus: its files.
+        encoder: what reads them.
+        log: called with each line to show.
+        edges: take pairs of spans as positions of their own: see alignment.edges.
+
+    Attributes:
+        corpus: its files.
+        names: the labels, sorted.
+        examples: {split: alignment.Examples}.
+        in_train: {split: how many of its sentences train has too} of dev and test.
+    """
+
+    def __init__(self, corpus: Corpus, encoder: Encoder, log: Callable[[str], None], edges: bool = False):
         task = corpus.task
         self.corpus, self.names = corpus, records.labels_in(corpus.paths.values())
-        self.examples = {}
-        for split, path in corpus.paths.items():
+        self.examples, self.in_train = {}, {}
+        of_train: set[bytes] = set()
+        for split in [split for split in SPLITS if split in corpus.paths]:
+            path = corpus.paths[split]
             part = alignment.align(records.read(path, task.spans), encoder, task, self.names, where=path)
+            if split == "train":
+                of_train = set(part.keys)
+            else:
+                self.in_train[split] = len(of_train.intersection(part.keys))
+            part = alignment.edges(part, encoder.max_positions) if edges else part
             self.examples[split] = part
             dropped = "".join(f"; {count} {reason}" for reason, count in part.dropped.items())
+            sentences = len(np.unique(part.sentences))
             log(
-                f"{task.name}, {split}: {part.records} records, {len(part)} targets, {len(part.keys)} different "
-                f"sentences{dropped}"
+                f"{task.name}, {split}: {part.records} records, {len(part)} targets, {sentences} different sentences"
+                f"{dropped}"
             )
+            if known := self.in_train.get(split):
+                log(f"  {known} of the sentences are in train too")
             for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
                 log("  " + line)
             for text in part.named:
@@ -97,12 +121,12 @@ class Aligned:
 
     @property
     def corpus_checksum(self) -> str:
-        """What the files say, the same for every encoder."""
+        """What the files say, compressed or not; the same for every encoder."""
         digest = hashlib.sha1()
         for split in SPLITS:
             if split in self.corpus.paths:
                 digest.update(split.encode())
-                with open(self.corpus.paths[split], "rb") as file:
+                with readable(self.corpus.paths[split]), decompressed(self.corpus.paths[split]) as file:
                     feed(digest, file)
         return digest.hexdigest()
 

@@ -1,7 +1,8 @@
 r"""Edge-probing records: sentences of words and labelled spans in them, as JSON lines in and out.
 
 The format is the published one (Tenney et al. 2019; jiant's probing/README.md), so that its files are read as they are.
-Those that were retokenized for one encoder's word pieces are refused: pieces are no words, and would be cut once more.
+Those that were retokenized for one encoder, as ".retokenized." in a name or many pieces of words in a file say, are
+refused: pieces are no words, and would be cut once more.
 A line is a sentence:
 
     {"text": "Atmosphere is always fun", "info": {"source": "UD_English-EWT"},
@@ -32,7 +33,11 @@ from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.files import write_atomically
 from nsmc_bert.base.json_files import MAX_DEPTH, parse_line, too_deep
 
-_PIECE = re.compile(r"##\w|▁\w|\S+</w>$")  # of BERT's vocabularies, SentencePiece's and GPT's, inside a sentence
+# of BERT's vocabularies, SentencePiece's, byte-level ones and GPT's, inside a sentence
+_PIECE = re.compile(r"##\w|▁\w|Ġ\S|\S+</w>$")
+_LEAST = 0.05  # the share of a file's words from which on its pieces are no words of its own
+_EARLY = 1000  # words of a file after which that is asked for the first time
+_WORDS = "words: this file was retokenized for one encoder; take the one without .retokenized in its name"
 _EXAMPLE = (
     'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
 )
@@ -94,19 +99,30 @@ def read(path: str | os.PathLike[str], spans: int | None, labels: Iterable[str] 
         Record.
 
     Raises:
-        Located: what is wrong, on which line. A target is known by its number in the sentence, from 1.
-        UserError: the file cannot be read.
+        Located: what is wrong, on which line. A target is known by its number in the sentence, from 1. Where many
+            words are pieces of words the first one is named, perhaps after records were given.
+        UserError: the file cannot be read, or its name says that it was retokenized.
 
     Example:
         >>> [target.labels for record in read("probing/bundled/dep.dev.jsonl", 2) for target in record.targets][:3]
         [('nsubj',), ('flat',), ('nmod:poss',)]
     """
     known = None if labels is None else frozenset(labels)
+    if ".retokenized." in os.path.basename(path):
+        raise UserError(f"{path}: found the name of a file that was retokenized, expected {_WORDS}")
+    words, pieces, first = 0, 0, (0, "")
     for number, entry in _entries(path):
         try:
-            yield _record(entry, spans, known)
+            record = _record(entry, spans, known)
         except _Bad as bad:
             raise Located(path, number, bad.found, bad.expected) from None
+        yield record
+        words += len(record.words)
+        if found := _pieces(record.text):
+            first, pieces = first if pieces else (number, found[0]), pieces + len(found)
+            if words >= _EARLY:
+                _check_words(path, words, pieces, first)
+    _check_words(path, words, pieces, first)
 
 
 def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: bool = False) -> int:
@@ -204,11 +220,7 @@ def _record(entry: Any, spans: int | None, known: Collection[str] | None) -> Rec
     if not isinstance(targets, list):
         found = f"the targets {shorten(targets)}" if "targets" in entry else "no targets"
         raise _Bad(found, 'a list as "targets", [] where the sentence has none')
-    words = text.split()
-    if ("##" in text or "</w>" in text or "▁" in text) and (piece := next(filter(_PIECE.match, words[1:]), None)):
-        expected = "words: this file was retokenized for one encoder; take the one without .retokenized in its name"
-        raise _Bad(f"the word piece {shorten(piece)}", expected)
-    length = len(words)
+    length = len(text.split())
     return Record(
         text,
         tuple(_target(target, number, length, spans, known) for number, target in enumerate(targets, 1)),
@@ -216,6 +228,20 @@ def _record(entry: Any, spans: int | None, known: Collection[str] | None) -> Rec
         {key: value for key, value in entry.items() if key not in ("text", "glued", "info", "targets")},
         _glued(entry, length),
     )
+
+
+def _pieces(text: str) -> list[str]:
+    """The words of a sentence, but for the first, that look like pieces of words."""
+    if not any(mark in text for mark in ("##", "▁", "Ġ", "</w>")):
+        return []
+    return [word for word in text.split()[1:] if _PIECE.match(word)]
+
+
+def _check_words(path: str | os.PathLike[str], words: int, pieces: int, first: tuple[int, str]) -> None:
+    """Raises Located where too many of a file's words are pieces; `first` is the line of the first one, and that."""
+    if pieces > _LEAST * words:
+        number, piece = first
+        raise Located(path, number, f"the word piece {shorten(piece)}, and {pieces} such of {words} words", _WORDS)
 
 
 def _target(target: Any, number: int, length: int, spans: int | None, known: Collection[str] | None) -> Target:

@@ -15,7 +15,8 @@ flags.DEFINE_enum(
     "format",
     "text",
     ["text", "markdown", "csv", "latex"],
-    "Form of the table on standard output; csv has a line for every cell.",
+    "Form of the tables on standard output; csv has a line for every figure of the F1 table, and --page writes the "
+    "other tables as CSV too.",
 )
 flags.DEFINE_list(
     "names",

@@ -138,6 +138,10 @@ flags.DEFINE_enum("xla", "auto", runtime.XLA, "Whether XLA compiles the probes' 
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 FLAGS = flags.FLAGS
 SCHEDULE = "learning_rate batch_records epochs warmup least_steps steps interval dev_records".split()
+OTHER = {  # flags that a schedule does not read
+    "linear": ("steps", "interval"),
+    "plateau": ("epochs", "least_steps", "warmup"),
+}
 USAGE = Usage(
     {
         "What is probed": ["task", "encoder", "representations", "seeds", "control"],
@@ -156,6 +160,12 @@ def main() -> None:
     seeds = cli.integers("seeds", FLAGS.seeds) if FLAGS.seeds else []
     if len(set(FLAGS.representations)) < len(FLAGS.representations):
         raise UserError(f"--representations={','.join(FLAGS.representations)}: expected different names")
+    if idle := [name for name in OTHER[FLAGS.schedule] if FLAGS[name].present]:
+        value, other = getattr(FLAGS, idle[0]), next(kind for kind in OTHER if kind != FLAGS.schedule)
+        raise UserError(
+            f"--{idle[0]}={value}: found --schedule={FLAGS.schedule}, which does not read it, expected "
+            f"--schedule={other} or no --{idle[0]}"
+        )
     files: dict[str, str] = {split: getattr(FLAGS, f"{split}_file") for split in SPLITS}
     if any(files.values()) and len(tasks) > 1:
         raise UserError(f"--task={','.join(FLAGS.task)}: found several tasks and --train_file, expected one task")

@@ -109,14 +109,18 @@ def f1(counts: ArrayLike) -> np.ndarray:
     return np.divide(2 * counts[..., 0], below, out=np.zeros(below.shape), where=counts[..., 0] > 0)
 
 
-def bootstrap(counts: ArrayLike, *, samples: int = 1000, seed: int = 0) -> np.ndarray:
+def bootstrap(
+    counts: ArrayLike, sentences: ArrayLike | None = None, *, samples: int = 1000, seed: int = 0
+) -> np.ndarray:
     """F1 of resampled test sets: sentences are drawn with replacement, and so are the seeds.
 
-    Two figures of the same records and `seed` are of the same draws, which makes their difference a paired one (Sellam
-    et al. 2021, with seeds and sentences crossed).
+    Two figures of the same sentences and `seed` are of the same draws, which makes their difference a paired one
+    (Sellam et al. 2021, with seeds and sentences crossed).
 
     Args:
         counts: int [seeds, records, 3].
+        sentences: int [records], the sentence that each record is of, from 0: records of one sentence, of its
+            predicates say, are no draws of their own. None where each record is a sentence.
         samples: how many test sets are drawn.
         seed: of the draws.
 
@@ -125,8 +129,13 @@ def bootstrap(counts: ArrayLike, *, samples: int = 1000, seed: int = 0) -> np.nd
     """
     counts = np.asarray(counts, np.float64)
     seeds, records = counts.shape[:2]
-    random = np.random.Generator(np.random.PCG64([seed, records]))
     wide = counts.transpose(1, 0, 2).reshape(records, -1)
+    if sentences is not None:
+        number = np.unique(np.asarray(sentences), return_inverse=True)[1]
+        of_records, wide = wide, np.zeros((int(number.max()) + 1, wide.shape[1]))
+        np.add.at(wide, number, of_records)
+        records = len(wide)
+    random = np.random.Generator(np.random.PCG64([seed, records]))
     sums = np.empty((samples, wide.shape[1]))
     for i in range(samples):
         drawn = np.bincount(random.integers(records, size=records), minlength=records)

@@ -67,7 +67,7 @@ def record(task: Task, *, text: str = "", spans: str = "", path: str = "", line:
 
 
 def probes(results: Iterable[Result], task: str) -> list[Result]:
-    """The probes that are asked: of one task and encoder, of the first seed, by layer where there are such.
+    """The probes that are asked: of one task and encoder, each of its first seed, by layer where there are such.
 
     Args:
         results: as from runs.load.
@@ -98,10 +98,10 @@ def probes(results: Iterable[Result], task: str) -> list[Result]:
         names = sorted({of(result) for result in asked})
         if len(names) != 1:
             raise UserError(f"found probes of {' and '.join(names)}, expected one {kind}: choose with {flag}")
-    first = min(result.seed for result in asked)
-    return sorted(
-        (result for result in asked if result.seed == first), key=lambda result: _place(result.representation)
-    )
+    first: dict[str, Result] = {}  # by representation
+    for result in sorted(asked, key=lambda result: result.seed):
+        first.setdefault(result.representation, result)
+    return sorted(first.values(), key=lambda result: _place(result.representation))
 
 
 def _path(result: Result) -> Path:

@@ -21,7 +21,7 @@ from nsmc_bert.base.files import make_folder, write_atomically
 from probing import alignment, scoring
 from probing.corpora import Aligned, Corpus
 from probing.learning.schedule import ProbeKey, Schedule
-from probing.results.result import SPLITS, Identity, Mix, Result, Score
+from probing.results.result import SPLITS, Identity, Mix, Result, Score, acting
 from probing.tasks import Task
 
 if TYPE_CHECKING:  # TensorFlow is imported where the first probe is trained
@@ -169,21 +169,16 @@ class _OfTask:
             ProbeKey(name, seed, control) for control in controls for name in context.representations for seed in seeds
         ]
         self.schedule = study.schedule(self.task)
-        self.aligned = Aligned(corpus, context.encoder, context.log)
-        self.probed = self.task
-        if study.attention:
-            # an edge is what a probe reads as one position
-            limit, self.probed = context.encoder.max_positions, dataclasses.replace(self.task, spans=1)
-            self.aligned.examples = {
-                split: alignment.edges(part, limit) for split, part in self.aligned.examples.items()
-            }
+        self.aligned = Aligned(corpus, context.encoder, context.log, edges=study.attention)
+        # an edge is what a probe reads as one position
+        self.probed = dataclasses.replace(self.task, spans=1) if study.attention else self.task
         self.frequencies = np.bincount(self.aligned.examples["train"].labels, minlength=len(self.aligned.names))
         identity = Identity(
             corpus=self.aligned.corpus_checksum,
             data=self.aligned.checksum,
             encoder=context.encoder.fingerprint,
             precision=context.devices.precision,
-            schedule=dataclasses.asdict(self.schedule),
+            schedule=acting(dataclasses.asdict(self.schedule)),
         )
         self.identity = Identity.from_json(json.loads(json.dumps(identity.to_json())))
         self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(context.encoder.fingerprint)
@@ -221,16 +216,17 @@ class _OfTask:
         return self.folder / f"{name}.json"
 
     def _read(self) -> None:
-        """Reads the results that are there; another run's are refused."""
+        """Reads the results that are there. Another run's are refused, also of probes that are not asked for: what
+        would then be in the folder could not stand in one table.
+        """
         from probing.learning import resume
 
-        self.results = {}
-        for key in self.keys:
-            path = self._path(key.name)
-            if path.exists():
-                result = Result.load(path, "a result; delete it to train that probe anew")
-                resume.check_identity(path, result.identity.to_json(), self.identity.to_json())
-                self.results[key] = result
+        self.results, keys = {}, {self._path(key.name): key for key in self.keys}
+        for path in sorted(self.folder.glob("*.json")):
+            result = Result.load(path, "a result; delete it to train that probe anew")
+            resume.check_identity(path, result.identity.to_json(), self.identity.to_json())
+            if path in keys:
+                self.results[keys[path]] = result
 
     def _lacking(self) -> list[ProbeKey]:
         """The probes that are to be trained, or measured, still."""
@@ -379,7 +375,8 @@ class _OfTask:
             counts = scoring.count(probabilities >= scoring.THRESHOLD, gold, part.record, part.records)
             by_row = np.stack([counts[:, chosen].sum(1) for chosen in rows.values()], 1)
             arrays[f"{split}_probabilities"] = scoring.rounded(probabilities)
-            arrays[f"{split}_counts"] = by_row
+            arrays[f"{split}_counts"], arrays[f"{split}_all_counts"] = by_row, counts.sum(1, dtype=np.int32)
+            arrays[f"{split}_sentences"] = part.sentences
             figures[split] = {row: Score.of(scoring.total(by_row[:, i])) for i, row in enumerate(rows)}
             by_label[split] = {name: scoring.total(counts[:, i]) for i, name in enumerate(names)}
         result = Result(
@@ -392,7 +389,12 @@ class _OfTask:
             identity=self.identity,
             corpus=self.corpus.name,
             splits={
-                split: {"records": part.records, "targets": len(part), "dropped": part.dropped}
+                split: {
+                    "records": part.records,
+                    "targets": len(part),
+                    "dropped": part.dropped,
+                    **({"in_train": self.aligned.in_train[split]} if split != "train" else {}),
+                }
                 for split, part in self.aligned.examples.items()
             },
             figures=figures,

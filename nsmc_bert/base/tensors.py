@@ -193,8 +193,8 @@ def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
         np.save(stream, array)
 
 
-def read_member(path: str | os.PathLike[str], name: str) -> np.ndarray:
-    """One array of an .npz file.
+def read_member(path: str | os.PathLike[str], name: str, optional: bool = False) -> np.ndarray | None:
+    """One array of an .npz file; None where it is `optional` and the file has none of that name.
 
     Raises:
         OSError: it cannot be read.
@@ -202,6 +202,8 @@ def read_member(path: str | os.PathLike[str], name: str) -> np.ndarray:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if optional and f"{name}.npy" not in archive.namelist():
+                return None
             info = archive.getinfo(f"{name}.npy")
             if info.file_size > INFLATION * info.compress_size:
                 raise ValueError(f"{name} declares {info.file_size:,} bytes and has {info.compress_size:,}")

@@ -251,7 +251,8 @@ class Tokenizer:
         if not isinstance(model, models.WordPiece):
             return [token.id for token in model.tokenize(self._normal(part).strip().removeprefix("▁"))]
         words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(self._normal(before + part))]
-        rest, ids = words.pop(0).removeprefix(self._normal(before)) if words else "", []
+        # around a Chinese character, which is a word, the normalizer puts spaces
+        rest, ids = words.pop(0).removeprefix(self._normal(before).strip()) if words else "", []
         if rest:
             mark = model.continuing_subword_prefix
             inside = model.tokenize(f"{mark}{rest}")

@@ -57,8 +57,7 @@ class Attention(encoders.Encoder):
             raise UserError(
                 f"{encoder.name}: found layers of several parts, expected an encoder that shows what each reads"
             )
-        name, *random = encoder.name.partition(", random weights")  # behind which results know what shape it has
-        self.name = "".join((name, ", attention", *random))
+        self.name = f"attention:{encoder.name}"
         self.fingerprint = f"{encoder.fingerprint}-attention"
         self.layer0 = "none: heads alone"
         self.widths = (2 * config.num_attention_heads,) * config.num_hidden_layers

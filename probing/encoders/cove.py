@@ -291,7 +291,8 @@ class Glove:
         digest = hashlib.sha256(str(self._bytes).encode())
         with open(self.path, "rb") as file:
             for i in range(SAMPLES):
-                digest.update(os.pread(file.fileno(), SAMPLE, max(0, self._bytes - SAMPLE) * i // (SAMPLES - 1)))
+                file.seek(max(0, self._bytes - SAMPLE) * i // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE))
         return digest.hexdigest()[:16]
 
 

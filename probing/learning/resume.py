@@ -57,7 +57,7 @@ def restore(path: Path, probes: Probes, identity: Mapping[str, Any]) -> dict[str
         return None
     with _opened(path) as (file, owner, progress):
         keys = owner.pop("cells")
-        if owner != json.loads(json.dumps(identity)) or not {key.name for key in probes.keys} <= set(keys):
+        if _differences(owner, json.loads(json.dumps(identity))) or not {key.name for key in probes.keys} <= set(keys):
             return None
         for name, variable in probes.variables():
             variable.assign(file[name])
@@ -149,9 +149,22 @@ def discard(folder: Path, stem: str, finished: Callable[[str, Mapping[str, Any]]
 
 def check_identity(path: Path, owner: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Raises a UserError unless the two dicts, what a file belongs to and what this run is, say the same."""
-    for key in identity:
-        if owner.get(key) != identity[key]:
-            raise UserError(
-                f"{path}: holds a probe with another {key}, {owner.get(key)}; expected {identity[key]}; choose "
-                f"another --run_dir, or delete this file"
-            )
+    for key, found, expected in _differences(owner, identity):
+        raise UserError(
+            f"{path}: holds a probe with another {key}, {found}; expected {expected}; choose another --run_dir, or "
+            f"delete this file"
+        )
+
+
+def _differences(owner: Mapping[str, Any], identity: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(name, the owner's, this run's) of all that differs, a dict's values one by one. Settings that this run has not
+    are passed over: older files name those of a schedule that do not act, too.
+    """
+    out = []
+    for key, expected in identity.items():
+        found = owner.get(key)
+        if isinstance(found, dict) and isinstance(expected, dict):
+            out += [(f"{key}: {name}", *pair) for name, *pair in _differences(found, expected)]
+        elif found != expected:
+            out.append((key, found, expected))
+    return out

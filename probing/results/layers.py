@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from probing import scoring
 from probing.results import published
-from probing.results.result import Result, mean_f1
+from probing.results.result import Result, draws, mean_f1
 from probing.tasks import TASKS, Task
 
 
@@ -63,7 +64,11 @@ class Layers:
     Attributes:
         task: tasks.Task.
         encoder: its name.
-        cumulative: float64 [layers + 1], F1 of mix_0, mix_1, …, or None where one of them was not run.
+        cumulative: float64 [n], F1 of mix_0, mix_1, … as far as none is missing, the mixture of all layers last; or
+            None where there are less than two.
+        is_whole: whether it goes to the last layer.
+        interval: of the expected layer, 95 % by the bootstrap over sentences and seeds; None where it is not whole, or
+            its probes share no seed.
         single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or
             None.
         shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None.
@@ -80,30 +85,40 @@ class Layers:
     gamma: float | None
     why_not: str = ""
     unlike: str = ""
+    is_whole: bool = False
+    interval: tuple[float, float] | None = None
+
+    @property
+    def whole(self) -> np.ndarray | None:
+        """`cumulative` where it goes to the last layer, which expected layer and K are of."""
+        return self.cumulative if self.is_whole else None
 
 
-def by_layer(results: Iterable[Result]) -> list[Layers]:
+def by_layer(results: Iterable[Result], samples: int = 1000) -> list[Layers]:
     """A Layers for each task and encoder that have anything to say about layers; F1 is that of dev, as in the published
-    study.
+    study, and intervals are of so many bootstrap samples.
     """
     groups: dict[tuple[str, str], dict[str, list[Result]]] = {}
     for result in results:
         if not result.control:
             group = groups.setdefault((result.task.name, published.encoder_of(result)), {})
             group.setdefault(result.representation, []).append(result)
-    out = [_of_one(encoder, named) for (_, encoder), named in groups.items()]
+    out = [_of_one(encoder, named, samples) for (_, encoder), named in groups.items()]
     return sorted(filter(None, out), key=lambda layers: list(TASKS).index(layers.task.name))
 
 
-def _of_one(encoder: str, named: Mapping[str, list[Result]]) -> Layers | None:
+def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> Layers | None:
     """The Layers of one task and encoder from its results by representation; None where they say nothing of layers."""
     every = [result for group in named.values() for result in group]
     mixed = [result for result in named.get("mix", named.get("full", [])) if result.mix]
     mixes = [result.mix for result in mixed if result.mix]
     on_dev = {name: group for name, group in named.items() if all("dev" in result.figures for result in group)}
-    cumulative, single = _cumulative(on_dev, mixed), _single(on_dev)
+    steps, single = _cumulative(on_dev, mixed), _single(on_dev)
+    cumulative = np.array([mean_f1(group, split="dev") for group in steps]) if steps else None
     if not mixes and cumulative is None and single is None:
         return None
+    widths = next((result.widths for result in every if result.widths), None)
+    layers = len(widths) if widths else max(mixes[0].layers) + 1 if mixes else 0
     return Layers(
         every[0].task,
         encoder,
@@ -113,18 +128,32 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]]) -> Layers | None:
         float(np.mean([mix.gamma for mix in mixes])) if mixes else None,
         published.why_not(every[0], "positions"),
         next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
+        len(steps) == layers > 1,
+        _interval(steps, samples) if len(steps) == layers > 1 else None,
     )
 
 
-def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> np.ndarray | None:
-    """F1 on dev of probes that mix layers 0 to k; the last is the one that mixes all."""
+def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> list[list[Result]]:
+    """The probes that mix layers 0 to k, for each k; the last is the one that mixes all. None where one is missing."""
     steps = sorted(int(name[4:]) for name in named if name.startswith("mix_"))
     names = [f"mix_{k}" for k in steps]
     if mixed and mixed[0].mix and steps == list(range(max(mixed[0].mix.layers))):
         names += [name for name in [mixed[0].representation] if name in named]
     elif steps != list(range(len(steps))):
         names = []
-    return np.array([mean_f1(named[name], split="dev") for name in names]) if len(names) > 1 else None
+    return [named[name] for name in names] if len(names) > 1 else []
+
+
+def _interval(steps: list[list[Result]], samples: int) -> tuple[float, float] | None:
+    """Of the expected layer, over the seeds that all of its probes have."""
+    seeds = set.intersection(*({result.seed for result in group} for group in steps))
+    paired = [[result for result in group if result.seed in seeds] for group in steps]
+    if not seeds:
+        return None
+    beside = [result for group in paired for result in group]
+    drawn = [draws(group, samples=samples, split="dev", beside=beside) for group in paired]
+    values = [expected_layer(scores) for scores in np.transpose([each for each in drawn if each is not None])]
+    return scoring.interval([value for value in values if np.isfinite(value)] or [np.nan])
 
 
 def _single(named: Mapping[str, list[Result]]) -> np.ndarray | None:

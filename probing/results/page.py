@@ -28,7 +28,8 @@ HEADINGS = {  # of the tables below the main one, and the notes under them
     "layers": ("Layers", PUBLISHED),
     "controls": (
         "Controls and description length",
-        "Selectivity is F1 over all labels less the control task's; description length is the online code's.",
+        "Selectivity is F1 over all labels less the control task's; description length is the online code's. "
+        "Differences are paired, with 95 % intervals.",
     ),
     "sentence": ("One sentence through the layers", "The most likely label at each span, and its probability."),
 }
@@ -46,6 +47,9 @@ def write(folder: Path, report: Report) -> list[Path]:
         below = "".join(f"\n{line}" for line in report.wanting)
         files[f"table.{ending}"] = f"{forms.draw(report, form)}{below}\n"
     files["table.csv"] = forms.figures_csv(report) + "\n"
+    for name in ("layers", "controls"):
+        if table := report.table(name):
+            files[f"{name}.csv"] = forms.rows_csv(table) + "\n"
     if report.gains:
         files["gains.csv"] = forms.gains_csv(report.gains) + "\n"
     return html_pages.write(folder, files, pictures)

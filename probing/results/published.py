@@ -140,6 +140,8 @@ def why_not(result: Result, layer0: str = "lexical") -> str:
     """Why a result may not be held beside the published one, whose layer 0 is `layer0`; "" if it may."""
     encoder = ENCODERS.get(encoder_of(result))
     if encoder is None:
+        if result.layer0_kind == "none":
+            return "no published encoder"
         named = _named(result.encoder)
         if not named:
             return "no published encoder"

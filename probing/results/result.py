@@ -3,8 +3,9 @@
 A run's folder holds for each task and encoder three files a probe:
 
     TASK/ENCODER/PROBE.json           a Result
-    TASK/ENCODER/PROBE.npz            probabilities float16 [targets, labels] of dev and test, and the counts of every
-                                      record, int32 [records, rows, 3]
+    TASK/ENCODER/PROBE.npz            of dev and test: probabilities float16 [targets, labels]; the counts of every
+                                      record, int32 [records, rows, 3], and of all labels together, int32 [records, 3];
+                                      the number of every record's sentence, int32 [records]
     TASK/ENCODER/PROBE.safetensors    the probe's weights
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from probing.scoring import PRF
 from probing.tasks import TASKS, Task
 
 SPLITS = ("train", "dev", "test")
+COUNTED = ("records", "targets")  # of a split
+ALL_LABELS = "all labels"  # a row that every result has, though no table shows it
 SHAPE = {  # of the JSON file, as far as anything reads it
     "task": str,
     "representation": str,
@@ -47,6 +51,12 @@ ACTING = {  # settings of a schedule that act in one kind of it alone
 }
 
 
+def acting(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a schedule that act in its kind."""
+    idle = {name for kind, names in ACTING.items() if kind != schedule.get("kind") for name in names}
+    return {name: value for name, value in schedule.items() if name not in idle}
+
+
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """All that decides a figure beside representation, seed and control; None for what an older file does not say.
@@ -56,7 +66,7 @@ class Identity:
         data: checksum of what the probes learn and are measured on, as the encoder reads it.
         encoder: fingerprint of weights, configuration, tokenizer and layer 0.
         precision: the Keras policy of the matrix products.
-        schedule: the fields of a schedule.Schedule.
+        schedule: the fields of a schedule.Schedule that act; an older file has the others, too.
     """
 
     corpus: str | None = None
@@ -125,7 +135,7 @@ class Result:
         layer0: what layer 0 is: its kind, a colon, and what that means.
         identity: all else that decides the figures.
         corpus: what the data is called.
-        splits: {split: {"records", "targets", "dropped"}}.
+        splits: {split: {"records", "targets", "dropped", "in_train": sentences that train has too}}.
         figures: {split: {row: Score}} of dev and test, or of one of them.
         by_label: {split: {label: PRF}}, likewise.
         labels: in the order of the probabilities' columns.
@@ -185,31 +195,57 @@ class Result:
         return self.record.get("command", "")
 
     def f1(self, row: str = "", split: str = "") -> float:
-        """F1 of a row, the task's own if none is named, on a split, the reported one if none is named."""
+        """F1 of a row, the task's own if none is named, on a split, the reported one if none is named. ALL_LABELS is a
+        row too: what the control task is measured by.
+        """
+        if row == ALL_LABELS:
+            return sum(self.by_label[split or self.split].values(), PRF()).f1
         return self.figures[split or self.split][row or self.task.title].f1
 
-    def micro_f1(self) -> float:
-        """F1 over all labels, which is what the control task is measured by."""
-        return sum(self.by_label[self.split].values(), PRF()).f1
-
-    def counts(self, row: str) -> np.ndarray:
+    def counts(self, row: str = "", split: str = "") -> np.ndarray | None:
         """Counts of every record: int32 [records, 3], true positives, false positives, false negatives.
+
+        Args:
+            row, split: as in `f1`.
+
+        Returns:
+            The counts; None of ALL_LABELS where an older file has not added them up.
 
         Raises:
             UserError: the file of predictions is missing or broken.
         """
-        path = self._predictions()
-        try:
-            return tensors.read_member(path, self.split + "_counts")[:, self.rows.index(row)]
-        except (OSError, ValueError, IndexError) as error:
-            raise UserError(
-                f"{path}: found no whole file of predictions ({error}), expected one; delete it and the .json of the "
-                f"same name to train the probe anew"
-            ) from None
+        split, row = split or self.split, row or self.task.title
+        if row == ALL_LABELS and not self._is_of_all_labels():
+            return self._predictions(f"{split}_all_counts", optional=True)
+        row = self.task.title if row == ALL_LABELS else row
+        counts = self._predictions(f"{split}_counts")
+        place = list(self.figures[split]).index(row)
+        if counts is None or counts.ndim != 3 or place >= counts.shape[1]:
+            raise self._broken(f"{split}_counts has not the rows of {self.path and self.path.name}")
+        return counts[:, place]
 
-    def _predictions(self) -> Path:
+    def sentences(self, split: str = "") -> np.ndarray | None:
+        """The number of every record's sentence, int32 [records]; None where an older file does not say."""
+        return self._predictions(f"{split or self.split}_sentences", optional=True)
+
+    def _is_of_all_labels(self) -> bool:
+        """Whether the task's own row adds up all labels."""
+        return self.control == "random_labels" or bool(scoring.columns(self.task, self.labels)[self.task.title].all())
+
+    def _predictions(self, name: str, optional: bool = False) -> np.ndarray | None:
+        """An array of the file of predictions; None where that is whole and has none of an `optional` name."""
         assert self.path, "a result that is not saved has no predictions"
-        return self.path.with_suffix(".npz")
+        try:
+            return tensors.read_member(self.path.with_suffix(".npz"), name, optional)
+        except (OSError, ValueError) as error:
+            raise self._broken(str(error)) from None
+
+    def _broken(self, what: str) -> UserError:
+        path = self.path and self.path.with_suffix(".npz")
+        return UserError(
+            f"{path}: found no whole file of predictions ({what}), expected one; delete it and the .json of the same "
+            f"name to train the probe anew"
+        )
 
     # Files
 
@@ -274,6 +310,8 @@ class Result:
                 )
         figures = {split: dict(rows) for split, rows in content.pop("figures").items()}
         by_label = {split: rows.pop("labels", {}) for split, rows in figures.items()}
+        if content["layer0"].startswith("none:"):  # as an older file names the heads of an encoder
+            content["encoder"] = re.sub(r"^(.*), attention(?=$|, random)", r"attention:\1", content["encoder"])
         data, mix, widths = content.pop("data"), content.pop("mix", None), content.pop("widths", None)
         typed = ("representation", "seed", "control", "encoder", "layer0", "weights", "description_length")
         return cls(
@@ -299,16 +337,16 @@ class Result:
 
     def conditions(self) -> dict[str, Any]:
         """All that decides a figure but encoder, representation, seed and control, by name; None for the unknown."""
-        schedule = self.identity.schedule or {}
-        kind = schedule.get("kind")
-        idle = {name for other, names in ACTING.items() if other != kind for name in names}
+        schedule = acting(self.identity.schedule or {})
         return {
             "corpus": self.identity.corpus,
             "split": self.split,
+            **{f"{what} of train": self.splits.get("train", {}).get(what) for what in COUNTED},
+            **{what: self.splits.get(self.split, {}).get(what) for what in COUNTED},
             "layer 0": self.layer0_kind,
             "precision": self.identity.precision,
-            "schedule": kind,
-            **{name: value for name, value in schedule.items() if name != "kind" and name not in idle},
+            "schedule": schedule.pop("kind", None),
+            **schedule,
         }
 
     def differences(self, other: Result) -> tuple[list[str], list[str]]:
@@ -320,6 +358,8 @@ class Result:
         names = list(dict.fromkeys([*mine, *others]))
         if mine["schedule"] != others["schedule"]:  # of another kind, whose other settings mean something else
             names = [name for name in names if name in mine and name in others]
+        if any(mine[name] != others[name] for name in ("corpus", "split")):  # which say why
+            names = [name for name in names if not name.startswith(COUNTED)]
         different, unknown = [], []
         for name in names:
             a, b = mine.get(name), others.get(name)
@@ -369,6 +409,68 @@ def mean_f1(results: Sequence[Result], row: str = "", split: str = "") -> float:
     return float(np.mean([result.f1(row, split) for result in results]))
 
 
-def draws(results: Sequence[Result], row: str, samples: int = 1000) -> np.ndarray:
-    """Bootstrap values of a row over seeds and records, float64 [samples]: see scoring.bootstrap."""
-    return scoring.bootstrap(np.stack([result.counts(row) for result in results]), samples=samples)
+def draws(
+    results: Sequence[Result], row: str = "", samples: int = 1000, *, split: str = "", beside: Sequence[Result] = ()
+) -> np.ndarray | None:
+    """Bootstrap values of a row over seeds and sentences, float64 [samples]: see scoring.bootstrap.
+
+    Args:
+        results: of one probe but for the seed.
+        row, split: see Result.f1.
+        samples: how many test sets are drawn.
+        beside: results on the same records, of the same seeds, whose values are held against these: the draws are
+            the same.
+
+    Returns:
+        None where one of the results has no counts of that row.
+    """
+    results = sorted(results, key=lambda result: result.seed)
+    counts = [result.counts(row, split) for result in results]
+    if any(each is None for each in counts):
+        return None
+    records = [*results, *sorted(beside, key=lambda result: result.seed)]
+    sentences = next((found for result in records if (found := result.sentences(split)) is not None), None)
+    return scoring.bootstrap(np.stack([each for each in counts if each is not None]), sentences, samples=samples)
+
+
+def paired(first: Sequence[Result], second: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+    """Those of two probes' results whose seeds both have, in the order of the seeds: only they can be paired."""
+    seeds = {result.seed for result in first} & {result.seed for result in second}
+    chosen = [
+        sorted((each for each in side if each.seed in seeds), key=lambda each: each.seed) for side in (first, second)
+    ]
+    return chosen[0], chosen[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One probe's figure less another's.
+
+    Attributes:
+        value: the difference of the means over the seeds that both have; over all seeds where they share none.
+        drawn: bootstrap values of the same sentences and seeds on both sides, float64 [samples]; None where counts are
+            missing.
+        seeds: how many seeds it is over.
+        unpaired: how the seeds differ, in words, where they share none; else "".
+    """
+
+    value: float
+    drawn: np.ndarray | None
+    seeds: int
+    unpaired: str = ""
+
+    @classmethod
+    def of(
+        cls, first: Sequence[Result], second: Sequence[Result], row: str = "", samples: int = 1000, split: str = ""
+    ) -> Difference:
+        """Of two probes' results over seeds; row and split as in `Result.f1`."""
+        one, other = paired(first, second)
+        unpaired = ""
+        if not one:
+            one, other = list(first), list(second)
+            seeds = (", ".join(map(str, sorted(result.seed for result in side))) for side in (one, other))
+            unpaired = "seeds {} and {}".format(*seeds)
+        value = mean_f1(one, row, split) - mean_f1(other, row, split)
+        sides = draws(one, row, samples, split=split, beside=other), draws(other, row, samples, split=split, beside=one)
+        drawn = None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+        return cls(value, drawn, min(len(one), len(other)), unpaired)

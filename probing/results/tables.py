@@ -19,7 +19,7 @@ from probing import scoring
 from probing.results import published
 from probing.results.layers import Layers, bits_from_uniform, by_layer, centre_of_gravity, expected_layer
 from probing.results.published import AVERAGED, MACRO
-from probing.results.result import SPLITS, Result, draws, mean_f1
+from probing.results.result import ALL_LABELS, SPLITS, Difference, Result, draws, mean_f1, paired
 from probing.results.runs import encoder_named
 from probing.tasks import TASKS
 
@@ -35,6 +35,7 @@ LEGEND = {  # what stands behind a figure
     NOT_COMPARED: "not compared with the published figure, see below",
     UNLIKE: "not measured as what it stands beside, see below",
 }
+NOT_PUBLISHED = "not in the published table"
 MAIN = ("lex", "cat", "mix", "full")  # the representations of the published table
 ROWS = (*(row for task in TASKS.values() for row in task.rows), MACRO)
 
@@ -48,8 +49,8 @@ class Figure:
     Attributes:
         row, encoder, representation: where it stands; `representation` is a difference's name for a difference.
         value: F1, a share, or a difference of two.
-        interval: (low, high), 95 % by the bootstrap over records and seeds.
-        seeds: how many runs it is the mean of.
+        interval: (low, high), 95 % by the bootstrap over sentences and seeds.
+        seeds: how many runs it is the mean of; of a difference, how many both sides have.
         split: dev or test, or both of an average.
         corpus: what the data is called.
         published: the published figure it may be compared with, a share, or None.
@@ -166,12 +167,12 @@ def build(
     """
     results = list(results)
     _check_columns(results, columns)
-    every, layers = figures(results, samples, differences), by_layer(results)
+    every, layers = figures(results, samples, differences), by_layer(results, samples)
     gained = gains(results, *compare, samples) if compare else []
     if columns:
         every, gained = ([figure for figure in of if figure.representation in columns] for of in (every, gained))
         results = [result for result in results if result.representation in columns]
-    tables = [f1_table(every, whole), layer_table(layers), beside(results), gain_table(gained)]
+    tables = [f1_table(every, whole), layer_table(layers), beside(results, samples), gain_table(gained)]
     shown = [table for table in tables if table.lines] + ([sentence] if sentence else [])
     return Report(results, every, layers, gained, shown, wanting(every) if whole else [], whole)
 
@@ -187,32 +188,34 @@ def _check_columns(results: Sequence[Result], columns: Collection[str]) -> None:
 
 @dataclasses.dataclass
 class _Measured:
-    """Figures on their way: each with its bootstrap values, float64 [samples], and one of the results it is of."""
+    """Figures on their way: each with its bootstrap values, float64 [samples], and the results it is of, seed by seed;
+    averages are of none.
+    """
 
     figures: dict[Key, Figure] = dataclasses.field(default_factory=dict)
     drawn: dict[Key, np.ndarray] = dataclasses.field(default_factory=dict)
-    of: dict[Key, Result] = dataclasses.field(default_factory=dict)
+    of: dict[Key, list[Result]] = dataclasses.field(default_factory=dict)
 
     def combine(
-        self, key: Key, parts: Sequence[Key], drawn: np.ndarray, value: float, unlike: str, signed: bool
+        self, key: Key, parts: Sequence[Key], drawn: np.ndarray, value: float, seeds: int, unlike: str, signed: bool
     ) -> None:
         """Adds a mean or a difference of figures that are there."""
         of = [self.figures[part] for part in parts]
-        why_not = next((figure.why_not for figure in of if figure.why_not), "")
+        why_not = next((figure.why_not for figure in of if figure.why_not not in ("", NOT_PUBLISHED)), "")
         if not why_not and unlike and signed:
             why_not = "its two sides are unlike"
         corpora = list(dict.fromkeys(figure.corpus for figure in of))
         known = published.f1()
-        self.drawn[key], self.of[key] = drawn, self.of[parts[0]]
+        self.drawn[key] = drawn
         self.figures[key] = Figure(
             *key,
             value,
             scoring.interval(drawn),
-            min(figure.seeds for figure in of),
+            seeds,
             " and ".join(split for split in SPLITS if any(split in figure.split for figure in of)),
             corpora[0] if len(corpora) == 1 else f"{len(corpora)} corpora",
             None if why_not else known.get(key),
-            why_not or ("" if key in known else "not in the published table"),
+            why_not or ("" if key in known else NOT_PUBLISHED),
             next((figure.other_data for figure in of if figure.other_data), ""),
             unlike,
             of[0].command,
@@ -242,16 +245,18 @@ def figures(results: Iterable[Result], samples: int = 1000, differences: bool = 
         why_not = published.why_not(first)
         for row in first.rows:
             key = row, encoder, representation
-            measured.drawn[key], measured.of[key] = draws(group, row, samples), first
+            drawn = draws(group, row, samples)
+            assert drawn is not None  # rows of a table are counted
+            measured.drawn[key], measured.of[key] = drawn, group
             measured.figures[key] = Figure(
                 *key,
                 mean_f1(group, row),
-                scoring.interval(measured.drawn[key]),
+                scoring.interval(drawn),
                 len(group),
                 first.split,
                 first.corpus,
                 None if why_not else known.get(key),
-                why_not or ("" if key in known else "not in the published table"),
+                why_not or ("" if key in known else NOT_PUBLISHED),
                 published.other_data(first),
                 odd.get((task, encoder, representation), ""),
                 first.command,
@@ -264,7 +269,8 @@ def figures(results: Iterable[Result], samples: int = 1000, differences: bool = 
         pairs.update(_beyond_the_first(columns))
     for (encoder, name), sides in pairs.items():
         for row in ROWS:
-            _difference(measured, (row, encoder, name), (row, *sides[0]), (row, *sides[1]))
+            _difference(measured, (row, encoder, name), (row, *sides[0]), (row, *sides[1]), samples)
+        _average(measured, encoder, name)
     return sorted(
         measured.figures.values(),
         key=lambda figure: (ROWS.index(figure.row), figure.encoder, _place(figure.representation)),
@@ -275,14 +281,16 @@ def _average(measured: _Measured, encoder: str, representation: str) -> None:
     """Adds the macro average of a column that has all of its rows."""
     parts = [(row, encoder, representation) for row in AVERAGED]
     if all(part in measured.figures for part in parts):
-        marked = [part[0] for part in parts if measured.figures[part].unlike]
+        of = [measured.figures[part] for part in parts]
+        marked = [figure.row for figure in of if figure.unlike]
         measured.combine(
             (MACRO, encoder, representation),
             parts,
             np.mean([measured.drawn[part] for part in parts], 0),
-            float(np.mean([measured.figures[part].value for part in parts])),
+            float(np.mean([figure.value for figure in of])),
+            min(figure.seeds for figure in of),
             f"{', '.join(marked)} is marked" if marked else "",
-            False,
+            of[0].signed,
         )
 
 
@@ -300,24 +308,16 @@ def _beyond_the_first(
     return out
 
 
-def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key) -> None:
-    """Adds one figure less another, of the same draws, where there are both."""
-    if minuend not in measured.figures or subtrahend not in measured.figures:
+def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key, samples: int) -> None:
+    """Adds one figure less another, of the same draws and seeds, where there are both."""
+    if minuend not in measured.of or subtrahend not in measured.of:
         return
-    apart = measured.of[minuend].unlike(measured.of[subtrahend])
-    if not apart and MACRO in key:
-        apart = measured.figures[minuend].unlike or measured.figures[subtrahend].unlike
-        unlike = apart
-    else:
-        unlike = f"its two sides differ in {apart}" if apart else ""
-    measured.combine(
-        key,
-        [minuend, subtrahend],
-        measured.drawn[minuend] - measured.drawn[subtrahend],
-        measured.figures[minuend].value - measured.figures[subtrahend].value,
-        unlike,
-        True,
-    )
+    one, other = measured.of[minuend], measured.of[subtrahend]
+    less = Difference.of(one, other, key[0], samples)
+    apart = ", ".join(filter(None, (one[0].unlike(other[0]), less.unpaired)))
+    assert less.drawn is not None
+    unlike = f"its two sides differ in {apart}" if apart else ""
+    measured.combine(key, [minuend, subtrahend], less.drawn, less.value, less.seeds, unlike, True)
 
 
 def _odd(groups: Mapping[tuple[str, str, str], list[Result]]) -> dict[tuple[str, str, str], str]:
@@ -343,7 +343,7 @@ def gains(results: Sequence[Result], before: str, after: str, samples: int = 100
     Args:
         results: as from runs.load.
         before, after: the encoders' names, or what they end with.
-        samples: bootstrap samples, of the same records and seeds on both sides.
+        samples: bootstrap samples, of the same sentences and seeds on both sides.
 
     Returns:
         A Figure for each row and representation that both encoders have; `value` is after - before.
@@ -380,23 +380,25 @@ def _gained(before: list[Result], after: list[Result], samples: int) -> list[Fig
             f"{first.task.name}, {first.representation}: found probes of {first.encoder} and {other.encoder} that "
             f"differ in {', '.join(different)} too, expected the same but for the encoder"
         )
-    seeds = {result.seed for result in before} & {result.seed for result in after}
-    before, after = ([result for result in side if result.seed in seeds] for side in (before, after))
-    return [
-        Figure(
-            row,
-            f"{other.encoder} - {first.encoder}",
-            first.representation,
-            mean_f1(after, row) - mean_f1(before, row),
-            scoring.interval(draws(after, row, samples) - draws(before, row, samples)),
-            len(seeds),
-            first.split,
-            first.corpus,
-            unlike=first.unlike(other),
-            signed=True,
+    out = []
+    for row in first.rows if paired(before, after)[0] else []:
+        less = Difference.of(after, before, row, samples)
+        assert less.drawn is not None  # rows of a table are counted
+        out.append(
+            Figure(
+                row,
+                f"{other.encoder} - {first.encoder}",
+                first.representation,
+                less.value,
+                scoring.interval(less.drawn),
+                less.seeds,
+                first.split,
+                first.corpus,
+                unlike=first.unlike(other),
+                signed=True,
+            )
         )
-        for row in (first.rows if seeds else [])
-    ]
+    return out
 
 
 # Tables
@@ -444,8 +446,8 @@ def layer_table(every: Sequence[Layers]) -> Table:
             [
                 layers.task.title,
                 html_pages.short(layers.encoder) + UNLIKE * bool(layers.unlike),
-                _computed(layers.cumulative, expected_layer, score),
-                _computed(layers.cumulative, lambda values: bits_from_uniform(np.diff(values)), score),
+                _computed(layers.whole, expected_layer, score, layers.interval),
+                _computed(layers.whole, lambda values: bits_from_uniform(np.diff(values)), score),
                 _computed(layers.shares, centre_of_gravity, mix and mix.shares),
                 _computed(layers.shares, bits_from_uniform, mix and mix.shares),
                 _computed(layers.gamma, float, mix and mix.gamma),
@@ -455,41 +457,48 @@ def layer_table(every: Sequence[Layers]) -> Table:
     return Table("layers", header, lines, [*_layer_notes(every), LAYERS], keys=2)
 
 
-def beside(results: Iterable[Result]) -> Table:
+def beside(results: Iterable[Result], samples: int = 1000) -> Table:
     """What stands beside F1: control task and selectivity, description length, the random encoder.
 
     F1 is over all labels, as the control task's is; selectivity is the difference of the two (Hewitt and Liang 2019).
     Description length and compression are of the online code (Voita and Titov 2020). The last column is what the task's
-    own figure has more than that of the same encoder with random weights.
+    own figure has more than that of the same encoder with random weights. Both differences are over the seeds that
+    their sides share, with paired intervals of so many bootstrap samples; selectivity has none where older results
+    have not counted all labels together.
     """
     groups: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for result in results:
         key = result.task.name, result.shape_of, result.representation
         groups.setdefault(key, {}).setdefault(result.control, []).append(result)
-    lines = []
+    lines, notes = [], []
     for (_, encoder, representation), by_control in groups.items():
         real = by_control.get("", [])
         control, random = by_control.get("random_labels", []), by_control.get("random_encoder", [])
         lengths = [_description_length(group) for group in (real, control)]
         if not real or not (control or random or lengths[0]):
             continue
+        selectivity, note = _less(real, control, ALL_LABELS, samples, True)
+        gain, of_random = _less(real, random, "", samples, False)
+        title, name = real[0].task.title, html_pages.short(encoder)
         lines.append(
             [
-                real[0].task.title,
-                html_pages.short(encoder),
+                title,
+                name,
                 representation,
                 real[0].split,
-                f"{100 * _micro(real):.1f}",
-                *_less(_micro, real, control, True),
+                f"{100 * mean_f1(real, ALL_LABELS):.1f}",
+                *selectivity,
                 *(f"{value:.2f}" if length else "" for length in lengths for value in (length or ("", ""))),
-                *_less(mean_f1, real, random, False),
+                *gain,
             ]
         )
+        for what, why in (("control task", note), ("random encoder", of_random)):
+            notes += [f"{UNLIKE} {title}, {name} {representation}, beside the {what}: differ in {why}"] * bool(why)
     header = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     header += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     header += ["random encoder", "gain over it"]
     lines.sort(key=lambda line: (ROWS.index(line[0]), line[1], _place(line[2])))
-    return Table("controls", *_used(header, lines, 5), keys=4)
+    return Table("controls", *_used(header, lines, 5), notes, keys=4)
 
 
 def _used(header: list[str], lines: list[list[str]], first: int) -> tuple[list[str], list[list[str]]]:
@@ -610,24 +619,29 @@ def _alone(key: Key, known: Mapping[Key, float]) -> str:
     return f"[{100 * known[key]:+.1f}]" if key[2].startswith("delta") else f"[{100 * known[key]:.1f}]"
 
 
-def _computed(values: Any, compute: Callable[[Any], float], beside: Any) -> str:
+def _computed(
+    values: Any, compute: Callable[[Any], float], beside: Any, interval: tuple[float, float] | None = None
+) -> str:
     if values is None:
         return ""
-    return f"{compute(values):.2f}" + (f" [{compute(beside):.2f}]" if beside is not None else "")
-
-
-def _micro(results: Sequence[Result]) -> float:
-    return float(np.mean([result.micro_f1() for result in results]))
+    around = "" if interval is None else " ({:.2f} to {:.2f})".format(*interval)
+    return f"{compute(values):.2f}{around}" + (f" [{compute(beside):.2f}]" if beside is not None else "")
 
 
 def _less(
-    figure: Callable[[list[Result]], float], real: list[Result], control: list[Result], one_encoder: bool
-) -> tuple[str, str]:
-    """A control's figure, and what the real one has more; nothing where there is no control."""
+    real: list[Result], control: list[Result], row: str, samples: int, one_encoder: bool
+) -> tuple[tuple[str, str], str]:
+    """A control's figure of a row and what the real one has more; and what the two differ in, in words, or "". Nothing
+    where there is no control.
+    """
     if not control:
-        return "", ""
-    mark = UNLIKE * bool(real[0].unlike(control[0], one_encoder))
-    return f"{100 * figure(control):.1f}", f"{100 * (figure(real) - figure(control)):.1f}{mark}"
+        return ("", ""), ""
+    less = Difference.of(real, control, row, samples)
+    unlike = ", ".join(filter(None, (real[0].unlike(control[0], one_encoder), less.unpaired)))
+    more = f"{100 * less.value:.1f}"
+    if less.drawn is not None:
+        more += " ({:.1f} to {:.1f})".format(*(100 * edge for edge in scoring.interval(less.drawn)))
+    return (f"{100 * mean_f1(control, row):.1f}", more + UNLIKE * bool(unlike)), unlike
 
 
 def _description_length(results: Iterable[Result]) -> tuple[float, float] | None:

@@ -186,14 +186,19 @@ WRONG = {
     "BERT's pieces": (
         {"text": "em ##bed", "targets": []},
         1,
-        "x.jsonl:2: found the word piece '##bed', expected words: this",
+        "x.jsonl:2: found the word piece '##bed', and 1 such of 5 words, expected words: this",
     ),
     "GPT's pieces": (
         {"text": "it</w> works</w>", "targets": []},
         1,
-        "x.jsonl:2: found the word piece 'works</w>', expected",
+        "x.jsonl:2: found the word piece 'works</w>', and 1 such of 5 words, expected",
     ),
-    "XLNet's pieces": ({"text": "▁It ▁works", "targets": []}, 1, "x.jsonl:2: found the word piece '▁works', expected"),
+    "RoBERTa's pieces": ({"text": "It Ġworks", "targets": []}, 1, "x.jsonl:2: found the word piece 'Ġworks', and 1"),
+    "XLNet's pieces": (
+        {"text": "▁It ▁works", "targets": []},
+        1,
+        "x.jsonl:2: found the word piece '▁works', and 1 such of 5 words, expected",
+    ),
     "targets": ({"text": "a", "targets": {}}, 1, "x.jsonl:2: found the targets {}, expected a list"),
     "target": ({"text": "a", "targets": [SPAN, 3]}, 1, "x.jsonl:2: found target 2: 3, expected an object"),
     "info": (
@@ -291,6 +296,26 @@ def test_words_that_look_like_pieces_and_are_none(tmp_path):
     for text in ("## A heading ##", "##tag first", "a▁b </w>", "5## ###"):
         [record] = read(tmp_path, json.dumps({"text": text, "targets": []}))
         assert record.text == text
+    # a hash tag here and there is no file of pieces
+    lines = [
+        json.dumps({"text": text, "targets": []}) for text in ("오늘 영화 봄 ##영화스타그램", *["a b c d e f g"] * 3)
+    ]
+    assert len(list(read(tmp_path, *lines))) == 4
+
+
+def test_many_pieces_are_found_early_and_at_the_end(tmp_path):
+    good, bad = (json.dumps({"text": text, "targets": []}) for text in ("a " * 100, "em ##bed ##ding " * 40))
+    with pytest.raises(Located, match="x.jsonl:11: found the word piece '##bed', and 80 such of 1120 words"):
+        list(read(tmp_path, *[good] * 10, bad, *[good] * 1000))
+    with pytest.raises(Located, match="x.jsonl:2: found the word piece '##bed', and 80 such of 220 words"):
+        list(read(tmp_path, good, bad))
+
+
+def test_a_file_that_says_that_it_was_retokenized(tmp_path):
+    path = tmp_path / "pos.train.jsonl.retokenized.roberta-base"
+    path.write_text('{"text": "a", "targets": []}\n', encoding="utf-8")
+    with pytest.raises(UserError, match="roberta-base: found the name of a file that was retokenized, expected words"):
+        list(records.read(path, 1))
 
 
 def test_bytes_that_are_no_text(tmp_path):

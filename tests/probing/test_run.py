@@ -226,7 +226,9 @@ def test_another_setting_is_another_run(finished, command, arguments):
     result = command("probing.run", *arguments, "--epochs=21", cwd=folder)
     assert result.returncode == 1
     assert re.search(
-        r"^error: runs/probing/pos/\w+/lex-seed1.json: holds a probe with another schedule", result.stderr, re.M
+        r"^error: runs/probing/pos/\w+/lex-seed1\S*.json: holds a probe with another schedule: epochs, 20; ",
+        result.stderr,
+        re.M,
     )
     assert "Traceback" not in result.stderr
 
@@ -316,6 +318,11 @@ def test_the_published_schedule(command, data, encoder_folder, tmp_path):
             r"error: --data=.*: found --train_file=a.jsonl beside it, expected one",
         ),
         (["--task=srl"], r"error: .*: found no srl.train.jsonl"),
+        (
+            ["--steps=3"],
+            r"error: --steps=3: found --schedule=linear, which does not read it, expected --schedule=plateau or no",
+        ),
+        (["--schedule=plateau", "--warmup=0"], r"error: --\w+=.*: found --schedule=plateau, which does not read it"),
     ],
 )
 def test_bad_input_is_one_line(command, arguments, tmp_path, changes, message):

@@ -99,6 +99,22 @@ def test_bootstrap_is_centred_and_covers():
     assert 0.89 < covered / 200 <= 1.0
 
 
+def test_records_of_one_sentence_are_drawn_together():
+    """Four predicates a sentence, alike: the interval is the sentences', twice as wide as the records'."""
+    random = np.random.default_rng(0)
+    right = random.binomial(5, 0.7, 200)
+    counts = np.stack([right, 5 - right, 5 - right], 1)[None]
+    repeated, of = np.repeat(counts, 4, 1), np.repeat(np.arange(200) + 7, 4)
+    whole = scoring.bootstrap(counts, samples=300)
+    np.testing.assert_array_equal(scoring.bootstrap(repeated, of, samples=300), whole)
+    order = random.permutation(800)
+    np.testing.assert_array_equal(scoring.bootstrap(repeated[:, order], of[order], samples=300), whole)
+    width, narrow = (
+        np.diff(scoring.interval(values))[0] for values in (whole, scoring.bootstrap(repeated, samples=300))
+    )
+    assert 1.7 < width / narrow < 2.3
+
+
 def test_differences_are_paired():
     """Two figures that rise and fall together differ by less than their intervals say."""
     random = np.random.default_rng(0)

@@ -35,13 +35,16 @@ def test_probes_by_layer_and_of_the_first_seed(tmp_path):
     results += [saved("mix", seed=2), saved("cat", control="random_labels")]
     asked = sentence.probes(results, "")
     assert [result.representation for result in asked] == ["mix_0", "mix_1", "mix", "top_2", "top_10", "lex"]
+    # a layer that has another seed alone is shown too
+    alone = saved("top_1", seed=2)
+    assert [result.seed for result in sentence.probes([*results, alone], "")] == [1, 1, 1, 2, 1, 1, 1]
     with pytest.raises(UserError, match="found probes of mine and other, expected one encoder: choose with --sent"):
         sentence.probes([*results, saved("lex", encoder="other")], "")
     with pytest.raises(UserError, match="--sentence_task=dep: found no probes of it, expected one of pos"):
         sentence.probes(results, "dep")
-    heads = saved("heads", encoder="mine, attention", layer0="none: heads alone")
+    heads = saved("heads", encoder="attention:mine", layer0="none: heads alone")
     assert sentence.probes([*results, heads], "") == asked
-    with pytest.raises(UserError, match="mine, attention: found probes of heads alone, expected probes of states"):
+    with pytest.raises(UserError, match="attention:mine: found probes of heads alone, expected probes of states"):
         sentence.probes([heads], "")
 
 

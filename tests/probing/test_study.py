@@ -1,5 +1,7 @@
 """probing.study: what a change of the list of probes keeps, and results whatever the strings that were read."""
 
+import dataclasses
+import gzip
 import json
 import types
 
@@ -148,10 +150,45 @@ def test_another_settings_state_is_refused_and_kept(probe, tmp_path, monkeypatch
     revive()
     before = files(tmp_path)
     with pytest.raises(
-        UserError, match=r"state.safetensors: holds a probe with another schedule, .*; choose another --run_dir, or del"
+        UserError,
+        match="state.safetensors: holds a probe with another schedule: epochs, 6; expected 7; choose another --run_dir",
     ):
         probe([1], Schedule(epochs=7, batch_records=8, learning_rate=5e-3, least_steps=1))
     assert files(tmp_path) == before and "state.safetensors" in before
+
+
+def test_a_folder_is_of_one_kind_of_probe(probe, tmp_path):
+    """What could not stand in one table is refused before it is trained; a setting that does not act is no matter."""
+    probe([1], dataclasses.replace(SCHEDULE, epochs=1))
+    with pytest.raises(UserError, match="lex-seed1.json: holds a probe with another schedule: epochs, 1; expected 2"):
+        probe([2], dataclasses.replace(SCHEDULE, epochs=2))
+    assert not probe.steps
+    (path,) = (tmp_path / "runs" / "pos").glob("*/lex-seed1.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert "steps" not in content["identity"]["schedule"]
+    content["identity"]["schedule"]["steps"] = 7  # as an older file says
+    path.write_text(json.dumps(content), encoding="utf-8")
+    found, _ = probe([1], dataclasses.replace(SCHEDULE, epochs=1, steps=9))
+    assert sorted(found) == [1] and not probe.steps
+    # compressed, it is the corpus that it was
+    for plain in (tmp_path / "data").glob("*.jsonl"):
+        plain.with_name(plain.name + ".gz").write_bytes(gzip.compress(plain.read_bytes()))
+        plain.unlink()
+    probe([1], dataclasses.replace(SCHEDULE, epochs=1))
+    assert not probe.steps
+
+
+def test_sentences_that_train_has_too_are_counted(probe, tmp_path):
+    data = tmp_path / "data"
+    *_, known = (data / "pos.train.jsonl").read_text(encoding="utf-8").splitlines()
+    others = (data / "pos.dev.jsonl").read_text(encoding="utf-8")
+    (data / "pos.test.jsonl").write_text(f"{others}{known}\n{known}\n", encoding="utf-8")
+    found, said = probe([1], dataclasses.replace(SCHEDULE, epochs=1))
+    splits = found[1].splits
+    before = splits["dev"]["in_train"]
+    assert (splits["test"]["in_train"], splits["test"]["records"]) == (before + 1, 10)
+    assert f"  {before + 1} of the sentences are in train too" in said and "in_train" not in splits["train"]
+    np.testing.assert_array_equal(np.unique(found[1].sentences(), return_counts=True)[1].max(), 2)
 
 
 def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):

@@ -53,6 +53,18 @@ def test_parts_that_go_on_by_hand(tmp_path):
     assert tokenizer.continuations(pairs) == [[6, 7, 9], [11, 11], [11, 11, 10], [8], [1], [], [11]]
 
 
+def test_what_follows_a_chinese_character_begins_a_word(tmp_path):
+    """As in the whole: 中의 is the words 中 and 의."""
+    tokenizer = tokenizers.from_vocab(write_vocab(tmp_path, "[PAD] [UNK] [CLS] [SEP] [MASK] 中 의 ##의 그".split()))
+    assert tokenizer.pieces(["中의", "그中의", "그의"]) == [[5, 6], [8, 5, 6], [8, 7]]
+    assert tokenizer.continuations([("中", "의"), ("그", "中의"), ("그", "의"), ("中", "中")]) == [
+        [6],
+        [5, 6],
+        [7],
+        [5],
+    ]
+
+
 @pytest.mark.parametrize("kind", ["SentencePiece", "byte-level BPE"])
 @pytest.mark.parametrize("word", ["고향은", "재미있네요", "(웃음)근데", "ㅋㅋㅋ", "Ｋ팝스타"])
 def test_parts_that_go_on_are_spelled_as_in_the_whole(tmp_path, word, kind):

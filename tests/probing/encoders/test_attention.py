@@ -1,6 +1,7 @@
 """probing.encoders.attention: what heads say of edges equals transformers' own attention, summed up by hand."""
 
 import json
+import re
 import types
 
 import numpy as np
@@ -130,6 +131,10 @@ def test_edges_by_hand(heads):
     assert examples.keys[0] == examples.keys[3] != examples.keys[2]
     assert (examples.span1.tolist(), examples.span2) == ([[0, 1], [0, 1], [1, 2], [0, 1], [1, 2], [0, 1]], None)
     assert examples.record.tolist() == [0, 1, 1, 2, 2, 3]
+    # what the bootstrap draws: the first sentence, which is left out, would be 0
+    assert examples.sentences.tolist() == [1, 2, 1, 1] and examples.take(np.array([1, 3])).sentences.tolist() == [2, 1]
+    with pytest.raises(UserError, match="found no sentence of at most 2 positions, expected some: attention"):
+        alignment.edges(aligned(heads, RECORDS), 2)
     assert examples.dropped == {"records of sentences beyond the encoder's length, left out": 1}
 
 
@@ -154,10 +159,14 @@ def asked(tmp_path, encoder_folder, heads):
         settings = study.Study(
             encoder=encoder_folder,
             schedule=lambda task: Schedule(epochs=epochs, batch_records=16, learning_rate=5e-3, least_steps=1),
-            run_dir=tmp_path / "runs",
             store=tmp_path / "store",
             attention=True,
-            **{"representations": ["heads", "heads_2", "heads_1"], "seeds": [1], **options},
+            **{
+                "representations": ["heads", "heads_2", "heads_1"],
+                "seeds": [1],
+                "run_dir": tmp_path / "runs",
+                **options,
+            },
         )
         corpus = corpora.find(TASKS[task], tmp_path / "data", dict.fromkeys(SPLITS, ""))
         return study.run([corpus], settings, RUNTIME, lambda line: None)
@@ -169,7 +178,7 @@ def test_a_study_of_heads(asked, tmp_path):
     """A probe of the head's layer tells, one of the layer before it does not know."""
     both = asked()
     assert [result.representation for result in both] == ["heads", "heads_2", "heads_1"]
-    assert all(result.encoder.endswith("bert, attention") for result in both)
+    assert all(re.fullmatch("attention:/.*bert", result.encoder) for result in both)
     table = tables.build(both, samples=10, differences=True).table("table")
     shown = [name.split()[-1] for name in table.header if "heads" in name and " - " not in name]
     assert shown == ["heads", "heads_1", "heads_2"]
@@ -180,7 +189,11 @@ def test_a_study_of_heads(asked, tmp_path):
     assert json.loads(path.read_text())["layer0"] == "none: heads alone"
     assert [result.figures for result in asked()] == [result.figures for result in both]  # nothing is trained anew
     real, random = asked(
-        epochs=1, representations=["heads_2"], seeds=[2], description_length=True, controls=["random_encoder"]
+        epochs=1,
+        representations=["heads_2"],
+        description_length=True,
+        controls=["random_encoder"],
+        run_dir=tmp_path / "others",
     )
     assert real.description_length and random.shape_of == real.encoder
     controls = tables.build([real, random], samples=10).table("controls")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base.errors import UserError
-from probing.results.result import Identity, Mix, Result, Score, draws, mean_f1
+from probing.results.result import ALL_LABELS, Difference, Identity, Mix, Result, Score, draws, mean_f1, paired
 from probing.scoring import PRF
 from probing.tasks import TASKS
 
@@ -65,6 +65,15 @@ def test_differences(changes, different, unknown):
     assert [len(names) for names in result(**changes).differences(result())] == [len(different), len(unknown)]
 
 
+def test_what_is_counted_is_compared_on_one_corpus():
+    """Encoders that leave other records out, as too long for their attention, are not of the same records."""
+    train, some, fewer = ({"records": records, "targets": 9} for records in (7, 5, 4))
+    of = [made(splits={"train": train, "test": test}) for test in (some, fewer)]
+    assert of[0].differences(of[1]) == (["records 5 and 4"], [])
+    other = made(splits={"train": fewer, "test": fewer}, identity={"corpus": "other"})
+    assert of[0].differences(other) == (["corpus"], [])
+
+
 @pytest.mark.parametrize(
     ("changes", "different", "unknown"),
     [
@@ -95,8 +104,10 @@ def test_a_file_has_all_of_it(tmp_path):
     loaded = Result.load(saved.path)
     assert loaded == saved and loaded.command == "python -m probing.run"
     assert (loaded.split, loaded.rows, loaded.f1()) == ("test", ["Part-of-Speech"], PRF(6, 2, 4).f1)
-    assert loaded.micro_f1() == PRF(7, 2, 4).f1
-    np.testing.assert_array_equal(loaded.counts("Part-of-Speech"), counts[:, 0])
+    assert loaded.f1(ALL_LABELS) == PRF(7, 2, 4).f1
+    for row in ("", "Part-of-Speech", ALL_LABELS):  # the control task's own row is of all labels
+        np.testing.assert_array_equal(loaded.counts(row), counts[:, 0])
+    assert loaded.sentences() is None
     assert mean_f1([loaded, loaded]) == loaded.f1()
     # precision, recall and the published interval are there to read, and are computed anew
     content = json.loads(saved.path.read_text(encoding="utf-8"))
@@ -104,6 +115,59 @@ def test_a_file_has_all_of_it(tmp_path):
     assert content["figures"]["test"]["labels"]["NN"] == [6, 2, 4]
     assert content["of later"] == 1
     assert (draws([loaded], "Part-of-Speech", 100) <= 1).all()
+
+
+def test_counts_of_all_labels_and_the_sentences_of_records(tmp_path):
+    """Of relations, whose own row leaves the label Other out."""
+    other = made(
+        task=TASKS["rel"], labels=("Other", "Cause-Effect(e1,e2)"), figures={"test": {"Rel. (SemEval)": Score(0.5)}}
+    )
+    counts = np.array([[[1, 0, 0]], [[0, 1, 1]]], np.int32)
+    arrays = {"test_counts": counts, "test_all_counts": 2 * counts[:, 0], "test_sentences": np.array([3, 3])}
+    saved = other.save(tmp_path / "of_now.json", arrays)
+    np.testing.assert_array_equal(saved.counts(ALL_LABELS), 2 * counts[:, 0])
+    np.testing.assert_array_equal(saved.sentences(), [3, 3])
+    # both records are of one sentence, without which there is nothing to draw
+    assert set(draws([saved], samples=20)) == {0.5}
+    before = other.save(tmp_path / "of_before.json", {"test_counts": counts})
+    assert before.counts(ALL_LABELS) is None and before.sentences() is None
+    assert draws([before], ALL_LABELS) is None
+    assert len(set(draws([before], samples=20))) > 1
+    assert set(draws([before], samples=20, beside=[saved])) == {0.5}
+    (tmp_path / "of_before.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match="of_before.npz: found no whole file of predictions"):
+        before.counts()
+
+
+def test_a_difference_is_of_the_seeds_that_both_sides_have(tmp_path):
+    """Seeds 1 and 2 beside 2 and 1: whatever their order, what is paired is of one seed, and seed 3 has no pair."""
+
+    def of(encoder, seed, right):
+        figures = {"test": {"Part-of-Speech": Score.of(PRF(right, 10 - right, 10 - right))}}
+        counts = np.array([[[right, 10 - right, 10 - right]]], np.int32)
+        path = tmp_path / f"{encoder}-{seed}.json"
+        return made(encoder=encoder, seed=seed, figures=figures).save(path, {"test_counts": counts})
+
+    first = [of("a", seed, right) for seed, right in ((1, 9), (2, 3), (3, 1))]
+    second = [of("b", seed, right) for seed, right in ((2, 1), (1, 7))]
+    assert [[result.seed for result in side] for side in paired(first, second)] == [[1, 2], [1, 2]]
+    for sides in ((first, second), (first[::-1], second[::-1])):
+        less = Difference.of(*sides, samples=50)
+        assert (less.value, less.seeds, less.unpaired) == (pytest.approx(0.2), 2, "")
+        np.testing.assert_allclose(less.drawn, 0.2)  # each seed is 0.2 better, whichever are drawn
+    less = Difference.of(first[2:], second, samples=50)
+    assert (less.value, less.seeds, less.unpaired) == (pytest.approx(-0.3), 1, "seeds 3 and 1, 2")
+
+
+def test_heads_are_named_as_before_and_now(tmp_path):
+    for before, now in (
+        ("a, attention", "attention:a"),
+        ("a, attention, random weights (seed 0)", "attention:a, random weights (seed 0)"),
+    ):
+        assert (
+            Result.load(made(encoder=before, layer0="none: heads alone").save(tmp_path / "a.json").path).encoder == now
+        )
+    assert Result.load(made(encoder="a, attention").save(tmp_path / "a.json").path).encoder == "a, attention"
 
 
 def test_counts_of_a_label_are_three(tmp_path):

@@ -1,5 +1,6 @@
 """probing.results.tables: figures of runs in the published table's rows, compared only with what may be compared."""
 
+import dataclasses
 import json
 import re
 
@@ -10,7 +11,7 @@ from nsmc_bert.base.errors import UserError
 from probing import scoring
 from probing.results import forms, published, runs, tables
 from probing.results.layers import by_layer
-from probing.results.result import SPLITS
+from probing.results.result import SPLITS, Difference
 from probing.tasks import TASKS
 
 # SHA-256 of bert-base-uncased's model.safetensors
@@ -51,7 +52,8 @@ def write(
         "control": control,
         "encoder": encoder,
         "data": {"name": f"corpus of {task}", "splits": splits},
-        "figures": {split: {**figures, "labels": {}}},
+        "figures": {split: {**figures, "labels": {labels[0]: list(dataclasses.astuple(scoring.total(one)))}}},
+        "labels": labels,
         "identity": {"corpus": corpus, **dict(identity)},
         "layer0": layer0 + ": in words",
         "weights": weights,
@@ -60,7 +62,7 @@ def write(
     path = folder / task / encoder.replace("/", "-")
     path.mkdir(parents=True, exist_ok=True)
     (path / (name + ".json")).write_text(json.dumps(result), encoding="utf-8")
-    np.savez(path / (name + ".npz"), **{split + "_counts": by_row})
+    np.savez(path / (name + ".npz"), dev_counts=by_row, test_counts=by_row)
 
 
 def passes(epochs, **other):
@@ -90,14 +92,17 @@ def test_layers_by_hand(tmp_path):
     np.testing.assert_allclose(one.shares, [0.25] * 4)
     (line,) = tables.layer_table([one]).lines
     # rises of .2, 0 and .2; published for BERT-base: 2.52 and 1.18
-    assert line[2:4] == ["2.00 [2.52]", f"{np.log2(3 / 2):.2f} [1.18]"]
+    low, high = one.interval
+    assert line[2:4] == [f"2.00 ({low:.2f} to {high:.2f}) [2.52]", f"{np.log2(3 / 2):.2f} [1.18]"]
     assert line[4:] == ["1.50", "0.00", "2.00"]
     assert tables.layer_table([one]).notes == [tables.LAYERS]
     # the published study of layers began with the embeddings' whole output
     for path in tmp_path.glob("dep/*/*.json"):
         path.write_text(path.read_text(encoding="utf-8").replace("positions: ", "lexical: "), encoding="utf-8")
     (one,) = by_layer(runs.load([tmp_path]))
-    assert tables.layer_table([one]).lines[0][2] == "2.00"
+    assert (
+        tables.layer_table([one]).lines[0][2].startswith("2.00 (") and "[" not in tables.layer_table([one]).lines[0][2]
+    )
     assert tables.layer_table([one]).notes[:-1] == [
         "layers of bert-base, Dependencies: other layer 0: lexical, published positions; not compared"
     ]
@@ -136,6 +141,39 @@ def test_layers_that_are_missing_are_not_made_up(tmp_path):
             )
             path.write_text(json.dumps(result), encoding="utf-8")
     assert by_layer(runs.load([tmp_path])) == []
+
+
+def of_dev(folder, name, scores, **changes):
+    """A probe of so much F1 on dev for each of its seeds, of two records that are right to the same share."""
+    for seed, right in enumerate(scores, 1):
+        write(folder, "dep", "mine", name, 0.5, seed=seed)
+        (path,) = folder.glob(f"dep/mine/{name}-seed{seed}.json")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        result["figures"]["dev"] = {"Dependencies": {"f1": right / 10}}
+        path.write_text(json.dumps({**result, "mix": None, **changes}), encoding="utf-8")
+        counts = np.broadcast_to(np.array([right, 10 - right, 10 - right], np.int32), (2, 1, 3))
+        np.savez(path.with_suffix(".npz"), dev_counts=counts, test_counts=counts)
+
+
+def test_an_expected_layer_is_of_all_layers(tmp_path):
+    """Of an encoder of three layers, mixtures of the first two are a curve, and no expected layer."""
+    for k, scores in enumerate(([2, 4], [4, 6], [6, 6])):
+        of_dev(tmp_path, f"mix_{k}", scores, widths=[8, 8, 8, 8])
+    (one,) = by_layer(runs.load([tmp_path]))
+    np.testing.assert_allclose(one.cumulative, [0.3, 0.5, 0.6])
+    assert (one.whole, one.interval) == (None, None)
+    assert tables.layer_table([one]).lines == [["Dependencies", "mine"]]
+    of_dev(tmp_path, "mix", [8], mix={"layers": [0, 1, 2, 3], "shares": [0.25] * 4, "gamma": 1.0}, widths=[8, 8, 8, 8])
+    (one,) = by_layer(runs.load([tmp_path]))
+    assert one.whole is one.cumulative
+    # all records are alike, and one seed is shared: rises of 2, 2 and 2 there, whatever is drawn
+    np.testing.assert_allclose(one.interval, [2, 2])
+    for path in tmp_path.glob("dep/mine/mix-seed1.*"):
+        path.rename(path.with_name(path.name.replace("seed1", "seed3")))
+    (path,) = tmp_path.glob("dep/mine/mix-seed3.json")
+    path.write_text(path.read_text(encoding="utf-8").replace('"seed": 1', '"seed": 3'), encoding="utf-8")
+    (one,) = by_layer(runs.load([tmp_path]))
+    assert one.whole is not None and one.interval is None
 
 
 def test_gains_are_paired(tmp_path):
@@ -334,12 +372,13 @@ def test_an_encoder_tuned_in_a_folder_of_a_published_name_has_a_column_of_its_ow
 def test_heads_of_a_published_encoder_have_a_column_of_their_own(tmp_path):
     known = {"hub": True, "sha256": BASE}
     write(tmp_path, "dep", "bert-base-uncased", "mix", 0.9, weights=known)
-    write(tmp_path, "dep", "bert-base-uncased, attention", "heads", 0.8, weights=known, layer0="none")
+    write(tmp_path, "dep", "attention:bert-base-uncased", "heads", 0.8, weights=known, layer0="none")
     cells = tables.figures(runs.load([tmp_path]), 100)
     assert [(cell.encoder, cell.representation) for cell in cells] == [
+        ("attention:bert-base-uncased", "heads"),
         ("bert-base", "mix"),
-        ("bert-base-uncased, attention", "heads"),
     ]
+    assert cells[0].why_not == "no published encoder"
 
 
 def test_roles_have_rows_of_their_own(tmp_path):
@@ -375,6 +414,19 @@ def test_published_differences(tmp_path):
     assert ("Part-of-Speech", "bert-large", "delta_elmo") not in cells
 
 
+def test_a_published_difference_is_paired_by_seeds(tmp_path):
+    """At seed 1 both are equal: the seeds that one of them has beside are no part of the difference."""
+    for name, seeds in (("lex", (1, 2, 3)), ("mix", (1,))):
+        for seed in seeds:
+            write(tmp_path, "pos", "mine", name, 0.5, seed=seed)
+    cell = found(tmp_path, differences=True)["Part-of-Speech", "mine", "mix - lex"]
+    assert (cell.value, cell.interval, cell.seeds, cell.unlike) == (0, (0, 0), 1, "")
+    for path in tmp_path.glob("pos/mine/lex-seed1.*"):
+        path.unlink()
+    cell = found(tmp_path, differences=True)["Part-of-Speech", "mine", "mix - lex"]
+    assert cell.unlike == "its two sides differ in seeds 1 and 2, 3"
+
+
 def test_the_whole_published_table_says_what_is_wanting(tmp_path):
     write(tmp_path, "pos", "bert-base-uncased", "lex", 0.9)
     write(tmp_path, "rel", "bert-base-uncased", "lex", 0.9, counts={"train": {"targets": 5}, "test": {"targets": 5}})
@@ -398,22 +450,36 @@ def test_the_whole_published_table_says_what_is_wanting(tmp_path):
 
 
 def test_controls_and_description_length_stand_beside(tmp_path):
-    for control, right, bits in (("", 90, 2000.0), ("random_labels", 60, 8000.0)):
+    for control, share, bits in (("", 0.9, 2000.0), ("random_labels", 0.6, 8000.0)):
         for representation in ("lex", "mix"):
-            write(tmp_path, "pos", "mine", representation, 0.9, control=control)
+            write(tmp_path, "pos", "mine", representation, share, control=control)
             (path,) = tmp_path.glob("pos/*/{}-seed1{}.json".format(representation, "-" + control if control else ""))
             result = json.loads(path.read_text(encoding="utf-8"))
-            result["figures"]["test"]["labels"] = {"NN": [right, 100 - right, 100 - right]}
             if representation == "mix":
                 result["description_length"] = {"bits": bits, "compression": 10000 / bits}
             path.write_text(json.dumps(result), encoding="utf-8")
-    table = tables.beside(runs.load([tmp_path]))
+    results = runs.load([tmp_path])
+    real, control = (next(result for result in results if result.control == name) for name in ("", "random_labels"))
+    less = Difference.of([real], [control], samples=100)
+    low, high = scoring.interval(less.drawn)
+    assert low < less.value < high
+    selectivity = f"{100 * less.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    figures = ["test", f"{100 * real.f1():.1f}", f"{100 * control.f1():.1f}", selectivity]
+    table = tables.beside(results, 100)
     assert table.header[3:7] == ["split", "F1, all labels", "control task", "selectivity"]
     assert table.lines == [
-        ["Part-of-Speech", "mine", "lex", "test", "90.0", "60.0", "30.0", "", "", "", ""],
-        ["Part-of-Speech", "mine", "mix", "test", "90.0", "60.0", "30.0", "2.00", "5.00", "8.00", "1.25"],
+        ["Part-of-Speech", "mine", "lex", *figures, "", "", "", ""],
+        ["Part-of-Speech", "mine", "mix", *figures, "2.00", "5.00", "8.00", "1.25"],
     ]
-    assert tables.beside([]).lines == []
+    assert table.notes == [] == tables.beside([]).lines
+    # seeds that only one side has are no part of the difference; where none is shared that is marked, and said
+    write(tmp_path, "pos", "mine", "lex", 0.2, seed=2)
+    assert tables.beside(runs.load([tmp_path]), 100).lines[0][6] == selectivity
+    for path in tmp_path.glob("pos/*/lex-seed1.*"):
+        path.unlink()
+    table = tables.beside(runs.load([tmp_path]), 100)
+    assert table.lines[0][6].endswith("‡") and table.lines[1][6] == selectivity
+    assert table.notes == ["‡ Part-of-Speech, mine lex, beside the control task: differ in seeds 2 and 1"]
 
 
 def test_columns_are_chosen(tmp_path):
@@ -430,16 +496,15 @@ def test_columns_are_chosen(tmp_path):
 def test_what_the_same_shape_with_random_weights_has(tmp_path):
     write(tmp_path, "pos", "mine", "mix", 0.9)
     write(tmp_path, "pos", "mine, random weights (seed 0)", "mix", 0.6, control="random_encoder")
-    for path in tmp_path.glob("pos/*/*.json"):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        result["figures"]["test"]["labels"] = {"NN": [9, 1, 1]}
-        path.write_text(json.dumps(result), encoding="utf-8")
     results = runs.load([tmp_path])
     real, random = (
-        100 * next(result for result in results if result.control == control).f1() for control in ("", "random_encoder")
+        next(result for result in results if result.control == control) for control in ("", "random_encoder")
     )
+    less = Difference.of([real], [random], samples=1000)
+    low, high = scoring.interval(less.drawn)
+    gain = f"{100 * less.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
     table = tables.beside(results)
     assert table.header[-2:] == ["random encoder", "gain over it"]
     assert [line[:3] + line[-2:] for line in table.lines] == [
-        ["Part-of-Speech", "mine", "mix", f"{random:.1f}", f"{real - random:.1f}"]
+        ["Part-of-Speech", "mine", "mix", f"{100 * random.f1():.1f}", gain]
     ]
