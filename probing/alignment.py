@@ -117,6 +117,12 @@ class Examples:
         """int64 [targets]: the record each target belongs to."""
         return np.repeat(np.arange(self.records), np.diff(self.splits))
 
+    def renumbered(self, names: Sequence[str]) -> Examples:
+        """The same with labels numbered by `names`, which has all of its own."""
+        places = {name: place for place, name in enumerate(names)}
+        of_old = np.array([places[name] for name in self.names], np.int32)
+        return dataclasses.replace(self, labels=of_old[self.labels], names=list(names))
+
     def gold(self, targets: slice | np.ndarray = slice(None)) -> np.ndarray:
         """bool [targets, labels]: which labels each of these targets has."""
         rows = np.arange(len(self))[targets]
@@ -150,7 +156,12 @@ def ranges(first: ArrayLike, counts: ArrayLike) -> np.ndarray:
 
 
 def align(
-    records: Iterable[Record], encoder: Encoder, task: Task, names: Sequence[str], *, where: str | os.PathLike[str] = ""
+    records: Iterable[Record],
+    encoder: Encoder,
+    task: Task,
+    names: Sequence[str] | None = None,
+    *,
+    where: str | os.PathLike[str] = "",
 ) -> Examples:
     """Reads records into arrays of positions.
 
@@ -158,7 +169,7 @@ def align(
         records: iterable of records.Record.
         encoder: an encoders.Encoder.
         task: a tasks.Task.
-        names: list of str, every label there is.
+        names: list of str, every label there is; None for those that occur, in the order that they first occur in.
         where: the file, for errors.
 
     Returns:
@@ -167,7 +178,7 @@ def align(
     Raises:
         UserError: a label is not in `names`, or no target is left.
     """
-    numbers = {name: i for i, name in enumerate(names)}
+    numbers = {name: i for i, name in enumerate(names or ())}
     known: dict[tuple[str, tuple[int, ...]], int] = {}
     payloads: list[np.ndarray] = []
     keys: list[bytes] = []
@@ -209,9 +220,10 @@ def align(
                 label_sizes.append(len(target.labels))
                 for label in target.labels:
                     if label not in numbers:
-                        raise UserError(
-                            f"{where}: found the label {shorten(label)}, expected one of {len(names)} known"
-                        )
+                        if names is not None:
+                            known_labels = f"one of {len(names)} known"
+                            raise UserError(f"{where}: found the label {shorten(label)}, expected {known_labels}")
+                        numbers[label] = len(numbers)
                     labels.append(numbers[label])
                 types.append(_checksum(" ".join(words[slice(*target.span1)])))
     if not span1:
@@ -226,7 +238,7 @@ def align(
         label_splits=np.concatenate([[0], np.cumsum(label_sizes)]).astype(np.int64),
         labels=np.array(labels, np.int32),
         types=np.array(types, np.int64),
-        names=list(names),
+        names=list(numbers),
         dropped={reason: count for reason, count in dropped.items() if count},
         named=named,
         where=str(where),

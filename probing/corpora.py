@@ -86,12 +86,11 @@ class Aligned:
 
     def __init__(self, corpus: Corpus, encoder: Encoder, log: Callable[[str], None], edges: bool = False):
         task = corpus.task
-        self.corpus, self.names = corpus, records.labels_in(corpus.paths.values())
-        self.examples, self.in_train = {}, {}
+        self.corpus, self.examples, self.in_train = corpus, {}, {}
         of_train: set[bytes] = set()
         for split in [split for split in SPLITS if split in corpus.paths]:
             path = corpus.paths[split]
-            part = alignment.align(records.read(path, task.spans), encoder, task, self.names, where=path)
+            part = alignment.align(records.read(path, task.spans), encoder, task, where=path)
             if split == "train":
                 of_train = set(part.keys)
             else:
@@ -110,6 +109,8 @@ class Aligned:
                 log("  " + line)
             for text in part.named:
                 log(f"  encoded in windows: {text}")
+        self.names = tuple(sorted({name for part in self.examples.values() for name in part.names}))
+        self.examples = {split: part.renumbered(self.names) for split, part in self.examples.items()}
         log(f"{task.name}: {len(self.names)} labels")
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
         for split, other in itertools.combinations(checksums, 2):

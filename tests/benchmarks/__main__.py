@@ -23,7 +23,7 @@ from tests.benchmarks import gpu, serving
 flags.DEFINE_string("nsmc_dir", "", "Folder that holds NSMC. Default: the cache folder, then a download.")
 flags.DEFINE_list(
     "only",
-    ["start", "predict", "serve", "saturation", "training", "baseline", "probing", "encoders"],
+    ["corpora", "start", "predict", "serve", "saturation", "training", "baseline", "probing", "encoders"],
     "Which parts to run; families, other encoders than BERT, takes long; gpu, alone, measures a GPU.",
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
@@ -74,7 +74,7 @@ def main():
         "families": families,
         "gpu": on_a_gpu,
     }
-    parts = {"start": start, "probing": probing, "encoders": encoders}
+    parts = {"corpora": corpora, "start": start, "probing": probing, "encoders": encoders}
     for part in FLAGS.only:
         if part in on_nsmc:
             paths = paths or nsmc.find_nsmc(FLAGS.nsmc_dir or None, log=cli.say)
@@ -86,6 +86,15 @@ def main():
     print("%-*s  %14s  %14s  %s" % (width, "what", "here", "peer", "ratio"))
     for name, here, peer, ratio in rows:
         print("%-*s  %14s  %14s  %s" % (width, name, here, peer, ratio))
+
+
+def corpora():
+    """How many of the tests that read whole corpora pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "corpora"]
+    result = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, encoding="utf-8")
+    if result.returncode:
+        cli.say(result.stdout)
+    return [("tests that read whole corpora", result.stdout.rstrip().rpartition("\n")[2].partition(" in ")[0], "", "")]
 
 
 def start():

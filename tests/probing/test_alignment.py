@@ -194,6 +194,17 @@ def test_one_span():
     assert examples.span2 is None
 
 
+def test_labels_are_numbered_as_they_come_and_anew():
+    """A file is read once: what labels there are is known behind its last line."""
+    known = alignment.align(records(), Spaces(), TASKS["spr2"], ["x", "y"])
+    found = alignment.align(records(), Spaces(), TASKS["spr2"])
+    assert sorted(found.names) == ["x", "y"]
+    again = found.renumbered(["w", "x", "y"])
+    assert again.names == ["w", "x", "y"]
+    np.testing.assert_array_equal(again.gold()[:, 1:], known.gold())
+    assert not again.gold()[:, 0].any()
+
+
 def test_what_cannot_be_aligned_is_named():
     with pytest.raises(UserError, match="a.jsonl: found the label 'y', expected one of 1 known"):
         alignment.align(records(), Spaces(), TASKS["spr2"], ["x"], where="a.jsonl")

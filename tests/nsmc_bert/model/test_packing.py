@@ -254,6 +254,7 @@ def test_dataset_can_start_anywhere_and_be_shared():
             np.testing.assert_array_equal(joined, expected[field])
 
 
+@pytest.mark.corpora
 def test_next_to_nothing_is_wasted_on_nsmc(data_dir):
     from nsmc_bert.data import reviews
     from nsmc_bert.model import tokenizers

@@ -200,6 +200,7 @@ def test_wordpiece_equals_transformers_on_real_vocabularies(data_dir):
         assert rows(tokenizers.from_vocab(path).encode(texts, 512)) == [theirs.encode(text) for text in texts]
 
 
+@pytest.mark.corpora
 @pytest.mark.parametrize(
     ("vocabulary", "family", "settings"),
     [
@@ -222,6 +223,7 @@ def test_published_layouts_cut_10_000_reviews_as_transformers_does(data_dir, tmp
     assert rows(tokenizer.encode(texts, 512)) == expected
 
 
+@pytest.mark.corpora
 def test_distilkoberts_folder_cuts_10_000_reviews_as_sentencepiece_does(data_dir, tmp_path):
     """monologg's: KoBERT's model, and the vocabulary that its ids come from."""
     import sentencepiece

@@ -281,6 +281,7 @@ def count(splits):
     return counts, labels
 
 
+@pytest.mark.corpora
 def test_the_published_dependencies(data_dir):
     folder = data_dir / "probing" / "UD_English-EWT-r2.2"
     counts, labels = count(conllu.splits(folder, "dep", as_published=True))
@@ -310,6 +311,7 @@ def test_english_tags(data_dir):
     assert labels - set(TASKS["pos"].labels) == {"GW"}
 
 
+@pytest.mark.corpora
 def test_korean(data_dir):
     folder = data_dir / "probing" / "UD_Korean-Kaist-r2.2"
     counts, labels = count(conllu.splits(folder, "pos", files="emorynlp_*", tags="upos"))

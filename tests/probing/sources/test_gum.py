@@ -251,6 +251,7 @@ def test_a_folder_without_lists(tmp_path):
         gum.splits(tmp_path, "srl")
 
 
+@pytest.mark.corpora
 @pytest.mark.parametrize(
     ("task", "train", "dev"),
     [

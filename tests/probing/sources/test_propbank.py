@@ -137,6 +137,7 @@ def test_real_words_fill_the_skeletons_again(data_dir, tmp_path):
     assert (len(found), len(known)) == (399, 399)
 
 
+@pytest.mark.corpora
 def test_the_counts_of_propbank_ewt(data_dir):
     counts, labels = {}, {}
     for task in propbank.TASKS:

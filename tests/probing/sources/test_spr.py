@@ -154,6 +154,7 @@ def test_archives_that_cannot_be_used(tmp_path, content):
         read(tmp_path)
 
 
+@pytest.mark.corpora
 def test_the_published_counts_of_spr2(data_dir):
     found = {name: list(split.records) for name, split in spr.spr2_splits(data_dir / "probing" / "SPR2").items()}
     assert {
