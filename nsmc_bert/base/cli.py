@@ -7,6 +7,7 @@ import functools
 import gc
 import io
 import itertools
+import math
 import os
 import re
 import shlex
@@ -96,6 +97,7 @@ def _guarded(main: Callable[[], object]) -> int:
             errno.EPERM,
             errno.EROFS,
             errno.EDQUOT,
+            errno.ENAMETOOLONG,
         ):
             raise
         return _fail(f"{error.filename or 'writing'}: {error.strerror}")
@@ -122,6 +124,9 @@ def parse(argv: Sequence[str], usage: Usage, description: str) -> list[str]:
             raise UserError(
                 f"{shlex.quote(arguments[1])}: found an argument without a flag, expected --flag=value{did}; see --help"
             )
+        for name, flag in flags.FLAGS._flags().items():
+            if isinstance(flag.value, float) and not math.isfinite(flag.value):  # nan is within all bounds
+                raise UserError(f"flag --{name}={flag.value}: expected a number")
         for line in _overruled(argv[1:]):
             say(line)
         return arguments

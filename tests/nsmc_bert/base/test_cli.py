@@ -21,12 +21,15 @@ flags.DEFINE_bool("sample", False, "Sample.")
 flags.DEFINE_string("raises", "", "What main raises.")
 if os.environ.get("SIZE"):
     flags.DEFINE_integer(os.environ["SIZE"], 0, "A size.")
+if "--rate=nan" in sys.argv:
+    flags.DEFINE_float("rate", 0.1, "Rate.", lower_bound=0.0)
 
 def main():
     raised = {
         "user": UserError("first line\\nsecond"),
         "located": Located("a.txt", 7, "'2'", "0 or 1"),
         "disk": OSError(errno.ENOSPC, "No space left on device", "x.bin"),
+        "name": OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
         "memory": type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor\\nand much more"),
         "keyboard": KeyboardInterrupt(),
         "bug": ZeroDivisionError("a bug"),
@@ -147,6 +150,7 @@ def test_flagfiles_end_at_two_dashes(command):
         (["--epohcs=1"], {}, "error: Unknown command line flag 'epohcs'. Did you mean: epochs ?"),
         (["--anzahl=1"], {}, "error: Unknown command line flag 'anzahl'; see --help"),
         (["--epochs=zwei"], {}, "error: flag --epochs=zwei: expected a whole number"),
+        (["--rate=nan"], {}, "error: flag --rate=nan: expected a number"),
         (["--epochs=-1"], {}, "error: flag --epochs=-1: -1 is not a non-negative integer"),
         (
             ["a.txt"],
@@ -188,6 +192,7 @@ def test_flagfiles_end_at_two_dashes(command):
         (["--raises=user"], {}, "error: first line second"),
         (["--raises=located"], {}, "error: a.txt:7: found '2', expected 0 or 1"),
         (["--raises=disk"], {}, "error: x.bin: No space left on device"),
+        (["--raises=name"], {}, "error: aaaaaaaaa: File name too long"),
     ],
 )
 def test_errors_are_one_line(command, arguments, files, message):
