@@ -23,7 +23,7 @@ from nsmc_bert.data.perturbation import PERTURBATIONS
 from nsmc_bert.serving import bodies, openapi
 from nsmc_bert.serving.batcher import Batcher, Busy, Gone
 from nsmc_bert.serving.bodies import INPUT, SIGNATURE, Limits, Refused
-from nsmc_bert.serving.connections import GONE
+from nsmc_bert.serving.connections import GONE, REFUSED
 from nsmc_bert.serving.counters import Counters
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ class App:
                 response = _json({"error": "too much waits already; try again in a second"}, 503, RETRY)
             except (Gone, ClientDisconnect):
                 response = Response(status_code=408)  # nobody reads it
+                if REFUSED in request.scope:
+                    return response
             self._counters.requests.labels(path, response.status_code).inc()
             return response
 

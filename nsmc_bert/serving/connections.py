@@ -10,13 +10,16 @@ import asyncio
 import collections
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD = 1 << 16  # bytes that a request's first line and headers may take
 BEHIND = 32  # requests that may wait behind the one that is answered
 GONE = "nsmc_bert.gone"  # of a scope: a function that is called when the client has gone before its answer
+REFUSED = "nsmc_bert.refused"  # of a scope: the connection has said why its request is not answered, and counted it
 LINGER = 1.0  # seconds that a client has to read the last that is said to it
 
 
@@ -28,8 +31,10 @@ class Gate:
         most: connections at a time. One more takes the place of the one that has kept the server waiting longest.
         request: seconds from a request's first byte, or from the connection, to the request's last byte; also what a
             client has to read an answer that no buffer holds.
-        idle: seconds that a connection stays open without a request.
-        body: bytes of a body that is answered; what goes far beyond is not even read.
+        idle: seconds that a connection stays open without a request: more than the minute after which proxies close
+            one, else they send requests into those that are closing.
+        body: bytes of a body that is answered; what goes far beyond is read for a moment, and dropped.
+        refused: called with the status of each request that the connection itself refuses.
         open: connections now.
         waiting: those whose request is not there yet, the longest first.
     """
@@ -37,7 +42,8 @@ class Gate:
     most: int
     body: int
     request: float = 10.0
-    idle: float = 15.0
+    idle: float = 75.0
+    refused: Callable[[int], None] = lambda status: None
     open: int = 0
     waiting: collections.OrderedDict[Connection, None] = dataclasses.field(default_factory=collections.OrderedDict)
 
@@ -62,12 +68,14 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, gate: Gate, **options: Any) -> None:
         super().__init__(**options)
+        self.parser = self._make_parser()
         self._gate = gate
         self._deadline: asyncio.TimerHandle | None = None
         self._slow: asyncio.TimerHandle | None = None
         self._reading = False  # a request has begun and is not there yet
         self._in_head = True
         self._size = 0  # bytes of it, its head included
+        self._lingers = False  # all is said: what still comes is dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -77,6 +85,7 @@ class Connection(HttpToolsProtocol):
             self._wait(self._gate.request)
         else:
             self.refuse(503, "too many connections; try again in a second", b"retry-after: 1\r\n")
+            self.end()  # at once: it stands in nobody's place
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gate.open -= 1
@@ -86,34 +95,68 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
         unanswered = self.cycle is not None and not self.cycle.response_complete
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # else each keeps the other in memory
         scope: dict[str, Any] = {**self.cycle.scope} if unanswered else {}
         if GONE in scope:
             scope[GONE]()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingers:
             return
         if not self._reading and self._deadline is not None:  # the first byte ends the time of idleness
             self._reading = True
             self._wait(self._gate.request)
         self._size += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._in_head and self._size > HEAD:
             self.refuse(431, f"found a head of more than {HEAD} bytes")
         elif self._size > HEAD + 2 * self._gate.body:
-            self.end()
+            if self.cycle.response_complete:  # the answer did not wait for all of the request
+                self.linger()
+            else:
+                self.refuse(413, f"found {self._size} bytes or more, expected a body of at most {self._gate.body}")
+
+    def _parse(self, data: bytes) -> None:
+        """Feeds the parser. A request that offers another protocol is taken as if it did not (RFC 9110, 7.8), where
+        httptools takes what stands behind its head for that protocol's: another parser reads the head once more,
+        without the offer, and on from there.
+        """
+        while True:
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                head = [
+                    b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+                ]
+                head += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+                data = b"\r\n".join([*head, b"", data[upgrade.args[0] :]])
+                self.parser = self._make_parser()
+            except httptools.HttpParserError:
+                return self.refuse(400, "no HTTP request")
+
+    def _make_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # of what is sent behind a last request, that request is answered all the same
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._reading = self._in_head = True
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        if len(self.pipeline) >= BEHIND:
+        if self.parser.get_method() == b"CONNECT" or len(self.pipeline) >= BEHIND:
             raise ValueError  # which ends the connection, as what is no HTTP does
+        if self.parser.should_upgrade():
+            return  # this head is parsed once more
         super().on_headers_complete()
+        self.cycle.transport = _Transport(self)  # type: ignore[assignment]
+        self._in_head = False
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._reading, self._in_head, self._size = False, True, 0
         if self.cycle.response_complete:  # it was refused before it was there
@@ -122,6 +165,8 @@ class Connection(HttpToolsProtocol):
             self._wait_no_more()
 
     def on_response_complete(self) -> None:
+        if self._lingers:
+            return
         super().on_response_complete()
         self._unset_keepalive_if_required()  # the gate has a time of its own
         if self.transport.is_closing():
@@ -131,9 +176,6 @@ class Connection(HttpToolsProtocol):
                 self._wait(self._gate.request)
         elif self.cycle.response_complete:
             self._wait(self._gate.idle)
-
-    def send_400_response(self, msg: str) -> None:
-        self.refuse(400, "no HTTP request")
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -147,17 +189,40 @@ class Connection(HttpToolsProtocol):
 
     def refuse(self, status: int, error: str, headers: bytes = b"") -> None:
         """Says what is wrong, unless an answer is on its way, and ends the connection."""
-        if not self.transport.is_closing() and self._silent():
-            body = json.dumps({"error": error}).encode()
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
-            self.transport.write(STATUS_LINE[status] + head + headers + b"\r\n" + body)
-        self.end()
+        if self.transport.is_closing() or not self._silent():
+            self.end()
+            return
+        body = json.dumps({"error": error}).encode()
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + headers + b"\r\n" + body)
+        self._gate.refused(status)
+        if self.cycle is not None and not self.cycle.response_complete:  # whoever reads the request is told
+            self.cycle.scope[REFUSED] = True  # type: ignore[literal-required]
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.linger()
 
     def _silent(self) -> bool:
         """Whether nothing is being said, nor will be before the request that is being read is there."""
-        if self.cycle is None or self.cycle.response_complete:
-            return True
-        return not (self._in_head or self.pipeline or self.cycle.response_started)
+        if self._in_head:
+            return self.cycle is None or self.cycle.response_complete
+        return not (self.pipeline or self.cycle.response_started)
+
+    def linger(self) -> None:
+        """Says no more, and reads a moment longer: who is still sending when a connection is closed may not see what
+        was said before.
+        """
+        self._lingers, self._reading = True, False
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._wait(LINGER)
+
+    def close(self) -> None:
+        """Ends the connection after a last answer, which may not have waited for all of its request."""
+        if self._reading:
+            self.linger()
+        else:
+            self.transport.close()
 
     def end(self) -> None:
         """Ends the connection, when what was said has been read or a moment later."""
@@ -188,3 +253,14 @@ class Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _Transport:
+    """A connection's transport as what answers a request sees it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.close = connection.close
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection.transport, name)

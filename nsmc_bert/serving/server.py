@@ -185,7 +185,10 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
         model.explain(text)
     from nsmc_bert.model import packing
 
-    counters, gate = Counters(), Gate(how.connections, how.body_limit)
+    counters = Counters()
+    gate = Gate(
+        how.connections, how.body_limit, refused=lambda status: counters.requests.labels("connection", status).inc()
+    )
     batcher = Batcher(
         compute,
         cost=lambda text: min(len(text) // 2 + 3, model.max_length),  # tokens, about

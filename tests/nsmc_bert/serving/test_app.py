@@ -67,6 +67,7 @@ def test_status_and_metadata_are_tensorflow_servings(served):
         ("GET", "/v1/models/nsmc:predict", None, 405, "GET: expected POST"),
         ("PUT", "/healthz", b"", 405, "PUT: expected"),
         ("POST", "/v1/models/nsmc:predict", b"a" * 10_001, 413, "found a body of 10001 bytes or more, expected at"),
+        ("POST", "/v1/models/nsmc:predict", b"a" * 10_000_000, 413, "expected a"),
         ("POST", "/v1/models/nsmc:predict", {"instances": ["a"] * 101}, 413, "found 101 texts, expected at most 100"),
         ("POST", "/v1/models/nsmc:predict", {"instances": ["a" * 501]}, 413, "instances[0]: found a text of 501 char"),
     ],
@@ -105,18 +106,20 @@ def test_too_much_at_a_time_is_told_to_come_again(served):
     assert served.predict({"instances": ["꿀잼"]})[0] == 200
 
 
-def test_figures_count_what_was_asked(served):
-    def figures():
-        text = served.ask("GET", "/metrics")[2].decode()
-        samples = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in samples}
+def figures(served):
+    """The server's figures by name, as Prometheus reads them."""
+    text = served.ask("GET", "/metrics")[2].decode()
+    samples = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in samples}
 
-    before = figures()
+
+def test_figures_count_what_was_asked(served):
+    before = figures(served)
     texts = ["노잼", "최악 . " * 10]
     served.predict({"instances": texts})
     served.predict(b"{")
     served.ask("GET", "/nowhere")
-    after = figures()
+    after = figures(served)
     more = {name: value - before.get(name, 0) for name, value in after.items() if name.startswith("nsmc_")}
     assert more['nsmc_requests_total{path="predict",status="200"}'] == 1
     assert more['nsmc_requests_total{path="predict",status="400"}'] == 1
@@ -128,6 +131,22 @@ def test_figures_count_what_was_asked(served):
     assert labels == np.bincount(np.argmax(predicted, 1), minlength=2).tolist()
     assert more["nsmc_predict_seconds_count"] == 1 and more["nsmc_round_texts_sum"] == 2
     assert after["nsmc_waiting_texts"] == 0 and after["nsmc_connections"] >= 1
+
+
+def test_what_the_connection_refuses_is_counted_once(served):
+    predict = b"POST /v1/models/nsmc:predict HTTP/1.1\r\nHost: a\r\n"
+    chunks = b"1;" + b"a" * 40 + b"\r\na\r\n"  # of which only a byte is the body's
+    for sent, status in ((b"no HTTP", 400), (predict + b"Transfer-Encoding: chunked\r\n\r\n" + chunks * 4000, 413)):
+        before = figures(served)
+        with socket.create_connection(served.address, timeout=20) as one:
+            one.sendall(sent)
+            assert one.recv(1000).startswith(b"HTTP/1.1 %d" % status)
+        more = {
+            name: value - before.get(name, 0) for name, value in figures(served).items() if "requests_total" in name
+        }
+        assert {name: value for name, value in more.items() if value} == {
+            f'nsmc_requests_total{{path="connection",status="{status}"}}': 1
+        }
 
 
 def test_explanations_are_the_models(served):
