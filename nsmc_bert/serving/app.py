@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -132,6 +133,8 @@ class App:
                 response = _json({"error": refused.error}, refused.status, refused.headers)
             except Busy:
                 response = _json({"error": "too much waits already; try again in a second"}, 503, RETRY)
+            except asyncio.CancelledError:  # its time to end is over
+                response = _json({"error": "the server is being stopped; try again in a second"}, 503, RETRY)
             except (Gone, ClientDisconnect):
                 response = Response(status_code=408)  # nobody reads it
                 if REFUSED in request.scope:

@@ -101,6 +101,7 @@ class Batcher:
         self._since = 0.0  # when the round that is running began
         self._begin: asyncio.Handle | None = None
         self._previous = 1  # texts of the last round
+        self._closed = False
         self.waiting = 0
 
     def submit(self, texts: Sequence[str]) -> Pending:
@@ -147,7 +148,12 @@ class Batcher:
             self._others -= 1
 
     def close(self) -> None:
-        """Ends the thread when what it computes is done."""
+        """Gives up what waits, whose futures are cancelled, and ends the thread when what it computes is done."""
+        self._closed = True
+        for pending in self._queue:
+            self.waiting -= pending.left
+            pending.answers.cancel()
+        self._queue.clear()
         self._thread.shutdown(wait=True)
 
     def _give_up(self, pending: Pending, error: BaseException) -> None:
@@ -169,6 +175,8 @@ class Batcher:
 
     def _start(self) -> None:
         self._begin = None
+        if self._closed:
+            return
         taken = self._take()
         texts = [text for pending, first, end in taken for text in pending.texts[first:end]]
         if not texts:
@@ -205,7 +213,7 @@ class Batcher:
             self.waiting -= end - first
             here, place = slice(place, place + end - first), place + end - first
             if pending.answers.done():
-                continue  # dropped
+                continue  # dropped, or given up
             if error is not None:
                 self._give_up(pending, error)
             else:

@@ -182,6 +182,24 @@ def test_a_failure_is_of_its_round_alone():
     assert computation.rounds[1:] == [["bad", "o"], ["p"]]
 
 
+def test_what_waits_at_the_end_is_given_up():
+    computation = Computation()
+
+    async def ask():
+        batcher = make(computation)
+        first = await held(batcher, computation)
+        second = batcher.submit(["a", "b"])
+        threading.Timer(0.05, computation.may.set).start()
+        batcher.close()
+        assert second.answers.cancelled()
+        assert lengths(await first.answers) == [4]
+        await asyncio.sleep(0.01)
+        assert batcher.waiting == 0
+
+    asyncio.run(ask())
+    assert computation.rounds == [["held"]]
+
+
 def test_other_work_is_done_between_rounds_one_at_a_time():
     computation = Computation()
 

@@ -52,23 +52,29 @@ def test_what_is_not_installed_is_named_with_what_to_do(monkeypatch):
         server.check()
 
 
+class Slow:
+    """A model that can be held up."""
+
+    def __init__(self, model):
+        self.max_length, self.encode, self.explain = model.max_length, model.encode, model.explain
+        self._predict = model.predict_encoded
+        self.begun, self.may = threading.Event(), threading.Event()
+        self.may.set()
+
+    def predict_encoded(self, encoded):
+        self.begun.set()
+        assert self.may.wait(10)
+        return self._predict(encoded)
+
+    def hold(self):
+        self.may.clear()
+        self.begun.clear()
+
+
 def test_running_requests_end_before_the_server_does(tiny_model):
-    class Slow:
-        """The model, held up."""
-
-        max_length, begun, may = tiny_model.max_length, threading.Event(), threading.Event()
-        encode, explain = staticmethod(tiny_model.encode), staticmethod(tiny_model.explain)
-
-        def predict_encoded(self, encoded):
-            self.begun.set()
-            assert self.may.wait(10)
-            return tiny_model.predict_encoded(encoded)
-
-    model = Slow()
-    model.may.set()
+    model = Slow(tiny_model)
     served, stop = start(model)
-    model.may.clear()
-    model.begun.clear()
+    model.hold()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         asked = pool.submit(served.predict, {"instances": ["꿀잼"]})
         assert model.begun.wait(10)
@@ -83,6 +89,26 @@ def test_running_requests_end_before_the_server_does(tiny_model):
         model.may.set()
         assert asked.result()[0] == 200
         stopped.result()
+
+
+def test_what_is_not_answered_when_the_time_is_over_is_told_so(tiny_model, caplog, monkeypatch):
+    monkeypatch.setattr(server, "STOP", 0.1)
+    model = Slow(tiny_model)
+    served, stop = start(model)
+    model.hold()
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(served.predict, {"instances": ["꿀잼"] * 100})]
+        assert model.begun.wait(10)
+        asked.append(pool.submit(served.predict, {"instances": ["노잼"]}))
+        while b"nsmc_waiting_texts 101.0" not in served.ask("GET", "/metrics")[2]:
+            time.sleep(0.01)
+        stopped = pool.submit(stop)
+        for each in asked:
+            status, headers, answer = each.result()
+            assert (status, headers["retry-after"]) == (503, "1") and "is being stopped" in answer["error"]
+        model.may.set()
+        stopped.result()
+    assert [record.getMessage()[:6] for record in caplog.records] == ["Cancel"]
 
 
 def test_a_model_that_fails_is_said_and_no_end(tiny_model, caplog):
