@@ -105,7 +105,7 @@ class App:
                     allow_origins=list(origins),
                     allow_methods=["GET", "POST"],
                     allow_headers=["Content-Type"],
-                    expose_headers=[TRUNCATED],
+                    expose_headers=[TRUNCATED, *RETRY],
                 )
             ]
         self.asgi = Starlette(

@@ -7,6 +7,8 @@ import errno
 import functools
 import gc
 import ipaddress
+import math
+import re
 import signal
 import socket
 import sys
@@ -27,6 +29,7 @@ BACKLOG = 1024  # connections that may wait to be accepted,
 ACCEPTED = 32  # and those that are, before those that are open get a turn again
 FILES = 128  # that are open beside connections, at most
 STOP = 30  # seconds that running requests have once the server is told to stop
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+")  # as browsers say it, which is compared letter by letter
 WARM = ["이 영화 엄청 재미있네요", "돈이 아깝다"]
 
 
@@ -40,7 +43,7 @@ class Serving:
         precision: the Keras policy of the matrix products: float32, mixed_bfloat16 or mixed_float16.
         host: name or address that the server is reached by.
         port: its port; 0 for any that is free.
-        allow_origin: other origins whose pages may ask; "*" for all.
+        allow_origin: other origins whose pages may ask, each scheme://host or scheme://host:port; "*" for all.
         batch_wait: milliseconds that texts wait for others at most, to be computed with them.
         queue: texts that may wait or be computed at a time.
         connections: that may be open at a time.
@@ -49,7 +52,7 @@ class Serving:
         characters_limit: characters of a text at most.
 
     Raises:
-        UserError: a number is out of its range.
+        UserError: a number is out of its range, or an origin is none.
     """
 
     model: str = ""
@@ -68,10 +71,16 @@ class Serving:
     def __post_init__(self) -> None:
         least = {"port": 0, "batch_wait": 0, "queue": 1, "connections": 1, "body_limit": 1, "texts_limit": 1}
         for name, value in {**least, "characters_limit": 1}.items():
-            if getattr(self, name) < value:
+            if not value <= getattr(self, name) < math.inf:
                 raise UserError(f"--{name}={getattr(self, name)}: expected {value} or more")
         if self.port > 65535:
             raise UserError(f"--port={self.port}: expected 65535 at most")
+        for origin in self.allow_origin:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise UserError(
+                    f"--allow_origin={origin}: expected scheme://host or scheme://host:port, in small letters and with "
+                    "nothing behind it, such as https://example.org; or * for all"
+                )
 
     @property
     def limits(self) -> Limits:

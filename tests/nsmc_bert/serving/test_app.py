@@ -211,6 +211,7 @@ def test_other_origins_ask_if_they_may(served):
     for origin, allowed in (("https://one.example", "https://one.example"), ("https://other.example", None)):
         _, headers, _ = served.predict({"instances": ["꿀잼"]}, Origin=origin)
         assert headers["access-control-allow-origin"] == allowed
+        assert headers["access-control-expose-headers"] == "Texts-Truncated, Retry-After"
         status, headers, _ = served.ask("OPTIONS", "/v1/models/nsmc:predict", None, {"Origin": origin, **preflight})
         assert (status, headers["access-control-allow-origin"]) == (200 if allowed else 400, allowed)
 

@@ -15,11 +15,34 @@ from tests.nsmc_bert.serving.conftest import start
 
 
 @pytest.mark.parametrize(
-    "name, value", [("port", -1), ("port", 70_000), ("batch_wait", -0.5), ("queue", 0), ("texts_limit", 0)]
+    "name, value",
+    [
+        ("port", -1),
+        ("port", 70_000),
+        ("batch_wait", -0.5),
+        ("batch_wait", float("nan")),
+        ("queue", 0),
+        ("texts_limit", 0),
+    ],
 )
 def test_numbers_out_of_range_are_refused(name, value):
     with pytest.raises(UserError, match=f"^--{name}={value}: expected"):
         Serving(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://example.org", "http://localhost:8080", "http://[::1]:3000", "app://x"]
+)
+def test_origins(origin):
+    assert Serving(allow_origin=(origin,)).allow_origin == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://example.org/", "example.org", "https://Example.org", "https://", "", "null"]
+)
+def test_what_no_browser_says_is_no_origin(origin):
+    with pytest.raises(UserError, match=f"^--allow_origin={origin}: expected .* such as https://example.org; or "):
+        Serving(allow_origin=("https://example.org", origin))
 
 
 def test_a_taken_port_and_a_strange_host_are_said():
