@@ -118,13 +118,23 @@ def bind(host: str, port: int) -> socket.socket:
         if sys.platform != "win32":  # there it lets two processes share a port
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
+    except UnicodeError:
+        raise _no_host(host, "a part of it is empty or too long") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UserError(f"--port={port}: another process has it; expected one that is free, or 0 for any") from None
+            raise _in_use(port) from None
         if error.errno == errno.EACCES:
             raise UserError(f"--port={port}: only the administrator may take it; expected 1024 to 65535") from None
-        raise UserError(f"--host={host}: expected a name or address of this machine ({error.strerror})") from None
+        raise _no_host(host, error.strerror) from None
     return taken
+
+
+def _no_host(host: str, why: str | None) -> UserError:
+    return UserError(f"--host={host}: expected a name or address of this machine ({why})")
+
+
+def _in_use(port: int) -> UserError:
+    return UserError(f"--port={port}: another process has it; expected one that is free, or 0 for any")
 
 
 def address(taken: socket.socket) -> str:
@@ -179,9 +189,15 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            for each in sockets or ():
-                each.listen(BACKLOG)  # asyncio takes one number for both
+            try:
+                await super().startup(sockets)
+                for each in sockets or ():
+                    each.listen(BACKLOG)  # asyncio takes one number for both
+            except OSError as error:
+                await self.lifespan.shutdown()
+                if error.errno == errno.EADDRINUSE:  # of two that had bound it the other one listens already
+                    raise _in_use(how.port) from None
+                raise
             ready()
 
     def compute(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:

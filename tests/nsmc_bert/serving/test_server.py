@@ -52,9 +52,21 @@ def test_a_taken_port_and_a_strange_host_are_said():
         assert server.address(taken) == f"http://127.0.0.1:{port}/"
         with pytest.raises(UserError, match=f"^--port={port}: another process has it; expected one that is free"):
             server.bind("127.0.0.1", port)
-    for host in ("203.0.113.1", "no host"):
+    for host in ("203.0.113.1", "no host", "a..b"):
         with pytest.raises(UserError, match=f"^--host={host}: expected a name or address of this machine"):
             server.bind(host, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the second cannot even bind")
+def test_of_two_servers_that_start_together_one_says_that_the_port_is_taken(tiny_model, caplog):
+    with server.bind("127.0.0.1", 0) as one:
+        port = one.getsockname()[1]
+        with server.bind("127.0.0.1", port) as other:
+            one.listen()
+            built = server.make(tiny_model, Serving(port=port), lambda: None)
+            with pytest.raises(UserError, match=f"^--port={port}: another process has it; expected one that is free"):
+                built.run(sockets=[other])
+    assert not caplog.records
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
