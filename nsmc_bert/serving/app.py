@@ -20,7 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nsmc_bert.base.classes import Classes
 from nsmc_bert.data.perturbation import PERTURBATIONS
+from nsmc_bert.model import answers
 from nsmc_bert.serving import bodies, openapi
 from nsmc_bert.serving.batcher import Batcher, Busy, Gone
 from nsmc_bert.serving.bodies import INPUT, SIGNATURE, Limits, Refused
@@ -55,7 +57,7 @@ class App:
     Args:
         batcher: answers texts.
         explain: says which words an answer comes from; called in the batcher's thread.
-        labels: of the model's outputs, in their order.
+        classes: of the model's outputs, in their order.
         limits: how much a request may ask.
         counters: what is counted.
         origins: other origins whose pages may ask; "*" for all.
@@ -65,28 +67,33 @@ class App:
         self,
         batcher: Batcher,
         explain: Callable[[str], Explanation],
-        labels: Sequence[str],
+        classes: Classes,
         limits: Limits,
         counters: Counters,
         origins: Sequence[str] = (),
     ) -> None:
-        self._batcher, self._explanation_of, self._labels = batcher, explain, labels
+        self._batcher, self._explanation_of, self._labels = batcher, explain, classes.names
         self._limits, self._counters = limits, counters
         self._held = 0  # bytes of bodies that are being read
-        document = openapi.document(NAME, labels, limits)
+        document = openapi.document(NAME, classes.names, limits)
         routes = []
         for version in ("", f"/versions/{VERSION}"):
             model = f"/v1/models/{NAME}{version}"
             routes += [
                 Route(f"{model}:predict", self._answering(self._predict, "predict"), methods=["POST"]),
                 Route(model, self._answering(_constant(_STATUS), "status")),
-                Route(f"{model}/metadata", self._answering(_constant(_metadata(len(labels))), "metadata")),
+                Route(f"{model}/metadata", self._answering(_constant(_metadata(len(classes))), "metadata")),
             ]
         for path, (name, kind) in PAGE.items():
             content = (FILES / name).read_text(encoding="utf-8")
             answer = _constant(content, {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}, kind)
             routes.append(Route(f"/{path}", self._answering(answer, "page")))
-        known = {"labels": list(labels), "limits": dataclasses.asdict(limits)}
+        known = {
+            "labels": classes.names,
+            "columns": answers.columns(classes),
+            "values": classes.values,
+            "limits": dataclasses.asdict(limits),
+        }
         page, policy = openapi.page(document), {"Content-Security-Policy": openapi.policy()}
         routes += [
             Route("/page.json", self._answering(_constant(known), "page")),

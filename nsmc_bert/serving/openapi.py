@@ -20,7 +20,7 @@ REASONS = {
     405: "The path is there, for another method.",
     413: "The body, the number of texts or a text is over the limit.",
     415: "The body is no JSON in UTF-8.",
-    503: "Too much waits already; Retry-After says when to ask again.",
+    503: "Too much waits already, or the server is being stopped; Retry-After says when to ask again.",
 }
 EXAMPLE = ["이 영화 엄청 재미있네요", "돈이 아깝다"]
 
@@ -171,7 +171,7 @@ def policy() -> str:
 
 def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"<p>{html.escape(document['info']['summary'])} {html.escape(document['info']['description'])}</p>"
-    yield '<p>The same for programs: <a href="/openapi.json">openapi.json</a></p>'
+    yield '<p>The same for programs: <a href="openapi.json">openapi.json</a></p>'
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>"

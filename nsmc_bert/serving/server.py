@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsmc_bert import bundled
 from nsmc_bert.base import system
+from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.serving.bodies import Limits
 
@@ -223,8 +224,7 @@ def make(model: SentimentClassifier, how: Serving, ready: Callable[[], None]) ->
         observe=counters.rounds.observe,
     )
     counters.watch(lambda: batcher.waiting, lambda: gate.open)
-    labels = tuple(getattr(model, "labels", ("negative", "positive")))
-    app = App(batcher, model.explain, labels, how.limits, counters, how.allow_origin)
+    app = App(batcher, model.explain, getattr(model, "classes", SENTIMENT), how.limits, counters, how.allow_origin)
     config = uvicorn.Config(
         app.asgi,
         http=functools.partial(Connection, gate),  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ const TEXTS = {
 const PREDICT = "v1/models/nsmc:predict", TOGETHER = 128, LARGEST = 100e6;
 const OTHERS = ["jsonl", "json", "ndjson", "parquet", "xlsx", "xls", "gz", "xz", "bz2", "zst", "zip"];  // which are no lines of text
 const at = (id) => document.getElementById(id);
-const { labels, limits } = await (await fetch("page.json")).json();
+const { labels, columns, values, limits } = await (await fetch("page.json")).json();
 let language = navigator.languages.some((each) => each.startsWith("ko")) ? "ko" : "en";
 let shown = null, rows = null, running = null, seed = 0;
 
@@ -309,11 +309,13 @@ function summarise(here) {
   for (const row of answers) sure[step(row)]++;
   const edge = (i) => `${Math.round(100 * (least + ((1 - least) * i) / steps))}`;
   at("levels").replaceChildren(...sure.map((count, i) => line(`${edge(i)}–${edge(i + 1)} %`, count, all)));
-  const names = ["label", ...labels], taken = names.some((name) => here.head.includes(name));
-  const added = taken ? names.map((name) => `predicted_${name}`) : names;
+  const taken = columns.some((name) => here.head.includes(name));
+  const added = taken ? columns.map((name) => `predicted_${name}`) : columns;
+  const expected = (row) => (values.length ? [row.reduce((sum, value, i) => sum + value * values[i], 0)] : []);
   const quote = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   const lines = answers.map((row, i) => [
-    ...here.head.map((_, place) => here.body[i][place] ?? ""), labels[best(row)], ...row.map((value) => value.toFixed(6)),
+    ...here.head.map((_, place) => here.body[i][place] ?? ""), labels[best(row)],
+    ...[...row, ...expected(row)].map((value) => value.toFixed(6)),
   ]);
   const text = [[...here.head, ...added], ...lines].map((cells) => cells.map(quote).join(",")).join("\r\n") + "\r\n";
   URL.revokeObjectURL(at("download").href);

@@ -1,6 +1,8 @@
 """What the paths answer: TensorFlow Serving's forms, with the model's own probabilities."""
 
+import asyncio
 import concurrent.futures
+import json
 import re
 import select
 import socket
@@ -203,7 +205,28 @@ def test_the_page_asks_nobody_else_and_inserts_no_html(served):
     ko, en = (set(re.findall(r"(?:^|[,{] ?|  )(\w+): (?=[\"(])", part, re.M)) for part in both)
     assert ko == en and set(re.findall(r'data-text="(\w+)"', page)) <= ko
     _, _, known = served.ask("GET", "/page.json")
-    assert known == {"labels": ["negative", "positive"], "limits": {"body": 10_000, "texts": 100, "characters": 500}}
+    assert known == {
+        "labels": ["negative", "positive"],
+        "columns": ["label", "negative", "positive"],
+        "values": [],
+        "limits": {"body": 10_000, "texts": 100, "characters": 500},
+    }
+
+
+def test_of_ratings_the_page_knows_the_values(served):
+    from nsmc_bert.base import classes
+    from nsmc_bert.serving.app import App
+    from nsmc_bert.serving.bodies import Limits
+    from nsmc_bert.serving.counters import Counters
+
+    app, sent = App(None, None, classes.ratings([1, 2.5, 4]), Limits(), Counters()), []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app.asgi({"type": "http", "method": "GET", "path": "/page.json", "headers": []}, None, send))
+    known = json.loads(sent[1]["body"])
+    assert known["columns"] == ["label", "1", "2.5", "4", "expected_rating"] and known["values"] == [1.0, 2.5, 4.0]
 
 
 def test_other_origins_ask_if_they_may(served):
