@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.serving import saved_model
+from nsmc_bert.model.tokenizers import load
+from nsmc_bert.serving import litert, saved_model
 from nsmc_bert.serving.saved_model import Comparison, Export
 
 TEXTS = ["이 영화 엄청 재미있네요", "노잼", "안 본다 . . .", "최고 최고 !"]
@@ -86,6 +87,26 @@ def test_files_of_other_runtimes(how, form, file, package, weights):
     names = {file, "labels.txt", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in folder.iterdir()} == names
     assert lines[1].startswith("4 texts: probabilities are predict's to")
+
+
+def test_the_tokenizer_beside_cuts_at_the_models_positions(how, make_model):
+    import tokenizers
+    import transformers
+
+    folder = saved_model.export(dataclasses.replace(how, format="litert"), lambda line: None)
+    model, text = make_model(), "최악 . " * 100
+    cut = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text)
+    assert cut.ids == model.encode([text]).ids.tolist() and len(cut.ids) == model.max_length
+    answer = litert.load((folder / litert.FILE).read_bytes())
+    found = answer(input_ids=np.int32([cut.ids]), attention_mask=np.int32([cut.attention_mask]))["probabilities"]
+    with pytest.warns(UserWarning, match="1 of 1 texts"):
+        np.testing.assert_allclose(found, model.predict([text]), atol=1e-6)
+    # who reads it with its settings decides as before
+    whole = model.tokenizer.encode([text], max_length=1000).ids.tolist()
+    assert load(folder).encode([text], max_length=1000).ids.tolist() == whole
+    other = transformers.AutoTokenizer.from_pretrained(folder)
+    assert other(text)["input_ids"] == whole and other(text, truncation=True)["input_ids"] == cut.ids
+    assert other.model_max_length == model.max_length
 
 
 def test_a_saved_model_has_no_other_weights():
