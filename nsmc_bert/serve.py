@@ -27,12 +27,14 @@ flags.DEFINE_integer("port", Serving.port, "Port; 0 takes one that is free. The 
 flags.DEFINE_list(
     "allow_origin",
     list(Serving.allow_origin),
-    "Other origins, such as https://example.org, whose pages may ask, separated by commas; * for all. Default: none.",
+    "Other origins whose pages may ask, such as https://example.org, without a slash at the end, separated by commas; "
+    "* for all. Default: none.",
 )
 flags.DEFINE_float(
     "batch_wait",
     Serving.batch_wait,
-    "Milliseconds that a request waits for others at most, to be computed with them; one that is alone never waits.",
+    "Milliseconds that a request waits for others at most, to be computed with them. Whoever asks alone, a text at a "
+    "time, does not wait, but for the first text behind a larger round.",
     lower_bound=0.0,
 )
 flags.DEFINE_integer(

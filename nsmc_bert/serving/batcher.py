@@ -56,8 +56,8 @@ class Batcher:
 
     A round takes what waits, of each request in turn, until its budget is full: so a request of a thousand texts does
     not keep one of a single text waiting for more than a round. It begins as soon as as many texts wait as the round
-    before took, or `wait` after the first of them came. Whoever asks alone therefore never waits, and those who ask
-    together are together again in the next round.
+    before took, or `wait` after the first of them came. Whoever asks alone, for as many texts each time, therefore does
+    not wait, and those who ask together are together again in the next round.
 
     Args:
         compute: texts to Answers, called in the batcher's thread.
