@@ -16,7 +16,8 @@ flags.DEFINE_string("json", Evaluation.json, "File to write all figures to, as J
 flags.DEFINE_string(
     "page",
     Evaluation.page,
-    "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs pip install '.[report]'.",
+    "Folder for a page with plots, classifier.html, and the plots as .svg and .png; needs "
+    "pip install 'nsmc-bert[report]'.",
 )
 flags.DEFINE_integer("errors", Evaluation.errors, "How many of the most confident errors are shown.", lower_bound=0)
 options.define_perturb_flag()

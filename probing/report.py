@@ -54,7 +54,7 @@ flags.DEFINE_string(
     "page",
     "",
     "Folder for the page, report.html, the tables as .txt, .md, .tex and .csv, and the plots as .svg and .png; needs "
-    "pip install '.[report]'.",
+    "pip install 'nsmc-bert[report]'.",
 )
 flags.DEFINE_integer("bootstrap", 1000, "Bootstrap samples for the intervals.", lower_bound=100)
 FLAGS = flags.FLAGS

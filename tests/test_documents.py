@@ -118,6 +118,11 @@ def test_make_targets_exist(name):
         assert target in targets, target
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_extras_are_added_to_what_is_installed(name):
+    assert "'.[" not in TEXTS[name]  # pip would put a copy in the place of the editable install that make has made
+
+
 def test_commits_of_results_exist():
     commits = set(re.findall(r"`([0-9a-f]{7})`", TEXTS["docs/results.md"]))
     assert len(commits) > 10

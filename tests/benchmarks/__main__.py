@@ -1,7 +1,7 @@
 """One table of speeds and a baseline: python -m tests.benchmarks [--nsmc_dir=FOLDER] [--only=training,…]
 
 Speeds are ratios against something else run in the same minutes, in turn, since machines are shared and differ. Peers
-that are not installed (PyTorch, scikit-learn: pip install '.[bench]') leave their cells empty.
+that are not installed (PyTorch, scikit-learn: pip install 'nsmc-bert[bench]') leave their cells empty.
 """
 
 import os
