@@ -196,8 +196,8 @@ def keep_compiled(folder: Path) -> None:
     that does not load ends a run. So does one that cannot be kept: where a disk is full or read only, none is.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    # without these, each shape's products are tried out one by one, most of a minute for a BERT; cuBLAS knows what to
-    # take. They were seen to train on an H100
+    # without these, each shape's products are tried out one by one, more than a minute for a BERT; cuBLAS knows what to
+    # take. An early version made some steps of training with them on an H100; what is here now has not been run on one
     for name, value in (("xla_gpu_enable_triton_gemm", "false"), ("xla_gpu_autotune_level", "0")):
         if name not in flags:
             flags = f"{flags} --{name}={value}".strip()
