@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Collection, Sequence
 
 from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
+from nsmc_bert.base.classes import WORDS as MEANINGS
 from nsmc_bert.base.errors import UserError, shorten
 
 ALL = "all"  # the word for whatever labels a column has, in place of labels
@@ -23,15 +25,20 @@ WORDS = {
 LARGEST = 10  # rating that people give; what is larger in a column of 0 and 1 is a slip
 TOPS = (5, 10, 100)  # of scales that ratings are given on
 MOST = 100  # classes: a column of more different labels holds something else
+LONGEST = 100  # characters of a number: what is longer is none that a person gave
+NOISE = 1e-9  # by which a rating may be off that was computed
 
 
 def number(label: str) -> float | None:
-    """A label as a number, or None for what is none.
+    """A label as a number, also as Python prints one, or None for what is none or not finite.
 
-    >>> number("5"), number(" 4.5"), number("4점")
-    (5.0, 4.5, None)
+    >>> number("5"), number(" 4.5"), number("1e-05"), number("4점")
+    (5.0, 4.5, 1e-05, None)
     """
-    return float(label) if re.fullmatch(r"\s*[+-]?\d{1,15}(\.\d{0,15})?\s*", label, re.ASCII) else None
+    if len(label) > LONGEST or not re.fullmatch(r"\s*[+-]?\d+(\.\d*)?(e[+-]?\d+)?\s*", label, re.ASCII | re.IGNORECASE):
+        return None
+    value = float(label)
+    return value if math.isfinite(value) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +81,8 @@ class Labelling:
                 f"--labels={given}: expected two different labels, negative first, such as --labels=나쁨,좋음, or "
                 f"more, each a class; or --labels={ALL} for all that the column has"
             )
+        if len(self.labels) == 2:
+            _check_order(*self.labels)
         if (self.positive_from is None) != (self.negative_to is None):
             raise UserError("--positive_from and --negative_to: found one of them, expected both, such as 4 and 2")
         if self.positive_from is not None and self.negative_to is not None:
@@ -129,12 +138,14 @@ class Labelling:
                 len(self.classes) - 1 if rating >= self.positive_from else 0 if rating <= self.negative_to else between
             )
         if self.ratings:
-            value, values = number(label), scale(self.ratings)
-            return values.index(value) if value in values else None
+            value = number(label)
+            if value is None:
+                return None
+            return next((place for place, each in enumerate(scale(self.ratings)) if abs(each - value) < NOISE), None)
         if self.labels:
             return {plain(own): place for place, own in enumerate(self.labels)}.get(plain(label))
-        if re.fullmatch(r"[01](\.0*)?", label, re.ASCII):
-            return int(label[0])
+        if re.fullmatch(r"[01](\.0*)?", label.strip(), re.ASCII):
+            return int(label.strip()[0])
         return WORDS.get(plain(label))
 
     @property
@@ -164,6 +175,11 @@ class Labelling:
             others: some of these labels, those that are understood among them.
         """
         numbers = sorted({value for value in map(number, others) if value is not None})
+        # as classes are numbered, and not as stars are given: nobody can tell whether the last one is the best
+        are_classes = len(numbers) in (3, 4) and set(numbers) <= {0, 1, 2, 3}
+        each = ",".join(f"{value:g}" for value in numbers)
+        if len(numbers) == 3 and are_classes and self.labels == NEUTRAL.names:
+            return f"; --labels={each} takes each as a class, {numbers[0]:g} as negative and {numbers[2]:g} as positive"
         if numbers and self.labels == NEUTRAL.names:
             positive, negative = _bounds(numbers)
             return f"; are these ratings? --positive_from={positive} --negative_to={negative} --middle=class"
@@ -171,6 +187,11 @@ class Labelling:
             return ""
         if numbers and numbers != [0, 1][: len(numbers)]:
             least, most = numbers[0], numbers[-1]
+            if are_classes:
+                return (
+                    f"; are these classes? --labels={each} takes each as one; or ratings? --ratings={least:g}:{most:g} "
+                    "takes each as a class and knows their order"
+                )
             if len(numbers) == 2 and most - least <= 2:
                 return f"; --labels={least:g},{most:g} takes {least:g} as negative and {most:g} as positive"
             positive, negative = _bounds(numbers)
@@ -182,11 +203,27 @@ class Labelling:
                 f"as positive, {negative} and less as negative, and leaves out what is between"
                 + (f"; --ratings={each} takes each as a class" if is_scale else "")
             )
-        words = sorted({plain(label) for label in others} - {""})
+        words = sorted({plain(label) for label in others} - {""}, key=_by_meaning)
         if len(words) == 2 and not numbers:
             return f"; which is which? --labels={words[0]},{words[1]} takes {shorten(words[0])} as negative"
         advice = ", or words such as negative and positive; --labels=NEGATIVE,POSITIVE names others"
         return f"{advice}, --labels={ALL} takes each as a class" if 2 < len(words) <= MOST else advice
+
+
+def _by_meaning(label: str) -> tuple[int, str]:
+    """What labels are sorted by where nobody said their order: words for negative first, those for positive last."""
+    return {"negative": -1, "positive": 1}.get(MEANINGS.get(plain(label), ""), 0), label
+
+
+def _check_order(negative: str, positive: str) -> None:
+    """Raises a UserError where the first of one's own two labels is a word for positive, or the second for negative."""
+    first, second = (MEANINGS.get(plain(label)) for label in (negative, positive))
+    if first != "positive" and second != "negative":
+        return
+    given = f"--labels={negative},{positive}"
+    if first == second:
+        raise UserError(f"{given}: found two words for {first}, expected one for negative and then one for positive")
+    raise UserError(f"{given}: negative comes first: --labels={positive},{negative}")
 
 
 def _bounds(numbers: Sequence[float]) -> tuple[str, str]:
@@ -245,7 +282,7 @@ def classes_of(labels: Collection[str]) -> tuple[Classes, list[int]]:
             raise UserError(f"--labels={ALL}: found {shorten(spelt[0])} alone, expected some of several labels")
         raise UserError(
             f"--labels={ALL}: found {' and '.join(map(shorten, labels))}, expected more than two labels; of two, "
-            f"--labels={','.join(sorted(spelt))} says which is negative"
+            f"--labels={','.join(sorted(spelt, key=_by_meaning))} says which is negative"
         )
     numbers = [number(label) for label in spelt]
     order = sorted(range(len(spelt)), key=lambda place: (numbers[place] is None, numbers[place] or 0.0, spelt[place]))

@@ -118,8 +118,7 @@ class _Reading:
     Attributes:
         texts, labels: of the good rows; a label is the number of its class.
         classes: what the labels are of; once all are read, where the column says it.
-        skipped: how many rows are bad.
-        missing: how many of them have no label.
+        missing: how many rows have no label, and are not bad otherwise.
         left_out: how many rows have a rating between negative and positive.
     """
 
@@ -128,8 +127,10 @@ class _Reading:
         self.texts: list[str] = []
         self.labels: list[int] = []
         self.classes = labelling.classes
-        self.skipped = self.missing = self.left_out = 0
-        self._first: tuple[str, tables.Problem] | None = None
+        self.missing = self.left_out = self._bad_rows = 0
+        # the first of either kind: the table's name, and what is wrong
+        self._bad: tuple[str, tables.Problem] | None = None
+        self._unlabelled: tuple[str, tables.Problem] | None = None
         self._others: set[str] = set()
         self._sheets: list[str] = []
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
@@ -167,18 +168,27 @@ class _Reading:
                 if self._labelling.is_rating(spelt):
                     self._others |= {spelt, *_understood(told)}
                     raise Located(table.name, *self._advised(problem, table, label_at))
-                self.missing += not spelt.strip()
-                if len(self._others) < DIFFERENT and spelt.strip():
-                    self._others.add(spelt)
                 if not spelt.strip():
-                    problem = (*problem[:2], f"{problem[2]}; --skip_bad_rows leaves out what has no label")
-                elif not self._skip:
+                    if not self._skip:
+                        expected = f"{self._labelling.expected}; --skip_bad_rows leaves out what has no label"
+                        raise Located(table.name, *problem[:2], expected)
+                    self.missing += 1
+                    self._unlabelled = self._unlabelled or (table.name, problem)
+                    continue
+                if len(self._others) < DIFFERENT:
+                    self._others.add(spelt)
+                if not self._skip:
                     self._others |= _understood(told)
                     raise Located(table.name, *self._advised(problem, table, label_at))
             if not self._skip:
                 raise Located(table.name, *problem)
-            self.skipped += 1
-            self._first = self._first or (table.name, problem)
+            self._bad_rows += 1
+            self._bad = self._bad or (table.name, problem)
+
+    @property
+    def skipped(self) -> int:
+        """How many rows were passed over: bad ones, and those without a label."""
+        return self._bad_rows + self.missing
 
     def _number(self, label: str) -> int | None:
         """The number of a label's class or, where the column says what classes there are, its place among those met."""
@@ -196,14 +206,15 @@ class _Reading:
         return line, found, expected + self._labelling.advice({other for other in self._others if other.strip()})
 
     def check(self, name: str) -> None:
-        """Whether enough rows are good."""
-        good = len(self.texts) + self.left_out
-        if self._first and self.skipped > good:
-            path, (line, found, expected) = self._first
+        """Whether enough rows are good, of those that have a label: a table may be labelled in part."""
+        good, bad = len(self.texts) + self.left_out, self._bad_rows
+        first = self._bad or self._unlabelled
+        if first and (bad > good or not good):
+            path, (line, found, expected) = first
             expected += self._labelling.advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
             if not good:
                 raise Located(path, line, f"{found}, and no good row in {self.skipped}", expected)
-            found += f", and {self.skipped} bad rows of {self.skipped + good}"
+            found += f", and {bad} bad rows of {bad + good}"
             raise Located(path, line, found, f"{expected}; most rows have to be good, even with --skip_bad_rows")
         if not self.texts and self.left_out:
             raise Located(
@@ -231,6 +242,9 @@ class _Reading:
                 f"{counts[-1]} rated {self._labelling.positive_from:g} or more: positive; {counts[0]} "
                 f"rated {self._labelling.negative_to:g} or less: negative; {between}"
             )
+        elif len(self._labelling.labels) == 2:
+            negative, positive = self._labelling.labels
+            notes.append(f"{counts[0]} labelled {negative}: negative; {counts[1]} labelled {positive}: positive")
         elif self.classes != SENTIMENT:
             each = ", ".join(f"{name} {count}" for name, count in zip(self.classes.names, counts))
             notes.append(f"reviews of each {'rating' if self.classes.is_ordered else 'class'}: {each}")

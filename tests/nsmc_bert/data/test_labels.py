@@ -10,9 +10,9 @@ from tests.nsmc_bert.data.test_reviews import error_of
 @pytest.mark.parametrize(
     ("said", "label"),
     [
-        *((said, 0) for said in ("0", "0.0", "0.", "negative", " Neg", "NEGATIVE ", "부정")),
-        *((said, 1) for said in ("1", "1.00", "positive", "POS", "긍정 ")),
-        *((said, None) for said in ("", " ", "2", " 1", "01", "1e0", "-0", "nan", "neutral", "true", "１")),
+        *((said, 0) for said in ("0", "0.0", "0.", "negative", " Neg", "NEGATIVE ", "부정", "0 ")),
+        *((said, 1) for said in ("1", "1.00", "positive", "POS", "긍정 ", " 1", "\u00a01.0")),
+        *((said, None) for said in ("", " ", "2", "01", "1e0", "-0", "nan", "neutral", "true", "１")),
     ],
 )
 def test_labels_without_a_rule(said, label):
@@ -25,12 +25,26 @@ def test_ones_own_labels():
     assert [Labelling(("1", "2")).of(said) for said in ("1", "2.0", "3")] == [0, 1, None]
 
 
+@pytest.mark.parametrize("labels", [("긍정", "부정"), ("Positive", "x"), ("x", "나쁨"), ("좋음 ", " 나쁨")])
+def test_negative_comes_first(labels):
+    given, other = ",".join(labels), ",".join(reversed(labels))
+    assert error_of(Labelling, labels=labels) == f"--labels={given}: negative comes first: --labels={other}"
+    assert Labelling(tuple(reversed(labels))).of(labels[0]) == 1
+    assert Labelling((*labels, "셋째")).of(labels[0]) == 0  # of more than two each has its place
+
+
+def test_two_words_for_one_thing():
+    expected = "found two words for positive, expected one for negative and then one for positive"
+    assert error_of(Labelling, labels=("추천", "좋음")) == f"--labels=추천,좋음: {expected}"
+
+
 def test_ratings():
     rule = Labelling(positive_from=4, negative_to=2.5)
-    assert [rule.of(said) for said in ("4", "5.0", "2.5", " 1", "3", "", "four", "1e9")] == [
+    assert [rule.of(said) for said in ("4", "5.0", "2.5", " 1", "3", "", "four", "inf")] == [
         *(1, 1, 0, 0, LEFT_OUT),
         *(None, None, None),
     ]
+    assert [rule.of(repr(value)) for value in (10 / 3, 1e-5, 13 / 3)] == [LEFT_OUT, 0, 1]
     assert rule.classes == SENTIMENT
     third = Labelling(positive_from=4, negative_to=2.5, middle="class")
     assert [third.of(said) for said in ("4", "2.5", "3", "3.9", "x")] == [2, 0, 1, 1, None]
@@ -50,6 +64,8 @@ def test_each_rating_may_be_a_class():
     assert stars.classes.values == (1, 2, 3, 4, 5) and halves.classes.names == ("0.5", "1", "1.5", "2")
     assert [stars.of(said) for said in ("1", "5.0", " 3", "0", "6", "2.5", "two")] == [0, 4, 2, *[None] * 4]
     assert [halves.of(said) for said in ("0.5", "2.00", "1.25")] == [0, 3, None]
+    tenths = Labelling(ratings="0:1:0.1")
+    assert [tenths.of(repr(value)) for value in (0.1 + 0.2, 0.3 + 1e-6, 1e-1)] == [3, None, 1]
     assert scale("0:0.3:0.1") == (0, 0.1, 0.2, 0.3) and scale("-1:1") == (-1, 0, 1)
     assert stars.expected == "one of the ratings from 1 to 5, by --ratings"
 
@@ -118,6 +134,7 @@ def _rating(said):
         ({"1", "1000"}, "--positive_from=N --negative_to=M"),
         ({"-1", "0", "1"}, "--positive_from=1 --negative_to=-1"),
         ({"좋음", "나쁨"}, "--labels=나쁨,좋음 takes '나쁨' as negative"),
+        ({"good", "hate"}, "--labels=hate,good takes 'hate' as negative"),
         ({"a", "b", "c"}, "--labels=NEGATIVE,POSITIVE names others, --labels=all takes each as a class"),
     ],
 )
@@ -126,7 +143,19 @@ def test_what_is_proposed(others, advice):
     assert Labelling(("a", "b")).advice(others) == ""
 
 
+@pytest.mark.parametrize("others", [{"0", "1", "2"}, {"1", "2.0", "3"}, {"0", "1", "2", "3"}])
+def test_numbers_of_classes_are_no_stars(others):
+    """Of 0, 1 and 2 the last may as well be neutral: no rule is proposed that makes it negative or leaves it out."""
+    each = sorted(f"{float(other):g}" for other in others)
+    assert Labelling().advice(others) == (
+        f"; are these classes? --labels={','.join(each)} takes each as one; or ratings? --ratings={each[0]}:{each[-1]} "
+        "takes each as a class and knows their order"
+    )
+
+
 def test_ratings_of_a_model_that_knows_neutral():
+    advice = Labelling(("negative", "neutral", "positive")).advice({"0", "1", "2"})
+    assert advice == "; --labels=0,1,2 takes each as a class, 0 as negative and 2 as positive"
     advice = Labelling(("negative", "neutral", "positive")).advice({"3", "1", "5"})
     assert advice == "; are these ratings? --positive_from=4 --negative_to=2 --middle=class"
     assert Labelling(("a", "b", "c")).advice({"3", "1", "5"}) == ""
@@ -139,4 +168,6 @@ def test_a_scale_is_not_proposed_where_it_would_not_be_the_columns(others):
 
 def test_numbers():
     assert [number(said) for said in ("3", "-1", "+2.50", "4.")] == [3, -1, 2.5, 4]
-    assert not any(number(said) for said in ("", "x", "1,5", "1e5", "inf", "nan", "1_0", "９", "9" * 400))
+    for value in (10 / 3, 8 / 3, 1e-5, 1e22, 0.30000000000000004, -5e-324):
+        assert number(repr(value)) == value
+    assert not any(number(said) for said in ("", "x", "1,5", "1e", "e5", "inf", "nan", "1e999", "1_0", "９", "9" * 400))

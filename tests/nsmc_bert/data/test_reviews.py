@@ -120,7 +120,6 @@ BAD_TABS = {
         HEADER.encode() + b"1\ta\t\n",
         ":2: found the label '', expected 0 (negative) or 1 (positive); --skip_bad_rows leaves out what has no label",
     ),
-    "label with a blank": (HEADER.encode() + b"1\ta\t 1\n", ":2: found the label ' 1', expected 0"),
     "encoding": (
         HEADER.encode() + b"1\ta\t1\n2\t" + CP949 + b"\t1\n",
         ":3: found bytes that are no UTF-8: b'\\xc1\\xc1\\xb4\\xd9\\t1\\n', expected UTF-8 text; this line makes ",
@@ -249,6 +248,7 @@ def test_words_and_floats_are_labels(tmp_path):
     assert reviews.read(table_of(tmp_path, labels)).labels.tolist() == [1, 0, 0, 1, 1, 0, 0, 1]
     own = reviews.read(table_of(tmp_path, ["좋음", "나쁨", " 좋음"]), labels=["나쁨", "좋음"])
     assert own.labels.tolist() == [1, 0, 1]
+    assert own.notes == ("1 labelled 나쁨: negative; 2 labelled 좋음: positive",)
     found = error_of(reviews.read, table_of(tmp_path, ["좋음", "1"]), labels=["나쁨", "좋음"])
     assert ":3: found the label '1', expected 나쁨 (negative) or 좋음 (positive), by --labels" in found
 
@@ -282,12 +282,19 @@ def test_ratings_without_a_rule_stop(tmp_path, labels, advice, skip_bad_rows):
 
 
 def test_a_file_of_which_most_is_bad_stops(tmp_path):
-    found = error_of(reviews.read, table_of(tmp_path, [1, 0, "", "", ""]), skip_bad_rows=True)
-    assert "mine.csv:4: found the label '', and 3 bad rows of 5, expected 0 (negative) or 1 (positive)" in found
+    found = error_of(reviews.read, table_of(tmp_path, [1, 0, "", "x", "x", "y"]), skip_bad_rows=True)
+    assert "mine.csv:5: found the label 'x', and 3 bad rows of 5, expected 0 (negative) or 1 (positive)" in found
     assert found.endswith("; most rows have to be good, even with --skip_bad_rows")
-    assert reviews.read(table_of(tmp_path, [1, 0, "", ""]), skip_bad_rows=True).skipped == 2
+    assert reviews.read(table_of(tmp_path, [1, 0, "x", "y"]), skip_bad_rows=True).skipped == 2
     found = error_of(reviews.read, table_of(tmp_path, ["good", "bad", "good"]), skip_bad_rows=True)
     assert "and no good row in 3, expected 0 (negative) or 1 (positive); which is which? --labels=bad,good" in found
+
+
+def test_a_table_may_be_labelled_in_part(tmp_path):
+    data = reviews.read(table_of(tmp_path, ["", 1, 0, *[""] * 20, "x"]), skip_bad_rows=True)
+    assert (data.texts, data.skipped, data.notes) == (["글 1", "글 2"], 22, ("21 of them without a label",))
+    found = error_of(reviews.read, table_of(tmp_path, ["", ""]), skip_bad_rows=True)
+    assert found.endswith("mine.csv:2: found the label '', and no good row in 2, expected 0 (negative) or 1 (positive)")
 
 
 def test_more_classes_and_ratings(tmp_path):
