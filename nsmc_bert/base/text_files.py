@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BOM = b"\xef\xbb\xbf"
 ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp949", "euc-kr")  # that a user may name
+_READ_AS = {"euc-kr": "cp949", "utf-8-sig": "utf-8"}  # what reads all that the other does, and more
 COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
 Stream = BinaryIO | io.BufferedIOBase  # a file that is open, or what decompresses one
 
@@ -141,15 +142,21 @@ def undecodable(line: bytes, error: UnicodeDecodeError, encoding: str = "") -> t
 
 
 def check_encoding(encoding: str) -> str:
-    """The name of ENCODINGS that a user means; "" for "".
+    """The name of ENCODINGS that a user means, also by another of its names; "" for "".
+
+    What people call EUC-KR is mostly CP949, which has all of it.
 
     Raises:
         UserError: there is no such encoding.
+
+    >>> check_encoding("EUC_KR"), check_encoding("windows-949"), check_encoding("utf-8-sig")
+    ('cp949', 'cp949', 'utf-8')
     """
     if not encoding:
         return ""
     with contextlib.suppress(LookupError, ValueError):
-        name = codecs.lookup(encoding).name.replace("_", "-")
+        name = codecs.lookup(re.sub("^windows[-_]", "", encoding.lower())).name.replace("_", "-")
+        name = _READ_AS.get(name, name)
         if name in ENCODINGS:
             return name
     raise UserError(f"--encoding={encoding}: expected one of {', '.join(ENCODINGS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
 import contextlib
 import dataclasses
@@ -40,7 +41,11 @@ STDIN = "-"
 STDIN_NAME = "standard input"
 WORKBOOK = "an Excel workbook"
 MAX_UNPACKED = 1 << 32  # bytes of a workbook or of a Parquet file that came packed
+MAX_LIST = 1 << 30  # bytes of a JSON file that is one list, which is read as a whole
 SAMPLE = 100  # rows that a proposal is made from
+ABOVE = 10  # rows among which the header is looked for where the first line is none
+QUOTED_ROWS = 1000  # rows of a TSV that are looked at for quotation marks
+READ_QUOTED = "--input_format=csv --delimiter='\\t'"
 Problem = tuple[int, str, str]  # line, what was found, what was expected
 
 
@@ -48,10 +53,11 @@ class Row(NamedTuple):
     """A row of a table.
 
     Attributes:
-        line: its number: of the first of its lines, of a workbook's row, or in Parquet of the row from 1.
+        line: its number: of the first of its lines, of a workbook's row, or in Parquet and a list of JSON of the row
+            from 1.
         values: one for each of the table's columns: str in CSV and TSV, else what stands there, or None.
         problem: what makes it a bad row, or None.
-        json: of JSON lines, the line as it stands.
+        json: of JSON lines, the line as it stands; of a list, the object as a line.
         absent: of JSON lines, columns that its object has not.
         strange: of JSON lines, names in its object that are no columns: the first object did not have them.
     """
@@ -70,10 +76,12 @@ class Layout:
 
     Attributes:
         input_format: one of FORMATS; AUTO for that of the file's ending.
-        delimiter: character between two columns of CSV; a tab makes it TSV. None for the format's own.
+        delimiter: character between two columns of CSV; a tab makes it TSV, which has no quoting, unless
+            `input_format` says that it is CSV. None for the format's own.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
         sheet: name of a workbook's sheet, or its number among those that are not hidden, from 1; "" for the one that
             holds rows or, of several, the one that has the columns; see `locate`.
+        columns: names of the columns, in their order, of a table without a header line; () for one that has it.
 
     Raises:
         UserError: one of them is none.
@@ -83,6 +91,7 @@ class Layout:
     delimiter: str | None = None
     encoding: str = ""
     sheet: str = ""
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.input_format not in (AUTO, *FORMATS):
@@ -106,7 +115,13 @@ class Layout:
             )
         if name in ("", "csv", "tsv"):
             delimiter = self.delimiter or ("," if name == "csv" else "\t")
-            return ("tsv" if delimiter == "\t" else "csv"), delimiter
+            quoted = delimiter != "\t" or self.input_format == "csv"
+            return ("csv" if quoted else "tsv"), delimiter
+        if self.columns and name in ("jsonl", "parquet"):
+            raise UserError(
+                f"{path}: found --columns={','.join(self.columns)} for a table of {name}, which names its columns "
+                "itself, expected CSV, TSV or Excel"
+            )
         return name, ""
 
 
@@ -137,8 +152,7 @@ def expand(names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> 
         ['nsmc_bert/bundled/sample_test.tsv', 'nsmc_bert/bundled/sample_train.tsv']
     """
     if isinstance(names, (str, os.PathLike)):
-        name = os.path.expanduser(os.fspath(names))
-        names = name.split(",") if "," in name and not os.path.exists(name) and not glob.glob(name) else [name]
+        names = listed(os.path.expanduser(os.fspath(names)))
     paths: list[str] = []
     for given in names:
         name = os.path.expanduser(os.fspath(given))
@@ -154,14 +168,20 @@ def expand(names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> 
     return paths
 
 
+def listed(name: str) -> list[str]:
+    """The names in a str with commas between them; one alone where there is such a file, or files that fit it."""
+    return name.split(",") if "," in name and not os.path.exists(name) and not glob.glob(name) else [name]
+
+
 class Table:
     """A table that is open: its columns, and as an iterable its rows, once and in bounded memory.
 
-    A text file's first line names the columns. With a tab between the columns, every line is one row and a quotation
-    mark is a character like any other, as in NSMC. With another delimiter, columns may be quoted as in CSV and then
-    hold line ends. Only "\\n" or "\\r\\n" ends a line. A line that is empty altogether is no row. JSON lines have the
-    columns of their first object. Of a workbook one sheet is read: the named one, or the first that is not hidden and
-    holds rows, unless `locate` turns to another of these.
+    A text file's first line names the columns, unless the layout does. With a tab between the columns, every line is
+    one row and a quotation mark is a character like any other, as in NSMC, unless the layout's format is CSV. With
+    another delimiter, columns may be quoted as in CSV and then hold line ends. Only "\\n" or "\\r\\n" ends a line. A
+    line that is empty altogether is no row. JSON lines have the columns of their first object; instead of lines a file
+    may hold one list of objects, which is read as a whole, up to MAX_LIST bytes. Of a workbook one sheet is read: the
+    named one, or the first that is not hidden and holds rows, unless `locate` turns to another of these.
 
     Args:
         path: the file, or STDIN.
@@ -177,6 +197,7 @@ class Table:
         schema: of Parquet, the pyarrow.Schema.
         sheets: of a workbook, the columns of each sheet that may be meant, by its name.
         note: what there is to say of the sheet that was chosen, or "".
+        has_header: whether the table names its columns itself.
 
     Raises:
         Located: the header line cannot be read.
@@ -198,6 +219,9 @@ class Table:
         self.marked = False
         self.sheets: dict[str, list[str]] = {}
         self.note = ""
+        self.has_header = not layout.columns
+        self._named = list(layout.columns)
+        self._looked_at = self._with_quotes = self._quoted_for_sure = 0
         self._files = contextlib.ExitStack()
         try:
             with text_files.readable(self.name):
@@ -229,20 +253,49 @@ class Table:
                     if row.values in ([], [""]):
                         continue  # an empty line
                     found = "1 column" if len(row.values) == 1 else f"{len(row.values)} columns"
-                    expected = f"{width} as in the header line {shorten(self.columns, 200)}"
+                    where = "in the header line" if self.has_header else "--columns names them,"
+                    expected = f"{width} as {where} {shorten(self.columns, 200)}"
+                    if self.format == "tsv" and any(re.fullmatch('"[^"]*', value) for value in row.values):
+                        expected += f"; are columns in quotation marks? {READ_QUOTED}"
                     row = row._replace(problem=(row.line, found, expected))
+                elif self.format == "tsv" and self._looked_at < QUOTED_ROWS:
+                    self._look_at(row)
                 yield row
+
+    def _look_at(self, row: Row) -> None:
+        """Counts what shows that a TSV is quoted."""
+        self._looked_at += 1
+        cells = [value for value in row.values if _in_quotes(value)]
+        self._with_quotes += bool(cells)
+        self._quoted_for_sure += any('""' in cell[1:-1] and '"' not in cell[1:-1].replace('""', "") for cell in cells)
+
+    @property
+    def quoting(self) -> str:
+        """Of a TSV what there is to say, once rows were read, of columns in quotation marks, which are read as they
+        stand; or "".
+        """
+        share = self._with_quotes / max(self._looked_at, 1)
+        header = self.format == "tsv" and any(map(_in_quotes, self.columns))
+        if not header and self._quoted_for_sure < 2 and (share < 0.1 or self._with_quotes < 5):
+            return ""
+        where = "its columns' names" if header else f"{self._with_quotes} of its first {self._looked_at} rows"
+        return f"quotation marks around {where} are taken as text; {READ_QUOTED} reads them as quoting"
 
     def _text(self, source: _Lines) -> Iterator[Row]:
         readers = {"tsv": _plain_rows, "csv": lambda lines: _quoted_rows(lines, self.delimiter), "jsonl": _json_rows}
         rows = readers[self.format](source)
         first = next(rows, None)
         self.marked = source.text.marked or bool(source.text.encoding)
-        if first is not None and first.problem:
+        if first is None:
+            self.columns = []
+            return rows
+        if first.problem and self.has_header:
             raise Located(self.name, *first.problem)
-        values = [] if first is None else first.values[0] if self.format == "jsonl" else first.values
-        self.columns = [] if first is None else list(values) or [""]
-        return itertools.chain([first] if first and self.format == "jsonl" else [], rows)
+        if self.format == "jsonl":
+            self.columns = list(first.values[0])
+        else:
+            self.columns = self._named or first.values or [""]
+        return itertools.chain([first] if self._named or self.format == "jsonl" else [], rows)
 
     def _of_object(self, row: Row) -> Row:
         """A row whose one value is a JSON object, with the values of the columns instead."""
@@ -304,8 +357,10 @@ class Table:
         """(columns, rows below them) of a workbook's sheet."""
         rows = _sheet_rows(self._workbook[title], self.name)
         first = next(rows, None)
-        columns = [] if first is None else [text_of(value) for value in first.values]
-        return columns, _padded(rows, len(columns))
+        if first is None:
+            return [], rows
+        columns = self._named or [text_of(value) for value in first.values]
+        return columns, _padded(itertools.chain([first] if self._named else [], rows), len(columns))
 
 
 def text_of(value: Any) -> str:
@@ -335,7 +390,9 @@ def text_at(row: Row, at: int, column: str) -> tuple[str, Problem | None]:
     if isinstance(value, str):
         return value, None
     if isinstance(value, (bool, dict, list)):
-        return "", (row.line, f"{shorten(value)} as {column!r}", "a text")
+        # as pandas writes a frame unless it is told otherwise
+        more = "; an object for each row, as pandas' to_json(orient='records') writes" * isinstance(value, dict)
+        return "", (row.line, f"{shorten(value)} as {column!r}", f"a text{more}")
     if isinstance(value, bytes):  # of Parquet's binary columns, whose encoding nothing tells
         try:
             return value.decode("utf-8"), None
@@ -375,15 +432,26 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
         found = f"{_counted(table.delimiter, len(table.columns) - 1)} but {_counted(*other)}"
         flag = "--delimiter='\\t'" if other[0] == "\t" else f"--delimiter='{other[0]}'"
         raise Located(table.name, 1, f"{found} in the header line", f"columns; {flag}")
-    rows = [row for row in itertools.islice(table, SAMPLE) if row.problem is None]
+    columns = shorten_names(table.columns)
+    lacking = [repr(name) for flag, (name, _) in wanted.items() if flag in missing and name]
+    none = f", none of them {' or '.join(lacking)}" if lacking else ""
+    if table.format == "tsv" and all(map(_in_quotes, table.columns)):
+        raise UserError(f"{table.name}:1: found the columns {columns}{none}; are they quoted? {READ_QUOTED}")
+    first = list(itertools.islice(table, SAMPLE))
+    has_lines = table.has_header and table.format in ("csv", "tsv", "xlsx")
+    for row in first[:ABOVE]:
+        if names and has_lines and set(names) <= {text_of(value) for value in row.values}:
+            found = f"the header line with {' and '.join(map(repr, names))}"
+            raise Located(table.name, row.line, found, "it in the first line; delete the rows above it")
+    rows = [row for row in first if row.problem is None]
+    if has_lines and _is_data(table.columns, rows):
+        proposal = _names_proposed(table.columns, rows, wanted)
+        raise UserError(f"{table.name}:1: found the columns {columns}{none}; is there no header line? {proposal}")
     proposals, taken = [], set(names)
     for flag, held in missing.items():
         likely = _likely(table.columns, rows, held, taken)
         taken.add(likely)
         proposals.append(f"{flag}={_quoted(likely) if likely else 'NAME'}")
-    columns = shorten_names(table.columns)
-    lacking = [repr(name) for flag, (name, _) in wanted.items() if flag in missing and name]
-    none = f", none of them {' or '.join(lacking)}" if lacking else ""
     held = " and which the ".join(missing.values())
     raise UserError(f"{table.name}:1: found the columns {columns}{none}; which is the {held}? {' '.join(proposals)}")
 
@@ -406,6 +474,41 @@ def _other_delimiter(table: Table) -> tuple[str, int] | None:
     counts = {other: header.count(other) for other in _NAMES if other != table.delimiter}
     best = max(counts, key=lambda other: counts[other])
     return (best, counts[best]) if counts[best] > len(table.columns) - 1 else None
+
+
+def _in_quotes(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] == '"'
+
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+SENTENCE = 5  # words of what is rather a text than a column's name
+
+
+def _is_data(columns: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether a table's first line is a row like those below it: with a number or a long text, where no column begins
+    with digits below it and not there.
+    """
+    if list(columns) == [str(place) for place in range(len(columns))]:  # as pandas names columns without a name
+        return False
+    for at, column in enumerate(columns):
+        below = [value for row in rows if (value := text_of(row.values[at]).strip())]
+        if below and all(value[0].isdigit() for value in below) and not column.strip()[:1].isdigit():
+            return False
+    return any(_NUMBER.fullmatch(column.strip()) or len(column.split()) >= SENTENCE for column in columns)
+
+
+def _names_proposed(columns: Sequence[str], rows: Sequence[Row], wanted: Mapping[str, tuple[str, str]]) -> str:
+    """The flags that read a table without a header line: names of its columns, and which of them is which."""
+    rows = [Row(1, list(columns)), *rows]
+    places = [f"column{place}" for place in range(1, len(columns) + 1)]
+    names, more = list(places), ""
+    for flag, (name, held) in wanted.items():
+        likely = _likely(places, rows, held, [place for place in places if place not in names])
+        name, given = (held, "") if not name or name in columns else (name, name)
+        if likely:
+            names[places.index(likely)] = name
+            more += f" {flag}={name}" * (name != given)
+    return f"--columns={','.join(map(_quoted, names))}{more}"
 
 
 def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Iterable[str]) -> str:
@@ -443,6 +546,7 @@ class _Lines:
     Attributes:
         name: what errors call the stream.
         text: the stream as UTF-8.
+        takes_list: whether a stream that begins with a bracket is one line, up to MAX_LIST bytes.
         problem: (line, found, expected) of the first bad line since the attribute was last set to None. A bad line is
             yielded too, so that the rows around it are still told apart.
     """
@@ -450,10 +554,14 @@ class _Lines:
     def __init__(self, stream: Stream, name: str, encoding: str = "", digest: hashlib._Hash | None = None) -> None:
         self.name, self.text = name, Utf8(stream, encoding, digest)
         self.problem: Problem | None = None
+        self.takes_list = False
 
     def __iter__(self) -> Iterator[str]:
-        for number, line in enumerate(self.text.lines(MAX_LINE + 1), 1):
-            if len(line) > MAX_LINE:
+        lines = self.text.lines(MAX_LINE + 1)
+        for number, line in enumerate(lines, 1):
+            if number == 1 and self.takes_list and line.removeprefix(BOM).lstrip().startswith(b"["):
+                line = self._whole(line, lines)
+            elif len(line) > MAX_LINE:
                 raise Located(
                     self.name, number, f"more than {MAX_LINE:,} bytes without an end of line", "text in lines"
                 )
@@ -468,6 +576,17 @@ class _Lines:
                 text = line.decode(errors="surrogateescape")
             yield text
 
+    def _whole(self, first: bytes, lines: Iterable[bytes]) -> bytes:
+        """All lines as one."""
+        pieces, size = [first], len(first)
+        for piece in lines:
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_LIST:
+                found = f"a list of more than {MAX_LIST:,} bytes"
+                raise Located(self.name, 1, found, "one JSON object a line; jq -c '.[]' makes such lines of a list")
+        return b"".join(pieces)
+
 
 def _plain_rows(source: _Lines) -> Iterator[Row]:
     """The rows of a table without quoting."""
@@ -477,27 +596,35 @@ def _plain_rows(source: _Lines) -> Iterator[Row]:
 
 
 def _json_rows(source: _Lines) -> Iterator[Row]:
-    """Rows with one value each, an object."""
+    """Rows with one value each, an object: of lines, or of one list."""
+    expected = "one JSON object a line, or one list of objects"
+    source.takes_list = True
     for number, line in enumerate(source, 1):
         problem, source.problem = source.problem, None
         line = line.strip()
         if not line:
             continue
         value: Any = None
-        expected = "one JSON object a line"
-        if number == 1 and line.startswith("["):
-            expected += "; jq -c '.[]' makes such lines of a list"
         if problem is None:
             try:
                 value = json_files.parse_line(line)
             except (ValueError, RecursionError) as error:
                 problem = number, f"no valid JSON ({error})", expected
-            else:
-                if not isinstance(value, dict):
-                    problem = number, shorten(value), expected
-                elif json_files.too_deep(value):
-                    problem = number, f"an object nested deeper than {json_files.MAX_DEPTH}", expected
-        yield Row(number, [value], problem, json=line)
+        if number == 1 and isinstance(value, list) and value:
+            for place, each in enumerate(value, 1):
+                problem = _no_object(place, each, "an object, as each of the list")
+                yield Row(place, [each], problem, json="" if problem else json.dumps(each, ensure_ascii=False))
+            return
+        yield Row(number, [value], problem or _no_object(number, value, expected), json=line)
+
+
+def _no_object(number: int, value: Any, expected: str) -> Problem | None:
+    """What keeps a value from being a row."""
+    if not isinstance(value, dict):
+        return number, shorten(value), expected
+    if json_files.too_deep(value):
+        return number, f"an object nested deeper than {json_files.MAX_DEPTH}", expected
+    return None
 
 
 def _quoted_rows(source: _Lines, delimiter: str) -> Iterator[Row]:
@@ -629,10 +756,11 @@ def _parquet(file: BinaryIO, name: str) -> tuple[Any, Iterator[Row]]:
 
 def _workbook(file: BinaryIO, name: str) -> dict[str, Any]:
     """The sheets of a workbook by their names, as openpyxl has them; those of charts are none."""
-    start = file.read(8)
+    start = file.read(1000)
     file.seek(0)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise UserError(f"{name}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that")
+    _check_no_text(start, name)
     openpyxl = package("openpyxl", name)
     with _others_errors(name, WORKBOOK):
         with zipfile.ZipFile(file) as archive:
@@ -645,6 +773,25 @@ def _workbook(file: BinaryIO, name: str) -> dict[str, Any]:
             return {
                 each.title: each for each in openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
             }
+
+
+def _check_no_text(start: bytes, name: str) -> None:
+    """Raises a UserError where a file that is called a workbook is text: many programs write that for Excel to open."""
+    for encoding in ("utf-16",) if start.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = codecs.getincrementaldecoder(encoding)().decode(start, False).lstrip("\ufeff \r\n")
+            break
+    else:
+        return
+    if re.match(r"<(!doctype|html|head|meta|style|table|\?xml)\b", text, re.IGNORECASE):
+        found, what = "a page of HTML or XML", "open it in Excel and save it as .xlsx"
+        raise UserError(f"{name}: found {found}, expected an Excel workbook; {what}")
+    line, end, _ = text.partition("\n")
+    if not start.startswith(b"PK") and (end or "\t" in line) and "\0" not in text:
+        form = "tsv" if "\t" in line else "csv"
+        more = " --encoding=cp949" * (encoding == "cp949")
+        expected = f"an Excel workbook; --input_format={form}{more} reads it, or save it as .xlsx"
+        raise UserError(f"{name}: found text, expected {expected}")
 
 
 def _sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
@@ -665,7 +812,11 @@ def _sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
 
 
 def _shown(cell: Any) -> Any:
-    """A cell's value; a whole number that is shown with zeros before it, such as a customer's, as it is shown."""
+    """A cell's value; a whole number that is shown with zeros before it, such as a customer's, as it is shown; text
+    without the escapes in which a workbook writes what XML cannot say, such as _x000D_.
+    """
+    if isinstance(cell.value, str) and "_x" in cell.value:
+        return re.sub("_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), cell.value)
     if type(cell.value) is int and cell.value >= 0 and re.fullmatch(r"0{2,40}", cell.number_format or ""):
         return str(cell.value).zfill(len(cell.number_format))
     return cell.value

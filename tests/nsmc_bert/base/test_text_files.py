@@ -67,3 +67,16 @@ def test_what_is_compressed(tmp_path):
         (tmp_path / name).write_bytes(b"no such thing")
         with pytest.raises(UserError, match=f"{name}: cannot be read"):
             list(text_files.lines(tmp_path / name))
+
+
+def test_names_of_encodings():
+    for name in ("euc-kr", "EUC_KR", "ks_c_5601-1987", "windows-949", "MS949", "cp949"):
+        assert text_files.check_encoding(name) == "cp949"
+    assert [text_files.check_encoding(name) for name in ("", "utf8", "UTF-8-SIG", "utf_16_le")] == [
+        *("", "utf-8"),
+        *("utf-8", "utf-16-le"),
+    ]
+    for name in ("windows-1252", "latin1", "johab", "windows-"):
+        with pytest.raises(UserError, match=f"--encoding={name}: expected one of utf-8, utf-16, "):
+            text_files.check_encoding(name)
+    assert whole("뷁".encode("cp949"), text_files.check_encoding("euc-kr"))[0].decode() == "뷁"  # which EUC-KR has not

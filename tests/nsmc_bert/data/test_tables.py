@@ -278,6 +278,18 @@ def test_a_sheet_that_is_not_there(workbook, sheet):
     assert error_of(read_sheet, path, sheet) == expected
 
 
+def test_what_xml_cannot_say_is_escaped_in_a_workbook(tmp_path):
+    """Excel and XlsxWriter write a carriage return inside a cell so; CSV has it as it is."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook(write_only=True)  # which leaves text as it is
+    sheet = book.create_sheet()
+    for row in (["글_x000D_\n"], ["좋다_x000D_\n추천"], ["_x005F_x000D_ _x00e9_ _x12_"], ["_x000g_ x_x"]):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert read(tmp_path / "a.xlsx") == (["글\r\n"], [["좋다\r\n추천"], ["_x000D_ é _x12_"], ["_x000g_ x_x"]])
+    assert read(write(tmp_path, '"글\r\n"\n"좋다\r\n추천"\n', "a.csv")) == (["글\r\n"], [["좋다\r\n추천"]])
+
+
 # In bounded memory
 
 
@@ -324,8 +336,13 @@ def test_a_quotation_mark_that_is_never_closed_does_not_take_all(tmp_path, monke
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'[{"text": "a"}]\n', ":1: found [{'text': 'a'}], expected one JSON object a line; jq -c '.[]' makes such"),
         (b"[\n", ":1: found no valid JSON (Expecting value: line 1 column 2 (char 1)), expected one JSON object a li"),
+        (b"[]\n", ":1: found [], expected one JSON object a line, or one list of objects"),
+        (b'["a"]\n', ":1: found 'a', expected an object, as each of the list"),
+        (
+            b'[{"a": 1}]\n[{"a": 2}]\n',
+            ":1: found no valid JSON (Extra data: line 2 column 1 (char 11)), expected one JS",
+        ),
         (b"text\n", ":1: found no valid JSON (Expecting value: line 1 column 1 (char 0)), expected one JSON object"),
         (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", ":1: found an object nested deeper than 64, expected one JSON"),
         (b'{"a": ' + b"[" * 100_000, ":1: found no valid JSON ("),
@@ -336,6 +353,40 @@ def test_a_quotation_mark_that_is_never_closed_does_not_take_all(tmp_path, monke
 def test_what_is_wrong_with_json_lines(tmp_path, content, message):
     path = write(tmp_path, content, "a.jsonl")
     assert error_of(Table, path).startswith(f"{path}{message}")
+
+
+def test_a_list_of_objects_is_a_table(tmp_path, monkeypatch):
+    """As pandas writes a frame's records, in one line or, indented, in many."""
+    rows = [{"글": "좋다", "n": 1}, {"글": "나쁘다", "n": None, "더": "x"}, 3, {"n": 1.5}]
+    for indent in (None, 1):
+        path = write(tmp_path, "\ufeff" + json.dumps(rows, ensure_ascii=False, indent=indent), "a.json")
+        with Table(path) as table:
+            assert table.columns == ["글", "n"]
+            read = list(table)
+        assert [(row.line, row.values) for row in read] == [
+            *((1, ["좋다", 1]), (2, ["나쁘다", None])),
+            *((3, [3]), (4, [None, 1.5])),
+        ]
+        assert read[2].problem == (3, "3", "an object, as each of the list")
+        assert (read[1].strange, read[3].absent) == (("더",), ("글",))
+        assert [json.loads(row.json) for row in read if not row.problem] == [rows[0], rows[1], rows[3]]
+    monkeypatch.setattr(tables, "MAX_LINE", 20)  # of lines, and of no list
+    with Table(path) as table:
+        assert len(list(table)) == 4
+    monkeypatch.setattr(tables, "MAX_LIST", 20)
+    assert error_of(Table, path).startswith(
+        f"{path}:1: found a list of more than 20 bytes, expected one JSON object a l"
+    )
+
+
+def test_columns_of_pandas_are_no_rows(tmp_path):
+    with Table(write(tmp_path, '{"글":{"0":"a","1":"b"},"n":{"0":1,"1":0}}', "a.json")) as table:
+        (row,) = table
+    found = tables.text_at(row, 0, "글")[1]
+    assert found[1:] == (
+        "{'0': 'a', '1': 'b'} as '글'",
+        "a text; an object for each row, as pandas' to_json(orient='records') writes",
+    )
 
 
 def test_objects_of_other_names(tmp_path):
@@ -392,6 +443,28 @@ def test_an_old_workbook(tmp_path):
     assert error_of(Table, path) == (
         f"{path}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that"
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<html xmlns:x='u'><table><tr><td>글</td></tr></table></html>", "a page of HTML or XML, expected an Excel"),
+        (
+            "\ufeff\r\n<META http-equiv='x'>",
+            "a page of HTML or XML, expected an Excel workbook; open it in Excel and sa",
+        ),
+        ("글\t별\n좋다\t5\n", "text, expected an Excel workbook; --input_format=tsv reads it, or save it as .xlsx"),
+        (
+            "글,별\n좋다,5\n".encode("cp949"),
+            "text, expected an Excel workbook; --input_format=csv --encoding=cp949 rea",
+        ),
+        ("글\t별\n".encode("utf-16"), "text, expected an Excel workbook; --input_format=tsv reads it, or save it as"),
+    ],
+)
+def test_what_is_called_a_workbook_and_is_none(tmp_path, content, message):
+    for name in ("a.xls", "a.xlsx"):
+        path = write(tmp_path, content, name)
+        assert error_of(Table, path).startswith(f"{path}: found {message}")
 
 
 @pytest.mark.parametrize(("name", "package"), [("a.parquet", "pyarrow"), ("a.xlsx", "openpyxl")])
@@ -488,6 +561,119 @@ def test_a_proposal_that_can_be_typed(tmp_path):
 def test_another_delimiter_is_proposed_and_not_guessed(tmp_path, content, name, message):
     path = write(tmp_path, content, name)
     assert error_of(locate, path, "리뷰") == f"{path}:1: {message}"
+
+
+def test_a_title_above_the_header_is_found(tmp_path, workbook):
+    for name, content in (
+        ("a.csv", "2024년 5월 리뷰\n\n번호,리뷰,별점\n1,좋다,5\n"),
+        ("a.tsv", "표\n번호\t리뷰\t별점\n"),
+    ):
+        path, line = write(tmp_path, content, name), 2 + (name == "a.csv")
+        expected = (
+            f"{path}:{line}: found the header line with '리뷰' and '별점', expected it in the first line; delete the "
+        )
+        assert error_of(locate, path, "리뷰", "별점").startswith(expected)
+    import openpyxl
+
+    path = workbook(주문=["2024년 5월 리뷰"])
+    book = openpyxl.load_workbook(path)
+    book.active.append(["번호", "리뷰", 5])
+    book.save(path)
+    assert error_of(locate, path, "리뷰").startswith(f"{path}:3: found the header line with '리뷰', expected it in")
+
+
+HEADLESS = "5\t배공빠르고 굿\n2\t택배가 엉망이네용\n5\t아주좋아요 바지 정말 좋아서 2개 더 구매했어요\n"
+
+
+def test_a_first_line_of_data_is_no_header(tmp_path):
+    path = write(tmp_path, HEADLESS, "naver_shopping.txt")
+    found = f"{path}:1: found the columns 5, 배공빠르고 굿"
+    assert error_of(locate, path, "document", "label") == (
+        f"{found}, none of them 'document' or 'label'; is there no header line? --columns=label,document"
+    )
+    assert error_of(locate, path) == (f"{found}; is there no header line? --columns=column1,text --text_column=text")
+    assert error_of(locate, path, "배공빠르고 굿", "label").endswith("--columns=label,text --text_column=text")
+    for content in ("이 영화는 정말로 다시 보고 싶은 영화였어요\n별로\n", "3\n"):
+        assert "is there no header line? --columns=" in error_of(locate, write(tmp_path, content), "글")
+    path = write(tmp_path, HEADLESS.replace("\t", ","), "a.csv")
+    assert error_of(locate, path, "글", "별").endswith("is there no header line? --columns=별,글")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "타임스탬프,이 영화를 보고 느낀 점을 자유롭게 적어 주세요",  # as forms ask
+        "rating,text",
+        "0,1",  # as pandas calls columns without a name
+    ],
+)
+def test_a_header_like_data_is_one_where_a_column_shows_it(tmp_path, header):
+    path = write(tmp_path, header + "\n2024. 3. 2,좋아요\n2024. 3. 4,별로\n", "a.csv")
+    assert "; which is the text? --text_column=" in error_of(locate, path)
+
+
+def test_a_table_without_a_header_line_is_read_by_names(tmp_path):
+    names = Layout(columns=("별점", "글"))
+    rows = [line.split("\t") for line in HEADLESS.splitlines()]
+    assert read(write(tmp_path, HEADLESS, "a.txt"), names) == (["별점", "글"], rows)
+    assert read(write(tmp_path, HEADLESS.replace("\t", ","), "a.csv"), names) == (["별점", "글"], rows)
+    path = write(tmp_path, HEADLESS, "a.txt")
+    assert locate(path, "글", "별점", names) == [1, 0]
+    assert error_of(locate, path, "리뷰", layout=names) == (
+        f"{path}:1: found the columns 별점, 글, none of them '리뷰'; which is the text? --text_column=글"
+    )
+    with Table(write(tmp_path, b"\xff\n1\ta\n", "a.tsv"), Layout(columns=("a", "b", "c"))) as table:
+        assert [row.problem[0] for row in table] == [1, 2]
+        assert table.columns == ["a", "b", "c"]
+    with Table(write(tmp_path, "1\ta\n", "a.tsv"), Layout(columns=("a", "b", "c"))) as table:
+        assert next(iter(table)).problem == (1, "2 columns", "3 as --columns names them, ['a', 'b', 'c']")
+    for name, form in (("a.json", "jsonl"), ("a.parquet", "parquet")):
+        found = error_of(Table, write(tmp_path, "[]", name), names)
+        assert f"found --columns=별점,글 for a table of {form}, which names its columns itself, expected CSV, " in found
+
+
+def test_a_workbook_without_a_header_line_is_read_by_names(workbook):
+    path = workbook(주문=["5", "좋다"])
+    assert read(path, Layout(columns=("별점", "글"))) == (["별점", "글"], [["5", "좋다"], ["주문", "주문"]])
+    found = error_of(read_sheet, workbook(a=["5", "좋다"], b=["1", "싫다"]), names=["글"])
+    assert "found 2 sheets" in found
+
+
+# Quotation marks in tabs
+
+QUOTED = '"글"\t"별"\n"좋\t다"\t"1"\n"그는 ""최고""라 했다"\t"0"\n'
+
+
+def test_quoted_columns_between_tabs(tmp_path):
+    path = write(tmp_path, QUOTED, "a.tsv")
+    quoted = Layout(input_format="csv", delimiter="\\t")
+    assert read(path, quoted) == (["글", "별"], [["좋\t다", "1"], ['그는 "최고"라 했다', "0"]])
+    flags = "--input_format=csv --delimiter='\\t'"
+    assert error_of(locate, path, "글") == (
+        f'{path}:1: found the columns "글", "별", none of them \'글\'; are they quoted? {flags}'
+    )
+    with Table(path) as table:
+        bad, good = table
+    assert bad.problem[2] == f"""2 as in the header line ['"글"', '"별"']; are columns in quotation marks? {flags}"""
+    assert good.problem is None and flags in table.quoting
+    with Table(write(tmp_path, '글\t별\n"좋\n다"\t1\n', "a.tsv")) as table:
+        first, second = table
+    assert first.problem[2].endswith(f"; are columns in quotation marks? {flags}") and second.problem is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (['"그는 ""최고""라 했다"'] * 2 + ["x"] * 900, "2 of its first 902 rows are taken as text; --input_format=csv"),
+        (['"a"'] * 100, "100 of its first 100 rows are taken"),
+        (['"굳" ㅋ', '""', '"""', '"열린', '"따옴표"'] * 10 + ["x"] * 2000, ""),
+        (['"굳"'] * 4, ""),
+    ],
+)
+def test_columns_in_quotation_marks_are_said(tmp_path, rows, said):
+    with Table(write(tmp_path, "글\n" + "".join(f"{row}\n" for row in rows), "a.tsv")) as table:
+        assert table.quoting == "" and [row.values[0] for row in table] == rows
+        assert said in table.quoting and bool(said) == bool(table.quoting)
 
 
 @pytest.mark.parametrize(
