@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import BOM
 from nsmc_bert.data.tables import FORMATS, Row, Table, package, shorten_names, text_of
 
@@ -37,7 +37,8 @@ def writer(
         name: what errors call it.
         form: one of tables.FORMATS.
         source: the table whose rows are written, or None.
-        added: names of the columns beside those of `source`.
+        added: names of the columns beside those of `source`: the first is text, as is the last where there is no
+            source, and those between are numbers.
 
     Raises:
         UserError: the format needs a package that is missing, or cannot hold these columns.
@@ -88,6 +89,12 @@ class Writer(abc.ABC):
     def _write(self, values: list[Any], row: Row) -> None:
         """Writes one row."""
 
+    def _mark(self) -> None:
+        """Writes UTF-8's mark, without which Excel takes a file for CP949, where the source came from there."""
+        source, is_file = self._source, self._name.lower().endswith((".csv", ".tsv"))
+        if source and (source.marked or source.format == "xlsx" and is_file):
+            self._file.write(BOM)
+
     def _print(self, line: str) -> None:
         # a lone surrogate is a valid review and no valid output
         self._file.write((line + "\n").encode("utf-8", "replace"))
@@ -99,14 +106,14 @@ class Writer(abc.ABC):
 
 
 class _Csv(Writer):
-    """Quoted where it has to be; with the delimiter and the mark of the source."""
+    """Quoted where it has to be; with the delimiter of the source, but no tab in what is called .csv."""
 
     def _begin(self) -> None:
-        is_csv = self._source is not None and self._source.format == "csv"
-        self._delimiter = self._source.delimiter if self._source and is_csv else ","
+        self._delimiter = self._source.delimiter if self._source and self._source.format == "csv" else ","
+        if self._delimiter == "\t" and self._name.lower().endswith(".csv"):
+            self._delimiter = ","
         self._special = re.compile(f'[{re.escape(self._delimiter)}"\\r\\n]|^\ufeff')
-        if is_csv and self._source and self._source.marked:
-            self._file.write(BOM)
+        self._mark()
         self._print(self._delimiter.join(map(self._quoted, self._columns)))
 
     def _quoted(self, value: Any) -> str:
@@ -121,6 +128,7 @@ class _Tsv(Writer):
     """Without quoting: of tabs and line ends in a value come spaces."""
 
     def _begin(self) -> None:
+        self._mark()
         self._print("\t".join(map(self._flat, self._columns)))
 
     def _flat(self, value: Any) -> str:
@@ -166,9 +174,9 @@ class _Parquet(Writer):
             schema = arrow.schema([arrow.field(name, arrow.string()) for name in names])
         self._typed = self._source is not None and self._source.format == "parquet"
         kept = len(schema)
-        for name in self._added:
-            kind = arrow.string() if name in _TEXTS or name.endswith("label") else arrow.float64()
-            schema = schema.append(arrow.field(name, kind))
+        for place, name in enumerate(self._added):
+            is_text = place == 0 or self._source is None and place == len(self._added) - 1
+            schema = schema.append(arrow.field(name, arrow.string() if is_text else arrow.float64()))
         self._schema, self._kept = schema, kept
         self._rows: list[list[Any]] = []
         self._out = package("pyarrow.parquet", self._name).ParquetWriter(self._file, schema)
@@ -198,9 +206,13 @@ class _Parquet(Writer):
         self._put()
         self._out.close()
 
+    def _abandon(self) -> None:
+        with contextlib.suppress(Exception):  # or it would be ended later, into a file that is closed
+            self._out.close()
+
 
 class _Workbook(Writer):
-    """One sheet; text stays text, whatever it begins with."""
+    """One sheet; text stays text, whatever it begins with. What XML cannot say is escaped as Excel does, _x000D_."""
 
     def _begin(self) -> None:
         openpyxl = package("openpyxl", self._name)
@@ -223,16 +235,17 @@ class _Workbook(Writer):
             return value
         if isinstance(value, datetime.date) and value.year >= 1900 and getattr(value, "tzinfo", None) is None:
             return value
-        text = text_of(value)
+        text = _clean(text_of(value))
         if len(text) > CELL_CHARACTERS:
-            found = f"a value of {len(text):,} characters"
-        elif bad := re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", text):
-            found = f"the character {shorten(bad[0])}"
-        else:
-            cell = self._cell(self._sheet, value=None)
-            cell.value, cell.data_type = text, "s"  # no formula, and no error
-            return cell
-        raise UserError(f"{self._name}: found in row {number} {found}, which no sheet holds; write .csv or .parquet")
+            raise UserError(
+                f"{self._name}: found in row {number} a value of {len(text):,} characters, which no sheet holds; write "
+                ".csv or .parquet"
+            )
+        cell = self._cell(self._sheet, value=None)
+        cell.data_type = "s"  # no formula, and no error
+        # `value` would cut what the escapes make longer
+        cell._value = _ESCAPED.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
+        return cell
 
     def flush(self) -> None:
         """Nothing: a workbook is written when it ends."""
@@ -245,7 +258,8 @@ class _Workbook(Writer):
             self._sheet.close()
 
 
-_TEXTS = ("text", "label")
+# also the line that begins what a reader would take for such an escape
+_ESCAPED = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _WRITERS: dict[str, type[Writer]] = {
     "csv": _Csv,
     "tsv": _Tsv,

@@ -1,5 +1,6 @@
 """nsmc_bert.data.table_writer: what is written is read back equal, and nothing of what was read is changed."""
 
+import codecs
 import csv
 import datetime
 import decimal
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nsmc_bert.data import table_writer
 from nsmc_bert.data.tables import AS_NAMED, Layout, Row, Table, text_of
 from tests.nsmc_bert.data.test_reviews import error_of, write
-from tests.nsmc_bert.data.test_tables import cells, read, seen
+from tests.nsmc_bert.data.test_tables import cells, read
 
 ADDED = ["label", "negative", "positive"]
 SAID = ["positive", 0.25, 0.75]
@@ -44,6 +45,42 @@ def test_delimiter_and_mark_stay(tmp_path):
     path = write(tmp_path, "id;글\n1;a,b\n".encode("utf-8-sig"), "a.csv")
     out = convert(path, tmp_path / "b.csv", Layout(delimiter=";"))
     assert out.read_bytes().decode() == "\ufeffid;글;label;negative;positive\n1;a,b;positive;0.25;0.75\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "encoding"),
+    [
+        ("id\t글\n1\ta\n".encode("utf-16"), "a.tsv", ""),
+        ("id,글\n1,a\n".encode("cp949"), "a.csv", "cp949"),
+        ('\ufeff{"id": "1", "글": "a"}\n', "a.jsonl", ""),
+    ],
+)
+def test_the_mark_that_excel_wants_comes_with_what_came_from_there(tmp_path, content, name, encoding):
+    path = write(tmp_path, content, name)
+    for target in ("b.csv", "b.tsv"):
+        out = convert(path, tmp_path / target, Layout(encoding=encoding)).read_bytes()
+        assert out.startswith(codecs.BOM_UTF8 + b"id") and out.count(codecs.BOM_UTF8) == 1
+    assert not convert(path, tmp_path / "b.jsonl", Layout(encoding=encoding)).read_bytes().startswith(codecs.BOM_UTF8)
+
+
+def test_a_file_made_of_a_workbook_has_the_mark(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["글"])
+    book.save(tmp_path / "a.xlsx")
+    assert convert(tmp_path / "a.xlsx", tmp_path / "b.csv").read_bytes().startswith(codecs.BOM_UTF8)
+    printed = convert(tmp_path / "a.xlsx", tmp_path / "standard output", form="csv")
+    assert printed.read_bytes().startswith("글".encode())
+
+
+def test_quoted_columns_between_tabs_stay_so_but_in_what_is_called_csv(tmp_path):
+    path = write(tmp_path, 'id\t글\n1\t"a\tb"\n', "a.tsv")
+    layout = Layout(input_format="csv", delimiter="\t")
+    row = "positive 0.25 0.75\n".split(" ")
+    printed = convert(path, tmp_path / "out", layout, form="csv").read_text(encoding="utf-8")
+    assert printed.split("\n", 1)[1] == "\t".join(["1", '"a\tb"', *row])
+    out = convert(path, tmp_path / "b.csv", layout).read_text(encoding="utf-8")
+    assert out.split("\n", 1)[1] == ",".join(["1", "a\tb", *row])
 
 
 def test_tsv_is_without_quoting(tmp_path):
@@ -104,17 +141,20 @@ def test_any_tsv(tmp_path_factory, rows):
     assert found == (["a", "b", *ADDED], [[*row, "positive", "0.25", "0.75"] for row in rows])
 
 
-@given(st.lists(st.tuples(seen, seen), max_size=6))
+# an empty cell is none in a workbook
+full = cells.filter(bool) | st.sampled_from(["_x000D_", "_x005F_x000D_", "\r\n", "=1", "_"])
+
+
+@pytest.mark.parametrize(("package", "name"), [("openpyxl", "b.xlsx"), ("pyarrow", "b.parquet")])
+@given(st.lists(st.tuples(full, full), max_size=6))
 @settings(max_examples=25, deadline=None)
-def test_any_csv_as_a_workbook_and_as_parquet(tmp_path_factory, rows):
-    pytest.importorskip("openpyxl")
-    pytest.importorskip("pyarrow")
+def test_any_csv_as_a_workbook_or_as_parquet(tmp_path_factory, package, name, rows):
+    pytest.importorskip(package)
     stream, folder = io.StringIO(newline=""), tmp_path_factory.mktemp("any")
     csv.writer(stream).writerows([("a", "b"), *rows])
     path = write(folder, stream.getvalue(), "a.csv")
-    expected = (["a", "b", *ADDED], [[*row, *SAID] for row in rows])
-    assert read(convert(path, folder / "b.xlsx")) == expected
-    assert read(convert(path, folder / "b.parquet")) == expected
+    found = read(convert(path, folder / name))
+    assert found == (["a", "b", *ADDED], [[*row, *SAID] for row in rows])
 
 
 def test_types_of_parquet_stay(tmp_path):
@@ -145,6 +185,30 @@ def test_types_of_parquet_stay(tmp_path):
     assert json.loads(lines.split("\n")[1])["돈"] is None
 
 
+def test_types_of_what_is_added_go_by_the_place(tmp_path):
+    """Classes may be called anything."""
+    arrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    names = ["label", "no label", "mislabel", "text"]
+    with (
+        open(tmp_path / "a.parquet", "wb") as file,
+        table_writer.writer(file, "a.parquet", "parquet", None, names) as writer,
+    ):
+        writer.write(Row(0, []), ["no label", 0.75, 0.25, "글"])
+    assert parquet.read_schema(tmp_path / "a.parquet").types == [arrow.string(), *[arrow.float64()] * 2, arrow.string()]
+
+
+def test_parquet_that_is_not_ended_is_let_go(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = write(tmp_path, "a\n1\n", "a.csv")
+    with Table(path) as table, open(tmp_path / "b.parquet", "wb") as file:
+        writer = table_writer.writer(file, "b.parquet", "parquet", table, ADDED)
+        with pytest.raises(KeyboardInterrupt), writer:
+            raise KeyboardInterrupt
+        assert not writer._out.is_open
+
+
 def test_types_of_a_workbook_stay(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
@@ -163,17 +227,20 @@ def test_types_of_a_workbook_stay(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a\bb", "b.xlsx: found in row 2 the character '\\x08', which no sheet holds; write .csv or .parquet"),
-        ("가" * 32768, "b.xlsx: found in row 2 a value of 32,768 characters, which no sheet holds"),
-    ],
-)
-def test_what_no_sheet_holds(tmp_path, text, message):
+def test_what_no_sheet_holds(tmp_path):
     pytest.importorskip("openpyxl")
-    path = write(tmp_path, f"a,b\n1,{text}\n", "a.csv")
+    path = write(tmp_path, f"a,b\n1,{'가' * 32768}\n", "a.csv")
+    message = "b.xlsx: found in row 2 a value of 32,768 characters, which no sheet holds"
     assert error_of(convert, path, tmp_path / "b.xlsx").startswith(message)
+
+
+def test_what_xml_cannot_say_is_written_as_excel_does(tmp_path):
+    pytest.importorskip("openpyxl")
+    import zipfile
+
+    out = convert(write(tmp_path, "a,b\n1,좋다\v추천 _x000D_\n", "a.csv"), tmp_path / "b.xlsx")
+    with zipfile.ZipFile(out) as archive:
+        assert "좋다_x000B_추천 _x005F_x000D_<" in archive.read("xl/worksheets/sheet1.xml").decode()
 
 
 def test_more_rows_than_a_sheet_has(tmp_path, monkeypatch):
