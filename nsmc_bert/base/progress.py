@@ -6,19 +6,31 @@ import sys
 import time
 from collections.abc import Mapping
 
+DELAY = 5.0  # seconds that a bar waits for work that is mostly short
+
 
 class Progress:
     """Counts units of work towards a total.
 
     Args:
-        total: the units of the whole work.
+        total: the units of the whole work; None where nobody knows it before the end.
         unit: their name, in the plural: reviews, sentences, bytes.
         done: units that an earlier run has done already; they do not count for the rate.
         title: what is being done.
         every: seconds between two lines where the output is no terminal.
+        delay: seconds that a bar waits for: work that is done before needs none.
     """
 
-    def __init__(self, total: int, unit: str, *, done: int = 0, title: str = "", every: float = 20.0) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        unit: str,
+        *,
+        done: int = 0,
+        title: str = "",
+        every: float = 20.0,
+        delay: float = 0.0,
+    ) -> None:
         self._total, self._unit, self._title, self._every = total, unit, title, every
         self._first, self._done, self._start = done, done, time.monotonic()
         self._spoken = self._start
@@ -27,7 +39,14 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=total, initial=done, unit=" " + unit, desc=title or None, dynamic_ncols=True, smoothing=0.05
+                total=total,
+                initial=done,
+                unit=" " + unit,
+                desc=title or None,
+                dynamic_ncols=True,
+                smoothing=0.05,
+                delay=delay,
+                leave=not delay,
             )
 
     @property
@@ -58,8 +77,10 @@ class Progress:
 
     def _line(self, figures: Mapping[str, str]) -> str:
         rate = self.rate
-        left = (self._total - self._done) / rate if rate else float("inf")
         shown = "".join(f", {name} {value}" for name, value in figures.items())
+        if self._total is None:
+            return f"{self._title} {self._done} {self._unit}{shown}, {rate:.0f} {self._unit}/s"
+        left = (self._total - self._done) / rate if rate else float("inf")
         percent = 100 * self._done / max(self._total, 1)
         return (
             f"{self._title} {self._done} of {self._total} {self._unit} ({percent:.0f} %){shown}, "

@@ -46,6 +46,13 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
 
 
+def one_line(text: str) -> str:
+    """A text in one line without tabs, as a cell or a line of a list has it."""
+    # a lone surrogate is a valid review and no valid output
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return " ".join(text.splitlines()).replace("\t", " ")
+
+
 def columns(text: str) -> int:
     """The columns of a terminal that a text takes: two for a Hangul syllable, none for an accent."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -15,6 +15,8 @@ from nsmc_bert.base import html_pages, system
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
+from nsmc_bert.base.progress import DELAY, Progress
+from nsmc_bert.base.text_tables import one_line
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
 from nsmc_bert.data.labels import ALL
@@ -24,6 +26,8 @@ from nsmc_bert.model import checkpoints, metrics
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
+
+PART = 8192  # reviews that are measured together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
     if figures["errors"]:
         yield "most confident errors:"
     for error in figures["errors"]:
-        yield f"  {error['confidence']:.3f} {error['said']}, labelled {error['label']}: {error['text']}"
+        yield f"  {error['confidence']:.3f} {error['said']}, labelled {error['label']}: {one_line(error['text'])}"
 
 
 def evaluate(
@@ -185,7 +189,7 @@ def evaluate(
         raise UserError(f"found no test reviews beside {path}, expected --test_file=FILE")
     texts, labels = data.test.texts, data.test.labels
     report = functools.partial(metrics.report, classes=model.classes)
-    probabilities = model.predict_encoded(model.encode(texts))
+    probabilities = _predicted(model, texts, "test")
     unseen = np.zeros(len(texts), bool) if data.train is None else reviews.unseen(texts, data.train.texts)
     figures = {
         "test": report(probabilities, labels),
@@ -195,9 +199,20 @@ def evaluate(
         "errors": confident_errors(texts, labels, probabilities, model.classes, errors),
     }
     for name in perturb:
-        changed = model.encode(perturbation.PERTURBATIONS[name](texts))
-        figures[f"test_{name}"] = report(model.predict_encoded(changed), labels)
+        changed = perturbation.PERTURBATIONS[name](texts)
+        figures[f"test_{name}"] = report(_predicted(model, changed, f"test, {name}"), labels)
     return figures
+
+
+def _predicted(model: "SentimentClassifier", texts: Sequence[str], title: str) -> np.ndarray:
+    """Probabilities of texts, part by part, so that it can be said how far they are."""
+    parts = []
+    with Progress(len(texts), "reviews", title=title, delay=DELAY) as bar:
+        for start in range(0, len(texts), PART):
+            part = texts[start : start + PART]
+            parts.append(model.predict_encoded(model.encode(part)))
+            bar.update(len(part))
+    return np.concatenate(parts)
 
 
 def confident_errors(

@@ -59,6 +59,8 @@ def find(
     else:
         mine = reviews.read(calibrate_on, **columns)
         classes.check_same(mine.classes, calibrate_on, "those of the model")
+        if mine.skipped:
+            log(f"  {mine.skipped} bad rows skipped")
         for note in mine.notes:
             log(f"  {note}")
         chosen = Reviews(calibrate_on, False, mine.texts, mine.labels)

@@ -22,3 +22,17 @@ def test_lines_come_now_and_then(capsys):
         for _ in range(10):
             bar.update(1)
     assert capsys.readouterr().err == ""
+
+
+def test_work_whose_end_nobody_knows(capsys):
+    with Progress(None, "reviews", title="predict", every=0.0) as bar:
+        bar.update(4096)
+    assert re.fullmatch(r"predict 4096 reviews, \d+ reviews/s\n", capsys.readouterr().err)
+
+
+def test_a_bar_waits_for_work_that_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    for delay, shown in ((60.0, False), (0.0, True)):
+        with Progress(10, "reviews", delay=delay) as bar:
+            bar.update(10)
+        assert ("10/10" in capsys.readouterr().err) == shown

@@ -31,3 +31,7 @@ def test_the_width_of_a_terminal(monkeypatch):
     assert text_tables.terminal_width() == 0  # what is piped is as wide as it is
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert text_tables.terminal_width() == 70
+
+
+def test_one_line():
+    assert text_tables.one_line("a\tb\r\nc\u2028d \ud800") == "a b c d ?"

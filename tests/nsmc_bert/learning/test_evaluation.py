@@ -49,6 +49,21 @@ def test_figures_by_hand():
     assert list(figures) == ["test", "test_unseen", "reliability", "by_length", "errors", "test_spaces"]
 
 
+def test_reviews_are_measured_part_by_part(monkeypatch):
+    data = Data("mine", "reviews", None, TEST)
+    whole = evaluation.evaluate(Reader(), data, perturb=("spaces",))
+    sizes = []
+    monkeypatch.setattr(evaluation, "PART", 3)
+    monkeypatch.setattr(Reader, "encode", lambda self, texts: sizes.append(len(texts)) or texts)
+    assert evaluation.evaluate(Reader(), data, perturb=("spaces",)) == whole
+    assert sizes == [3, 1, 3, 1]
+
+
+def test_an_error_is_one_line():
+    figures = {"errors": [{"confidence": 0.9, "said": "positive", "label": "negative", "text": "두\n줄\t탭\ud800"}]}
+    assert list(evaluation._lines(figures))[1:] == ["  0.900 positive, labelled negative: 두 줄 탭?"]
+
+
 class Rater:
     """A model of ratings from 1 to 3 that knows two texts."""
 

@@ -115,6 +115,15 @@ def test_the_same_file_by_another_rule_is_not_what_was_learned(tmp_path):
                 find(Data("stars.csv", "reviews", train, None), record, minimum=1)
 
 
+def test_rows_that_were_passed_over_are_said(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("document,label\n좋다,1\n싫다,0\n글\n글,\n", encoding="utf-8")
+    said = []
+    data = Data("mine", "reviews", None, None)
+    recalibration.find(str(path), data, {}, {"skip_bad_rows": True}, said.append, minimum=1)
+    assert said == ["  2 bad rows skipped", "  1 of them without a label"]
+
+
 @pytest.mark.parametrize(
     "record",
     [
