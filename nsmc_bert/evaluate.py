@@ -9,7 +9,7 @@ from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
 from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
-options.define_data_flags()
+options.define_data_flags(to_train=False)
 flags.DEFINE_string("model", Evaluation.model, "Model folder. Default: the classifier that ships.")
 options.define_positive_label_flag()
 flags.DEFINE_string("json", Evaluation.json, "File to write all figures to, as JSON.")
@@ -52,7 +52,7 @@ def main() -> None:
     sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
     cli.import_tensorflow()
-    for line in measure(data, how, columns=sources.columns, log=say):
+    for line in measure(data, how, columns=sources.keywords, log=say):
         print(line)
 
 

@@ -34,8 +34,12 @@ def from_flags(settings: type[Settings], **values: Any) -> Settings:
     return settings(**values)
 
 
-def define_data_flags() -> None:
-    """The flags that say which reviews a command reads; train and evaluate share them."""
+def define_data_flags(to_train: bool = True) -> None:
+    """The flags that say which reviews a command reads; train, leaderboard and evaluate share them.
+
+    Args:
+        to_train: whether the command learns from them, or measures a model that is there already.
+    """
     flags.DEFINE_string(
         "nsmc_dir",
         "",
@@ -49,22 +53,26 @@ def define_data_flags() -> None:
         "",
         "Address that NSMC's two files are downloaded from. Default: the published one, at a fixed commit.",
     )
-    flags.DEFINE_bool(
-        "download", True, "Whether NSMC may be downloaded. Where it cannot be had, the bundled sample is trained on."
+    instead = " Where it cannot be had, the bundled sample is trained on." if to_train else ""
+    flags.DEFINE_bool("download", True, f"Whether NSMC may be downloaded.{instead}")
+    kinds = (
+        "a table with a header line as CSV, TSV, JSON lines, Parquet or Excel, plain or compressed. Several are named "
+        "with commas between them, or by a pattern in quotes, such as 'mine-*.csv'; - is standard input."
     )
-    flags.DEFINE_bool(
-        "sample", False, "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier."
-    )
-    flags.DEFINE_string(
-        "train_file",
-        "",
-        "Your own reviews instead of NSMC: a table with a header line as CSV, TSV, JSON lines, Parquet or Excel, plain "
-        "or compressed. Several are named with commas between them, or by a pattern in quotes, such as 'mine-*.csv'; - "
-        "is standard input.",
-    )
-    flags.DEFINE_string(
-        "test_file", "", "Your own test reviews, named likewise; without them no test figure is reported."
-    )
+    if to_train:
+        sample = "Train on the bundled sample, a few hundred reviews: a demonstration, not a classifier."
+        train_file = f"Your own reviews instead of NSMC: {kinds}"
+        test_file = "Your own test reviews, named likewise; without them no test figure is reported."
+    else:
+        sample = "Measure on the bundled sample's test reviews, some two hundred, which were written for this project."
+        train_file = (
+            "The reviews that the model has learned from, named likewise: figures are given, too, of the test reviews "
+            "that are not among them. --calibrate_on=validation takes from them what training held out."
+        )
+        test_file = f"Your own reviews to measure on instead of NSMC's: {kinds}"
+    flags.DEFINE_bool("sample", False, sample)
+    flags.DEFINE_string("train_file", "", train_file)
+    flags.DEFINE_string("test_file", "", test_file)
     flags.DEFINE_string(
         "text_column",
         ReviewSources.text_column,
@@ -120,7 +128,7 @@ def define_table_flags() -> None:
         "delimiter",
         ReviewSources.delimiter,
         "Character between the columns of your file, also written as \\t. Default: comma for .csv, tab for other text. "
-        "With any other than the tab, columns may be quoted.",
+        "With any other than the tab, columns may be quoted; with a tab they are where --input_format=csv says so.",
     )
     flags.DEFINE_enum(
         "input_format",
@@ -132,8 +140,8 @@ def define_table_flags() -> None:
     flags.DEFINE_string(
         "encoding",
         ReviewSources.encoding,
-        "Encoding of your text files: cp949, euc-kr, utf-16-le, utf-16-be. Default: UTF-8, and UTF-16 where a file "
-        "begins with its mark. Nothing is guessed: a file in CP949 is refused until it is named.",
+        "Encoding of your text files: cp949, also called euc-kr; utf-16-le, utf-16-be. Default: UTF-8, and UTF-16 "
+        "where a file begins with its mark. Nothing is guessed: a file in CP949 is refused until it is named.",
     )
     flags.DEFINE_string(
         "sheet",
@@ -141,15 +149,20 @@ def define_table_flags() -> None:
         "Name of the sheet of your Excel file, or its number from 1. Default: the one that holds rows; where several "
         "do, the one that has the named columns, and if that is not one alone, the command stops and lists them.",
     )
+    flags.DEFINE_list(
+        "columns",
+        list(ReviewSources.columns),
+        "Names of the columns, in their order, of a table that has no header line, such as 별점,글.",
+    )
 
 
 def define_skip_flag() -> None:
-    """The flag that lets bad rows be passed over; train, evaluate and predict share it."""
+    """The flag that lets bad rows be passed over; all commands that read tables or lines share it."""
     flags.DEFINE_bool(
         "skip_bad_rows",
         ReviewSources.skip_bad_rows,
-        "Go on at a row that cannot be read, and count it, instead of stopping there. Where labels are read it stops "
-        "all the same if more than half of the rows are bad.",
+        "Go on at a row or a line that cannot be read, and count it, instead of stopping there. Where labels are read "
+        "it stops all the same if more than half of the rows are bad; those without a label do not count.",
     )
 
 

@@ -24,6 +24,7 @@ flags.DEFINE_string(
     "refused, with the column that it might be.",
 )
 options.define_table_flags()
+options.define_skip_flag()
 flags.DEFINE_string(
     "rating_column",
     "",

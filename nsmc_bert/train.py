@@ -161,7 +161,12 @@ def main() -> None:
         column = FLAGS.unlabelled_column
         layout = Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding, sheet=FLAGS.sheet)
         unlabelled, _ = documents(
-            FLAGS.unlabelled, text_column=column, layout=layout, flag="--unlabelled_column", log=say
+            FLAGS.unlabelled,
+            text_column=column,
+            layout=layout,
+            flag="--unlabelled_column",
+            skip_bad_rows=FLAGS.skip_bad_rows,
+            log=say,
         )
     cli.import_tensorflow()
     for line in summary(fine_tune(data, how, unlabelled=unlabelled, log=say)):

@@ -38,6 +38,7 @@ class ReviewSources:
         input_format: one of tables.FORMATS, or tables.AUTO for that of the ending.
         encoding: of the user's files; "" for UTF-8, or UTF-16 by its mark.
         sheet: of the user's workbooks; see tables.Layout.
+        columns: names of the columns of the user's files, in their order, where these have no header line.
         labels, positive_from, negative_to, middle, ratings: how their labels are told; see labels.Labelling.
         skip_bad_rows: go on at a row that cannot be read, and count it.
     """
@@ -55,6 +56,7 @@ class ReviewSources:
     input_format: str = tables.AUTO
     encoding: str = ""
     sheet: str = ""
+    columns: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     positive_from: float | None = None
     negative_to: float | None = None
@@ -63,7 +65,7 @@ class ReviewSources:
     skip_bad_rows: bool = False
 
     @property
-    def columns(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """The keyword arguments of reviews.read for the user's own files."""
         return {
             "text_column": self.text_column,
@@ -72,6 +74,7 @@ class ReviewSources:
             "input_format": self.input_format,
             "encoding": self.encoding,
             "sheet": self.sheet,
+            "columns": self.columns,
             "labels": self.labels,
             "positive_from": self.positive_from,
             "negative_to": self.negative_to,
@@ -105,7 +108,7 @@ class Data:
     @property
     def measured(self) -> str:
         """What the test reviews are called: of the user's own files the test's own name."""
-        return Path(self.test.path).name if self.test is not None and self.folder == "reviews" else self.name
+        return _called(Path(self.test.path)) if self.test is not None and self.folder == "reviews" else self.name
 
 
 def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: bool = True) -> Data:
@@ -140,6 +143,8 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
                 log(f"  {note}")
             if data.folder == "reviews":
                 texts, rows = reviews.contradictions(part)
+                if empty := sum(not text.strip() for text in part.texts):
+                    log(f"  {empty} reviews without text")
                 if texts:
                     log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
     train, test = (data.train, data.test) if data.folder == "reviews" else (None, None)
@@ -152,11 +157,11 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
     if sources.train_file == sources.test_file == tables.STDIN:
         raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
-    columns = sources.columns
-    train = reviews.read(sources.train_file, **columns) if sources.train_file else None
+    keywords = sources.keywords
+    train = reviews.read(sources.train_file, **keywords) if sources.train_file else None
     if train is not None and sources.labels == (ALL,):  # what the reviews to learn from have is what all are told by
-        columns["labels"] = () if train.classes == SENTIMENT else train.classes.names
-    test = reviews.read(sources.test_file, **columns) if sources.test_file else None
+        keywords["labels"] = () if train.classes == SENTIMENT else train.classes.names
+    test = reviews.read(sources.test_file, **keywords) if sources.test_file else None
     for part, of in ((train, "learn from"), (test, "measure on")):
         if to_train and part is not None and (lacking := part.classes.lacking(part.labels.tolist())):
             raise UserError(
@@ -165,7 +170,13 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
             )
     named = train or test
     assert named is not None  # one of them is named, or nobody asks
-    return Data(named.path.name, "reviews", train, test)
+    return Data(_called(named.path), "reviews", train, test)
+
+
+def _called(path: Path) -> str:
+    """What the reviews of a file are called, or of several with commas between them."""
+    first, *others = tables.listed(str(path))
+    return Path(first).name + (f" and {len(others)} more" if others else "")
 
 
 def _sample() -> Data:
@@ -201,7 +212,8 @@ class TextSources:
         text_column: name of the column of the text, where the files are tables; or "".
         rating_column: name of a column of star ratings, whole numbers from 1, to learn beside the text; or "".
         nsmc_dir: folder that holds NSMC, whose test reviews and validation split are left out; or "".
-        delimiter, input_format, encoding, sheet: how the files are written; see tables.Layout.
+        delimiter, input_format, encoding, sheet, columns: how the files are written; see tables.Layout.
+        skip_bad_rows: go on at a line or a row that cannot be read, and count it.
     """
 
     data: tuple[str, ...] = ()
@@ -212,6 +224,8 @@ class TextSources:
     input_format: str = tables.AUTO
     encoding: str = ""
     sheet: str = ""
+    columns: tuple[str, ...] = ()
+    skip_bad_rows: bool = False
 
 
 def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[list[str], np.ndarray | None]":
@@ -231,9 +245,16 @@ def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[li
         raise UserError("found no --data, expected a file of texts, one a line")
     if sources.rating_column and not sources.text_column:
         raise UserError(f"--rating_column={sources.rating_column}: found no --text_column beside it, expected both")
-    layout = tables.Layout(sources.input_format, sources.delimiter or None, sources.encoding, sources.sheet)
+    layout = tables.Layout(
+        sources.input_format, sources.delimiter or None, sources.encoding, sources.sheet, sources.columns
+    )
     texts, ratings = documents(
-        sources.data, text_column=sources.text_column, rating_column=sources.rating_column, layout=layout, log=log
+        sources.data,
+        text_column=sources.text_column,
+        rating_column=sources.rating_column,
+        layout=layout,
+        skip_bad_rows=sources.skip_bad_rows,
+        log=log,
     )
     log(f"{', '.join(sources.data)}: {len(texts)} different texts")
     if sources.nsmc_dir:

@@ -56,6 +56,7 @@ def read(
     input_format: str = tables.AUTO,
     encoding: str = "",
     sheet: str = "",
+    columns: Sequence[str] = (),
     labels: Sequence[str] = (),
     positive_from: float | None = None,
     negative_to: float | None = None,
@@ -69,12 +70,14 @@ def read(
     Args:
         path: the file, several with commas between them, a pattern of their names, or tables.STDIN.
         text_column, label_column: names of the columns that are read.
-        delimiter: the character between two columns. Default: a comma for .csv, a tab for other texts.
+        delimiter: the character between two columns. Default: a comma for .csv, a tab for other texts. Between tabs
+            columns are quoted where `input_format` is "csv", otherwise a quotation mark is a character like any other.
         skip_bad_rows: pass over rows with another number of columns than the header, no label or another one, broken
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
         sheet: of a workbook, see tables.Layout.
+        columns: names of the columns, in their order, of tables without a header line; () for those that have one.
         labels, positive_from, negative_to, middle, ratings: how labels are told, see Labelling.
 
     Returns:
@@ -95,7 +98,7 @@ def read(
     import numpy as np
 
     labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
-    layout = tables.Layout(input_format, delimiter, encoding, sheet)
+    layout = tables.Layout(input_format, delimiter, encoding, sheet, tuple(columns))
     digest = hashlib.sha1(usedforsecurity=False)
     reading = _Reading(labelling, skip_bad_rows)
     paths = tables.expand(path)
@@ -132,15 +135,14 @@ class _Reading:
         self._bad: tuple[str, tables.Problem] | None = None
         self._unlabelled: tuple[str, tables.Problem] | None = None
         self._others: set[str] = set()
-        self._sheets: list[str] = []
+        self._of_tables: list[str] = []  # notes
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
 
     def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
         """Reads one table."""
         wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
         text_at, label_at = tables.locate(table, wanted)
-        if table.note and table.note not in self._sheets:
-            self._sheets.append(table.note)
+        self._note(table.note)
         told: dict[str, int | None] = {}
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
@@ -184,6 +186,11 @@ class _Reading:
                 raise Located(table.name, *problem)
             self._bad_rows += 1
             self._bad = self._bad or (table.name, problem)
+        self._note(table.quoting)
+
+    def _note(self, note: str) -> None:
+        if note and note not in self._of_tables:
+            self._of_tables.append(note)
 
     @property
     def skipped(self) -> int:
@@ -228,7 +235,7 @@ class _Reading:
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say beside the number of bad rows."""
-        notes = list(self._sheets)
+        notes = list(self._of_tables)
         if self.missing:
             notes.insert(0, f"{self.missing} of them without a label")
         counts = [0] * len(self.classes)

@@ -221,7 +221,7 @@ class Table:
         self.note = ""
         self.has_header = not layout.columns
         self._named = list(layout.columns)
-        self._looked_at = self._with_quotes = self._quoted_for_sure = 0
+        self._looked_at = self._with_quotes = self._opened = 0
         self._files = contextlib.ExitStack()
         try:
             with text_files.readable(self.name):
@@ -257,6 +257,7 @@ class Table:
                     expected = f"{width} as {where} {shorten(self.columns, 200)}"
                     if self.format == "tsv" and any(re.fullmatch('"[^"]*', value) for value in row.values):
                         expected += f"; are columns in quotation marks? {READ_QUOTED}"
+                        self._opened += 1
                     row = row._replace(problem=(row.line, found, expected))
                 elif self.format == "tsv" and self._looked_at < QUOTED_ROWS:
                     self._look_at(row)
@@ -265,21 +266,19 @@ class Table:
     def _look_at(self, row: Row) -> None:
         """Counts what shows that a TSV is quoted."""
         self._looked_at += 1
-        cells = [value for value in row.values if _in_quotes(value)]
-        self._with_quotes += bool(cells)
-        self._quoted_for_sure += any('""' in cell[1:-1] and '"' not in cell[1:-1].replace('""', "") for cell in cells)
+        self._with_quotes += any(map(_in_quotes, row.values))
 
     @property
     def quoting(self) -> str:
         """Of a TSV what there is to say, once rows were read, of columns in quotation marks, which are read as they
-        stand; or "".
+        stand; or "". (Of NSMC's reviews 0.4 % are in quotation marks, and are published so.)
         """
-        share = self._with_quotes / max(self._looked_at, 1)
-        header = self.format == "tsv" and any(map(_in_quotes, self.columns))
-        if not header and self._quoted_for_sure < 2 and (share < 0.1 or self._with_quotes < 5):
-            return ""
-        where = "its columns' names" if header else f"{self._with_quotes} of its first {self._looked_at} rows"
-        return f"quotation marks around {where} are taken as text; {READ_QUOTED} reads them as quoting"
+        where = ""
+        if self.format == "tsv" and any(map(_in_quotes, self.columns)):
+            where = "the columns' names"
+        elif self._opened or self._with_quotes >= max(5, 0.03 * self._looked_at):
+            where = f"columns, as in {self._with_quotes} of the first {self._looked_at} rows,"
+        return f"quotation marks around {where} are taken as text; {READ_QUOTED} reads them as quoting" if where else ""
 
     def _text(self, source: _Lines) -> Iterator[Row]:
         readers = {"tsv": _plain_rows, "csv": lambda lines: _quoted_rows(lines, self.delimiter), "jsonl": _json_rows}

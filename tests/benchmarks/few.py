@@ -143,7 +143,7 @@ def draw(labels, size, seed, measured):
 
 def main():
     """Measures, and prints a table."""
-    corpus = reviews.read(FLAGS.train_file, **options.from_flags(ReviewSources).columns)
+    corpus = reviews.read(FLAGS.train_file, **options.from_flags(ReviewSources).keywords)
     if len(FLAGS.sizes) != len(FLAGS.draws):
         raise UserError(f"--draws={','.join(FLAGS.draws)}: expected as many numbers as --sizes")
     cli.import_tensorflow()

@@ -19,7 +19,7 @@ from absl import flags
 importlib.import_module("nsmc_bert." + sys.argv[1])
 modules = flags.FLAGS.flags_by_module_dict()
 own = modules["nsmc_bert." + sys.argv[1]] + modules["nsmc_bert.options"]
-print(json.dumps({flag.name: flag.default for flag in own}))
+print(json.dumps({flag.name: [flag.default, flag.help] for flag in own}))
 """
 FILES_OF_TEXTS = {"unlabelled", "unlabelled_column"}  # what train reads, and fine_tune has as texts
 
@@ -40,7 +40,8 @@ def run(program, *arguments):
     ],
 )
 def test_every_flag_is_a_field_and_every_field_a_flag(command, settings, others):
-    flags = json.loads(run(DEFAULTS, command))
+    both = json.loads(run(DEFAULTS, command))
+    flags, helps = ({name: each[place] for name, each in both.items()} for place in (0, 1))
     fields = [field for each in settings for field in dataclasses.fields(each)]
     assert sorted(flags) == sorted({field.name for field in fields} | others)
     assert len(fields) == len({field.name for field in fields})
@@ -48,6 +49,10 @@ def test_every_flag_is_a_field_and_every_field_a_flag(command, settings, others)
         flags["seeds"] = [int(seed) for seed in flags["seeds"]]
     defaults = json.loads(json.dumps({field.name: field.default for field in fields}))  # tuples become lists
     assert {name: flags[name] for name in defaults} == defaults
+    of_training = {"sample": "Train on", "download": "is trained on", "test_file": "no test figure is reported"}
+    assert [words for name, words in of_training.items() if words in helps.get(name, "")] == (
+        list(of_training.values()) if command == "train" else []
+    )
 
 
 VALUES = """

@@ -204,8 +204,19 @@ def test_a_table_without_a_named_column_is_not_read_as_lines(command, model, ord
     message = "error: orders.csv:1: found the columns id, 리뷰, 빈; which is the text? --text_column=리뷰\n"
     assert (result.returncode, result.stderr, result.stdout) == (1, message, "")
     os.rename(orders / "orders.csv", orders / "orders.txt")
-    result = command("predict", f"--model={model}", "--input=orders.txt", cwd=orders)
-    assert (result.returncode, result.stdout.count("\n")) == (0, ORDERS.count("\n"))
+    (orders / "bad.txt").write_bytes("좋다\n".encode() + b"\xff\n")
+    (orders / "tabs.txt").write_text("5\t좋다\n1\t싫다\n", encoding="utf-8")
+    arguments = ["--input=orders.txt", "--input=tabs.txt", "--input=bad.txt"]
+    result = command("predict", f"--model={model}", *arguments, "--skip_bad_rows", cwd=orders)
+    assert (result.returncode, result.stdout.count("\n")) == (0, ORDERS.count("\n") + 2 + 1)
+    # lines with tabs are read, but it is said that they are rather a table's; of bad ones how many there were
+    assert result.stderr == (
+        "WARNING: tabs.txt: found 1 tab in each of the first 2 lines, expected one text a line; if it is a table, "
+        "--text_column=NAME names the column of the text\n1 bad rows skipped\n"
+    )
+    result = command("predict", f"--model={model}", input="id\tdocument\tlabel\n1\t좋다\t1\n")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "standard input:1: found the line 'id\\tdocument\\tlabel', expected one text a line" in result.stderr
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "xlsx"])

@@ -50,6 +50,23 @@ def test_own_files(files, lines):
     ]
 
 
+def test_several_files_are_called_by_the_first(files, lines):
+    train = f"{files('a.tsv', TRAIN)},{files('b.tsv', ['좋다', ' '])}"
+    data = find.find_data(
+        ReviewSources(train_file=train, test_file=f"{files('c.tsv', ['새'], [1])},{train}"),
+        log=lines.append,
+        to_train=False,
+    )
+    assert (data.name, data.measured) == ("a.tsv and 1 more", "c.tsv and 2 more")
+    assert lines[:2] == [f"a.tsv and 1 more, train: {train} (22 reviews)", "  1 reviews without text"]
+
+
+def test_a_table_without_a_header_line(files, lines):
+    path = files("mine.txt", ["좋다", "싫다"], header="최고\t1")
+    data = find.find_data(ReviewSources(train_file=path, columns=("document", "label")), log=lines.append)
+    assert (data.train.texts, data.train.labels.tolist()) == (["최고", "좋다", "싫다"], [1, 0, 1])
+
+
 def test_test_reviews_that_are_all_learned_from_are_said(files, lines):
     train = files("mine.tsv", TRAIN)
     find.find_data(ReviewSources(train_file=train, test_file=files("test.tsv", TRAIN[:4])), log=lines.append)
@@ -172,6 +189,15 @@ def test_what_nsmc_measures_on_is_kept_from_pretraining(nsmc_dir, tmp_path, line
     np.testing.assert_array_equal(ratings, [stars - 1 for text, stars in rows if text not in gone])
     assert lines[0] == f"{path}: 22 different texts"
     assert lines[-1] == "  3 of them are NSMC's to test or to validate on: left out"
+
+
+def test_texts_are_read_as_the_sources_say(files, tmp_path, lines):
+    path = files("mine.txt", ["좋다", "싫다"], header="최고\t1")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("한 열\n")
+    sources = TextSources(data=(path,), text_column="글", columns=("글", "별"), skip_bad_rows=True)
+    texts, _ = find.find_texts(sources, log=lines.append)
+    assert (texts, lines) == (["최고", "좋다", "싫다"], ["1 bad rows skipped", f"{path}: 3 different texts"])
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,19 @@ def test_several_files_are_read_as_one(tmp_path):
         assert data.sha1 == hashlib.sha1(parts[0].read_bytes() + parts[1].read_bytes()).hexdigest()
 
 
+def test_quotation_marks_between_tabs_are_said(tmp_path):
+    path = write(tmp_path, 'document\tlabel\n"a ""b"""\t1\n"c"\t0\n' + '"d ""e"""\t1\n' * 3)
+    data = reviews.read(path)
+    assert data.texts[0] == '"a ""b"""' and data.notes == (
+        "quotation marks around columns, as in 5 of the first 5 rows, are taken as text; --input_format=csv "
+        "--delimiter='\\t' reads them as quoting",
+    )
+    data = reviews.read(path, input_format="csv", delimiter="\t")
+    assert (data.texts, data.notes) == (['a "b"', "c", *['d "e"'] * 3], ())
+    path = write(tmp_path, 'document\tlabel\n"그는 ""최고""라 했다"\t1\n"두\n줄"\t1\n보통\t0\n좋다\t1\n')
+    assert "--input_format=csv" in "".join(reviews.read(path, skip_bad_rows=True).notes)
+
+
 # Splits
 
 
@@ -497,6 +510,7 @@ def real_nsmc(data_dir):
 def test_nsmc_as_published(real_nsmc, data_dir):
     train, test = real_nsmc
     assert (len(train), len(test)) == (150_000, 50_000)
+    assert train.notes == test.notes == ()
     assert (train.texts.count(""), test.texts.count("")) == (5, 3)
     assert (train.labels.sum(), test.labels.sum()) == (74_827, 25_173)
     assert train.sha1 == "d2333f3cd62d72e6e0a954d7c1a714d9875bc488"

@@ -664,9 +664,12 @@ def test_quoted_columns_between_tabs(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (['"그는 ""최고""라 했다"'] * 2 + ["x"] * 900, "2 of its first 902 rows are taken as text; --input_format=csv"),
-        (['"a"'] * 100, "100 of its first 100 rows are taken"),
-        (['"굳" ㅋ', '""', '"""', '"열린', '"따옴표"'] * 10 + ["x"] * 2000, ""),
+        (
+            ['"그는 ""최고""라 했다"'] * 40 + ["x"] * 1000,
+            "40 of the first 1000 rows, are taken as text; --input_format",
+        ),
+        (['"a"'] * 100, "100 of the first 100 rows, are taken as text"),
+        (['"굳" ㅋ', '""', '"""', '"열린', "x"] + ["x"] * 95, ""),
         (['"굳"'] * 4, ""),
     ],
 )

@@ -88,6 +88,47 @@ def test_a_stream_that_is_not_utf_8():
     assert ":1: found bytes" in error_of(stream_lines, "가".encode()[:2])
 
 
+def test_bad_lines_are_passed_over_where_that_is_wanted(monkeypatch):
+    monkeypatch.setattr(texts, "LINE_BYTES", 8)
+    bad = []
+    stream = io.BytesIO(b"a\n\xff\n\xff" + b"x" * 20 + b"\nb\n")
+    assert list(texts.lines(stream, "x", on_bad=bad.append)) == ["a", "b"]
+    assert [str(error)[:16] for error in bad] == ["x:2: found bytes", "x:3: found bytes"]
+
+
+TABS = ["1\t좋다\t1", "2\t싫다\t0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (TABS, "2 tabs in each of the first 2 lines"),
+        (["a\tb", "", "c\td", ""], "1 tab in each of the first 2 lines"),
+        (["a\tb"] * 20 + ["c"], "1 tab in each of the first 20 lines"),
+        (TABS[:1], ""),
+        (["a", "b"], ""),
+        (["a\tb", "c"], ""),
+        (["a\tb"] * 19 + ["c"] * 5, ""),
+        ([], ""),
+    ],
+)
+def test_lines_that_are_a_tables_are_said(content, found):
+    said = []
+    assert list(texts.look_for_tabs(iter(content), "a.txt", "--column", said.append)) == content
+    expected = "expected one text a line; if it is a table, --column=NAME names the column of the text"
+    assert [str(error) for error in said] == ([f"a.txt: found {found}, {expected}"] if found else [])
+
+
+def test_lines_are_looked_at_as_they_come():
+    lines = texts.look_for_tabs(iter(TABS), "a.txt", "--text_column", lambda error: None)
+    assert next(lines) == TABS[0]
+    lines = texts.look_for_tabs(iter(["id\tdocument\tlabel", *TABS]), "a.txt", "--text_column", lambda error: None)
+    assert error_of(next, lines, kind=Located) == (
+        "a.txt:1: found the line 'id\\tdocument\\tlabel', expected one text a line; it heads a table: "
+        "--text_column=document"
+    )
+
+
 def test_a_long_line_is_cut_between_two_characters(monkeypatch):
     monkeypatch.setattr(texts, "LINE_BYTES", 8)
     assert stream_lines("가나다라마바사아자차\n가나\r\n12345678\n".encode()) == ["가나", "가나", "12345678"]
@@ -162,6 +203,36 @@ def test_documents_of_tables(tmp_path):
     assert (read, ratings.tolist()) == (["좋다", "나쁘다, 정말", "최고"], [4, 0, 3])
     message = error_of(texts.documents, [tmp_path / "a.csv"], flag="--unlabelled_column")
     assert message == f"{tmp_path}/a.csv:1: found the columns 글, 별; which is the text? --unlabelled_column=글"
+
+
+def test_a_table_is_no_text_to_learn_from(tmp_path):
+    for header in ("id\tdocument\tlabel", "번호\t글\t별"):
+        path = write(tmp_path, "\n".join([header, *TABS]), "ratings_test.txt")
+        found = error_of(texts.documents, [path], flag="--unlabelled_column")
+        assert "one text a line" in found and "--unlabelled_column=" in found
+        assert texts.documents([path], text_column=header.split("\t")[1])[0] == ["좋다", "싫다"]
+    names = tables.Layout(columns=("번호", "글", "별"))
+    assert texts.documents([write(tmp_path, "\n".join(TABS))], text_column="글", layout=names)[0] == ["좋다", "싫다"]
+
+
+def test_bad_rows_of_documents_are_counted(tmp_path):
+    said = []
+    arguments = dict(skip_bad_rows=True, log=said.append)
+    path = write(tmp_path, "좋다\n".encode() + CP949 + b"\n" + "싫다\n".encode(), "a.txt")
+    assert texts.documents([path], **arguments)[0] == ["좋다", "싫다"]
+    path = write(tmp_path, "글,별\n좋다,1\n싫다\n그냥,0\n최고,5\n", "a.csv")
+    read, ratings = texts.documents([path], text_column="글", rating_column="별", **arguments)
+    assert (read, ratings.tolist()) == (["좋다", "최고"], [0, 4])
+    assert said == ["1 bad rows skipped", "2 bad rows skipped"]
+
+
+def test_quotation_marks_of_documents_are_said(tmp_path):
+    said = []
+    path = write(tmp_path, "글\n" + '"a ""b"""\n' * 5, "a.tsv")
+    assert texts.documents([path], text_column="글", log=said.append)[0] == ['"a ""b"""']
+    assert len(said) == 1 and said[0].startswith(
+        f"{path}: quotation marks around columns, as in 5 of the first 5 rows, are taken as "
+    )
 
 
 def test_documents_in_other_encodings(tmp_path):
