@@ -178,8 +178,11 @@ class Labelling:
         # as classes are numbered, and not as stars are given: nobody can tell whether the last one is the best
         are_classes = len(numbers) in (3, 4) and set(numbers) <= {0, 1, 2, 3}
         each = ",".join(f"{value:g}" for value in numbers)
-        if len(numbers) == 3 and are_classes and self.labels == NEUTRAL.names:
-            return f"; --labels={each} takes each as a class, {numbers[0]:g} as negative and {numbers[2]:g} as positive"
+        if are_classes and self.labels == NEUTRAL.names:
+            known = (
+                f"; --labels={each} takes each as a class, {numbers[0]:g} as negative and {numbers[-1]:g} as positive"
+            )
+            return known if len(numbers) == len(self.labels) else ""
         if numbers and self.labels == NEUTRAL.names:
             positive, negative = _bounds(numbers)
             return f"; are these ratings? --positive_from={positive} --negative_to={negative} --middle=class"

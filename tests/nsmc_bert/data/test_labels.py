@@ -156,6 +156,7 @@ def test_numbers_of_classes_are_no_stars(others):
 def test_ratings_of_a_model_that_knows_neutral():
     advice = Labelling(("negative", "neutral", "positive")).advice({"0", "1", "2"})
     assert advice == "; --labels=0,1,2 takes each as a class, 0 as negative and 2 as positive"
+    assert Labelling(("negative", "neutral", "positive")).advice({"0", "1", "2", "3"}) == ""
     advice = Labelling(("negative", "neutral", "positive")).advice({"3", "1", "5"})
     assert advice == "; are these ratings? --positive_from=4 --negative_to=2 --middle=class"
     assert Labelling(("a", "b", "c")).advice({"3", "1", "5"}) == ""
