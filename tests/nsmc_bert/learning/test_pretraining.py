@@ -97,6 +97,22 @@ def test_texts_that_are_too_few(validation):
     assert str(caught.value) == f"--validation={validation}: expected fewer than the 50 texts there are"
 
 
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            {"encoder": "klue/bert-base"},
+            "found --encoder=klue/bert-base beside it, whose weights know the pieces of its",
+        ),
+        ({"encoder": "bundled"}, "found --encoder=bundled beside it, whose weights know"),
+        ({"tokenizer": "mine"}, "found --tokenizer=mine beside it, expected one of them"),
+    ],
+)
+def test_a_vocabulary_of_ones_own_goes_with_random_weights(how, message):
+    with pytest.raises(UserError, match=f"^--vocab_size=1200: {message}"):
+        pretraining.pretrain(TEXTS, None, Pretraining(validation=1, vocab_size=1200, **how))
+
+
 def test_a_summary(monkeypatch):
     monkeypatch.setattr(system, "interpreter", lambda: "python")
     result = {"validation": {"perplexity": 12.34567, "rating_accuracy": 0.5}, "folder": "runs/pretrained/encoder"}
