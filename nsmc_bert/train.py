@@ -102,7 +102,7 @@ flags.DEFINE_list(
     "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the "
     "label where there is one.",
 )
-options.define_positive_label_flag("the teachers'")
+options.define_positive_label_flag("the teachers', and with --head=kept the encoder's,")
 flags.DEFINE_multi_string(
     "unlabelled",
     [],

@@ -76,7 +76,8 @@ class FineTuning:
         dropout: of hidden states and attention, from 0 to 0.9; None for the encoder's own.
         augment: share of the training reviews, from 0 to 1, that each epoch perturbs; see perturbation.augment.
         teachers: folders of classifiers to learn from besides the labels; see distillation.targets.
-        positive_label: which of the teachers' labels mean positive, where their names do not say so; see heads.order.
+        positive_label: which labels of teachers, and of a head that is kept, mean positive, where their names do not
+            say so; see heads.order.
         patience: epochs without a better validation accuracy, of ratings a less wrong expected rating, after which
             training stops; 0 for a third of all epochs, at least two.
         seeds: a model is trained for each.
@@ -285,7 +286,8 @@ def start_of(how: FineTuning, data: Data) -> tuple[Start, str]:
     ships = few or encoder == CLASSIFIER
     start = Start(bundled.CLASSIFIER if ships else encoder or bundled.ENCODER, how.tokenizer)
     if how.head == "kept" or how.head == "auto" and ships and two:
-        start.keep_head(data.classes)
+        # what ships says itself which is positive: there the teachers' labels are meant
+        start.keep_head(data.classes, () if ships else how.positive_label)
     why = f", as {count:,} reviews are few; --encoder={bundled.ENCODER} for the encoder alone" if few else ""
     if ships and not two:
         why = f", its encoder alone: its head tells {SENTIMENT} apart, and the reviews have {data.classes}"

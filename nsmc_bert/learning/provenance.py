@@ -154,11 +154,12 @@ class Start:
         except (KeyError, TypeError):
             return None
 
-    def keep_head(self, classes: Classes = SENTIMENT) -> None:
+    def keep_head(self, classes: Classes = SENTIMENT, positive_label: Sequence[str] = ()) -> None:
         """Goes on with the head of the classifier too.
 
         Args:
             classes: what it has to tell apart.
+            positive_label: which of its two labels means positive, where the names do not say so; see heads.order.
 
         Raises:
             UserError: there is none of these classes, or it does not say which is positive.
@@ -166,9 +167,10 @@ class Start:
         # read without building a model: what is computed on is not chosen yet
         head = checkpoints.head(self._weights(), self.config) if self.has_weights else None
         if head is None or len(head[1]) != len(classes):
-            wanted = "two classes" if classes == SENTIMENT else classes
-            raise UserError(f"--head=kept: {self.name} has no head of {wanted}; --head=new draws one")
-        known, order = heads.classes(self.config, len(classes), self.folder)
+            kind = "two classes" if classes == SENTIMENT else classes
+            raise UserError(f"--head=kept: {self.name} has no head of {kind}; --head=new draws one")
+        wanted = positive_label if len(classes) == 2 else ()
+        known, order = heads.classes(self.config, len(classes), self.folder, wanted)
         if known.names != classes.names:
             raise UserError(f"--head=kept: {self.name} has a head of {known}, not of {classes}; --head=new draws one")
         self.head, self.turned = [head[0][:, order], head[1][order]], order == [1, 0]

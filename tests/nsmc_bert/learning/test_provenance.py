@@ -13,8 +13,10 @@ from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import mismatch
 from nsmc_bert.base.runtime import Runtime
+from nsmc_bert.data.find import Data
 from nsmc_bert.data.reviews import Corpus
 from nsmc_bert.learning import loop, provenance
+from nsmc_bert.learning.finetuning import FineTuning, start_of
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import tokenizers
 
@@ -76,6 +78,21 @@ def test_a_head_of_the_same_classes_can_be_kept(make_model, tmp_path):
         start.keep_head(Classes(("a", "b", "c")))
     with pytest.raises(UserError, match="has no head of two classes; --head=new"):
         start.keep_head()
+
+
+def test_of_a_head_that_is_kept_one_can_say_which_label_is_positive(make_model, tmp_path):
+    model = make_model()
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id2label": {"0": "꿀잼", "1": "노잼"}}))
+    start = Start(tmp_path / "model")
+    with pytest.raises(UserError, match="found a head with the labels 꿀잼 and 노잼, expected .* --positive_label"):
+        start.keep_head()
+    corpus_of_two = corpus(["좋다", "싫다"], [1, 0])
+    how = FineTuning(encoder=str(tmp_path / "model"), head="kept", positive_label=("꿀잼",))
+    start, _ = start_of(how, Data("a.csv", "reviews", corpus_of_two, None))
+    np.testing.assert_array_equal(start.head[1], model.classifier.bias.numpy()[::-1])
+    assert start.turned
 
 
 def test_no_such_configuration(tmp_path):
