@@ -60,10 +60,11 @@ class FineTuning:
         head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
             that ships where the reviews are negative and positive.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
-        validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
+        validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by; None for
+            VALIDATION, or with folds for none.
         folds: into how many parts the reviews are cut for cross-validation, which holds nothing out in the end: "0" for
             a validation split instead, or AUTO, FOLDS with fewer than FOLDED reviews of one's own, unless a share to
-            hold out or teachers are named; see cross_validation.
+            hold out, patience or teachers are named; see cross_validation.
         split_seed: seed of the split, or of the folds.
         max_length: pieces of a review that are read, the two special ones included.
         epochs: passes over the training reviews, at most; 0 goes by the size of the data.
@@ -91,7 +92,7 @@ class FineTuning:
     encoder: str = ""
     head: str = "auto"
     tokenizer: str = ""
-    validation: float = VALIDATION
+    validation: float | None = None
     folds: str = AUTO
     split_seed: int = SPLIT_SEED
     max_length: int = 128
@@ -313,18 +314,19 @@ def prepare(
     max_length, own = min(how.max_length, start.positions), data.folder == "reviews"
     texts, labels = list(data.train.texts), data.train.labels
     fold, validation_set, count = None, None, fold_count(how, data, devices)
+    share = _share(how)
     if count:
         fold = reviews.folds(texts, count, how.split_seed, labels)
         _check_folds(data.train)
         held_out: list[Any] = [f"{count} folds", how.split_seed]
     else:
         # NSMC's split is at random, and figures are of that
-        train_rows, rows = reviews.split(texts, how.validation, how.split_seed, labels if own else None)
+        train_rows, rows = reviews.split(texts, share, how.split_seed, labels if own else None)
         if own:
             _check_split(data.train, train_rows, rows)
         validation_set = start.tokenizer.encode([texts[row] for row in rows], max_length), labels[rows]
         texts, labels = [texts[row] for row in train_rows], labels[train_rows]
-        held_out = [how.validation, how.split_seed, *(["by label"] if own else [])]
+        held_out = [share, how.split_seed, *(["by label"] if own else [])]
     identity: dict[str, Any] = {
         "data": provenance.checksum_of(data.train),
         "test": None if data.test is None else provenance.checksum_of(data.test),
@@ -377,15 +379,26 @@ def fold_count(how: FineTuning, data: Data, devices: runtime.Runtime) -> int:
     several = devices.strategy.cluster_resolver is not None and devices.replicas > 1
     if how.folds == AUTO:
         few = data.folder == "reviews" and len(data.train) < FOLDED
-        return FOLDS if few and how.validation == VALIDATION and not how.teachers and not several else 0
+        other = how.validation is not None or how.patience or how.teachers or several
+        return FOLDS if few and not other else 0
     if not how.folds.isdecimal() or int(how.folds) == 1:
         raise UserError(f"--folds={how.folds}: expected auto, 0 for a validation split, or a number from 2 on")
-    if int(how.folds) and (how.teachers or several):
-        beside = (
-            "--teachers, which may have learned from the reviews of any fold" if how.teachers else "several workers"
-        )
-        raise UserError(f"--folds={how.folds}: found it beside {beside}; expected one of them, or --folds=0")
+    beside = {
+        "--teachers, which may have learned from the reviews of any fold": how.teachers,
+        "several workers": several,
+        f"--validation={how.validation}, the share that is held out where there are no folds": how.validation
+        is not None,
+        f"--patience={how.patience}, for which there would have to be reviews held out": how.patience,
+    }
+    if int(how.folds) and any(beside.values()):
+        found = next(name for name, is_there in beside.items() if is_there)
+        raise UserError(f"--folds={how.folds}: found it beside {found}; expected one of them, or --folds=0")
     return int(how.folds)
+
+
+def _share(how: FineTuning) -> float:
+    """Of the training reviews, what is held out where there are no folds."""
+    return VALIDATION if how.validation is None else how.validation
 
 
 def _check_folds(train: reviews.Corpus) -> None:
@@ -689,7 +702,7 @@ def record(
             "name": data.name,
             "train": len(prepared.labels),
             "validation": 0 if prepared.validation_set is None else len(prepared.validation_set[1]),
-            "split": [how.validation, how.split_seed],
+            "split": [_share(how), how.split_seed],
             "by_label": data.folder == "reviews",
             **({} if prepared.fold is None else {"folds": int(prepared.fold.max()) + 1}),
             "unlabelled": len(prepared.texts) - len(prepared.labels),

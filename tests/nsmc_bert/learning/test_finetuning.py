@@ -264,6 +264,9 @@ def own(count, classes=SENTIMENT, **others):
         (100, {"folds": "0"}, 0),
         (100_000, {"folds": "3"}, 3),
         (100, {"validation": 0.2}, 0),  # a share was asked for
+        (100, {"validation": 0.1}, 0),
+        (100, {"patience": 3}, 0),
+        (100, {"folds": "0", "validation": 0.2, "patience": 3}, 0),
         (100, {"teachers": ("a",)}, 0),
     ],
 )
@@ -278,6 +281,8 @@ def test_few_reviews_of_ones_own_are_cross_validated(devices, sample, count, how
         ({"folds": "1"}, "--folds=1: expected auto, 0 for a validation split, or a number from 2 on"),
         ({"folds": "many"}, "--folds=many: expected auto, 0"),
         ({"folds": "5", "teachers": ("a",)}, "--folds=5: found it beside --teachers, which may have learned from"),
+        ({"folds": "5", "validation": 0.1}, "--folds=5: found it beside --validation=0.1, the share that is held out"),
+        ({"folds": "5", "patience": 4}, "--folds=5: found it beside --patience=4, for which there would have to be"),
     ],
 )
 def test_folds_that_cannot_be(devices, how, message):
