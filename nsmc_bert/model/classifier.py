@@ -285,7 +285,7 @@ class SentimentClassifier(keras.Model):
         _refuse(options, "steps_per_epoch", "validation_steps")
         texts, labels, weights = self._learnable(x, y, sample_weight)
         if validation_split:
-            train = round(len(texts) * (1 - validation_split))
+            train = _training_part(len(texts), validation_split)
             validation_data = texts[train:], labels[train:], weights[train:]
             texts, labels, weights = texts[:train], labels[:train], weights[:train]
         if class_weight is not None:
@@ -708,6 +708,16 @@ def _learnable(x: Any, y: Any, weights: Any, *, classes: int) -> tuple[list[str]
             f"weights: found shape {weights.shape}; expected a number from 0 for each of {len(texts)} texts"
         )
     return texts, labels.astype(np.int32), weights
+
+
+def _training_part(texts: int, validation_split: float) -> int:
+    """How many texts, from the first, are learned from; the others are held out."""
+    if 0 < validation_split < 1 and 0 < (train := round(texts * (1 - validation_split))) < texts:
+        return train
+    raise UserError(
+        f"validation_split: found {validation_split} of {texts} texts, expected a share from 0 to below 1 that leaves "
+        "some to learn from and some to validate on"
+    )
 
 
 def _of_classes(class_weight: Mapping[int, float], classes: int) -> np.ndarray:

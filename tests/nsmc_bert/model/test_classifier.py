@@ -189,6 +189,9 @@ def test_fit_takes_datasets_and_validation_split(make_model):
     model.fit(tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3), epochs=1, verbose=0)
     history = model.fit(texts, labels, epochs=2, validation_split=0.25, batch_size=2, verbose=0).history
     assert len(history["val_loss"]) == 2
+    for count, share in ((2, 0.9), (8, 1.0), (8, 1.5), (8, -0.5), (8, 0.01)):
+        with pytest.raises(UserError, match=f"validation_split: found {share} of {count} texts, expected a share from"):
+            model.fit(texts[:count], labels[:count], validation_split=share)
 
 
 def test_keras_habits(make_model, tmp_path):
