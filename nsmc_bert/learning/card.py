@@ -66,8 +66,8 @@ def model_card(training: Mapping[str, Any]) -> str:
 
     Args:
         training: what goes into training.json: `parameters`, `max_length`, `calibration`, the figures, and what is
-            known of `data`, `encoder`, `pretraining`, `notes` (sentences), `settings`, `seed`, `seconds`, `hardware`,
-            `versions`, `command`, `calibrated_by`, `tested_on`; what is not known is left out.
+            known of `data`, `encoder`, `pretraining`, `notes` (sentences), `warnings` (likewise), `settings`, `seed`,
+            `seconds`, `hardware`, `versions`, `command`, `calibrated_by`, `tested_on`; what is not known is left out.
 
     Returns:
         The card, with the front matter that model hubs read.
@@ -143,7 +143,7 @@ def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
 def _chosen(training: Mapping[str, Any]) -> str:
     """What was chosen on which reviews, in sentences."""
     calibration = training["calibration"]
-    lines = []
+    lines = [f"**{warning}.**" for warning in training.get("warnings", ())]
     folds = training.get("data", {}).get("folds", 0)
     if "best_epoch" in training:
         lines.append("The epoch was chosen on the validation reviews, which were cut from the training file.")

@@ -4,7 +4,7 @@ saved.
 
 import dataclasses
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from nsmc_bert.learning import cross_validation, distillation, provenance
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.evaluation import confident_errors, evaluate
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import calibration, metrics, packing
+from nsmc_bert.model import calibration, checkpoints, metrics, packing
 from nsmc_bert.model.tokenizers import Encoded
 
 if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' flags are defined without it
@@ -155,6 +155,7 @@ class Prepared:
             as many steps as those of any epoch.
         settings: the loop's, with the first seed.
         identity: what decides the result beside start, devices and settings.
+        warnings: what of the figures is not of unseen reviews, and why.
     """
 
     data: Data
@@ -171,6 +172,7 @@ class Prepared:
     plan: packing.Plan
     settings: "Settings"
     identity: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         tokens, plan = int(self.encoded.lengths.sum()), self.plan
@@ -241,6 +243,8 @@ def fine_tune(
     log(f"starting from {start.name}{why}")
     prepared = prepare(data, how, start, devices, unlabelled)
     log(str(prepared))
+    for warning in prepared.warnings:
+        log(warning)
     if prepared.fold is not None:
         log(cost_of_folds(prepared))
     results: list[dict[str, Any]] = []
@@ -366,7 +370,28 @@ def prepare(
         plan=plan,
         settings=settings,
         identity=identity,
+        warnings=tuple(_seen_before(data, how, start, folds=bool(count))),
     )
+
+
+def _seen_before(data: Data, how: FineTuning, start: Start, folds: bool) -> Iterator[str]:
+    """What of a run's figures is not of unseen reviews, as what it starts from, or a teacher, has learned from them."""
+    assert data.train is not None
+    known = {f"{start.name}, which this starts from,": start.folder} if start.has_weights else {}
+    known |= {f"{teacher}, a teacher,": checkpoints.resolve(teacher) for teacher in how.teachers}
+    split = None if folds else (_share(how), how.split_seed, data.folder == "reviews")
+    for name, folder in known.items():
+        record = provenance.record_of(folder)
+        parts = []
+        if provenance.has_learned_from_held_out(record, data.train, split):
+            parts.append("cross-validation" if folds else "validation")
+        if data.test is not None and provenance.has_learned_from(record, data.test):
+            parts.append("the test")
+        if parts:
+            yield (
+                f"WARNING: {name} has learned from reviews that are held out here; the figures of "
+                f"{' and '.join(parts)} are not of unseen ones"
+            )
 
 
 def fold_count(how: FineTuning, data: Data, devices: runtime.Runtime) -> int:
@@ -694,6 +719,7 @@ def record(
     settings = {"dropout": how.dropout, "augment": how.augment, "precision": devices.precision, "weights": how.weights}
     return {
         "encoder": start.name,
+        **({"warnings": list(prepared.warnings)} if prepared.warnings else {}),
         "pretraining": start.pretraining,
         "parameters": model.count_params(),
         "max_length": prepared.max_length,

@@ -15,6 +15,7 @@ from nsmc_bert.base import runtime
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
+from nsmc_bert.data.find import SPLIT_SEED, VALIDATION
 from nsmc_bert.data.reviews import Corpus
 from nsmc_bert.model import checkpoints, families, heads, tokenizers
 
@@ -52,6 +53,7 @@ TRAINING: dict[str, Any] = {
     "command?": str,
     "parameters?": int,
     "notes?": [str],
+    "warnings?": [str],
     "classes?": {"names": [str], "values": [float]},
     "settings?": {"weights?": str},
     "data?": {
@@ -252,6 +254,32 @@ def record_of(folder: str | Path) -> dict[str, Any]:
         return read_json(Path(folder).expanduser() / "training.json", TRAINING, "what training wrote")
     except UserError:
         return {}
+
+
+def has_learned_from(record: Mapping[str, Any], corpus: Corpus) -> bool:
+    """Whether a model has learned from these reviews, or from others of the same file, by its training.json."""
+    data = record.get("data", {})
+    known = {data[name] for name in ("train_sha1", "reviews_sha1") if data.get(name)}
+    return not known.isdisjoint((checksum_of(corpus), corpus.sha1))
+
+
+def has_learned_from_held_out(
+    record: Mapping[str, Any], train: Corpus, split: tuple[float, int, bool] | None = None
+) -> bool:
+    """Whether a model has learned from reviews that a run holds out of its own, by the model's training.json.
+
+    Args:
+        record: the model's training.json, or {}.
+        train: the run's reviews.
+        split: what it holds out of them: the share, the seed and whether by label; None for folds, by which each review
+            is held out once.
+    """
+    if not has_learned_from(record, train):
+        return False
+    data = record["data"]
+    theirs = (*data.get("split", (VALIDATION, SPLIT_SEED)), bool(data.get("by_label")))
+    others = data.get("reviews_sha1") not in (None, checksum_of(train))  # of the same file, told or chosen otherwise
+    return split is None or bool(data.get("folds")) or others or theirs != split
 
 
 def checksum(texts: Sequence[str]) -> str:

@@ -16,9 +16,10 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import cross_validation, distillation, evaluation, finetuning, loop, recalibration
+from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import classifier, metrics, packing
+from nsmc_bert.model import checkpoints, classifier, metrics, packing
 from tests import forked
 from tests.conftest import ROOT
 
@@ -143,6 +144,7 @@ def test_teachers_are_part_of_it_and_label_what_is_new(prepare, sample, monkeypa
     monkeypatch.setattr(
         distillation, "fingerprint", lambda teacher, positive_label, classes: f"{teacher} {positive_label}"
     )
+    monkeypatch.setattr(checkpoints, "resolve", Path)
     new = ["처음 보는 글", sample.test.texts[0], sample.train.texts[3], "또 다른 글"]
     prepared = prepare(new, teachers=("a", "b"), positive_label=("x",))
     assert prepared.texts[594:] == ["처음 보는 글", "또 다른 글"]
@@ -297,7 +299,7 @@ def test_a_class_of_one_text_cannot_be_cross_validated(devices, tiny_config):
         finetuning.prepare(data, FineTuning(folds="2"), Start(tiny_config), devices)
 
 
-def test_a_cross_validated_run(tiny_config, tmp_path, sample):
+def test_a_cross_validated_run(tiny_config, tmp_path, sample, devices):
     """Two folds: what is measured is what models of the other fold say, and the model that is kept is of all."""
     lines: list[str] = []
     half = dataclasses.replace(sample.train, texts=sample.train.texts[:320], labels=sample.train.labels[:320])
@@ -349,6 +351,19 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
         np.testing.assert_array_equal(np.load(tmp_path / "seeds" / "seed-1" / f"{name}.npy"), value)
     for name, value in load_file(tmp_path / "seeds" / "seed-1" / "model" / "model.safetensors").items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    # and what goes on from it has seen all that it measures on
+    (seen,) = finetuning.prepare(data, how, Start(tmp_path / "run" / "model"), devices).warnings
+    assert seen == (
+        f"WARNING: {tmp_path}/run/model, which this starts from, has learned from reviews that are held out here; the "
+        "figures of cross-validation are not of unseen ones"
+    )
+    student = dataclasses.replace(how, folds="0", teachers=(str(tmp_path / "run" / "model"),))
+    tested = dataclasses.replace(data, test=half)
+    (seen,) = finetuning.prepare(tested, student, Start(tiny_config), devices).warnings
+    assert ", a teacher, has learned" in seen and seen.endswith("of validation and the test are not of unseen ones")
+    warned = {**result, "warnings": [seen]}
+    assert f"**{seen}.**\nIn cross-validation each" in model_card(warned)
+    assert evaluation.summary([warned, warned])[-3] == seen
     # what it has learned from says nothing of its confidence
     with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
         recalibration.find("validation", data, result, {}, lines.append, minimum=1)

@@ -137,6 +137,24 @@ def test_checksums_by_hand():
     assert provenance.checksum(["\ud800"]) == hashlib.sha1(b"?").hexdigest()  # a valid text, and no valid UTF-8
 
 
+def test_who_has_learned_from_what_is_held_out():
+    train = corpus(["좋다", "싫다"], [1, 0])
+    mine = {"reviews_sha1": provenance.checksum_of(train), "train_sha1": "sha", "split": [0.1, 0], "by_label": True}
+
+    def held_out(split=(0.1, 0, True), **changes):
+        return provenance.has_learned_from_held_out({"data": {**mine, **changes}}, train, split)
+
+    assert not held_out() and held_out(None)
+    assert held_out((0.2, 0, True)) and held_out((0.1, 1, True)) and held_out((0.1, 0, False))
+    assert held_out(folds=5)  # it has learned from all
+    assert held_out(reviews_sha1="the same file by another rule")
+    assert not held_out(None, reviews_sha1="x", train_sha1="y")
+    old = {"train_sha1": "sha"}  # a record of before splits were recorded
+    assert not provenance.has_learned_from_held_out({"data": old}, train, (0.1, 0, False))
+    assert not provenance.has_learned_from_held_out({}, train)
+    assert not provenance.has_learned_from({"data": {"train_sha1": ""}}, Corpus(["x"], np.zeros(1, int), Path("x"), ""))
+
+
 def test_where_and_how_it_was_made(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "--run_dir=my run", "--sample"])
     made = provenance.circumstances(DEVICES, "train")
