@@ -536,6 +536,8 @@ class Workbench:
             )
             if start.head is not None:
                 model.classifier.set_weights(start.head)
+        # who lowers it for want of memory has room for no more, where nothing is learned, either
+        model.predict_budget = 2 * how.token_budget or None
         return model
 
     def begin(self, seed: int) -> None:
@@ -562,7 +564,7 @@ class Workbench:
                 model.bert, model.tokenizer, labels=model.classes, max_length=model.max_length
             )
         self._loaded.classifier.set_weights(model.classifier.get_weights())
-        self._loaded.seed = model.seed
+        self._loaded.seed, self._loaded.predict_budget = model.seed, model.predict_budget
         return self._loaded
 
 

@@ -345,10 +345,14 @@ def make_model(prepared: Prepared) -> "LanguageModel":
         "precision": devices.precision,
         "fused": None if devices.fused else False,
     }
+    model: LanguageModel
     if how.objective == "masked":
-        return MaskedLanguageModel(bert, start.tokenizer, predictions=outputs["predictions"], **options)
-    options |= {"generator_share": how.generator_share, "detection": outputs["detection"]}
-    return ReplacedTokenDetector(bert, start.tokenizer, **options)
+        model = MaskedLanguageModel(bert, start.tokenizer, predictions=outputs["predictions"], **options)
+    else:
+        options |= {"generator_share": how.generator_share, "detection": outputs["detection"]}
+        model = ReplacedTokenDetector(bert, start.tokenizer, **options)
+    model.predict_budget = 2 * how.token_budget or None  # as in fine-tuning
+    return model
 
 
 def finish(prepared: Prepared, model: "LanguageModel") -> None:

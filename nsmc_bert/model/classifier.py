@@ -386,7 +386,7 @@ class SentimentClassifier(keras.Model):
             alive()
             return forward({name: tf.constant(array) for name, array in inputs.items()}).numpy()[:count]
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
-        plan = self.plan(encoded, batch_size)
+        plan = self.plan(encoded, batch_size, token_budget=packing.budget(self.predict_budget))
         # a device that computes by itself has all batches before the first answer is waited for
         answers = []
         batches: Iterable[dict[str, tf.Tensor]]
@@ -480,6 +480,7 @@ class SentimentClassifier(keras.Model):
         )
 
     shown = ("loss", "accuracy")  # what progress shows while it trains
+    predict_budget: int | None = None  # tokens of a batch where nothing is learned, at most: see packing.budget
 
     def validate(self, encoded: tokenizers.Encoded, labels: np.ndarray) -> dict[str, Any]:
         """The figures of labelled reviews, as `metrics.report` gives them."""

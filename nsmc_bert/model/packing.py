@@ -151,15 +151,12 @@ def plan(
     )
 
 
-def budget() -> int:
-    """The tokens of a batch that keep the devices here busy where nothing is learned."""
+def budget(most: int | None = None) -> int:
+    """The tokens of a batch that keep the devices here busy where nothing is learned, and no more than `most`."""
     import tensorflow as tf
 
-    return (
-        DEVICE_BUDGET
-        if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU")
-        else TOKEN_BUDGET
-    )
+    accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU")
+    return min(DEVICE_BUDGET if accelerated else TOKEN_BUDGET, most or DEVICE_BUDGET)
 
 
 def ahead(encoded: Encoded, plan: Plan, pad_id: int) -> Packed:

@@ -182,6 +182,7 @@ def test_the_first_plan_is_made_once(prepare, learned):
     for run in finetuning.runs(prepared):
         finetuning.learn(prepared, run, prepared.labels, print, finetuning.Workbench(prepared, run.settings))
     (model, arguments, options), (_, _, others) = learned
+    assert model.predict_budget == 1024  # a card that has no room for more learning has none for it elsewhere
     made = model.plan(prepared.encoded, token_budget=512, seed=4, epoch=0)
     for name in ("texts", "places", "slots", "splits"):
         np.testing.assert_array_equal(getattr(options["first_plan"], name), getattr(made, name))

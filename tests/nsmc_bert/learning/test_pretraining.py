@@ -88,6 +88,7 @@ def test_what_makes_a_run_another_one(prepare):
     other = prepare(ratings, objective="replaced", generator_share=0.5).identity
     assert list(other.items())[-2:] == [("objective", "replaced"), ("generator_share", 0.5)]
     assert prepare(weights="float16").identity["dtype"] == "float16"
+    assert [pretraining.make_model(prepare(token_budget=n)).predict_budget for n in (0, 512)] == [None, 1024]
 
 
 @pytest.mark.parametrize("validation", [50, 51])

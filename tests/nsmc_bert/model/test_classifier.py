@@ -407,6 +407,16 @@ def test_saving_again_keeps_what_it_did_not_write(model, tmp_path, monkeypatch):
     np.testing.assert_allclose(nsmc_bert.load("~/link").predict(TEXTS), model.predict(TEXTS), atol=1e-7)
 
 
+def test_a_lower_budget_gives_the_same_probabilities_in_more_batches(make_model, monkeypatch):
+    model, computed = make_model(), []
+    encoded, forward_ = model.encode((GOOD + BAD) * 40), model._forward
+    monkeypatch.setattr(model, "_forward", lambda batch: computed.append(batch["input_ids"].shape) or forward_(batch))
+    expected, at_once = model.predict_encoded(encoded), len(computed)
+    model.predict_budget = 256
+    np.testing.assert_allclose(model.predict_encoded(encoded), expected, atol=1e-6)
+    assert len(computed) - at_once > 3 * at_once and set(computed[at_once:]) == {(2, 128)}
+
+
 def test_a_training_loop_of_ones_own(make_model):
     model = make_model(hidden_dropout_prob=0.5)
     encoded = model.encode(["꿀잼"])
