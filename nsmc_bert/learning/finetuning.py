@@ -30,12 +30,9 @@ if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' fla
     from nsmc_bert.model.classifier import SentimentClassifier
 
 RUNS = Path("runs")  # where runs go that are given no folder
-TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # a GPU's steps are too short with less
-LEAST_BUDGET = 256
 HEADS = ("auto", "kept", "new")
 CLASSIFIER = "classifier"  # the word for the one that ships, in place of a folder
 FEW = 200  # of the user's own reviews, below which the classifier that ships is the better start: docs/results.md
-STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
 # one (Devlin et al. 2019)
@@ -114,11 +111,6 @@ class FineTuning:
     precision: str = "auto"
     xla: str = "auto"
     strategy: str = "auto"
-
-
-def token_budget(tokens: int, kind: str) -> int:
-    """The tokens of a batch that suit an epoch of so many tokens on a device of a kind, CPU, GPU or TPU."""
-    return int(np.clip(tokens // STEPS, LEAST_BUDGET, TOKEN_BUDGETS[kind]))
 
 
 def epoch_count(steps: int) -> int:
@@ -351,7 +343,7 @@ def prepare(
         ]
         identity["unlabelled"] = provenance.checksum(new)
     encoded = start.tokenizer.encode(texts, max_length)
-    budget = how.token_budget or token_budget(int(encoded.lengths.sum()), devices.kind)
+    budget = how.token_budget or packing.training_budget(int(encoded.lengths.sum()), devices.kind)
     plan = packing.plan(encoded.lengths, budget, seed=how.seeds[0])
     run_dir = Path(how.run_dir).expanduser() if how.run_dir else RUNS / data.folder
     settings = _settings(how, start, budget, len(plan))

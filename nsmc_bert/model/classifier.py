@@ -121,6 +121,7 @@ class SentimentClassifier(keras.Model):
         self.max_length = max_length
         self._seed, self._dropout_seed = seed, _NoWeight(tf.Variable(seed, trainable=False, dtype=tf.int64))
         self.fused = fused
+        self._passes = 0  # that `fit` has made
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
         names = ("input_ids", "segments", "positions", "firsts")
@@ -254,12 +255,14 @@ class SentimentClassifier(keras.Model):
             x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
                 weight); or what Keras takes.
             y: int [n], numbers of classes: of two 0 negative and 1 positive.
-            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster: that of the train
+                command, which on small data is lowered so far that a pass has 40 steps.
             epochs: passes over the data.
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
             validation_data: (texts, labels), (texts, labels, weights), a dataset of either, or what Keras takes.
-            shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
+            shuffle: each pass, of this call and of those before, in an order of its own, which the model's seed
+                decides; with `initial_epoch` those from that one on; False: in one order.
             class_weight: {0: weight, 1: weight, …}, what a review of each label counts in training.
             sample_weight: float [n], what each review counts.
             **options: as in Keras.
@@ -290,24 +293,37 @@ class SentimentClassifier(keras.Model):
             texts, labels, weights = texts[:train], labels[:train], weights[:train]
         if class_weight is not None:
             weights = weights * _of_classes(class_weight, len(self.classes))[labels]
-        encoded, first = self.encode(texts), options.get("initial_epoch", 0)
-        seed = self.seed if shuffle else None
-        plans = [
-            self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))
-        ]
+        encoded, seed, epoch = self.encode(texts), self.seed if shuffle else None, options.get("initial_epoch", 0)
+        # the passes that one call after the other makes have orders of their own, as those of one call have
+        first = epoch if "initial_epoch" in options else self._passes
+        budget = packing.training_budget(int(encoded.lengths.sum()))
+
+        @functools.lru_cache(1)
+        def plan(number: int) -> packing.Plan:
+            return self.plan(encoded, batch_size, token_budget=budget, seed=seed, epoch=number)
+
+        begun = plan(first)
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
         if validation_data is not None and _is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
             validation_data, options["validation_steps"] = self._measurable(
                 *self._learnable(*held_out), validation_size
             )
-        return super().fit(
-            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels, weights=weights),
-            epochs=epochs,
-            steps_per_epoch=len(plans[0]),
-            validation_data=validation_data,
-            **options,
+        batches = packing.shared(
+            self.distribute_strategy,
+            encoded,
+            plan,
+            numbers=range(first, first + max(epochs - epoch, 1)),
+            pad_id=self.tokenizer.pad_id,
+            labels=labels,
+            weights=weights,
+            rows=begun.rows if batch_size is None else None,
         )
+        history = super().fit(
+            batches, epochs=epochs, steps_per_epoch=len(begun), validation_data=validation_data, **options
+        )
+        self._passes = first + len(history.epoch)
+        return history
 
     def evaluate(
         self,

@@ -26,21 +26,6 @@ from tests.conftest import ROOT
 THREE = Classes(("불만", "문의", "칭찬"))
 
 
-@pytest.mark.parametrize(
-    ("tokens", "kind", "budget"),
-    [
-        (2_700_000, "CPU", 3072),
-        (2_700_000, "GPU", 16384),
-        (2_700_000, "TPU", 16384),
-        (8_000, "CPU", 256),
-        (8_000, "GPU", 256),
-        (40_000, "GPU", 1000),
-    ],
-)
-def test_batches_go_by_the_hardware_and_the_data(tokens, kind, budget):
-    assert finetuning.token_budget(tokens, kind) == budget
-
-
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 30), (16, 30), (40, 12), (100, 5), (250, 2), (5000, 2)])
 def test_small_data_is_read_more_often(steps, epochs):
     assert finetuning.epoch_count(steps) == epochs
@@ -87,7 +72,7 @@ def test_what_is_left_open_is_decided(prepare, sample):
     tokens = prepared.encoded.lengths.sum()
     assert prepared.settings == loop.Settings(
         epochs=finetuning.epoch_count(len(prepared.plan)),
-        token_budget=finetuning.token_budget(tokens, "CPU"),
+        token_budget=packing.training_budget(tokens, "CPU"),
         learning_rate=5e-4,
         warmup=0.1,
         weight_decay=0.01,

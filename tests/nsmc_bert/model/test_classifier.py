@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal, tokenizers
+from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal, packing, tokenizers
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -192,6 +192,21 @@ def test_fit_takes_datasets_and_validation_split(make_model):
     for count, share in ((2, 0.9), (8, 1.0), (8, 1.5), (8, -0.5), (8, 0.01)):
         with pytest.raises(UserError, match=f"validation_split: found {share} of {count} texts, expected a share from"):
             model.fit(texts[:count], labels[:count], validation_split=share)
+
+
+def test_every_pass_has_an_order_of_its_own_and_some_steps(make_model, monkeypatch):
+    texts, labels = (GOOD + BAD) * 100, ([1] * 4 + [0] * 4) * 100
+    model, plans, made = make_model(), [], packing.plan
+    model.compile()
+    monkeypatch.setattr(packing, "plan", lambda *given, **named: plans.append(named["epoch"]) or made(*given, **named))
+    model.fit(texts, labels, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 2 * len(model.plan(model.encode(texts), token_budget=256)) > 2 * 20
+    del plans[-1]  # which was asked for just now
+    for _ in range(2):
+        model.fit(texts, labels, verbose=0)
+    model.fit(texts, labels, epochs=2, initial_epoch=1, verbose=0)
+    model.fit(texts, labels, verbose=0)
+    assert plans == [0, 1, 2, 3, 1, 2]
 
 
 def test_keras_habits(make_model, tmp_path):
