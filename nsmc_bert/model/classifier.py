@@ -636,7 +636,7 @@ def _is_text(x: Any) -> bool:
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
         return getattr(spec, "dtype", None) == tf.string
-    if isinstance(x, (dict, keras.utils.Sequence)):
+    if isinstance(x, (dict, keras.utils.Sequence, tf.distribute.DistributedDataset)):
         return False
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, tf.DType):

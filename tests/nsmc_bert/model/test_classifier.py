@@ -19,7 +19,7 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal, packing, tokenizers
+from nsmc_bert.model import calibration, checkpoints, classifier, forward, metrics, ordinal, packing, tokenizers
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -227,6 +227,13 @@ def test_keras_habits(make_model, tmp_path):
         model.fit(dataset.repeat())
     with pytest.raises(UserError, match="steps_per_epoch: not for text"):
         model.fit(texts, labels, steps_per_epoch=2)
+
+
+def test_what_devices_share_is_no_text():
+    """As fit's own validation is, which Keras hands to evaluate."""
+    batches = tf.data.Dataset.from_tensor_slices(["꿀잼"]).batch(1)
+    shared = tf.distribute.MirroredStrategy(["/cpu:0"]).experimental_distribute_dataset(batches)
+    assert classifier._peek(batches, True)[1] and not classifier._peek(shared, False)[1]
 
 
 MEASURED = GOOD + BAD + ["영화"], [1, 1, 0, 1, 0, 0, 1, 0, 1], np.float32([1, 2, 0, 1, 1, 3, 1, 0.5, 1])
