@@ -201,8 +201,12 @@ class SentimentClassifier(keras.Model):
         """Keras' compile with this task's defaults: AdamW at 5e-5 as `optimizers.adamw` makes it, cross-entropy, of
         ratings ordinal.Loss, and, unless metrics are named, accuracy.
 
-        Any metric of Keras' takes the labels as they are, numbers of classes: those of two classes (AUC, Precision,
-        Recall, …) are of positive.
+        Any metric of Keras' that holds labels against predictions, and any loss, takes the labels as they are, numbers
+        of classes: metrics of two classes (AUC, Precision, Recall, …) are of positive, and what expects one-hot labels
+        has them.
+
+        Raises:
+            UserError: with `jit_compile`, a metric of one's own that would count what is empty in packed batches.
         """
         if optimizer == "auto":
             optimizer = adamw(5e-5)
@@ -210,13 +214,18 @@ class SentimentClassifier(keras.Model):
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        count, compiled = len(self.classes), bool(options.get("jit_compile")) or self._is_on_tpus
         super().compile(
             optimizer=optimizer,
-            loss=loss,
-            metrics=keras_metrics.adapted(metrics, len(self.classes)),
-            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], len(self.classes)),
+            loss=keras_metrics.adapted_loss(loss, count),
+            metrics=keras_metrics.adapted(metrics, count, compiled=compiled),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], count, compiled=compiled),
             **options,
         )
+
+    @property
+    def _is_on_tpus(self) -> bool:
+        return isinstance(self.distribute_strategy, tf.distribute.TPUStrategy)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' own, traced once."""
@@ -226,12 +235,15 @@ class SentimentClassifier(keras.Model):
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
-        if (
-            isinstance(x, dict) and "segments" in x
-        ):  # packed; Keras' metrics know one text a row, and are told which are none
-            real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
+        if isinstance(x, dict) and "segments" in x:  # packed; Keras' metrics know one text a row
+            real = tf.reshape(tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1]), [-1])
             y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(self.classes)])
-            y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
+            sample_weight = None if sample_weight is None else tf.reshape(sample_weight, [-1])
+            if self._jit_compile or self._is_on_tpus:  # XLA knows fixed shapes: metrics are told which are none
+                y_pred._keras_mask = tf.cast(real, tf.float32)
+            else:
+                y, y_pred = tf.boolean_mask(y, real), tf.boolean_mask(y_pred, real)
+                sample_weight = None if sample_weight is None else tf.boolean_mask(sample_weight, real)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(

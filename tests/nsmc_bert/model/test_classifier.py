@@ -1,6 +1,7 @@
 """SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
 
 import copy
+import itertools
 import json
 import pickle
 import sys
@@ -20,6 +21,7 @@ from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.model import calibration, checkpoints, classifier, forward, metrics, ordinal, packing, tokenizers
+from tests.nsmc_bert.model import test_keras_metrics
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -227,6 +229,36 @@ def test_keras_habits(make_model, tmp_path):
         model.fit(dataset.repeat())
     with pytest.raises(UserError, match="steps_per_epoch: not for text"):
         model.fit(texts, labels, steps_per_epoch=2)
+
+
+def test_metrics_and_losses_of_ones_own_know_no_empty_places(make_model):
+    """Batches of four texts, four and one, in rows of sixteen places: by hand, from the probabilities."""
+    (texts, labels, weights), model = MEASURED, make_model()
+    y, p = np.array(labels), model.predict(texts)
+    said = p.argmax(1)
+    batches = model.plan(model.encode(texts), 4)
+    parts = [batches.texts[start:stop] for start, stop in itertools.pairwise(batches.splits)]
+    f1 = [2 * (said * y)[part].sum() / (said[part].sum() + y[part].sum() + 1e-7) for part in parts]
+    entropy = -(p * np.log(p)).sum(1)
+    own = [
+        test_keras_metrics.f1,
+        test_keras_metrics.Count(),
+        lambda y, p: -tf.reduce_sum(p * tf.math.log(p), -1),
+        "kld",
+    ]
+    model.compile(loss="binary_crossentropy", metrics=own)
+    found = model.evaluate(texts, labels, 4, verbose=0)
+    chosen = -np.log(p[np.arange(9), y]).mean()
+    np.testing.assert_allclose(found, [chosen, np.mean(f1), 9, entropy.mean(), chosen], rtol=1e-4)
+    assert np.isfinite(model.fit(texts, labels, verbose=0, sample_weight=weights).history["loss"][0])
+    with pytest.raises(UserError, match="metrics: found f1, which would count what is empty"):
+        model.compile(metrics=[test_keras_metrics.f1], jit_compile=True)
+    model.compile(metrics=own[2:], jit_compile=True)
+    found = model.evaluate(texts, labels, 4, verbose=0)
+    p = model.predict(texts)
+    np.testing.assert_allclose(
+        found[1:], [-(p * np.log(p)).sum(1).mean(), -np.log(p[np.arange(9), y]).mean()], rtol=1e-4
+    )
 
 
 def test_what_devices_share_is_no_text():
