@@ -65,7 +65,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "vocab_size",
     Pretraining.vocab_size,
-    "Learn a SentencePiece tokenizer of so many pieces from the data; 0: do not.",
+    "Learn a SentencePiece tokenizer of so many pieces from the data, which goes with random weights; 0: do not.",
     lower_bound=0,
 )
 flags.DEFINE_integer(

@@ -7,7 +7,7 @@ from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.usage import Usage
-from nsmc_bert.data.find import ReviewSources, find_data
+from nsmc_bert.data.find import VALIDATION, ReviewSources, find_data
 from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
 from nsmc_bert.learning.evaluation import summary
@@ -43,15 +43,18 @@ flags.DEFINE_string(
     "pieces.",
 )
 flags.DEFINE_float(
-    "validation", FineTuning.validation, "Share of the training reviews that is held out to choose the epoch by."
+    "validation",
+    FineTuning.validation,
+    f"Share of the training reviews that is held out to choose the epoch by. Default: {VALIDATION:g}, or none with "
+    "--folds.",
 )
 flags.DEFINE_string(
     "folds",
     FineTuning.folds,
     "Into how many parts your reviews are cut for cross-validation: for each a model is trained on the others and "
     "measured on it; then one more, which is kept, learns from all for as many epochs, and nothing is held out. 0: a "
-    f"validation split instead. auto: {FOLDS} with fewer than {FOLDED:,} reviews of your own, unless --validation or "
-    "--teachers is given; otherwise 0.",
+    f"validation split instead. auto: {FOLDS} with fewer than {FOLDED:,} reviews of your own, unless --validation, "
+    "--patience or --teachers is given; otherwise 0.",
 )
 flags.DEFINE_integer(
     "split_seed", FineTuning.split_seed, "Seed of that split, or of the folds; the same for all seeds of training."
@@ -102,7 +105,7 @@ flags.DEFINE_list(
     "Folders of classifiers, separated by commas: what is learned is their mean probabilities, averaged with the "
     "label where there is one.",
 )
-options.define_positive_label_flag("the teachers'")
+options.define_positive_label_flag("the teachers', and with --head=kept the encoder's,")
 flags.DEFINE_multi_string(
     "unlabelled",
     [],

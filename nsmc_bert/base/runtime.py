@@ -127,7 +127,7 @@ def configure(precision: str = "auto", xla: str = "auto", strategy: str = "auto"
     ):
         if value not in allowed:
             raise UserError(f"--{name}={value}: expected one of {', '.join(allowed)}")
-    cluster = _cluster()
+    cluster = workers()
     if strategy == "auto":
         strategy = "multiworker" if len(cluster) > 1 else "tpu" if os.environ.get("TPU_NAME") else ""
     if strategy == "multiworker" and not cluster:
@@ -254,8 +254,12 @@ def _gpu_lines(proc: Path = Path("/proc/driver/nvidia")) -> list[str]:
     return []
 
 
-def _cluster() -> list[str]:
-    """The workers that TF_CONFIG names."""
+def workers() -> list[str]:
+    """The workers that TF_CONFIG names, by their addresses.
+
+    Raises:
+        UserError: it is no cluster with a task of it.
+    """
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         return []

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from nsmc_bert.base import text_tables
 from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
 from nsmc_bert.data.find import NSMC, SAMPLE
@@ -64,8 +66,8 @@ def model_card(training: Mapping[str, Any]) -> str:
 
     Args:
         training: what goes into training.json: `parameters`, `max_length`, `calibration`, the figures, and what is
-            known of `data`, `encoder`, `pretraining`, `notes` (sentences), `settings`, `seed`, `seconds`, `hardware`,
-            `versions`, `command`, `calibrated_by`, `tested_on`; what is not known is left out.
+            known of `data`, `encoder`, `pretraining`, `notes` (sentences), `warnings` (likewise), `settings`, `seed`,
+            `seconds`, `hardware`, `versions`, `command`, `calibrated_by`, `tested_on`; what is not known is left out.
 
     Returns:
         The card, with the front matter that model hubs read.
@@ -141,7 +143,7 @@ def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
 def _chosen(training: Mapping[str, Any]) -> str:
     """What was chosen on which reviews, in sentences."""
     calibration = training["calibration"]
-    lines = []
+    lines = [f"**{warning}.**" for warning in training.get("warnings", ())]
     folds = training.get("data", {}).get("folds", 0)
     if "best_epoch" in training:
         lines.append("The epoch was chosen on the validation reviews, which were cut from the training file.")
@@ -162,8 +164,7 @@ def _chosen(training: Mapping[str, Any]) -> str:
             where = "what cross-validation said"
         by = "ranked probability score" if of_record(training).is_ordered else "log loss"  # see calibration.fit
         lines.append(
-            f"On {where} its confidence was calibrated: {_calibrated(calibration)} fitted by {by} (they are in the "
-            "head's weights)."
+            f"On {where} its confidence was calibrated: {_calibrated(calibration, by)} in the head's weights)."
         )
     if tested := training.get("tested_on"):
         lines.append(f"The test reviews, {tested['name']}, were read with the model as it is here.")
@@ -172,12 +173,15 @@ def _chosen(training: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _calibrated(calibration: Mapping[str, Any]) -> str:
-    """What became of the logits."""
+def _calibrated(calibration: Mapping[str, Any], by: str) -> str:
+    """What became of the logits, by what it was fitted, and where it is."""
     temperature, bias = f"{calibration['temperature']:.3f}", calibration["bias"]
+    divided = f"the logit{' was' if isinstance(bias, float) else 's were'} divided by {temperature}"
+    if not np.any(bias):
+        return f"{divided}, which was fitted by {by} (it is"
     if isinstance(bias, float):
-        return f"the logit was divided by {temperature} and {shown(bias)} was added, both"
-    return f"the logits were divided by {temperature} and {shown(bias)} were added, all"
+        return f"{divided} and {shown(bias)} was added, both fitted by {by} (they are"
+    return f"{divided} and {shown(bias)} were added, all fitted by {by} (they are"
 
 
 def _training(training: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
 from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
-from nsmc_bert.learning.provenance import PARTS, checksum_of, command_line, record_of
+from nsmc_bert.learning.provenance import PARTS, command_line, has_learned_from, record_of
 from nsmc_bert.model import checkpoints, metrics
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     model, command = load(folder, how.precision, how.positive_label), command_line("evaluate")
     record = record_of(checkpoints.resolve(folder))
     changed: dict[str, Any] = {}
-    if data.test is not None and {checksum_of(data.test), data.test.sha1} & _learned_from(record):
+    if data.test is not None and has_learned_from(record, data.test):
         log("WARNING: these are the reviews that the model has learned from; the figures are not of unseen ones")
     for part in (data.test, data.train):
         if part is not None:
@@ -146,12 +146,6 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
         target, parameters = Path(how.page).expanduser(), model.count_params()
         for path in page.write(target, figures, record, parameters, data.measured, how.model, command):
             log(f"wrote {path}")
-
-
-def _learned_from(record: Mapping[str, Any]) -> set[str]:
-    """Checksums of the reviews that a model has learned from."""
-    data = record.get("data", {})
-    return {data[name] for name in ("train_sha1", "reviews_sha1") if data.get(name)}
 
 
 def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -250,6 +244,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
                 for name, digits, values in _over_seeds([result[part] for result in results])
             ]
+    lines += dict.fromkeys(warning for result in results for warning in result.get("warnings", ()))
     best = max(results, key=lambda result: metrics.score(result.get("validation") or result["cross_validation"]))
     example = "이 영화 엄청 재미있네요" if best.get("data", {}).get("name", NSMC) in (NSMC, SAMPLE) else "…"
     predict = f"{system.interpreter()} -m nsmc_bert.predict --model={shlex.quote(best['folder'])}"

@@ -4,7 +4,7 @@ saved.
 
 import dataclasses
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from nsmc_bert.learning import cross_validation, distillation, provenance
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.evaluation import confident_errors, evaluate
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import calibration, metrics, packing
+from nsmc_bert.model import calibration, checkpoints, metrics, packing
 from nsmc_bert.model.tokenizers import Encoded
 
 if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' flags are defined without it
@@ -30,12 +30,9 @@ if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' fla
     from nsmc_bert.model.classifier import SentimentClassifier
 
 RUNS = Path("runs")  # where runs go that are given no folder
-TOKEN_BUDGETS = {"CPU": packing.TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # a GPU's steps are too short with less
-LEAST_BUDGET = 256
 HEADS = ("auto", "kept", "new")
 CLASSIFIER = "classifier"  # the word for the one that ships, in place of a folder
 FEW = 200  # of the user's own reviews, below which the classifier that ships is the better start: docs/results.md
-STEPS = 40  # an epoch has at least about so many, by smaller batches where the data is small
 ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
 # one (Devlin et al. 2019)
@@ -60,10 +57,11 @@ class FineTuning:
         head: kept, to go on with the classifier's head too; new, to draw one; auto, which keeps that of the classifier
             that ships where the reviews are negative and positive.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
-        validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by.
+        validation: share of the training reviews, between 0 and 1, that is held out to choose the epoch by; None for
+            VALIDATION, or with folds for none.
         folds: into how many parts the reviews are cut for cross-validation, which holds nothing out in the end: "0" for
             a validation split instead, or AUTO, FOLDS with fewer than FOLDED reviews of one's own, unless a share to
-            hold out or teachers are named; see cross_validation.
+            hold out, patience or teachers are named; see cross_validation.
         split_seed: seed of the split, or of the folds.
         max_length: pieces of a review that are read, the two special ones included.
         epochs: passes over the training reviews, at most; 0 goes by the size of the data.
@@ -76,7 +74,8 @@ class FineTuning:
         dropout: of hidden states and attention, from 0 to 0.9; None for the encoder's own.
         augment: share of the training reviews, from 0 to 1, that each epoch perturbs; see perturbation.augment.
         teachers: folders of classifiers to learn from besides the labels; see distillation.targets.
-        positive_label: which of the teachers' labels mean positive, where their names do not say so; see heads.order.
+        positive_label: which labels of teachers, and of a head that is kept, mean positive, where their names do not
+            say so; see heads.order.
         patience: epochs without a better validation accuracy, of ratings a less wrong expected rating, after which
             training stops; 0 for a third of all epochs, at least two.
         seeds: a model is trained for each.
@@ -90,7 +89,7 @@ class FineTuning:
     encoder: str = ""
     head: str = "auto"
     tokenizer: str = ""
-    validation: float = VALIDATION
+    validation: float | None = None
     folds: str = AUTO
     split_seed: int = SPLIT_SEED
     max_length: int = 128
@@ -112,11 +111,6 @@ class FineTuning:
     precision: str = "auto"
     xla: str = "auto"
     strategy: str = "auto"
-
-
-def token_budget(tokens: int, kind: str) -> int:
-    """The tokens of a batch that suit an epoch of so many tokens on a device of a kind, CPU, GPU or TPU."""
-    return int(np.clip(tokens // STEPS, LEAST_BUDGET, TOKEN_BUDGETS[kind]))
 
 
 def epoch_count(steps: int) -> int:
@@ -153,6 +147,7 @@ class Prepared:
             as many steps as those of any epoch.
         settings: the loop's, with the first seed.
         identity: what decides the result beside start, devices and settings.
+        warnings: what of the figures is not of unseen reviews, and why.
     """
 
     data: Data
@@ -169,6 +164,7 @@ class Prepared:
     plan: packing.Plan
     settings: "Settings"
     identity: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         tokens, plan = int(self.encoded.lengths.sum()), self.plan
@@ -239,6 +235,8 @@ def fine_tune(
     log(f"starting from {start.name}{why}")
     prepared = prepare(data, how, start, devices, unlabelled)
     log(str(prepared))
+    for warning in prepared.warnings:
+        log(warning)
     if prepared.fold is not None:
         log(cost_of_folds(prepared))
     results: list[dict[str, Any]] = []
@@ -285,7 +283,8 @@ def start_of(how: FineTuning, data: Data) -> tuple[Start, str]:
     ships = few or encoder == CLASSIFIER
     start = Start(bundled.CLASSIFIER if ships else encoder or bundled.ENCODER, how.tokenizer)
     if how.head == "kept" or how.head == "auto" and ships and two:
-        start.keep_head(data.classes)
+        # what ships says itself which is positive: there the teachers' labels are meant
+        start.keep_head(data.classes, () if ships else how.positive_label)
     why = f", as {count:,} reviews are few; --encoder={bundled.ENCODER} for the encoder alone" if few else ""
     if ships and not two:
         why = f", its encoder alone: its head tells {SENTIMENT} apart, and the reviews have {data.classes}"
@@ -311,18 +310,19 @@ def prepare(
     max_length, own = min(how.max_length, start.positions), data.folder == "reviews"
     texts, labels = list(data.train.texts), data.train.labels
     fold, validation_set, count = None, None, fold_count(how, data, devices)
+    share = _share(how)
     if count:
         fold = reviews.folds(texts, count, how.split_seed, labels)
         _check_folds(data.train)
         held_out: list[Any] = [f"{count} folds", how.split_seed]
     else:
         # NSMC's split is at random, and figures are of that
-        train_rows, rows = reviews.split(texts, how.validation, how.split_seed, labels if own else None)
+        train_rows, rows = reviews.split(texts, share, how.split_seed, labels if own else None)
         if own:
             _check_split(data.train, train_rows, rows)
         validation_set = start.tokenizer.encode([texts[row] for row in rows], max_length), labels[rows]
         texts, labels = [texts[row] for row in train_rows], labels[train_rows]
-        held_out = [how.validation, how.split_seed, *(["by label"] if own else [])]
+        held_out = [share, how.split_seed, *(["by label"] if own else [])]
     identity: dict[str, Any] = {
         "data": provenance.checksum_of(data.train),
         "test": None if data.test is None else provenance.checksum_of(data.test),
@@ -343,7 +343,7 @@ def prepare(
         ]
         identity["unlabelled"] = provenance.checksum(new)
     encoded = start.tokenizer.encode(texts, max_length)
-    budget = how.token_budget or token_budget(int(encoded.lengths.sum()), devices.kind)
+    budget = how.token_budget or packing.training_budget(int(encoded.lengths.sum()), devices.kind)
     plan = packing.plan(encoded.lengths, budget, seed=how.seeds[0])
     run_dir = Path(how.run_dir).expanduser() if how.run_dir else RUNS / data.folder
     settings = _settings(how, start, budget, len(plan))
@@ -362,7 +362,28 @@ def prepare(
         plan=plan,
         settings=settings,
         identity=identity,
+        warnings=tuple(_seen_before(data, how, start, folds=bool(count))),
     )
+
+
+def _seen_before(data: Data, how: FineTuning, start: Start, folds: bool) -> Iterator[str]:
+    """What of a run's figures is not of unseen reviews, as what it starts from, or a teacher, has learned from them."""
+    assert data.train is not None
+    known = {f"{start.name}, which this starts from,": start.folder} if start.has_weights else {}
+    known |= {f"{teacher}, a teacher,": checkpoints.resolve(teacher) for teacher in how.teachers}
+    split = None if folds else (_share(how), how.split_seed, data.folder == "reviews")
+    for name, folder in known.items():
+        record = provenance.record_of(folder)
+        parts = []
+        if provenance.has_learned_from_held_out(record, data.train, split):
+            parts.append("cross-validation" if folds else "validation")
+        if data.test is not None and provenance.has_learned_from(record, data.test):
+            parts.append("the test")
+        if parts:
+            yield (
+                f"WARNING: {name} has learned from reviews that are held out here; the figures of "
+                f"{' and '.join(parts)} are not of unseen ones"
+            )
 
 
 def fold_count(how: FineTuning, data: Data, devices: runtime.Runtime) -> int:
@@ -375,15 +396,26 @@ def fold_count(how: FineTuning, data: Data, devices: runtime.Runtime) -> int:
     several = devices.strategy.cluster_resolver is not None and devices.replicas > 1
     if how.folds == AUTO:
         few = data.folder == "reviews" and len(data.train) < FOLDED
-        return FOLDS if few and how.validation == VALIDATION and not how.teachers and not several else 0
+        other = how.validation is not None or how.patience or how.teachers or several
+        return FOLDS if few and not other else 0
     if not how.folds.isdecimal() or int(how.folds) == 1:
         raise UserError(f"--folds={how.folds}: expected auto, 0 for a validation split, or a number from 2 on")
-    if int(how.folds) and (how.teachers or several):
-        beside = (
-            "--teachers, which may have learned from the reviews of any fold" if how.teachers else "several workers"
-        )
-        raise UserError(f"--folds={how.folds}: found it beside {beside}; expected one of them, or --folds=0")
+    beside = {
+        "--teachers, which may have learned from the reviews of any fold": how.teachers,
+        "several workers": several,
+        f"--validation={how.validation}, the share that is held out where there are no folds": how.validation
+        is not None,
+        f"--patience={how.patience}, for which there would have to be reviews held out": how.patience,
+    }
+    if int(how.folds) and any(beside.values()):
+        found = next(name for name, is_there in beside.items() if is_there)
+        raise UserError(f"--folds={how.folds}: found it beside {found}; expected one of them, or --folds=0")
     return int(how.folds)
+
+
+def _share(how: FineTuning) -> float:
+    """Of the training reviews, what is held out where there are no folds."""
+    return VALIDATION if how.validation is None else how.validation
 
 
 def _check_folds(train: reviews.Corpus) -> None:
@@ -496,6 +528,8 @@ class Workbench:
             )
             if start.head is not None:
                 model.classifier.set_weights(start.head)
+        # who lowers it for want of memory has room for no more, where nothing is learned, either
+        model.predict_budget = 2 * how.token_budget or None
         return model
 
     def begin(self, seed: int) -> None:
@@ -522,7 +556,7 @@ class Workbench:
                 model.bert, model.tokenizer, labels=model.classes, max_length=model.max_length
             )
         self._loaded.classifier.set_weights(model.classifier.get_weights())
-        self._loaded.seed = model.seed
+        self._loaded.seed, self._loaded.predict_budget = model.seed, model.predict_budget
         return self._loaded
 
 
@@ -679,6 +713,7 @@ def record(
     settings = {"dropout": how.dropout, "augment": how.augment, "precision": devices.precision, "weights": how.weights}
     return {
         "encoder": start.name,
+        **({"warnings": list(prepared.warnings)} if prepared.warnings else {}),
         "pretraining": start.pretraining,
         "parameters": model.count_params(),
         "max_length": prepared.max_length,
@@ -687,7 +722,7 @@ def record(
             "name": data.name,
             "train": len(prepared.labels),
             "validation": 0 if prepared.validation_set is None else len(prepared.validation_set[1]),
-            "split": [how.validation, how.split_seed],
+            "split": [_share(how), how.split_seed],
             "by_label": data.folder == "reviews",
             **({} if prepared.fold is None else {"folds": int(prepared.fold.max()) + 1}),
             "unlabelled": len(prepared.texts) - len(prepared.labels),

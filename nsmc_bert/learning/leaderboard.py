@@ -127,11 +127,16 @@ def compare(
         The entries, the most accurate first.
 
     Raises:
-        UserError: there are no test reviews, or an encoder cannot be read, of which all are looked at before the first
-            is trained; or see fine_tune.
+        UserError: there are no test reviews, several workers would share the work, or an encoder cannot be read, of
+            which all are looked at before the first is trained; or see fine_tune.
     """
     if data.test is None:
         raise UserError(f"found no test reviews beside {data.name}, expected some to compare encoders on")
+    if how.strategy in ("auto", "multiworker") and len(runtime.workers()) > 1:
+        raise UserError(
+            f"TF_CONFIG: found {len(runtime.workers())} workers, expected one process: of several the chief alone has "
+            "the figures; unset TF_CONFIG, and let each machine compare other encoders in a --run_dir of its own"
+        )
     root = Path(how.run_dir).expanduser() if how.run_dir else RUNS / "leaderboard"
     folders = folders_of(encoders)
     for encoder in encoders:

@@ -187,6 +187,8 @@ def _protocol(record: Mapping[str, Any]) -> str:
     """How a model was chosen, by its training.json."""
     if "best_epoch" in record:
         return "chosen on validation"
+    if "cross_validation" in record:
+        return "nothing chosen, calibrated by cross-validation"
     return "calibrated on validation" if record.get("validation") else "not recorded"
 
 
@@ -240,7 +242,7 @@ def _beside(plt: Any, rows: Sequence[Row]) -> Any:
         range(len(rows)), [row.accuracy for row in rows], color=["C1" if _is_ours(row) else "C0" for row in rows]
     )
     for place, (bar, row) in enumerate(zip(bars, rows)):
-        bar.set_hatch("" if row.supervision.startswith(OFFICIAL) else "///")
+        bar.set_hatch("" if row.supervision == OFFICIAL else "///")
         axis.text(row.accuracy + 0.05, place, f"{row.accuracy:.2f}", va="center", fontsize=8)
     axis.set_yticks(range(len(rows)), [f"{row.model}, {round(row.parameters, 1):g}M" for row in rows])
     axis.set_xlim(min(row.accuracy for row in rows) - 1, max(row.accuracy for row in rows) + 0.7)

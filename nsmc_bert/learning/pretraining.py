@@ -39,7 +39,8 @@ class Pretraining:
         encoder: a folder or hub name of an encoder, a config.json for random weights, or the word bundled for the
             encoder that ships; "" for random weights in the shape of that.
         tokenizer: a folder or hub name; "" for the encoder's own, or with a config.json the bundled one.
-        vocab_size: pieces of a SentencePiece tokenizer to learn from the texts; 0: none is learned.
+        vocab_size: pieces of a SentencePiece tokenizer to learn from the texts, for random weights; 0: none is
+            learned.
         validation: texts that are held out to measure perplexity on.
         max_length: pieces of a text that are read, the two special ones included.
         epochs: passes over the texts.
@@ -146,8 +147,8 @@ def pretrain(
         What went into training.json, and `folder`, the encoder's.
 
     Raises:
-        UserError: there are too few texts, what to start from cannot be read, this machine cannot compute so, or the
-            run's folder holds another run or cannot be written.
+        UserError: there are too few texts, what to start from cannot be read or knows another vocabulary than the one
+            to learn, this machine cannot compute so, or the run's folder holds another run or cannot be written.
 
     Example:
         >>> reviews = ["이 영화 엄청 재미있네요", "정말 최고!", "다시는 안 본다"]
@@ -157,6 +158,8 @@ def pretrain(
         raise UserError(f"--validation={how.validation}: expected fewer than the {len(texts)} texts there are")
     if how.objective not in OBJECTIVES:
         raise UserError(f"--objective={how.objective}: expected one of {', '.join(OBJECTIVES)}")
+    if how.vocab_size:
+        _check_vocabulary(how)
     devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
     checksum = provenance.checksum(texts)
     tokenizer = learned_tokenizer(texts, checksum, how, devices, log) if how.vocab_size else how.tokenizer
@@ -181,6 +184,19 @@ def pretrain(
         model.save(folder, training=result, card=encoder_card(result), dtype=how.weights)
     devices.leave()
     return {**result, "folder": str(folder)}
+
+
+def _check_vocabulary(how: Pretraining) -> None:
+    """Raises UserError where a vocabulary that is learned from the texts goes with nothing else that was asked for."""
+    if how.tokenizer:
+        raise UserError(
+            f"--vocab_size={how.vocab_size}: found --tokenizer={how.tokenizer} beside it, expected one of them"
+        )
+    if how.encoder and not how.encoder.endswith(".json"):
+        raise UserError(
+            f"--vocab_size={how.vocab_size}: found --encoder={how.encoder} beside it, whose weights know the pieces of "
+            "its own tokenizer; expected a config.json, for random weights, or no --vocab_size"
+        )
 
 
 def learned_tokenizer(
@@ -329,10 +345,14 @@ def make_model(prepared: Prepared) -> "LanguageModel":
         "precision": devices.precision,
         "fused": None if devices.fused else False,
     }
+    model: LanguageModel
     if how.objective == "masked":
-        return MaskedLanguageModel(bert, start.tokenizer, predictions=outputs["predictions"], **options)
-    options |= {"generator_share": how.generator_share, "detection": outputs["detection"]}
-    return ReplacedTokenDetector(bert, start.tokenizer, **options)
+        model = MaskedLanguageModel(bert, start.tokenizer, predictions=outputs["predictions"], **options)
+    else:
+        options |= {"generator_share": how.generator_share, "detection": outputs["detection"]}
+        model = ReplacedTokenDetector(bert, start.tokenizer, **options)
+    model.predict_budget = 2 * how.token_budget or None  # as in fine-tuning
+    return model
 
 
 def finish(prepared: Prepared, model: "LanguageModel") -> None:

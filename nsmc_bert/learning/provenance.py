@@ -15,6 +15,7 @@ from nsmc_bert.base import runtime
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import read_json
+from nsmc_bert.data.find import SPLIT_SEED, VALIDATION
 from nsmc_bert.data.reviews import Corpus
 from nsmc_bert.model import checkpoints, families, heads, tokenizers
 
@@ -52,6 +53,7 @@ TRAINING: dict[str, Any] = {
     "command?": str,
     "parameters?": int,
     "notes?": [str],
+    "warnings?": [str],
     "classes?": {"names": [str], "values": [float]},
     "settings?": {"weights?": str},
     "data?": {
@@ -154,11 +156,12 @@ class Start:
         except (KeyError, TypeError):
             return None
 
-    def keep_head(self, classes: Classes = SENTIMENT) -> None:
+    def keep_head(self, classes: Classes = SENTIMENT, positive_label: Sequence[str] = ()) -> None:
         """Goes on with the head of the classifier too.
 
         Args:
             classes: what it has to tell apart.
+            positive_label: which of its two labels means positive, where the names do not say so; see heads.order.
 
         Raises:
             UserError: there is none of these classes, or it does not say which is positive.
@@ -166,9 +169,10 @@ class Start:
         # read without building a model: what is computed on is not chosen yet
         head = checkpoints.head(self._weights(), self.config) if self.has_weights else None
         if head is None or len(head[1]) != len(classes):
-            wanted = "two classes" if classes == SENTIMENT else classes
-            raise UserError(f"--head=kept: {self.name} has no head of {wanted}; --head=new draws one")
-        known, order = heads.classes(self.config, len(classes), self.folder)
+            kind = "two classes" if classes == SENTIMENT else classes
+            raise UserError(f"--head=kept: {self.name} has no head of {kind}; --head=new draws one")
+        wanted = positive_label if len(classes) == 2 else ()
+        known, order = heads.classes(self.config, len(classes), self.folder, wanted)
         if known.names != classes.names:
             raise UserError(f"--head=kept: {self.name} has a head of {known}, not of {classes}; --head=new draws one")
         self.head, self.turned = [head[0][:, order], head[1][order]], order == [1, 0]
@@ -250,6 +254,32 @@ def record_of(folder: str | Path) -> dict[str, Any]:
         return read_json(Path(folder).expanduser() / "training.json", TRAINING, "what training wrote")
     except UserError:
         return {}
+
+
+def has_learned_from(record: Mapping[str, Any], corpus: Corpus) -> bool:
+    """Whether a model has learned from these reviews, or from others of the same file, by its training.json."""
+    data = record.get("data", {})
+    known = {data[name] for name in ("train_sha1", "reviews_sha1") if data.get(name)}
+    return not known.isdisjoint((checksum_of(corpus), corpus.sha1))
+
+
+def has_learned_from_held_out(
+    record: Mapping[str, Any], train: Corpus, split: tuple[float, int, bool] | None = None
+) -> bool:
+    """Whether a model has learned from reviews that a run holds out of its own, by the model's training.json.
+
+    Args:
+        record: the model's training.json, or {}.
+        train: the run's reviews.
+        split: what it holds out of them: the share, the seed and whether by label; None for folds, by which each review
+            is held out once.
+    """
+    if not has_learned_from(record, train):
+        return False
+    data = record["data"]
+    theirs = (*data.get("split", (VALIDATION, SPLIT_SEED)), bool(data.get("by_label")))
+    others = data.get("reviews_sha1") not in (None, checksum_of(train))  # of the same file, told or chosen otherwise
+    return split is None or bool(data.get("folds")) or others or theirs != split
 
 
 def checksum(texts: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 EACH, EACH_SOFTER = 150, 15  # reviews a class that all numbers, and a temperature alone, are fitted on: see `fit`
 FEWEST, FEWER = 2 * EACH, 2 * EACH_SOFTER  # those of two classes
+SURER = 20  # wrong answers among them, from which on a temperature may make the model surer
 COST = 1.0  # nats that each fitted number is expected to cost on other reviews (Akaike 1974)
 LOW, HIGH = 0.1, 10.0  # of the temperature
 FARTHEST = 5.0  # of the bias from 0
@@ -64,14 +65,21 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -
 
     They are kept where they lower the log loss of all reviews together by more than what fitted numbers gain by chance.
     What is fitted on few reviews can do harm on all others. Of 15,000 reviews of NSMC, 400 draws each: fitted on 300, a
-    model that needs both numbers (temperature 1.37, bias -0.23) has a lower log loss on the others in 92 % of the draws
-    and a higher one in 0.5 %, by 0.006 nats at most; on 100, in 14 %, by up to 0.35; on 50, in 22 %, by up to 1.6. So
+    model that needs both numbers (temperature 1.37, bias -0.23) has a lower log loss on the others in 88 % of the draws
+    and a higher one in 1 %, in 0.5 % by more than 0.006 nats, and one that needs none a higher one in 11 %, by 0.02 at
+    most. With both numbers on 100 the first has a higher one in 14 %, by up to 0.35; on 50, in 22 %, by up to 1.6. So
     below FEWEST there is no bias, and a temperature alone that makes the model less sure, never surer: fitted on 50
     reviews it harms a model that needs none in 5 % of the draws, by 0.04 nats at most, and helps one that is 2.5 times
     too sure in 85 %, by 0.11. Below FEWER nothing is fitted.
 
+    Where hardly an answer is wrong any confidence fits the sample, and the best temperature is as low as it may be;
+    where a class is rare the best bias is what a few reviews happen to be. So a temperature makes a model surer from
+    SURER wrong answers on, and a bias takes EACH_SOFTER reviews of every class. Of simulated models that need no number
+    and are right on 97 to 99.9 %, or say positive of 3 to 7 %, 400 draws of 300 reviews each, 6 % then have a higher
+    log loss on other reviews, by 0.017 nats at most; without these rules 12 % had, by up to 0.74.
+
     Each further class is a further number, and takes as many reviews more: EACH a class for all numbers, EACH_SOFTER
-    for a temperature alone; and EACH_SOFTER of every class, or there are no biases. Of simulated models of 3, 5 and 10
+    for a temperature alone. Of simulated models of 3, 5 and 10
     classes, 60 draws each, those that need all numbers had a lower log loss on other reviews in every draw, and those
     that need none a higher one in one of ten, by 0.012 nats at most.
 
@@ -103,8 +111,9 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -
     if len(labels) < FEWER or not 0 < positive < len(labels):
         few = f"{len(labels)} reviews, {positive} of them positive"
         return Calibration(1.0, 0.0, len(labels), before, before, f"{few}; expected {FEWER} or more, of both kinds")
-    both = len(labels) >= FEWEST
-    slope, bias = _least(logits, labels) if both else (_softest(logits, labels), 0.0)
+    both = len(labels) >= FEWEST and min(positive, len(labels) - positive) >= EACH_SOFTER
+    highest = _highest(logits > 0, labels)
+    slope, bias = _least(logits, labels, highest) if both else (_softest(logits, labels), 0.0)
     after = float(_losses(slope * logits + bias, labels).mean())
     if (before - after) * len(labels) <= COST * (2 if both else 1):
         return Calibration(
@@ -152,10 +161,15 @@ def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.logaddexp(0.0, np.where(labels == 1, -logits, logits))
 
 
-def _least(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The slope, 1 / temperature, and the bias of least log loss within their bounds."""
+def _highest(said: np.ndarray, labels: np.ndarray) -> float:
+    """The highest slope that the wrong answers among those said, numbers of classes, allow."""
+    return 1 / LOW if np.count_nonzero(said != labels) >= SURER else 1.0
+
+
+def _least(logits: np.ndarray, labels: np.ndarray, highest: float) -> tuple[float, float]:
+    """The slope, 1 / temperature, from 1 / HIGH to `highest`, and the bias of least log loss within its bounds."""
     slope, bias = _newton(logits, labels, np.array([1.0, 0.0]), free=2)
-    bounded = min(max(slope, 1 / HIGH), 1 / LOW)
+    bounded = min(max(slope, 1 / HIGH), highest)
     if bounded != slope:  # the loss is convex: with the slope at its bound, the best bias is that slope's own
         _, bias = _newton(logits, labels, np.array([bounded, 0.0]), free=1)
     return float(bounded), float(np.clip(bias, -FARTHEST, FARTHEST))
@@ -220,10 +234,11 @@ def _fit_classes(probabilities: np.ndarray, labels: np.ndarray, ordered: bool = 
         return Calibration(1.0, nothing, reviews, before, before, f"{found}; {wanted}")
     enough = reviews >= EACH * classes
     every = enough and counts.min() >= EACH_SOFTER and not ordered
+    highest = _highest(logits.argmax(1), labels) if enough else 1.0
     if ordered:
-        slope, shift = _nearest(logits, labels, 1 / LOW if enough else 1.0), np.zeros(classes)
+        slope, shift = _nearest(logits, labels, highest), np.zeros(classes)
     elif every:
-        slope, shift = _least_of(logits, labels)
+        slope, shift = _least_of(logits, labels, highest)
     else:
         slope, shift = _softest_of(logits, labels), np.zeros(classes)
     after = float(_losses_of(slope * logits + shift, labels).mean())
@@ -278,10 +293,12 @@ def _nearest(logits: np.ndarray, labels: np.ndarray, highest: float) -> float:
     return float(slopes[best])
 
 
-def _least_of(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """The slope and the bias of each class, float64 [classes] that add up to 0, of least log loss within bounds."""
+def _least_of(logits: np.ndarray, labels: np.ndarray, highest: float) -> tuple[float, np.ndarray]:
+    """The slope, from 1 / HIGH to `highest`, and the bias of each class, float64 [classes] that add up to 0, of least
+    log loss within bounds.
+    """
     at = _newton_of(logits, labels, np.r_[1.0, np.zeros(logits.shape[1])], free_slope=True)
-    bounded = min(max(at[0], 1 / HIGH), 1 / LOW)
+    bounded = min(max(at[0], 1 / HIGH), highest)
     if bounded != at[0]:  # the loss is convex: with the slope at its bound, the best biases are that slope's own
         at = _newton_of(logits, labels, np.r_[bounded, np.zeros(logits.shape[1])], free_slope=False)
     shift = np.clip(at[1:], -FARTHEST, FARTHEST)

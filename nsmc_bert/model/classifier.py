@@ -121,6 +121,7 @@ class SentimentClassifier(keras.Model):
         self.max_length = max_length
         self._seed, self._dropout_seed = seed, _NoWeight(tf.Variable(seed, trainable=False, dtype=tf.int64))
         self.fused = fused
+        self._passes = 0  # that `fit` has made
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
         names = ("input_ids", "segments", "positions", "firsts")
@@ -200,8 +201,12 @@ class SentimentClassifier(keras.Model):
         """Keras' compile with this task's defaults: AdamW at 5e-5 as `optimizers.adamw` makes it, cross-entropy, of
         ratings ordinal.Loss, and, unless metrics are named, accuracy.
 
-        Any metric of Keras' takes the labels as they are, numbers of classes: those of two classes (AUC, Precision,
-        Recall, …) are of positive.
+        Any metric of Keras' that holds labels against predictions, and any loss, takes the labels as they are, numbers
+        of classes: metrics of two classes (AUC, Precision, Recall, …) are of positive, and what expects one-hot labels
+        has them.
+
+        Raises:
+            UserError: with `jit_compile`, a metric of one's own that would count what is empty in packed batches.
         """
         if optimizer == "auto":
             optimizer = adamw(5e-5)
@@ -209,13 +214,18 @@ class SentimentClassifier(keras.Model):
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        count, compiled = len(self.classes), bool(options.get("jit_compile")) or self._is_on_tpus
         super().compile(
             optimizer=optimizer,
-            loss=loss,
-            metrics=keras_metrics.adapted(metrics, len(self.classes)),
-            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], len(self.classes)),
+            loss=keras_metrics.adapted_loss(loss, count),
+            metrics=keras_metrics.adapted(metrics, count, compiled=compiled),
+            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], count, compiled=compiled),
             **options,
         )
+
+    @property
+    def _is_on_tpus(self) -> bool:
+        return isinstance(self.distribute_strategy, tf.distribute.TPUStrategy)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' own, traced once."""
@@ -225,12 +235,15 @@ class SentimentClassifier(keras.Model):
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
-        if (
-            isinstance(x, dict) and "segments" in x
-        ):  # packed; Keras' metrics know one text a row, and are told which are none
-            real = tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1], tf.float32)
+        if isinstance(x, dict) and "segments" in x:  # packed; Keras' metrics know one text a row
+            real = tf.reshape(tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1]), [-1])
             y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(self.classes)])
-            y_pred._keras_mask, sample_weight = tf.reshape(real, [-1]), tf.reshape(sample_weight, [-1])
+            sample_weight = None if sample_weight is None else tf.reshape(sample_weight, [-1])
+            if self._jit_compile or self._is_on_tpus:  # XLA knows fixed shapes: metrics are told which are none
+                y_pred._keras_mask = tf.cast(real, tf.float32)
+            else:
+                y, y_pred = tf.boolean_mask(y, real), tf.boolean_mask(y_pred, real)
+                sample_weight = None if sample_weight is None else tf.boolean_mask(sample_weight, real)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(
@@ -254,12 +267,14 @@ class SentimentClassifier(keras.Model):
             x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
                 weight); or what Keras takes.
             y: int [n], numbers of classes: of two 0 negative and 1 positive.
-            batch_size: reviews a batch; None fills batches up to a token budget, which is faster.
+            batch_size: reviews a batch; None fills batches up to a token budget, which is faster: that of the train
+                command, which on small data is lowered so far that a pass has 40 steps.
             epochs: passes over the data.
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
             validation_data: (texts, labels), (texts, labels, weights), a dataset of either, or what Keras takes.
-            shuffle: each pass in an order of its own, which the model's seed decides; False: in one order.
+            shuffle: each pass, of this call and of those before, in an order of its own, which the model's seed
+                decides; with `initial_epoch` those from that one on; False: in one order.
             class_weight: {0: weight, 1: weight, …}, what a review of each label counts in training.
             sample_weight: float [n], what each review counts.
             **options: as in Keras.
@@ -285,29 +300,42 @@ class SentimentClassifier(keras.Model):
         _refuse(options, "steps_per_epoch", "validation_steps")
         texts, labels, weights = self._learnable(x, y, sample_weight)
         if validation_split:
-            train = round(len(texts) * (1 - validation_split))
+            train = _training_part(len(texts), validation_split)
             validation_data = texts[train:], labels[train:], weights[train:]
             texts, labels, weights = texts[:train], labels[:train], weights[:train]
         if class_weight is not None:
             weights = weights * _of_classes(class_weight, len(self.classes))[labels]
-        encoded, first = self.encode(texts), options.get("initial_epoch", 0)
-        seed = self.seed if shuffle else None
-        plans = [
-            self.plan(encoded, batch_size, seed=seed, epoch=epoch) for epoch in range(first, max(epochs, first + 1))
-        ]
+        encoded, seed, epoch = self.encode(texts), self.seed if shuffle else None, options.get("initial_epoch", 0)
+        # the passes that one call after the other makes have orders of their own, as those of one call have
+        first = epoch if "initial_epoch" in options else self._passes
+        budget = packing.training_budget(int(encoded.lengths.sum()))
+
+        @functools.lru_cache(1)
+        def plan(number: int) -> packing.Plan:
+            return self.plan(encoded, batch_size, token_budget=budget, seed=seed, epoch=number)
+
+        begun = plan(first)
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
         if validation_data is not None and _is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
             validation_data, options["validation_steps"] = self._measurable(
                 *self._learnable(*held_out), validation_size
             )
-        return super().fit(
-            self.pipeline(encoded, functools.reduce(lambda a, b: a + b, plans), labels, weights=weights),
-            epochs=epochs,
-            steps_per_epoch=len(plans[0]),
-            validation_data=validation_data,
-            **options,
+        batches = packing.shared(
+            self.distribute_strategy,
+            encoded,
+            plan,
+            numbers=range(first, first + max(epochs - epoch, 1)),
+            pad_id=self.tokenizer.pad_id,
+            labels=labels,
+            weights=weights,
+            rows=begun.rows if batch_size is None else None,
         )
+        history = super().fit(
+            batches, epochs=epochs, steps_per_epoch=len(begun), validation_data=validation_data, **options
+        )
+        self._passes = first + len(history.epoch)
+        return history
 
     def evaluate(
         self,
@@ -386,7 +414,7 @@ class SentimentClassifier(keras.Model):
             alive()
             return forward({name: tf.constant(array) for name, array in inputs.items()}).numpy()[:count]
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
-        plan = self.plan(encoded, batch_size)
+        plan = self.plan(encoded, batch_size, token_budget=packing.budget(self.predict_budget))
         # a device that computes by itself has all batches before the first answer is waited for
         answers = []
         batches: Iterable[dict[str, tf.Tensor]]
@@ -480,6 +508,7 @@ class SentimentClassifier(keras.Model):
         )
 
     shown = ("loss", "accuracy")  # what progress shows while it trains
+    predict_budget: int | None = None  # tokens of a batch where nothing is learned, at most: see packing.budget
 
     def validate(self, encoded: tokenizers.Encoded, labels: np.ndarray) -> dict[str, Any]:
         """The figures of labelled reviews, as `metrics.report` gives them."""
@@ -619,7 +648,7 @@ def _is_text(x: Any) -> bool:
     if isinstance(x, tf.data.Dataset):
         spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
         return getattr(spec, "dtype", None) == tf.string
-    if isinstance(x, (dict, keras.utils.Sequence)):
+    if isinstance(x, (dict, keras.utils.Sequence, tf.distribute.DistributedDataset)):
         return False
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, tf.DType):
@@ -708,6 +737,16 @@ def _learnable(x: Any, y: Any, weights: Any, *, classes: int) -> tuple[list[str]
             f"weights: found shape {weights.shape}; expected a number from 0 for each of {len(texts)} texts"
         )
     return texts, labels.astype(np.int32), weights
+
+
+def _training_part(texts: int, validation_split: float) -> int:
+    """How many texts, from the first, are learned from; the others are held out."""
+    if 0 < validation_split < 1 and 0 < (train := round(texts * (1 - validation_split))) < texts:
+        return train
+    raise UserError(
+        f"validation_split: found {validation_split} of {texts} texts, expected a share from 0 to below 1 that leaves "
+        "some to learn from and some to validate on"
+    )
 
 
 def _of_classes(class_weight: Mapping[int, float], classes: int) -> np.ndarray:

@@ -90,7 +90,8 @@ class Hide:
 
         Args:
             ids, segments: int32 [rows, length]; see packing.dataset.
-            seed: two int64 scalars.
+            seed: two int64 scalars; or a scalar and int64 [rows], a number for each row, which then hides the same
+                whatever rows stand beside it.
 
         Returns:
             Hidden. What a row takes beyond the places that are read stays as it is.
@@ -99,7 +100,16 @@ class Hide:
         hideable = tf.logical_and(tf.gather(self._hideable, ids), segments > 0)
         # a word's pieces share a random number and so stand together when sorted
         word = tf.cumsum(tf.cast(tf.logical_and(tf.gather(self._begins, ids), hideable), tf.int32), 1)
-        draws = tf.random.stateless_uniform([rows, length, 3], tf.stack([tf.cast(part, tf.int64) for part in seed]))
+        first, second = (tf.cast(part, tf.int64) for part in seed)
+        if second.shape.rank:
+            draws = tf.map_fn(
+                lambda row: tf.random.stateless_uniform([length, 3], tf.stack([first, row]), alg="philox"),
+                second,
+                fn_output_signature=tf.TensorSpec([length, 3], tf.float32),
+            )
+            draws.set_shape([rows, length, 3])
+        else:
+            draws = tf.random.stateless_uniform([rows, length, 3], tf.stack([first, second]))
         key = tf.where(hideable, tf.gather(draws[:, :, 0], word, batch_dims=1), 2.0)
         # a word is taken whole if what its text is to hide is not reached by the words before it
         beside = tf.logical_and(segments[:, :, None] == segments[:, None, :], hideable[:, None, :])

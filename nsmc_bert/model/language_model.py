@@ -152,6 +152,7 @@ class LanguageModel(keras.Model):
     """
 
     shown: tuple[str, ...]  # figures of training that progress shows
+    predict_budget: int | None = None  # tokens of a batch where nothing is learned, at most: see packing.budget
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class LanguageModel(keras.Model):
     # === For subclasses ===
 
     def _asked(self, data: Batch, seed: Sequence[tf.Tensor | int]) -> tuple[dict[str, tf.Tensor], Any, Any]:
-        """What `call` takes, its targets and what each of them counts, of a batch and a seed of two int64 scalars."""
+        """What `call` takes, its targets and what each of them counts, of a batch and a seed as Hide takes it."""
         raise NotImplementedError
 
     def _objectives(self) -> dict[str, tuple[keras.losses.Loss, float, list[keras.metrics.Metric]]]:
@@ -221,10 +222,12 @@ class LanguageModel(keras.Model):
 
     @tf.autograph.experimental.do_not_convert
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        # the same each time, and in every run: a function of the batch
-        return super().test_step(
-            self._asked(data, [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64))])
-        )
+        # the same each time, and in every run: a function of each row, and so the same in batches of any size
+        seed = [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64), 1)]
+        features, targets, counts = self._asked(data, seed)
+        # each piece counts the same, however many its batch has; of ratings `validate` has it so
+        pieces = {name: tf.cast(weights > 0, tf.float32) for name, weights in counts.items() if name != "rating"}
+        return super().test_step((features, targets, {**counts, **pieces}))
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' own, traced once."""
@@ -236,7 +239,10 @@ class LanguageModel(keras.Model):
         # without ratings nothing teaches the pooler, and Keras warns of that
         for logger in ("absl", "tensorflow"):
             logging.getLogger(logger).addFilter(_is_no_warning_of_gradients)
-        losses = self._objectives()
+        losses = {
+            name: (loss, weight, [*figures, _Told(name="told")])
+            for name, (loss, weight, figures) in self._objectives().items()
+        }
         if self.rating is not None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, name="rating")
             losses["rating"] = loss, self.rating_weight, [sparse_accuracy()]
@@ -264,13 +270,18 @@ class LanguageModel(keras.Model):
         return packing.ahead(encoded, plan, self.tokenizer.pad_id)
 
     def pipeline(
-        self, encoded: Encoded, plan: packing.Plan, ratings: np.ndarray | None, start: int = 0, stop: int | None = None
+        self,
+        encoded: Encoded,
+        plan: packing.Plan,
+        ratings: np.ndarray | None,
+        start: int = 0,
+        stop: int | None = None,
+        **options: Any,
     ) -> tf.data.Dataset:
         """Batches of a plan, a share for each device."""
         labels = np.zeros(len(encoded), np.int32) if ratings is None else ratings
-        return packing.shared(
-            self.distribute_strategy, encoded, plan, pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop
-        )
+        options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
+        return packing.shared(self.distribute_strategy, encoded, plan, **options)
 
     def fit_batches(
         self,
@@ -290,14 +301,17 @@ class LanguageModel(keras.Model):
         )
 
     def validate(self, encoded: Encoded, ratings: np.ndarray | None) -> dict[str, float]:
-        """Figures of texts with the same pieces hidden each time, and in every run.
+        """Figures of texts with the same pieces hidden each time, and in every run: means over all pieces and all
+        texts, whatever batches they stand in.
 
         Returns:
             What the subclass says and, with ratings, "rating_loss" and "rating_accuracy".
         """
-        plan = self.plan(encoded)
-        batches = self.pipeline(encoded, plan, ratings)
+        plan = self.plan(encoded, token_budget=packing.budget(self.predict_budget))
+        batches = self.pipeline(encoded, plan, ratings, of_all=True)
         results = super().evaluate(batches, steps=len(plan), verbose=0, return_dict=True, callbacks=[_Alive()])
+        for name in [name for name in results if name.endswith("told")]:
+            results[name.removesuffix("told") + "loss"] /= max(results[name], 1e-9)
         rated = {} if self.rating is None else {name: results[name] for name in ("rating_loss", "rating_accuracy")}
         return {**self._figures(results), **rated}
 
@@ -359,6 +373,15 @@ class PieceLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         labels = tf.reshape(y_true, [-1])  # Keras gives them y_pred's rank
         return forward.cross_entropy(y_pred, labels, False if self._model._jit_compile else self._model.fused)
+
+
+class _Told(keras.metrics.Mean):
+    """Of the places of a batch, the share that something is said of where these have a weight of 1: what makes the mean
+    of a loss over places the mean over those.
+    """
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> Any:
+        return super().update_state(sample_weight)
 
 
 def sparse_accuracy() -> keras.metrics.Metric:

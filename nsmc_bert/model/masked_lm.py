@@ -103,7 +103,7 @@ class MaskedLanguageModel(LanguageModel):
 
     def _figures(self, results: Mapping[str, float]) -> dict[str, float]:
         """{"perplexity": e to the mean loss of a hidden piece, "accuracy": share of hidden pieces said right}."""
-        before = "" if self.rating is None else "pieces_"
+        before = "" if self.rating is None else "pieces_"  # Keras names a single output's figures without it
         return {
             "perplexity": math.exp(min(results[before + "loss"], 99.0)),
             "accuracy": results[before + "accuracy"],

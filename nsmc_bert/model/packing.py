@@ -9,7 +9,7 @@ Positions are counted anew in each text and attention stays inside it, so a text
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # TensorFlow is imported where it is used: a plan can be made
     import tensorflow as tf
 
 TOKEN_BUDGET = 3072  # of a batch: on two CPU cores, larger ones are no faster
+TOKEN_BUDGETS = {"CPU": TOKEN_BUDGET, "GPU": 16384, "TPU": 16384}  # of training: a GPU's steps are too short with less
+LEAST_BUDGET = 256
+STEPS = 40  # a pass of training has at least about so many, by smaller batches where the data is small
 DEVICE_BUDGET = 32768  # on a GPU or TPU, where nothing is learned and so the size is free
 LENGTH = 128  # places of a row; of more where a text is longer
 LONGEST = 1 << 15  # tokens of a text: its positions are numbers of 16 bits
@@ -61,19 +64,6 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.splits) - 1
-
-    def __add__(self, other: Plan) -> Plan:
-        """The batches of both, one after the other, all with the rows of the larger ones."""
-        if (self.length, self.slots_per_row) != (other.length, other.slots_per_row):
-            raise ValueError(f"found rows of {self.length} places and of {other.length}, expected one length")
-        joined = [
-            np.concatenate(pair)
-            for pair in zip((self.texts, self.places, self.slots), (other.texts, other.places, other.slots))
-        ]
-        splits = np.concatenate([self.splits, other.splits[1:] + self.splits[-1]])
-        rows = max(self.rows, other.rows)
-        texts, places, slots = joined
-        return Plan(texts, places, slots, splits, rows, self.length, self.slots_per_row, self.epoch)
 
     @property
     def tokens(self) -> int:
@@ -151,15 +141,23 @@ def plan(
     )
 
 
-def budget() -> int:
-    """The tokens of a batch that keep the devices here busy where nothing is learned."""
+def budget(most: int | None = None) -> int:
+    """The tokens of a batch that keep the devices here busy where nothing is learned, and no more than `most`."""
+    return min(TOKEN_BUDGET if _kind() == "CPU" else DEVICE_BUDGET, most or DEVICE_BUDGET)
+
+
+def training_budget(tokens: int, kind: str = "") -> int:
+    """Tokens of a batch that suit training by passes of so many tokens on a CPU, GPU or TPU, "" for what is here."""
+    return int(np.clip(tokens // STEPS, LEAST_BUDGET, TOKEN_BUDGETS[kind or _kind()]))
+
+
+def _kind() -> str:
+    """What computes here: CPU, GPU or TPU."""
     import tensorflow as tf
 
-    return (
-        DEVICE_BUDGET
-        if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU")
-        else TOKEN_BUDGET
-    )
+    if tf.config.list_logical_devices("TPU"):
+        return "TPU"
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def ahead(encoded: Encoded, plan: Plan, pad_id: int) -> Packed:
@@ -285,9 +283,73 @@ def dataset(
     """
     import tensorflow as tf
 
+    elements = _elements(encoded, plan, pad_id, start, stop, replicas, shares, of_all)
+    with tf.device("/CPU:0"):  # where tf.data works: a GPU would have them for nothing
+        data = tf.data.Dataset.from_tensor_slices(elements)
+    return _labelled(data, labels, weights)
+
+
+def passes(
+    encoded: Encoded,
+    plan: Callable[[int], Plan],
+    *,
+    numbers: range,
+    pad_id: int,
+    labels: np.ndarray,
+    weights: np.ndarray | None = None,
+    rows: int | None = None,
+    replicas: int = 1,
+    shares: Sequence[int] = (0,),
+) -> tf.data.Dataset:
+    """A tf.data pipeline over the batches of several passes, one after the other, of which AT_ONCE batches and those
+    after them are in memory.
+
+    Args:
+        encoded: the texts' ids.
+        plan: makes the plan of a pass from its number, each of as many batches.
+        numbers: of the passes.
+        pad_id, labels, weights, replicas, shares: as in `dataset`.
+        rows: of every batch, where all have as many; None where those of a given number of texts may have more in one
+            pass than in another.
+    """
+    import tensorflow as tf
+
+    first = plan(numbers[0])
+
+    def made() -> Iterator[Any]:
+        for number in numbers:
+            here = first if number == numbers[0] else plan(number)
+            here = dataclasses.replace(here, rows=max(first.rows, here.rows))  # so that few shapes occur
+            for start in range(0, len(here), AT_ONCE):
+                yield _elements(encoded, here, pad_id, start, min(start + AT_ONCE, len(here)), replicas, shares)
+
+    def spec(array: np.ndarray) -> tf.TensorSpec:
+        inner = array.shape[1:] if array.ndim == 1 else (rows and rows // replicas, *array.shape[2:])
+        return tf.TensorSpec([None, *inner], array.dtype)
+
+    elements = _elements(encoded, first, pad_id, 0, min(1, len(first)), replicas, shares)
+    with tf.device("/CPU:0"):
+        data = tf.data.Dataset.from_generator(made, output_signature=tf.nest.map_structure(spec, elements))
+        data = data.prefetch(1).unbatch()
+    return _labelled(data, labels, weights)
+
+
+def _elements(
+    encoded: Encoded,
+    plan: Plan,
+    pad_id: int,
+    start: int,
+    stop: int | None,
+    replicas: int,
+    shares: Sequence[int],
+    of_all: bool = False,
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Batches `start` to `stop` of a plan, a share of a batch an element of each array: its features, the numbers of
+    its texts, and what makes a mean over its slots the mean that is wanted.
+    """
     arrays = packed(encoded, plan, pad_id, start, stop)
     rows = plan.rows // replicas
-    # [batches * replicas, rows, …]: a share of a batch is an element
+    # [batches * replicas, rows, …]
     arrays = {name: array.reshape(-1, rows, array.shape[-1]) for name, array in arrays.items()}
     real = arrays.pop("texts")
     wanted = None if len(shares) == replicas else np.isin(np.arange(len(real)) % replicas, shares)
@@ -296,7 +358,14 @@ def dataset(
     scale = (replicas * rows * plan.slots_per_row / np.maximum(counts, 1)).astype(np.float32)
     if wanted is not None:
         arrays, real, scale = {name: array[wanted] for name, array in arrays.items()}, real[wanted], scale[wanted]
-    with tf.device("/CPU:0"):  # where tf.data works: a GPU would have them for nothing
+    return arrays, real, scale
+
+
+def _labelled(data: tf.data.Dataset, labels: np.ndarray | None, weights: np.ndarray | None) -> tf.data.Dataset:
+    """What `dataset` yields, of a dataset of the elements of `_elements`."""
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"):
         known = None if labels is None else tf.constant(labels, tf.int32 if np.ndim(labels) == 1 else tf.float32)
         each = None if weights is None else tf.constant(weights, tf.float32)
 
@@ -307,21 +376,24 @@ def dataset(
         some, real = tf.maximum(texts, 0), tf.cast(texts >= 0, tf.float32) * scale
         return features, tf.gather(known, some), real if each is None else real * tf.gather(each, some)
 
-    with tf.device("/CPU:0"):
-        data = tf.data.Dataset.from_tensor_slices((arrays, real, scale))
     return untuned(data.map(element, num_parallel_calls=2, deterministic=True).prefetch(4))
 
 
-def shared(strategy: tf.distribute.Strategy, encoded: Encoded, plan: Plan, **options: Any) -> tf.data.Dataset:
-    """The batches of `dataset`, a share of each for each device of a strategy; `plan` has multiple=its replicas."""
+def shared(
+    strategy: tf.distribute.Strategy, encoded: Encoded, plan: Plan | Callable[[int], Plan], **options: Any
+) -> tf.data.Dataset:
+    """The batches of `dataset`, or with a function that makes plans of `passes`, a share of each for each device of a
+    strategy; plans have multiple=its replicas.
+    """
     replicas = strategy.num_replicas_in_sync
+    make: Callable[..., tf.data.Dataset] = passes if callable(plan) else dataset
     if replicas == 1:
-        return dataset(encoded, plan, **options)
+        return make(encoded, plan, **options)
 
     def shares(context: tf.distribute.InputContext) -> tf.data.Dataset:
         here = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * here
-        return dataset(encoded, plan, replicas=replicas, shares=range(first, first + here), **options)
+        return make(encoded, plan, replicas=replicas, shares=range(first, first + here), **options)
 
     return strategy.distribute_datasets_from_function(shares)
 

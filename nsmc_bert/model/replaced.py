@@ -196,7 +196,8 @@ class ReplacedTokenDetector(LanguageModel):
         places = self.hide.places(hidden)
         real = tf.cast(tf.reshape(features["segments"], [-1]) > 0, tf.float32)
         first, second = (tf.cast(part, tf.int64) for part in seed)
-        features = {**features, "hidden": hidden, "places": places, "seed": tf.stack([first, second + DRAWING])}
+        drawing = tf.stack([first, tf.reduce_sum(second) + DRAWING])
+        features = {**features, "hidden": hidden, "places": places, "seed": drawing}
         targets = {"pieces": places.pieces}
         counts = {"pieces": places.weights, "replaced": real * (real.shape[0] / tf.maximum(tf.reduce_sum(real), 1.0))}
         if self.rating is not None:

@@ -78,7 +78,7 @@ class Learner:
         start = Start(folder)
         if way.head == "kept" or way.head == "auto" and way.start == "classifier":
             start.keep_head()
-        budget = finetuning.token_budget(int(encoded.lengths.sum()), devices.kind)
+        budget = packing.training_budget(int(encoded.lengths.sum()), devices.kind)
         steps = len(packing.plan(encoded.lengths, budget, seed=1))
         epochs = max(1, round(finetuning.epoch_count(steps) * way.times))
         rate = way.learning_rate or finetuning.learning_rate(start.config.hidden_size, True)

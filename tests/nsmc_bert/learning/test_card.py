@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from nsmc_bert.base.classes import Classes, ratings
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.model import metrics
 
@@ -52,7 +52,10 @@ def test_a_card_speaks_of_its_own_classes():
     assert "negative" not in card and "within one" not in card
     stars = card_of(ratings([1, 2, 3, 4, 5, 6]), [0.0] * 6)
     assert "# Ratings of Korean reviews: mine\n\nSays how likely a review is of each rating: 1 (0), 2 (1), " in stars
-    assert "were added, all fitted by ranked probability score (they are in the head's weights)." in stars
+    assert "divided by 1.500, which was fitted by ranked probability score (it is in the head's weights)." in stars
+    two = card_of(SENTIMENT, 0.0)
+    assert "calibrated: the logit was divided by 1.500, which was fitted by log loss (it is in the head's wei" in two
+    assert "and +0.250 was added, both fitted by log loss (they are in the head's weights)." in card_of(SENTIMENT, 0.25)
     # of each pair one is said right, the other the rating before, and of 1 it is 6: distances 5 1 1 1 1 1
     assert re.search(r"\| validation \| 12 \| 50.00 \([\d.]+ to [\d.]+\) \| 50.00 \| [\d.]+ \| 91.67 \| ", stars)
     assert stars.count("| 0.833 |\n") == 1

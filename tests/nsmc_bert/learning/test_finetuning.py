@@ -16,28 +16,14 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import cross_validation, distillation, evaluation, finetuning, loop, recalibration
+from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import Start
-from nsmc_bert.model import classifier, metrics, packing
+from nsmc_bert.model import checkpoints, classifier, metrics, packing
 from tests import forked
 from tests.conftest import ROOT
 
 THREE = Classes(("불만", "문의", "칭찬"))
-
-
-@pytest.mark.parametrize(
-    ("tokens", "kind", "budget"),
-    [
-        (2_700_000, "CPU", 3072),
-        (2_700_000, "GPU", 16384),
-        (2_700_000, "TPU", 16384),
-        (8_000, "CPU", 256),
-        (8_000, "GPU", 256),
-        (40_000, "GPU", 1000),
-    ],
-)
-def test_batches_go_by_the_hardware_and_the_data(tokens, kind, budget):
-    assert finetuning.token_budget(tokens, kind) == budget
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 30), (16, 30), (40, 12), (100, 5), (250, 2), (5000, 2)])
@@ -86,7 +72,7 @@ def test_what_is_left_open_is_decided(prepare, sample):
     tokens = prepared.encoded.lengths.sum()
     assert prepared.settings == loop.Settings(
         epochs=finetuning.epoch_count(len(prepared.plan)),
-        token_budget=finetuning.token_budget(tokens, "CPU"),
+        token_budget=packing.training_budget(tokens, "CPU"),
         learning_rate=5e-4,
         warmup=0.1,
         weight_decay=0.01,
@@ -143,6 +129,7 @@ def test_teachers_are_part_of_it_and_label_what_is_new(prepare, sample, monkeypa
     monkeypatch.setattr(
         distillation, "fingerprint", lambda teacher, positive_label, classes: f"{teacher} {positive_label}"
     )
+    monkeypatch.setattr(checkpoints, "resolve", Path)
     new = ["처음 보는 글", sample.test.texts[0], sample.train.texts[3], "또 다른 글"]
     prepared = prepare(new, teachers=("a", "b"), positive_label=("x",))
     assert prepared.texts[594:] == ["처음 보는 글", "또 다른 글"]
@@ -180,6 +167,7 @@ def test_the_first_plan_is_made_once(prepare, learned):
     for run in finetuning.runs(prepared):
         finetuning.learn(prepared, run, prepared.labels, print, finetuning.Workbench(prepared, run.settings))
     (model, arguments, options), (_, _, others) = learned
+    assert model.predict_budget == 1024  # a card that has no room for more learning has none for it elsewhere
     made = model.plan(prepared.encoded, token_budget=512, seed=4, epoch=0)
     for name in ("texts", "places", "slots", "splits"):
         np.testing.assert_array_equal(getattr(options["first_plan"], name), getattr(made, name))
@@ -264,6 +252,9 @@ def own(count, classes=SENTIMENT, **others):
         (100, {"folds": "0"}, 0),
         (100_000, {"folds": "3"}, 3),
         (100, {"validation": 0.2}, 0),  # a share was asked for
+        (100, {"validation": 0.1}, 0),
+        (100, {"patience": 3}, 0),
+        (100, {"folds": "0", "validation": 0.2, "patience": 3}, 0),
         (100, {"teachers": ("a",)}, 0),
     ],
 )
@@ -278,6 +269,8 @@ def test_few_reviews_of_ones_own_are_cross_validated(devices, sample, count, how
         ({"folds": "1"}, "--folds=1: expected auto, 0 for a validation split, or a number from 2 on"),
         ({"folds": "many"}, "--folds=many: expected auto, 0"),
         ({"folds": "5", "teachers": ("a",)}, "--folds=5: found it beside --teachers, which may have learned from"),
+        ({"folds": "5", "validation": 0.1}, "--folds=5: found it beside --validation=0.1, the share that is held out"),
+        ({"folds": "5", "patience": 4}, "--folds=5: found it beside --patience=4, for which there would have to be"),
     ],
 )
 def test_folds_that_cannot_be(devices, how, message):
@@ -292,7 +285,7 @@ def test_a_class_of_one_text_cannot_be_cross_validated(devices, tiny_config):
         finetuning.prepare(data, FineTuning(folds="2"), Start(tiny_config), devices)
 
 
-def test_a_cross_validated_run(tiny_config, tmp_path, sample):
+def test_a_cross_validated_run(tiny_config, tmp_path, sample, devices):
     """Two folds: what is measured is what models of the other fold say, and the model that is kept is of all."""
     lines: list[str] = []
     half = dataclasses.replace(sample.train, texts=sample.train.texts[:320], labels=sample.train.labels[:320])
@@ -344,6 +337,19 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample):
         np.testing.assert_array_equal(np.load(tmp_path / "seeds" / "seed-1" / f"{name}.npy"), value)
     for name, value in load_file(tmp_path / "seeds" / "seed-1" / "model" / "model.safetensors").items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    # and what goes on from it has seen all that it measures on
+    (seen,) = finetuning.prepare(data, how, Start(tmp_path / "run" / "model"), devices).warnings
+    assert seen == (
+        f"WARNING: {tmp_path}/run/model, which this starts from, has learned from reviews that are held out here; the "
+        "figures of cross-validation are not of unseen ones"
+    )
+    student = dataclasses.replace(how, folds="0", teachers=(str(tmp_path / "run" / "model"),))
+    tested = dataclasses.replace(data, test=half)
+    (seen,) = finetuning.prepare(tested, student, Start(tiny_config), devices).warnings
+    assert ", a teacher, has learned" in seen and seen.endswith("of validation and the test are not of unseen ones")
+    warned = {**result, "warnings": [seen]}
+    assert f"**{seen}.**\nIn cross-validation each" in model_card(warned)
+    assert evaluation.summary([warned, warned])[-3] == seen
     # what it has learned from says nothing of its confidence
     with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
         recalibration.find("validation", data, result, {}, lines.append, minimum=1)

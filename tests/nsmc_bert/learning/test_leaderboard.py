@@ -103,6 +103,10 @@ def test_all_encoders_are_looked_at_before_the_first_is_trained(monkeypatch, tmp
         leaderboard.compare(data, FineTuning(), [str(bundled.ENCODER), str(tmp_path / "nowhere.json")])
     with pytest.raises(UserError, match="found no test reviews"):
         leaderboard.compare(Data("mine", "reviews", data.train, None), FineTuning(), ["x"])
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with pytest.raises(UserError, match="TF_CONFIG: found 2 workers, expected one process"):
+        leaderboard.compare(data, FineTuning(), [str(bundled.ENCODER)])
 
 
 def test_encoders_that_would_share_a_folder():

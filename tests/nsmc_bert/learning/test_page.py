@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from nsmc_bert.base import html_pages
 from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.learning import page
 from nsmc_bert.model import metrics
@@ -100,6 +101,21 @@ def test_a_cross_validated_models_page_has_its_losses_alone(figures, tmp_path):
     paths = page.write(tmp_path, figures, record, 5, "mine.csv", "mine", "")
     assert "training.svg" in {path.name for path in paths}
     assert "Loss in training after each pass." in (tmp_path / "classifier.html").read_text(encoding="utf-8")
+
+
+def test_a_row_by_its_record(figures):
+    """A student of teachers is hatched, whatever its own labels; a cross-validated model says how it was made."""
+    record = {"pretraining": {"ratings": False}, "data": {"name": "NSMC", "teachers": 2}, "cross_validation": {}}
+    mine = page._rows(figures, record, 5, "mine")[-1]
+    assert (mine.model, mine.protocol) == ("This model", "nothing chosen, calibrated by cross-validation")
+    alone = mine._replace(model="alone", supervision=page.OFFICIAL)
+    html_pages.check()
+    import matplotlib.pyplot as plt
+
+    figure = page._beside(plt, [mine, alone])
+    assert [bool(bar.get_hatch()) for bar in figure.axes[0].patches] == [True, False]
+    plt.close(figure)
+    assert page._protocol({"best_epoch": 1}) == "chosen on validation" and page._protocol({}) == "not recorded"
 
 
 def test_published_figures():

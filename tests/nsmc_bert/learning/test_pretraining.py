@@ -88,6 +88,7 @@ def test_what_makes_a_run_another_one(prepare):
     other = prepare(ratings, objective="replaced", generator_share=0.5).identity
     assert list(other.items())[-2:] == [("objective", "replaced"), ("generator_share", 0.5)]
     assert prepare(weights="float16").identity["dtype"] == "float16"
+    assert [pretraining.make_model(prepare(token_budget=n)).predict_budget for n in (0, 512)] == [None, 1024]
 
 
 @pytest.mark.parametrize("validation", [50, 51])
@@ -95,6 +96,22 @@ def test_texts_that_are_too_few(validation):
     with pytest.raises(UserError) as caught:
         pretraining.pretrain(TEXTS, None, Pretraining(validation=validation))
     assert str(caught.value) == f"--validation={validation}: expected fewer than the 50 texts there are"
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            {"encoder": "klue/bert-base"},
+            "found --encoder=klue/bert-base beside it, whose weights know the pieces of its",
+        ),
+        ({"encoder": "bundled"}, "found --encoder=bundled beside it, whose weights know"),
+        ({"tokenizer": "mine"}, "found --tokenizer=mine beside it, expected one of them"),
+    ],
+)
+def test_a_vocabulary_of_ones_own_goes_with_random_weights(how, message):
+    with pytest.raises(UserError, match=f"^--vocab_size=1200: {message}"):
+        pretraining.pretrain(TEXTS, None, Pretraining(validation=1, vocab_size=1200, **how))
 
 
 def test_a_summary(monkeypatch):

@@ -13,8 +13,10 @@ from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import mismatch
 from nsmc_bert.base.runtime import Runtime
+from nsmc_bert.data.find import Data
 from nsmc_bert.data.reviews import Corpus
 from nsmc_bert.learning import loop, provenance
+from nsmc_bert.learning.finetuning import FineTuning, start_of
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import tokenizers
 
@@ -78,6 +80,21 @@ def test_a_head_of_the_same_classes_can_be_kept(make_model, tmp_path):
         start.keep_head()
 
 
+def test_of_a_head_that_is_kept_one_can_say_which_label_is_positive(make_model, tmp_path):
+    model = make_model()
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id2label": {"0": "꿀잼", "1": "노잼"}}))
+    start = Start(tmp_path / "model")
+    with pytest.raises(UserError, match="found a head with the labels 꿀잼 and 노잼, expected .* --positive_label"):
+        start.keep_head()
+    corpus_of_two = corpus(["좋다", "싫다"], [1, 0])
+    how = FineTuning(encoder=str(tmp_path / "model"), head="kept", positive_label=("꿀잼",))
+    start, _ = start_of(how, Data("a.csv", "reviews", corpus_of_two, None))
+    np.testing.assert_array_equal(start.head[1], model.classifier.bias.numpy()[::-1])
+    assert start.turned
+
+
 def test_no_such_configuration(tmp_path):
     with pytest.raises(
         UserError, match=r"--encoder=.*config.json: found no such file, expected an encoder's config.json"
@@ -118,6 +135,24 @@ def test_checksums_by_hand():
     assert provenance.checksum_of(corpus(texts, [1, 0])) == hashlib.sha1(plain + labels).hexdigest()
     assert provenance.checksum_of(corpus(texts, [0, 1])) != provenance.checksum_of(corpus(texts, [1, 0]))
     assert provenance.checksum(["\ud800"]) == hashlib.sha1(b"?").hexdigest()  # a valid text, and no valid UTF-8
+
+
+def test_who_has_learned_from_what_is_held_out():
+    train = corpus(["좋다", "싫다"], [1, 0])
+    mine = {"reviews_sha1": provenance.checksum_of(train), "train_sha1": "sha", "split": [0.1, 0], "by_label": True}
+
+    def held_out(split=(0.1, 0, True), **changes):
+        return provenance.has_learned_from_held_out({"data": {**mine, **changes}}, train, split)
+
+    assert not held_out() and held_out(None)
+    assert held_out((0.2, 0, True)) and held_out((0.1, 1, True)) and held_out((0.1, 0, False))
+    assert held_out(folds=5)  # it has learned from all
+    assert held_out(reviews_sha1="the same file by another rule")
+    assert not held_out(None, reviews_sha1="x", train_sha1="y")
+    old = {"train_sha1": "sha"}  # a record of before splits were recorded
+    assert not provenance.has_learned_from_held_out({"data": old}, train, (0.1, 0, False))
+    assert not provenance.has_learned_from_held_out({}, train)
+    assert not provenance.has_learned_from({"data": {"train_sha1": ""}}, Corpus(["x"], np.zeros(1, int), Path("x"), ""))
 
 
 def test_where_and_how_it_was_made(monkeypatch):

@@ -1,6 +1,7 @@
 """SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
 
 import copy
+import itertools
 import json
 import pickle
 import sys
@@ -19,7 +20,8 @@ import nsmc_bert
 from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
-from nsmc_bert.model import calibration, checkpoints, forward, metrics, ordinal, tokenizers
+from nsmc_bert.model import calibration, checkpoints, classifier, forward, metrics, ordinal, packing, tokenizers
+from tests.nsmc_bert.model import test_keras_metrics
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
 GOOD, BAD = ["꿀잼", "정말 최고!", "엄청 재미있네요", "다시 봤다"], ["노잼", "최악", "재미없네요", "안 본다"]
@@ -189,6 +191,24 @@ def test_fit_takes_datasets_and_validation_split(make_model):
     model.fit(tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3), epochs=1, verbose=0)
     history = model.fit(texts, labels, epochs=2, validation_split=0.25, batch_size=2, verbose=0).history
     assert len(history["val_loss"]) == 2
+    for count, share in ((2, 0.9), (8, 1.0), (8, 1.5), (8, -0.5), (8, 0.01)):
+        with pytest.raises(UserError, match=f"validation_split: found {share} of {count} texts, expected a share from"):
+            model.fit(texts[:count], labels[:count], validation_split=share)
+
+
+def test_every_pass_has_an_order_of_its_own_and_some_steps(make_model, monkeypatch):
+    texts, labels = (GOOD + BAD) * 100, ([1] * 4 + [0] * 4) * 100
+    model, plans, made = make_model(), [], packing.plan
+    model.compile()
+    monkeypatch.setattr(packing, "plan", lambda *given, **named: plans.append(named["epoch"]) or made(*given, **named))
+    model.fit(texts, labels, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 2 * len(model.plan(model.encode(texts), token_budget=256)) > 2 * 20
+    del plans[-1]  # which was asked for just now
+    for _ in range(2):
+        model.fit(texts, labels, verbose=0)
+    model.fit(texts, labels, epochs=2, initial_epoch=1, verbose=0)
+    model.fit(texts, labels, verbose=0)
+    assert plans == [0, 1, 2, 3, 1, 2]
 
 
 def test_keras_habits(make_model, tmp_path):
@@ -209,6 +229,43 @@ def test_keras_habits(make_model, tmp_path):
         model.fit(dataset.repeat())
     with pytest.raises(UserError, match="steps_per_epoch: not for text"):
         model.fit(texts, labels, steps_per_epoch=2)
+
+
+def test_metrics_and_losses_of_ones_own_know_no_empty_places(make_model):
+    """Batches of four texts, four and one, in rows of sixteen places: by hand, from the probabilities."""
+    (texts, labels, weights), model = MEASURED, make_model()
+    y, p = np.array(labels), model.predict(texts)
+    said = p.argmax(1)
+    batches = model.plan(model.encode(texts), 4)
+    parts = [batches.texts[start:stop] for start, stop in itertools.pairwise(batches.splits)]
+    f1 = [2 * (said * y)[part].sum() / (said[part].sum() + y[part].sum() + 1e-7) for part in parts]
+    entropy = -(p * np.log(p)).sum(1)
+    own = [
+        test_keras_metrics.f1,
+        test_keras_metrics.Count(),
+        lambda y, p: -tf.reduce_sum(p * tf.math.log(p), -1),
+        "kld",
+    ]
+    model.compile(loss="binary_crossentropy", metrics=own)
+    found = model.evaluate(texts, labels, 4, verbose=0)
+    chosen = -np.log(p[np.arange(9), y]).mean()
+    np.testing.assert_allclose(found, [chosen, np.mean(f1), 9, entropy.mean(), chosen], rtol=1e-4)
+    assert np.isfinite(model.fit(texts, labels, verbose=0, sample_weight=weights).history["loss"][0])
+    with pytest.raises(UserError, match="metrics: found f1, which would count what is empty"):
+        model.compile(metrics=[test_keras_metrics.f1], jit_compile=True)
+    model.compile(metrics=own[2:], jit_compile=True)
+    found = model.evaluate(texts, labels, 4, verbose=0)
+    p = model.predict(texts)
+    np.testing.assert_allclose(
+        found[1:], [-(p * np.log(p)).sum(1).mean(), -np.log(p[np.arange(9), y]).mean()], rtol=1e-4
+    )
+
+
+def test_what_devices_share_is_no_text():
+    """As fit's own validation is, which Keras hands to evaluate."""
+    batches = tf.data.Dataset.from_tensor_slices(["꿀잼"]).batch(1)
+    shared = tf.distribute.MirroredStrategy(["/cpu:0"]).experimental_distribute_dataset(batches)
+    assert classifier._peek(batches, True)[1] and not classifier._peek(shared, False)[1]
 
 
 MEASURED = GOOD + BAD + ["영화"], [1, 1, 0, 1, 0, 0, 1, 0, 1], np.float32([1, 2, 0, 1, 1, 3, 1, 0.5, 1])
@@ -402,6 +459,16 @@ def test_saving_again_keeps_what_it_did_not_write(model, tmp_path, monkeypatch):
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "model" / ".git" / "HEAD").read_text() == (tmp_path / "model" / "LICENSE").read_text() == "mine"
     np.testing.assert_allclose(nsmc_bert.load("~/link").predict(TEXTS), model.predict(TEXTS), atol=1e-7)
+
+
+def test_a_lower_budget_gives_the_same_probabilities_in_more_batches(make_model, monkeypatch):
+    model, computed = make_model(), []
+    encoded, forward_ = model.encode((GOOD + BAD) * 40), model._forward
+    monkeypatch.setattr(model, "_forward", lambda batch: computed.append(batch["input_ids"].shape) or forward_(batch))
+    expected, at_once = model.predict_encoded(encoded), len(computed)
+    model.predict_budget = 256
+    np.testing.assert_allclose(model.predict_encoded(encoded), expected, atol=1e-6)
+    assert len(computed) - at_once > 3 * at_once and set(computed[at_once:]) == {(2, 128)}
 
 
 def test_a_training_loop_of_ones_own(make_model):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.model import checkpoints, families, optimizers
+from nsmc_bert.model.language_model import VALIDATION_SEED
 from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
 
@@ -65,6 +66,39 @@ def test_the_loss_is_the_mean_over_hidden_places(make, tiny_tokenizer):
         losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(pieces)), pieces]
         loss = model.compute_loss(changed, targets, model(changed), counts)
         assert len(losses) > 20 and float(loss) == pytest.approx(losses.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("ratings", [0, 3])
+def test_figures_are_means_over_all_pieces_and_texts_however_they_are_batched(make, tiny_tokenizer, ratings):
+    """By NumPy in float64; the last batch has one row, of long texts of which hardly a piece is known."""
+    texts = ["이 영화 정말 최고 !", "다시는 안 본다 .", "꿀잼", ""] * 30 + ["노잼 " * 12]
+    model, encoded = make(ratings=ratings), tiny_tokenizer.encode(texts, 16)
+    stars = np.arange(len(texts), dtype=np.int32) % 3 if ratings else None
+    found, losses, right, rated = [], [], [], []
+    for budget in (128, 256, 3072):
+        model.compile(tf.keras.optimizers.Adam(0.0))  # a model has one shape of batches
+        model.predict_budget = budget
+        plan = model.plan(encoded, token_budget=budget)
+        found.append((len(plan), model.validate(encoded, stars)))
+    for features, labels, weights in model.pipeline(encoded, plan, stars):
+        seed = [VALIDATION_SEED, np.sum(features["input_ids"], 1)]
+        changed, targets, counts = model._asked((features, labels, weights), seed)
+        outputs, there = model(changed), counts["pieces"].numpy() > 0
+        logits, pieces = outputs["pieces"].numpy().astype(np.float64)[there], targets["pieces"].numpy()[there]
+        losses += (np.log(np.exp(logits).sum(1)) - logits[np.arange(len(pieces)), pieces]).tolist()
+        right += (logits.argmax(1) == pieces).tolist()
+        if ratings:
+            there = weights.numpy() > 0
+            said = outputs["rating"].numpy().astype(np.float64)[there]
+            chosen = said[np.arange(len(said)), labels.numpy()[there]]
+            rated += list(zip(np.log(np.exp(said).sum(1)) - chosen, said.argmax(1) == labels.numpy()[there]))
+    expected = {"perplexity": np.exp(np.mean(losses)), "accuracy": np.mean(right)}
+    if ratings:
+        assert len(rated) == len(texts)
+        expected |= dict(zip(("rating_loss", "rating_accuracy"), np.mean(rated, 0)))
+    assert [steps for steps, _ in found][0] > 4 > found[-1][0]
+    for _, figures in found:
+        assert figures == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("ratings", [0, 2])

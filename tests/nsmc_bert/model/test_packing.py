@@ -133,14 +133,52 @@ def test_order_is_the_seeds_and_the_epochs():
         assert len(neighbours[0] & neighbours[1]) < 0.2 * len(neighbours[0])
 
 
-def test_plans_add_up():
-    one, other = (packing.plan([3, 4, 100, 90], 128, seed=seed) for seed in (0, 1))
-    assert batches(one + other) == batches(one) + batches(other)
-    larger = packing.plan([100] * 3, 384)
-    assert (one.rows, larger.rows, (one + larger).rows, (larger + one).rows) == (1, 3, 3, 3)
-    assert batches(one + larger) == batches(one) + batches(larger)
-    with pytest.raises(ValueError, match="expected one length"):
-        one + packing.plan([200], 512)
+@pytest.mark.parametrize(
+    ("tokens", "kind", "budget"),
+    [
+        (2_700_000, "CPU", 3072),
+        (2_700_000, "GPU", 16384),
+        (2_700_000, "TPU", 16384),
+        (8_000, "CPU", 256),
+        (8_000, "GPU", 256),
+        (40_000, "GPU", 1000),
+    ],
+)
+def test_batches_go_by_the_hardware_and_the_data(tokens, kind, budget):
+    assert packing.training_budget(tokens, kind) == budget
+
+
+@pytest.mark.parametrize(("batch_size", "replicas"), [(None, 1), (5, 1), (None, 2)])
+def test_passes_are_made_one_after_the_other(batch_size, replicas, monkeypatch):
+    """What each pass' own dataset yields, and no pass is planned long before it is asked for."""
+    monkeypatch.setattr(packing, "AT_ONCE", 2)
+    random, planned = np.random.default_rng(0), []
+    some = encoded(*(list(random.integers(5, 9, length)) for length in random.integers(1, 90, 61)))
+    labels, weights = np.arange(61, dtype=np.int32) % 2, random.uniform(size=61).astype(np.float32)
+    options = {"pad_id": 0, "labels": labels, "weights": weights, "replicas": replicas, "shares": range(replicas)}
+
+    def plan(number):
+        planned.append(number)
+        return packing.plan(some.lengths, 512, batch_size=batch_size, seed=3, epoch=number, multiple=replicas)
+
+    plans = [plan(number) for number in range(4, 7)]
+    rows = max(each.rows for each in plans)
+    assert (len({each.rows for each in plans}) > 1) == (batch_size is not None)
+    planned.clear()
+    data = packing.passes(some, plan, numbers=range(4, 7), rows=None if batch_size else rows, **options)
+    found = iter(data)
+    next(found)
+    assert planned[0] == 4 and 6 not in planned
+    found = list(data)
+    expected = [element for each in plans for element in packing.dataset(some, each, **options)]
+    assert len(found) == len(expected) == 3 * len(plans[0]) * replicas
+    for (features, *others), (wanted, *wanted_others) in zip(found, expected):
+        real = wanted_others[1].shape[0]
+        assert features["input_ids"].shape[0] >= real
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(features[name][:real], value)
+        np.testing.assert_array_equal(others[0][:real][wanted_others[1] > 0], wanted_others[0][wanted_others[1] > 0])
+        np.testing.assert_allclose(np.mean(others[1]), np.mean(wanted_others[1]), rtol=1e-5)
 
 
 def test_dataset_by_hand():
@@ -188,8 +226,6 @@ def test_packed_ahead_the_batches_are_the_same(texts, monkeypatch):
         for name, value in expected.items():
             assert found[name].dtype == value.dtype
             np.testing.assert_array_equal(found[name], value)
-    both = ahead + ahead
-    assert type(both) is packing.Plan and len(both) == 2 * len(plan)
 
 
 def test_the_only_batch_is_the_datasets():

@@ -11,6 +11,7 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints, families, optimizers, tokenizers
 from nsmc_bert.model.families import network
 from nsmc_bert.model.hiding import Hidden, Places
+from nsmc_bert.model.language_model import VALIDATION_SEED
 from nsmc_bert.model.replaced import DETECTION_WEIGHT, ReplacedTokenDetector, draw_pieces, narrow, put
 from tests.nsmc_bert.model.families import make
 
@@ -97,6 +98,31 @@ def test_the_loss_by_numpy(build, ratings):
     figures = model.compute_metrics(inputs, targets, model(inputs), counts)
     assert float(figures["replaced_accuracy"]) == pytest.approx(((logits > 0) == told)[real].mean())
     assert float(figures["replaced_share"]) == pytest.approx(told[real].mean()) and 0.05 < told[real].mean() < 0.5
+
+
+def test_figures_are_means_over_all_pieces_by_numpy(build):
+    """The last batch has one row of few pieces, which count no more than any others."""
+    model = build("electra", ratings=3)
+    model.compile(tf.keras.optimizers.Adam(0.0))
+    model.predict_budget = 256
+    encoded, stars = model.tokenizer.encode([*TEXTS * 40, "꿀잼"], 16), np.arange(161, dtype=np.int32) % 3
+    found, plan = model.validate(encoded, stars), model.plan(encoded, token_budget=256)
+    pieces, told, shares = [], [], []
+    for features, ratings, weights in model.pipeline(encoded, plan, stars):
+        seed = [VALIDATION_SEED, np.sum(features["input_ids"], 1)]
+        inputs, targets, counts = model._asked((features, ratings, weights), seed)
+        outputs = {name: value.numpy().astype(np.float64) for name, value in model(inputs).items()}
+        there = counts["pieces"].numpy() > 0
+        logits, wanted = outputs["pieces"][there], targets["pieces"].numpy()[there]
+        pieces += (np.log(np.exp(logits).sum(1)) - logits[np.arange(len(wanted)), wanted]).tolist()
+        real, was = np.ravel(inputs["segments"]) > 0, outputs["was_replaced"][:, 0]
+        logits = outputs["replaced"][:, 0]
+        told += (np.log1p(np.exp(logits)) - was * logits)[real].tolist()
+        shares += was[real].tolist()
+    assert len(plan) > 3 and plan.splits[-1] - plan.splits[-2] < (plan.splits[1] - plan.splits[0]) / 2
+    assert found["generator_perplexity"] == pytest.approx(np.exp(np.mean(pieces)), rel=1e-5)
+    assert found["detection_loss"] == pytest.approx(np.mean(told), rel=1e-5)
+    assert found["replaced_share"] == pytest.approx(np.mean(shares), rel=1e-5)
 
 
 def test_what_is_replaced(build):
