@@ -399,8 +399,15 @@ class SentimentClassifier(keras.Model):
             )
         return self.predict_encoded(encoded, batch_size)
 
-    def predict_encoded(self, encoded: tokenizers.Encoded, batch_size: int | None = None) -> np.ndarray:
-        """Probabilities of encoded text, float32 [n, classes], in its order: one pass over packed rows."""
+    def predict_encoded(
+        self,
+        encoded: tokenizers.Encoded,
+        batch_size: int | None = None,
+        on_batch: Callable[[int], None] = lambda texts: None,
+    ) -> np.ndarray:
+        """Probabilities of encoded text, float32 [n, classes], in its order: one pass over packed rows. `on_batch` is
+        called behind each batch with its number of texts.
+        """
         count, longest = len(encoded), int(encoded.lengths.max(initial=1))
         few = count <= (batch_size or FEW) and math.prod(packing.padded_shape(count, longest, self.max_length)) <= FEW
         if count == 1 or count and few:
@@ -412,7 +419,9 @@ class SentimentClassifier(keras.Model):
                 forward = self._probabilities
                 self._began.set()
             alive()
-            return forward({name: tf.constant(array) for name, array in inputs.items()}).numpy()[:count]
+            answer = forward({name: tf.constant(array) for name, array in inputs.items()}).numpy()[:count]
+            on_batch(count)
+            return answer
         probabilities = np.zeros((len(encoded), len(self.classes)), np.float32)
         plan = self.plan(encoded, batch_size, token_budget=packing.budget(self.predict_budget))
         # a device that computes by itself has all batches before the first answer is waited for
@@ -422,8 +431,9 @@ class SentimentClassifier(keras.Model):
             batches = [packing.only(encoded, plan, self.tokenizer.pad_id)]
         else:
             batches = packing.dataset(encoded, plan, pad_id=self.tokenizer.pad_id)
-        for batch in batches:
+        for i, batch in enumerate(batches):
             answers.append(self._forward(batch))
+            on_batch(int(plan.splits[i + 1] - plan.splits[i]))
             alive()
         for i, answer in enumerate(answers):
             here = slice(plan.splits[i], plan.splits[i + 1])

