@@ -48,6 +48,29 @@ def test_wikiann_by_hand(tmp_path):
     assert notes == {"word with white space inside, or empty: written with _": 2}
 
 
+def test_white_space_that_is_no_blank_is_of_a_word(tmp_path):
+    [record], _ = read(tmp_path, "10\u00a0000 B-QT\n\u3000  O\n a I-A \n")
+    assert record.words == ["10_000", "_", "a"]
+    assert spans(record) == [(0, 1, "QT"), (2, 3, "A")]
+
+
+def test_comments_above_a_sentence(tmp_path):
+    multiconer = "# id 52-a\tdomain=train\nthe _ _ O\n# _ _ B-X\n\n# _ _ O\n1 _ _ O\n"
+    (first, second), _ = read(tmp_path, multiconer)
+    assert (first.text, spans(first), second.text) == ("the #", [(1, 2, "X")], "# 1")
+
+
+def test_the_longest_language_of_wikiann(tmp_path):
+    [record], _ = read(tmp_path, "simple:It\tO\nsimple:is\tO\n")
+    assert record.text == "It is"
+
+
+def test_a_language_that_nearly_all_words_have_is_noted(tmp_path):
+    found, notes = read(tmp_path, "ko:이\tO\n" * 19 + "x\tO\n")
+    assert found[0].words == ["ko:이"] * 19 + ["x"]
+    assert notes == {"word without ko:, which nearly all begin with: it is left on the others": 1}
+
+
 def test_a_language_is_taken_off_where_all_words_have_it(tmp_path):
     for text in ("re:invent\tB-ORG\nnow\tO\n", "ko:이\tO\n\nen:it\tO\n"):
         found, _ = read(tmp_path, text)
@@ -113,6 +136,11 @@ def test_the_files_of_a_folder(tmp_path):
     [
         ("a B-X\nb\n", "x.txt:2: found one column: 'b', expected a word and its tag, such as 경찰<tab>B-OG"),
         ("a B-X\nb X\n", "x.txt:2: found the tag 'X', expected O, or a type after B-, I-, E-, S-, L- or U-"),
+        (
+            "#\thttp://x [2009-10-17]\n1\tIn\tO\tO\n2\tUlm\tB-LOC\tO\n\n1\tJa\tO\tO\n",
+            "x.txt:2: found the words 1, 2, … in each sentence, numbers as in GermEval, expected the word in the first",
+        ),
+        ("a O\n# x\n", "x.txt:2: found the tag 'x', expected O, or"),
         ("a\t\n", "x.txt:1: found the tag '', expected O, or"),
         ("a B-\n", "x.txt:1: found the tag 'B-', expected O, or"),
     ],
