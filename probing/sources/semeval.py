@@ -80,9 +80,12 @@ def _record(path: Path, sentence: tuple[int, str], *below: tuple[int, str]) -> R
     spans: dict[str, dict[str, int]] = {}
     for piece in match[2].split():
         word = _TAG.sub("", piece)
-        for closes, name in _TAG.findall(piece):
-            # a tag that stands alone belongs to the word after it, or to the one before where it closes
-            spans.setdefault(name, {})[closes] = len(words) + bool(closes and word)
+        in_tags = 0
+        for tag in _TAG.finditer(piece):
+            offset, in_tags = tag.start() - in_tags, in_tags + len(tag[0])
+            # a tag beside white space belongs to the word after that, or to the one before it where the tag closes
+            behind = offset > 0 if tag[1] else 0 < len(word) == offset
+            spans.setdefault(tag[2], {})[tag[1]] = len(words) + behind
         if word:
             words.append(word)
     pairs = [(spans.get(name, {}).get("", 0), spans.get(name, {}).get("/", 0)) for name in "12"]

@@ -44,6 +44,12 @@ def test_tags_that_stand_alone(tmp_path):
     assert (record.targets[0].span1, record.targets[0].span2) == ((1, 3), (4, 5))
 
 
+def test_tags_beside_white_space_belong_to_the_words_inside(tmp_path):
+    [record] = read(tmp_path, '1\t"a-<e1> b</e1> (<e2>c </e2>d) e"\nOther\nComment:\n')
+    assert record.text == "a- b (c d) e"
+    assert (record.targets[0].span1, record.targets[0].span2) == ((1, 2), (2, 3))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
