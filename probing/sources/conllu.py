@@ -6,8 +6,9 @@ since their words follow; so are empty nodes (8.1), which are no words. A senten
 to somebody's rights (English-GUMReddit, French-FTB, Arabic-NYUAD) and is left out; a file without any other is refused.
 
 pos: span1 is a word, its label the language's own tag (XPOS) or the universal one (UPOS). Or a morpheme, where LEMMA
-    and XPOS have as many of them with + between, as in Korean treebanks (Kaist, GSD; PUD has them in MISC, MSeg=a-b);
-    see sources.morphemes. What is read then is the text as it is written, without spaces where SpaceAfter=No.
+    and XPOS have as many of them with + between, as in Korean treebanks (Kaist and GSD, whose auxiliaries have them in
+    MISC, OrigLemma=a+b; PUD has them there, MSeg=a-b); see sources.morphemes. What is read then is the text as it is
+    written, without spaces where SpaceAfter=No. A split without any XPOS is refused.
 dep: span1 is the dependent, span2 its head; the root is its own head (jiant's probing/data/ud_to_json.py).
 entities: the mentions in column MISC, as in CorefUD and GUM; see sources.mentions. A file without any is refused.
 
@@ -89,7 +90,7 @@ def splits(
     Args:
         path: a folder of .conllu files with train, dev and test in their names, or one file. Also compressed.
         task: one of TASKS.
-        split: the split that one file is.
+        split: the one of a folder's splits that is asked for, or the split that one file is.
         files: a pattern for the names in the folder, where it holds several files of a split.
         tags: "xpos" or "upos", the column that labels parts of speech.
         units: what parts of speech are of, "words" or "morphemes"; the latter have tags in XPOS alone.
@@ -189,12 +190,14 @@ def _records(
 ) -> Iterator[Record]:
     if len(files) > 1:
         notes["files that are the split together: read one after the other"] = len(files)
+    has_xpos = None
     for path in files:
         source, has_entities = Path(os.path.abspath(path)).parent.name, False
         for sentence in _with_words(
             path, _published(sentences(path), notes) if as_published else sentences(path), notes
         ):
             info = {"source": source, **({"sent_id": sentence.sent_id} if sentence.sent_id else {})}
+            has_xpos = has_xpos or any(word.xpos != "_" for word in sentence.words)
             if units == "morphemes":
                 yield morphemes.record(map(_morphemes, sentence.words), info, notes)
                 continue
@@ -203,16 +206,23 @@ def _records(
             yield Record(text, targets(path, sentence, task, tags, notes), info)
         if task == "entities" and not has_entities:
             raise Located(path, None, "no Entity= in column MISC", "mentions of entities, as CorefUD and GUM have them")
+    if (task, tags, has_xpos) == ("pos", "xpos", False):
+        raise Located(files[-1], None, "no XPOS", "the language's own tags; --tags=upos takes the universal ones")
 
 
 def _morphemes(word: Word) -> morphemes.Word:
-    """A word with the morphemes of LEMMA, or of MSeg= in column MISC as in Korean-PUD, and their tags of XPOS."""
+    """A word with its morphemes and their tags of XPOS.
+
+    The morphemes are the first that are as many as the tags: those of OrigLemma= in column MISC (Kaist and GSD, whose
+    LEMMA is an auxiliary's stem alone), of LEMMA, of MSeg= in MISC (PUD).
+    """
     tags, misc = tuple(word.xpos.split("+")), dict(part.partition("=")[::2] for part in word.misc.split("|"))
-    pieces = word.lemma.split("+")
-    if len(tags) == 1:
-        pieces = [word.form] if word.xpos != "_" else []
-    elif len(pieces) != len(tags) and "MSeg" in misc:
-        pieces = misc["MSeg"].split("-")
+    choices = [misc.get("OrigLemma", "").split("+"), word.lemma.split("+"), misc.get("MSeg", "").split("-")]
+    if len(tags) > 1:
+        pieces = next((pieces for pieces in choices if len(pieces) == len(tags)), [])
+    else:  # one tag is no tag of several morphemes; a + that is written is none between them
+        several = "+" in word.lemma.strip("+") and "+" not in word.form
+        pieces = [word.form] if word.xpos != "_" and not several else []
     return morphemes.Word(word.form, tuple(pieces), tags, misc.get("SpaceAfter") != "No")
 
 

@@ -88,7 +88,7 @@ def splits(
         path: a folder with klue-dp-*.tsv (pos, dep) or klue-ner-*.tsv (entities), train and dev in their names; or one
             such file. Also compressed.
         task: one of TASKS.
-        split: the split that one file is.
+        split: the one of a folder's splits that is asked for, or the split that one file is.
         files: a pattern for the names in the folder, where it holds several files of a split.
         tags: "xpos" or "upos", what labels parts of speech.
         units: what parts of speech are of, "words" or "morphemes".
@@ -177,6 +177,8 @@ def _word(path: Path, number: int, row: list[str], place: int) -> conllu.Word:
 
 
 def _morphemes(word: conllu.Word, tags: str) -> morphemes.Word:
+    if word.xpos == "_":
+        return morphemes.Word(word.form, (), ())
     labels = tuple(word.xpos.split("+"))
     return morphemes.Word(
         word.form, tuple(word.lemma.split(" ")), tuple(map(upos, labels)) if tags == "upos" else labels

@@ -126,6 +126,33 @@ def test_morphemes_by_hand(tmp_path):
     }
 
 
+def test_morphemes_of_auxiliaries_and_of_words_with_one_tag(tmp_path):
+    """Kaist and GSD keep an auxiliary's stem alone in LEMMA; KSL has words of several morphemes with one tag."""
+    text = (
+        korean("1", "있어서", "있", "px+ecs", "OrigLemma=있+어서|SpaceAfter=No")
+        + korean("2", "때의", "때+의", "NNG")
+        + korean("3", "C++", "C++", "SL")
+        + korean("4", "않아", "않+아", "px+ecs", "OrigLemma=않")
+    )
+    [record], notes = read(tmp_path, text, "pos", units="morphemes")
+    assert record.text == "있 어서 때의 C++ 않 아"
+    assert [(target.span1[0], *target.labels) for target in record.targets] == [
+        (0, "px"),
+        (1, "ecs"),
+        (3, "SL"),
+        (4, "px"),
+        (5, "ecs"),
+    ]
+    assert notes == {"word without morphemes, or with another number of tags: no target": 1}
+
+
+@pytest.mark.parametrize("units", ["words", "morphemes"])
+def test_a_file_without_xpos_is_refused(tmp_path, units):
+    with pytest.raises(Located, match=r"train\.conllu: found no XPOS, .*; --tags=upos takes the universal ones"):
+        read(tmp_path, row("1", "a") + "\n" + row("1", "b"), "pos", units=units)
+    assert read(tmp_path, "", "pos", units=units) == ([], {})
+
+
 @pytest.mark.parametrize(("task", "tags"), [("dep", "xpos"), ("pos", "upos"), ("entities", "xpos")])
 def test_morphemes_have_tags_of_their_own_alone(tmp_path, task, tags):
     with pytest.raises(
@@ -158,7 +185,7 @@ def test_sentences_without_their_words_are_left_out_and_files_of_them_refused(tm
 def test_a_split_in_several_files(tmp_path):
     for name in ("train-l", "train-c", "train-m-1", "dev"):
         save(tmp_path, row("1", name), f"cs_pdt-ud-{name}.conllu")
-    splits = conllu.splits(tmp_path, "pos")
+    splits = conllu.splits(tmp_path, "dep")
     found = {name: [record.text for record in split.records] for name, split in splits.items()}
     assert found == {"train": ["train-c", "train-l", "train-m-1"], "dev": ["dev"]}
     reason = "files that are the split together: read one after the other"

@@ -75,6 +75,10 @@ def test_morphemes_by_hand(tmp_path):
     assert notes == {"morpheme that has grown together with the next one: no target": 2}
     (first, _), _ = read(tmp_path, "pos", units="morphemes", tags="upos")
     assert [label for _, _, label in spans(first)] == ["PROPN", "ADP", "NOUN", "ADP", "PART", "PUNCT"]
+    save(tmp_path, dp=DP.replace("IC", "_"))
+    (_, second), notes = read(tmp_path, "pos", units="morphemes")
+    assert (second.text, second.targets) == ("네", ())
+    assert notes["word without morphemes, or with another number of tags: no target"] == 1
     with pytest.raises(UserError, match="units: found morphemes for dep, expected them for pos"):
         klue.splits(tmp_path, "dep", units="morphemes")
 
