@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from nsmc_bert.base.errors import Located
-from probing.sources import conllu, gum, mentions
+from probing.sources import conllu, gum
 
 COREFUD = """\
 # global.Entity = eid-etype-head-other
@@ -83,13 +83,20 @@ def test_a_file_without_entities_is_refused(tmp_path):
         read(tmp_path, "1\ta\t_\tX\t_\t_\t0\troot\t_\tSpaceAfter=No\n")
 
 
-def test_gum_read_as_any_conllu_has_as_many_mentions(data_dir):
-    """Beside a plain count of opening brackets, document by document."""
+def test_gum_read_as_any_conllu_has_the_same_mentions(data_dir, tmp_path):
+    """As many as a plain count of opening brackets has, document by document, and those that the source of GUM has."""
+    (tmp_path / "dep").symlink_to(data_dir / "probing" / "GUM" / "dep")
     folder, opened, closed = data_dir / "probing" / "GUM", Counter(), Counter()
-    for name in ("GUM_academic_art", "GUM_conversation_gossip", "GUM_voyage_athens"):
+    names = ("GUM_academic_art", "GUM_conversation_gossip", "GUM_voyage_athens")
+    (tmp_path / "dev.txt").write_text("\n".join(names))
+    of_gum = [record.targets for record in gum.splits(tmp_path, "entities")["dev"].records]
+    of_conllu = []
+    for name in names:
         path = folder / "dep" / f"{name}.conllu"
         opened[name] = sum(value.count("(") for value in re.findall(r"[\t|]Entity=([^|\n]*)", path.read_text()))
         [split] = conllu.splits(path, "entities", split="dev").values()
-        closed[name] = sum(len(record.targets) for record in split.records) + sum(split.notes.values())
+        of_document = [record.targets for record in split.records]
+        closed[name] = sum(map(len, of_document)) + sum(split.notes.values())
+        of_conllu += of_document
     assert opened == closed and min(opened.values()) > 200
-    assert mentions.entities is gum.mentions.entities
+    assert of_gum == of_conllu
