@@ -59,7 +59,7 @@ SOURCES = {
     "gum": Source(gum.splits, gum.TASKS, ("tags", "dev_as_test")),
     "semeval": Source(semeval.splits, semeval.TASKS, published=True),
     "dpr": Source(dpr.splits, dpr.TASKS),
-    "spr1": Source(spr.spr1_splits, ("spr1",), published=True),
+    "spr1": Source(spr.spr1_splits, ("spr1",), ("split", "files"), published=True),
     "spr2": Source(spr.spr2_splits, ("spr2",), (), published=True),
 }
 
@@ -82,13 +82,14 @@ flags.DEFINE_enum(
     "split",
     "",
     ["", "train", "dev", "test"],
-    "The split that a single file is, or that a folder without a split in its names is.",
+    "The one split to take of a folder in which names tell splits; or the split that a single file is to be, or a "
+    "folder in which no name tells one.",
 )
 flags.DEFINE_string(
     "files",
     "*",
     "Pattern for the names of the folder's files, such as ko_*, where there are several for one split; conllu, "
-    "propbank_ewt, klue and bio.",
+    "propbank_ewt, klue, bio and spr1.",
 )
 flags.DEFINE_enum(
     "tags",
@@ -108,7 +109,7 @@ flags.DEFINE_bool(
     "in_tenths",
     False,
     "Cut the one file or split that is there: the first 80 % of its sentences are train, the next 10 % dev, the rest "
-    "test.",
+    "test. What is several records of a sentence (srl), or twins (dpr), stays together.",
 )
 flags.DEFINE_bool(
     "as_published",
@@ -316,7 +317,7 @@ def main() -> None:
     task = TASKS[name]
     options = {option: FLAGS[option].value for option in source.options}
     if FLAGS.in_tenths:
-        splits = in_tenths(lambda: _only(source, name, options))
+        splits = in_tenths(_only(source, name, options))
         made_with = {"source": FLAGS.source, **options, "split": "", "in_tenths": True}
     else:
         splits = source.splits(FLAGS.input, name, **options)

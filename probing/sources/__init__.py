@@ -9,14 +9,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import fnmatch
+import functools
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import lines, readable
+from probing import conversion
 
 if TYPE_CHECKING:
     from probing.records import Record
@@ -28,6 +30,9 @@ _SPLITS = {
     **{"valid": "dev", "validation": "dev", "testa": "dev", "testb": "test"},  # the last two are CoNLL-2003's
 }
 _TENTHS = {"train": (0, 8), "dev": (8, 9), "test": (9, 10)}
+_SPLIT_NAMES = ("train", "dev", "test")
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,34 +42,45 @@ class Split:
     Attributes:
         records: iterator of Record, to be used up once.
         notes: Counter of what was left out or changed and why, {reason: times}; complete when `records` is used up.
+        group: a function that says of a record what it has in common with its neighbours where they may not be parted:
+            of one sentence, or its twin. None where each record is a sentence of its own.
+        again: a function that gives the Split anew, its records unread.
     """
 
     records: Iterator[Record]
     notes: collections.Counter[str]
+    group: Callable[[Record], Any] | None = None
+    again: Callable[[], Split] | None = None
 
 
-def split_of(generate: Callable[..., Iterator[Record]], *arguments: Any, **options: Any) -> Split:
-    """A Split of the records that generate(*arguments, notes=notes, **options) yields."""
+def split_of(
+    generate: Callable[..., Iterator[Record]],
+    *arguments: Any,
+    group: Callable[[Record], Any] | None = None,
+    **options: Any,
+) -> Split:
+    """A Split of the records that generate(*arguments, notes=notes, **options) yields; `group` as Split's."""
     notes: collections.Counter[str] = collections.Counter()
-    return Split(generate(*arguments, notes=notes, **options), notes)
+    again = functools.partial(split_of, generate, *arguments, group=group, **options)
+    return Split(generate(*arguments, notes=notes, **options), notes, group, again)
 
 
-def in_tenths(read: Callable[[], Split]) -> dict[str, Split]:
+def in_tenths(split: Split) -> dict[str, Split]:
     """Train, dev and test of sentences that were published as one split: the first 80 %, the next 10 %, the rest.
 
     Args:
-        read: gives the Split of all of them, each time anew.
+        split: that of all of them, as `split_of` makes it. Records of a group are counted as one sentence.
 
     Returns:
         {split: Split}; records and notes of a split are of its own sentences.
     """
-    return {name: split_of(_tenths, read, *edges) for name, edges in _TENTHS.items()}
+    return {name: split_of(_tenths, split.again, *edges) for name, edges in _TENTHS.items()}
 
 
 def _tenths(read: Callable[[], Split], first: int, last: int, *, notes: collections.Counter[str]) -> Iterator[Record]:
-    number = sum(1 for _ in read().records)
+    number = 1 + max((i for i, _ in _numbered(read())), default=-1)
     begin, end, whole = number * first // 10, number * last // 10, read()
-    for i, record in enumerate(whole.records):
+    for i, record in _numbered(whole):
         if i < begin:
             whole.notes.clear()
         elif i < end:
@@ -74,6 +90,21 @@ def _tenths(read: Callable[[], Split], first: int, last: int, *, notes: collecti
         else:
             return
     notes.update(whole.notes)
+
+
+def _numbered(split: Split) -> Iterator[tuple[int, Record]]:
+    """(number of its group, record) of each record."""
+    number, before = -1, None
+    for record in split.records:
+        group = split.group(record) if split.group else None
+        number += group is None or group != before
+        before = group
+        yield number, record
+
+
+def sentence_of(record: Record) -> Any:
+    """The group of records that are several of one sentence: its text and where it is from."""
+    return record.text, record.info
 
 
 def one_word(form: str, notes: collections.Counter[str]) -> str:
@@ -101,15 +132,35 @@ def split_name(name: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def select(path: str | os.PathLike[str], by_split: Mapping[str, _T], split: str) -> dict[str, _T]:
+    """What names tell of the splits, {split: what is there of it}, in the order train, dev, test.
+
+    Args:
+        path: the corpus, for errors.
+        by_split: what there is.
+        split: the only one that is asked for; "" for all.
+
+    Raises:
+        UserError: it is not there.
+    """
+    ordered = {name: by_split[name] for name in _SPLIT_NAMES if name in by_split}
+    if split and split not in ordered:
+        raise UserError(f"{path}: found {', '.join(ordered)}, expected {split} among them, as --split says")
+    return {split: ordered[split]} if split else ordered
+
+
 def files_by_split(
     path: str | os.PathLike[str], endings: tuple[str, ...], split: str, only: str = "*"
 ) -> dict[str, list[Path]]:
     """The files of each split: one, or those that a treebank of Universal Dependencies is published in.
 
+    Of several files of a split those count that stand in the fewest folders. What a conversion wrote is no corpus.
+
     Args:
         path: a folder whose files tell their split by their names, or one file.
         endings: how names end, before an ending .gz or .xz; ("",) for any end.
-        split: the name of the split, where `path` is one file; where it is a folder, the one split that is asked for.
+        split: where names tell splits, the only one that is asked for; where none does, and of one file, the split that
+            it is to be.
         only: a pattern, such as "ko_*", that the names of a folder's files have to match.
 
     Returns:
@@ -126,24 +177,59 @@ def files_by_split(
     listed = [
         file
         for file in files_below(path)
-        if re.sub(r"\.(gz|xz)$", "", file.name).endswith(endings) and fnmatch.fnmatchcase(file.name, only)
+        if re.sub(r"\.(gz|xz)$", "", file.name).endswith(endings) and not _converted(file)
     ]
-    by_split: dict[str, list[Path]] = collections.defaultdict(list)
-    for file in listed:
-        if name := split_name(file.name):
-            by_split[name].append(file)
+    matching = [file for file in listed if fnmatch.fnmatchcase(file.name, only)]
+    by_split = _by_split(matching)
+    if split and len(matching) == 1 and not by_split:
+        return {split: matching}
+    if not by_split:
+        kind = " or ".join(filter(None, endings)) or "file"
+        expected = f"one {kind} with train, dev or test in its name"
+        if matching:
+            expected += ", or --split, the split that one alone is"
+        if len(matching) > 1:
+            expected += "; choose with --files=PATTERN"
+        that_match = "" if only == "*" else f" that match {only}"
+        raise UserError(f"{path}: found {len(matching)} such files{that_match}, expected {expected}")
+    by_split = select(path, by_split, split)
     for name, files in by_split.items():
         if len(files) > 1 and not _parts(files):
-            advice = f"one; choose with --files=PATTERN, such as --files='{re.split(r'[-.]', files[0].name)[0]}*'"
-            raise UserError(f"{path}: found {' and '.join(file.name for file in files)} as {name}, expected {advice}")
-    if split and split in by_split:
-        return {split: by_split[split]}
-    if split or not by_split:
-        kind = " or ".join(filter(None, endings)) or "file"
-        expected = f"{kind} with {split or 'train, dev or test'} in its name"
-        matching = "" if only == "*" else f" that match {only}"
-        raise UserError(f"{path}: found {len(listed)} such files{matching}, expected one {expected}")
-    return {name: by_split[name] for name in ("train", "dev", "test") if name in by_split}
+            found = " and ".join(file.relative_to(path).as_posix() for file in files)
+            raise UserError(f"{path}: found {found} as {name}, expected one; {_advice(listed, files)}")
+    return by_split
+
+
+def _by_split(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """{split: files} of those whose names tell a split; of several those that stand in the fewest folders."""
+    by_split: dict[str, list[Path]] = collections.defaultdict(list)
+    for file in files:
+        if name := split_name(file.name):
+            by_split[name].append(file)
+    for name, rivals in by_split.items():
+        fewest = min(len(file.parts) for file in rivals)
+        by_split[name] = [file for file in rivals if len(file.parts) == fewest]
+    return by_split
+
+
+def _advice(listed: Sequence[Path], rivals: Sequence[Path]) -> str:
+    """How to choose one of several files of a split: by a pattern that leaves one of each split, or by its folder."""
+    if len({file.name for file in rivals}) < len(rivals):
+        return "give the folder that one of them stands in"
+    patterns = {f"{file.name[: mark.start()]}*" for file in rivals for mark in re.finditer(r"[-.]", file.name)}
+    patterns |= {f"*{file.suffix}" for file in rivals if file.suffix}
+    splits = _by_split(listed).keys()
+    for pattern in sorted(patterns, key=lambda pattern: (len(pattern), pattern)):
+        by_split = _by_split([file for file in listed if fnmatch.fnmatchcase(file.name, pattern)])
+        if by_split.keys() == splits and all(len(files) == 1 or _parts(files) for files in by_split.values()):
+            return f"choose with --files=PATTERN, such as --files='{pattern}'"
+    return "choose with --files=PATTERN"
+
+
+def _converted(file: Path) -> bool:
+    """Whether a conversion wrote a file, as its description beside it says."""
+    match = re.fullmatch(r"(\w+)\.(?:(?:train|dev|test)\.jsonl(?:\.gz|\.xz)?|conversion\.json)", file.name)
+    return match is not None and conversion.path_in(file.parent, match[1]).exists()
 
 
 def _parts(files: Sequence[Path]) -> bool:
@@ -174,6 +260,8 @@ def blocks(path: str | os.PathLike[str]) -> Iterator[list[tuple[int, str]]]:
 def files_below(folder: str | os.PathLike[str]) -> list[Path]:
     """All files in a folder and the folders in it, symbolic links followed, sorted by path.
 
+    Names that begin with "." are passed over: .git/refs/heads/dev is no split.
+
     Raises:
         UserError: there is no such folder, or one that cannot be read.
     """
@@ -188,7 +276,7 @@ def _files_below(folder: str | os.PathLike[str], above: tuple[str, ...]) -> Iter
     if real in above:  # a link back to a folder that it stands in
         return
     with readable(folder):
-        inside = list(os.scandir(folder))
+        inside = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     for entry in inside:
         if entry.is_dir():
             yield from _files_below(entry.path, (*above, real))

@@ -29,7 +29,17 @@ from typing import NamedTuple
 from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
-from probing.sources import Split, brackets, check_task, files_below, one_word, split_name, split_of
+from probing.sources import (
+    Split,
+    brackets,
+    check_task,
+    files_below,
+    one_word,
+    select,
+    sentence_of,
+    split_name,
+    split_of,
+)
 
 SKELETON = "[WORD]"
 TASKS = ("pos", "constituents", "entities", "srl", "coref")
@@ -61,9 +71,11 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", language
 
     Args:
         path: the folder of the release (conll-formatted-ontonotes-5.0, or its data), which has folders train,
-            development and test with files *gold_conll in them; or, with `split`, any folder or file.
+            development and test with files *gold_conll in them; or of files that have these in their names; or, with
+            `split`, any folder or file.
         task: one of TASKS.
-        split: the split that all files of the folder, or the file, are.
+        split: where names tell splits, the one that is asked for; else the split that all files of the folder, or the
+            file, are.
         language: of data/LANGUAGE/annotations, which the release has three of.
 
     Returns:
@@ -74,7 +86,8 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", language
     """
     check_task(task, TASKS, "CoNLL-2012")
     by_split = _gold_files(path, split, language)
-    return {name: split_of(_documents, files, task) for name, files in by_split.items()}
+    group = sentence_of if task == "srl" else None
+    return {name: split_of(_documents, files, task, group=group) for name, files in by_split.items()}
 
 
 def sentences(path: str | os.PathLike[str], ewt: bool = False) -> Iterator[Sentence]:
@@ -183,28 +196,41 @@ def _gold_files(path: str | os.PathLike[str], split: str, language: str) -> dict
         if not split:
             raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
         return {split: [path]}
-    listed = [
-        file
-        for file in files_below(path)
-        if not (match := re.search(r"/data/(\w+)/annotations/", file.as_posix())) or match[1] == language
-    ]
+    listed = files_below(path)
     gold = [file for file in listed if re.search(r"gold_conll(\.gz|\.xz)?$", file.name)]
     if not gold:
         skeletons = any(file.name.endswith("gold_skel") for file in listed)
         what = "skeletons without words (gold_skel)" if skeletons else "no file *gold_conll"
         raise UserError(f"{path}: found {what}, expected CoNLL-2012 files with their words")
-    if split:
-        return {split: gold}
+    languages = {file: _language(file) for file in gold}
+    gold = [file for file in gold if languages[file] in ("", language)]
+    if not gold:
+        others = ", ".join(sorted(set(languages.values())))
+        raise UserError(f"{path}: found files in {others}, expected {language}; choose with --language")
     by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for file in gold:
-        folders = file.relative_to(path).parts[:-1]
-        name = next(filter(None, map(split_name, folders)), None)
-        if name and "conll-2012-test" not in folders:
-            by_split[name].append(file)
-    if not by_split:
-        expected = "folders train, development and test, or --split, the one split that all of these files are"
-        raise UserError(f"{path}: found {len(gold)} files *gold_conll, expected {expected}")
-    return {name: by_split[name] for name in ("train", "dev", "test") if name in by_split}
+        names = file.relative_to(path).parts
+        if match := re.fullmatch(r".*/data/\w+/annotations/(.+)", file.as_posix()):
+            names = names[: -len(Path(match[1]).parts)]  # without the document's, such as nw/dev_09_c2e/00/…
+        told = next(filter(None, map(split_name, reversed(names))), None)
+        if told and "conll-2012-test" not in names:
+            by_split[told].append(file)
+    if by_split:
+        return select(path, by_split, split)
+    if split:
+        return {split: gold}
+    expected = (
+        "train, development and test in folders' or files' names, or --split, the one split that all of these are"
+    )
+    raise UserError(f"{path}: found {len(gold)} files *gold_conll, expected {expected}")
+
+
+def _language(file: Path) -> str:
+    """The language that a file of the release, or train.english.v4_gold_conll, is in; "" where its path says none."""
+    match = re.search(r"/data/(\w+)/annotations/", file.as_posix()) or re.search(
+        r"\.(arabic|chinese|english)\.", file.name
+    )
+    return match[1] if match else ""
 
 
 def _documents(files: Iterable[Path], task: str, *, notes: collections.Counter[str]) -> Iterator[Record]:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
-from probing.sources import Split, blocks, check_task, files_below, split_of
+from probing.sources import Split, blocks, check_task, files_below, select, split_of
 
 TASKS = ("dpr",)
 FILES = {"train": "train.c.txt", "test": "test.c.txt"}
@@ -41,7 +41,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[
     Args:
         path: a folder with train.c.txt and test.c.txt somewhere in it, or, with `split`, one such file.
         task: "dpr".
-        split: the split that all of one file is.
+        split: the one of the folder's splits that is asked for, or the split that all of one file is.
 
     Returns:
         {split: Split}; train and dev are cut from train.c.txt.
@@ -54,16 +54,16 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[
     if path.is_file():
         if not split:
             raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
-        return {split: split_of(_records, path)}
+        return {split: split_of(_records, path, group=_pair)}
     files = {file.name: file for file in files_below(path)}
     by_split = {}
     if train := files.get(FILES["train"]):
-        by_split = {name: split_of(_records, train, part=name) for name in ("train", "dev")}
+        by_split = {name: split_of(_records, train, part=name, group=_pair) for name in ("train", "dev")}
     if test := files.get(FILES["test"]):
-        by_split["test"] = split_of(_records, test)
+        by_split["test"] = split_of(_records, test, group=_pair)
     if not by_split:
         raise UserError(f"{path}: found no {' and no '.join(FILES.values())}, expected DPR's")
-    return by_split
+    return select(path, by_split, split)
 
 
 def tokenize(sentence: str) -> list[tuple[int, int]]:
@@ -99,6 +99,11 @@ def _records(path: Path, *, notes: Counter[str], part: str | None = None) -> Ite
             in_train = generator.random() <= SHARE
         if not part or in_train == (part == "train"):
             yield from _record(path, index, block, notes)
+
+
+def _pair(record: Record) -> int:
+    """The number of a record's pair of twins."""
+    return (record.info["id"] - 1) // 2
 
 
 def _record(path: Path, index: int, block: Sequence[tuple[int, str]], notes: Counter[str]) -> Iterator[Record]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import lines
 from probing.records import Record
-from probing.sources import Split, check_task, conllu, files_below, files_by_split, split_of
+from probing.sources import Split, check_task, conllu, files_below, files_by_split, select, sentence_of, split_of
 from probing.sources.conll2012 import Sentence, all_records
 
 TASKS = ("pos", "constituents", "srl")
@@ -31,7 +31,8 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", files: s
     Args:
         path: a folder with en_ewt-pb-train.gold_conll and so on, or the release with UD English-EWT; or one file.
         task: one of TASKS.
-        split: the split that one file is, or that a folder of documents without lists is.
+        split: the one of a folder's splits that is asked for; or the split that one file is, or that a folder of
+            documents without lists is.
         files: a pattern for the names in the folder, where it holds several files of a split.
 
     Returns:
@@ -42,6 +43,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", files: s
             form.
     """
     check_task(task, TASKS, "PropBank EWT")
+    group = sentence_of if task == "srl" else None
     path = Path(path).expanduser()
     listed = files_below(path) if not path.is_file() else []
     documents: dict[str, Path] = {}
@@ -52,7 +54,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", files: s
                 documents[name] = file
     if not documents:
         by_split = files_by_split(path, ("gold_conll",), split, files)
-        return {name: split_of(all_records, files, task, ewt=True) for name, files in by_split.items()}
+        return {name: split_of(all_records, files, task, group=group, ewt=True) for name, files in by_split.items()}
     treebank = [file for file in listed if re.fullmatch(r"en_ewt-ud-(train|dev|test)\.conllu(\.gz|\.xz)?", file.name)]
     if not treebank and any(".gold_skel" in file.name for file in documents.values()):
         expected = "UD English-EWT's en_ewt-ud-train.conllu, dev and test in the same folder, for the words"
@@ -60,14 +62,15 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "", files: s
     words = _Words(treebank)
     lists = {file.name[4:-4]: file for file in listed if re.fullmatch(r"ewt\.(train|dev|test)\.txt", file.name)}
     if not lists and split:
-        return {split: split_of(all_records, sorted(documents.values()), task, ewt=True, words=words)}
-    if not lists or split and split not in lists:
+        files_of_split = sorted(documents.values())
+        return {split: split_of(all_records, files_of_split, task, group=group, ewt=True, words=words)}
+    if not lists:
         expected = (
             "the lists docs/evaluation/ewt.train.txt, dev and test, or --split, the one split that all of these are"
         )
         raise UserError(f"{path}: found {len(documents)} documents, expected {expected}")
-    wanted = [split] if split else [name for name in ("train", "dev", "test") if name in lists]
-    return {name: split_of(_listed, lists[name], documents, task, words=words) for name in wanted}
+    wanted = select(path, lists, split)
+    return {name: split_of(_listed, names, documents, task, group=group, words=words) for name, names in wanted.items()}
 
 
 _DOCUMENT = re.compile(r"(.+)\.xml\.gold_(conll|skel)(?:\.gz|\.xz)?")

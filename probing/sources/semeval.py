@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
-from probing.sources import Split, blocks, check_task, files_below, split_of
+from probing.sources import Split, blocks, check_task, files_below, select, split_of
 
 TASKS = ("rel",)
 FILES = {"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"}
@@ -33,7 +33,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[
     Args:
         path: a folder with TRAIN_FILE.TXT and TEST_FILE_FULL.TXT somewhere in it, or, with `split`, one such file.
         task: "rel".
-        split: the split that all of one file is.
+        split: the one of the folder's splits that is asked for, or the split that all of one file is.
 
     Returns:
         {split: Split}; train and dev are cut from TRAIN_FILE.TXT.
@@ -55,7 +55,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[
         by_split["test"] = split_of(_records, test)
     if not by_split:
         raise UserError(f"{path}: found no {' and no '.join(FILES.values())}, expected SemEval 2010 task 8's")
-    return by_split
+    return select(path, by_split, split)
 
 
 def _records(path: Path, *, notes: Counter[str], part: str | None = None) -> Iterator[Record]:

@@ -3,8 +3,8 @@
 spr2 (White et al. 2016, http://decomp.io): a table with one annotator's answer, from 1 to 5, about one property a row,
 over the sentences of UD English 1.2. span1 is the predicate's word, span2 the argument's, whose last word the table
 counts in. Rows that are not applicable are passed over; a property is true where the mean of its answers is 4 or more
-(jiant's probing/data/convert-spr2.py). All protocols and pilots count, as published. A target whose properties are all
-false has no label.
+(jiant's probing/data/convert-spr2.py), and as there false where one of them is no number, as of three answer lists
+[5, nan]. All protocols and pilots count, as published. A target whose properties are all false has no label.
 
 spr1 (Teichert et al. 2017) is a JSON object a line, as Rachel Rudinger's, since its sentences are the Penn Treebank's:
 {"tokens": […], "spr1": [{"pred_idx": 8, "arg_idx": 11, "responses": [{"spr_property": "awareness", "response": 1.0},
@@ -46,13 +46,16 @@ _COLUMNS = (
 )
 
 
-def spr1_splits(path: str | os.PathLike[str], task: str = "spr1", *, split: str = "") -> dict[str, Split]:
+def spr1_splits(
+    path: str | os.PathLike[str], task: str = "spr1", *, split: str = "", files: str = "*"
+) -> dict[str, Split]:
     """The records of SPR1.
 
     Args:
         path: a folder with files *.json, which have train, dev and test in their names, or one file.
         task: "spr1".
-        split: the split that one file is.
+        split: the one of a folder's splits that is asked for, or the split that one file is.
+        files: a pattern for the names in the folder, where it holds several files of a split.
 
     Returns:
         {split: Split}.
@@ -61,7 +64,7 @@ def spr1_splits(path: str | os.PathLike[str], task: str = "spr1", *, split: str 
         UserError: no file is found. While records are read also Located: a line of another form.
     """
     check_task(task, ("spr1",), "SPR1")
-    by_split = files_by_split(path, (".json", ".jsonl"), split)
+    by_split = files_by_split(path, (".json", ".jsonl"), split, files)
     return {name: split_of(_spr1_records, file) for name, [file] in by_split.items()}
 
 

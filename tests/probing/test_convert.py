@@ -10,7 +10,7 @@ import pytest
 from nsmc_bert.base.errors import UserError
 from probing import convert, corpora, records
 from probing.results.result import SPLITS
-from probing.sources import Split, in_tenths, split_of
+from probing.sources import Split, bio, in_tenths, split_of
 from probing.tasks import TASKS
 from tests import forked
 from tests.conftest import ROOT
@@ -299,7 +299,7 @@ def test_one_split_in_tenths(tmp_path):
                 yield records.Record(str(number), ())
         notes["at the end"] += 1
 
-    splits = in_tenths(lambda: split_of(generate))
+    splits = in_tenths(split_of(generate))
     found = {name: [int(record.text) for record in split.records] for name, split in splits.items()}
     rest = [*range(9), *range(10, 23)]
     assert found == {"train": rest[:17], "dev": rest[17:19], "test": rest[19:]}
@@ -318,6 +318,18 @@ def test_in_tenths_of_one_file_or_split(command, tmp_path):
         assert counts == ["dep.train.jsonl: 16 records", "dep.dev.jsonl: 2 records", "dep.test.jsonl: 2 records"]
     made_with = json.loads((tmp_path / "o" / "dep.conversion.json").read_text())["made_with"]
     assert (made_with["in_tenths"], made_with["split"]) == (True, "")
+
+
+def test_what_was_written_into_the_corpus_is_not_read(tmp_path):
+    """Of the corpus' folder, with what a killed conversion left in it, in tenths and again."""
+    (tmp_path / "data-train.txt").write_text("EU B-ORG\n\n" * 10)
+    (tmp_path / ".convert-x").mkdir()
+    (tmp_path / ".convert-x" / "entities.dev.jsonl").write_text("{")
+    for _ in range(2):
+        [split] = bio.splits(tmp_path, "entities").values()
+        convert.convert(in_tenths(split), TASKS["entities"], tmp_path)
+    (tmp_path / "entities.conversion.json").unlink()  # what no conversion tells of is a corpus
+    assert list(bio.splits(tmp_path, "entities", split="test")) == ["test"]
 
 
 def test_the_published_files_have_as_many_bytes(data_dir, tmp_path):

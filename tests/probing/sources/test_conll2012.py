@@ -3,7 +3,7 @@
 import pytest
 
 from nsmc_bert.base.errors import Located, UserError
-from probing.sources import brackets, conll2012
+from probing.sources import brackets, conll2012, in_tenths
 from probing.tasks import TASKS
 
 # word, tag, tree, entity, two frames, coreference
@@ -243,6 +243,57 @@ def test_the_folders_of_the_release(tmp_path):
     assert "chinese" in next(split.records).text
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        "train.english.v4_gold_conll dev.english.v4_gold_conll test.english.v4_gold_conll",
+        "x-test/data/train/x.gold_conll x-test/data/development/x.gold_conll x-test/data/test/x.gold_conll",
+        "train/data/english/annotations/nw/dev_09_c2e/00/dev_09_c2e_0001.gold_conll "
+        "dev/data/english/annotations/nw/test/00/x_0001.gold_conll "
+        "test/data/english/annotations/nw/dev_09_c2e/00/dev_09_c2e_0002.gold_conll",
+    ],
+)
+def test_what_tells_a_split(tmp_path, places):
+    """Files' names, and the innermost folder that does; never what documents are called."""
+    for place in places.split():
+        save(tmp_path / place, conll(f"{place} X (TOP*) * -"))
+    splits = conll2012.splits(tmp_path, "pos")
+    assert {name: next(split.records).text for name, split in splits.items()} == dict(zip(splits, places.split()))
+    assert list(splits) == ["train", "dev", "test"]
+    [(name, split)] = conll2012.splits(tmp_path, "pos", split="dev").items()
+    assert (name, [record.text for record in split.records]) == ("dev", [places.split()[1]])
+
+
+def test_a_split_that_no_name_tells(tmp_path):
+    for folder in ("train", "a", "b"):
+        save(tmp_path / folder / "x.gold_conll", conll("a X (TOP*) * -"))
+    with pytest.raises(UserError, match="found train, expected test among them, as --split says"):
+        conll2012.splits(tmp_path, "pos", split="test")
+    document = tmp_path / "a" / "data" / "english" / "annotations" / "nw" / "dev_09_c2e" / "x.gold_conll"
+    save(document, conll("a X (TOP*) * -"))
+    assert list(conll2012.splits(document.parents[1], "pos", split="test")) == ["test"]
+    document.unlink()
+    [split] = conll2012.splits(tmp_path / "a", "pos", split="test").values()
+    assert len(list(split.records)) == 1
+
+
+def test_files_in_another_language(tmp_path):
+    save(tmp_path / "test/data/chinese/annotations/bc/x.gold_conll", "")
+    save(tmp_path / "train.arabic.v4_gold_conll", "")
+    with pytest.raises(UserError, match="found files in arabic, chinese, expected english; choose with --language"):
+        conll2012.splits(tmp_path, "pos")
+    assert list(conll2012.splits(tmp_path, "pos", language="arabic")) == ["train"]
+
+
+def test_the_records_of_a_sentence_stay_together_in_tenths(tmp_path):
+    """Ten sentences, the eighth with two predicates."""
+    one, two = "a X (TOP* * (V*) -\n%s X *) * (ARG1*) -", "a X (TOP* * (V*) (ARG1*) -\n%s X *) * (ARG1*) (V*) -"
+    text = "\n".join(conll((two if word == "h" else one) % word) for word in "abcdefghij")
+    [split] = conll2012.splits(save(tmp_path / "x.gold_conll", text), "srl", split="train").values()
+    found = {name: "".join(record.words[1] for record in part.records) for name, part in in_tenths(split).items()}
+    assert found == {"train": "abcdefghh", "dev": "i", "test": "j"}
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(UserError, match="found no such file or folder"):
         conll2012.splits(tmp_path / "none", "pos")
@@ -253,7 +304,7 @@ def test_files_that_are_not_there(tmp_path):
         conll2012.splits(tmp_path, "pos")
     path = save(tmp_path / "other" / "x.gold_conll", "")
     with pytest.raises(
-        UserError, match="found 1 files .gold_conll, expected folders train, development and test, or --split"
+        UserError, match="found 1 files .gold_conll, expected train, development and test in folders' or files' names"
     ):
         conll2012.splits(tmp_path, "pos")
     with pytest.raises(UserError, match="one file, expected the split it is to be"):

@@ -190,14 +190,8 @@ def test_a_split_in_several_files(tmp_path):
     assert found == {"train": ["train-c", "train-l", "train-m-1"], "dev": ["dev"]}
     reason = "files that are the split together: read one after the other"
     assert (splits["train"].notes[reason], splits["dev"].notes[reason]) == (3, 0)
-    # rivals are no parts: the whole beside a part, a compressed copy, another folder
-    for rival in (
-        "cs_pdt-ud-train.conllu",
-        "cs_pdt-ud-train-c.conllu.gz",
-        "x/cs_pdt-ud-train-v.conllu",
-        "x-train.conllu",
-    ):
-        (tmp_path / rival).parent.mkdir(exist_ok=True)
+    # rivals are no parts: the whole beside a part, a compressed copy
+    for rival in ("cs_pdt-ud-train.conllu", "cs_pdt-ud-train-c.conllu.gz", "x-train.conllu"):
         (tmp_path / rival).touch()
         with pytest.raises(UserError, match="choose with --files"):
             conllu.splits(tmp_path, "pos")
@@ -268,13 +262,65 @@ def test_the_files_of_a_folder(tmp_path):
     assert len(list(split.records)) == 1
 
 
+def test_of_several_files_of_a_split_those_in_the_fewest_folders_count(tmp_path):
+    for name in ("a-train.conllu", "more/b-dev.conllu", "not-to-release/a-train-1.conllu", "more/deep/c-dev.conllu"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        save(tmp_path, row("1", name), name)
+    save(tmp_path, "", ".a-test.conllu")
+    found = {name: next(split.records).text for name, split in conllu.splits(tmp_path, "dep").items()}
+    assert found == {"train": "a-train.conllu", "dev": "more/b-dev.conllu"}
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (
+            "a-train a-dev b-train",
+            "a-train.conllu and b-train.conllu as train, expected one; choose with "
+            "--files=PATTERN, such as --files='a*'",
+        ),
+        (
+            "a-train.conllu.gz a-train.conllu a-dev.conllu",
+            "a-train.conllu and a-train.conllu.gz as train, expected one; choose with "
+            "--files=PATTERN, such as --files='*.conllu'",
+        ),
+        ("x_train x_train-2 x_dev", "as train, expected one; choose with --files=PATTERN"),
+        (
+            "one/train two/train",
+            "one/train.conllu and two/train.conllu as train, expected one; give the folder that one of them stands in",
+        ),
+    ],
+)
+def test_what_is_advised_helps(tmp_path, names, advice):
+    for name in names.split():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save(tmp_path, FUN, name if ".conllu" in name else f"{name}.conllu")
+    with pytest.raises(UserError) as caught:
+        conllu.splits(tmp_path, "dep")
+    assert str(caught.value).endswith(advice)
+
+
+def test_the_split_of_a_folder(tmp_path):
+    """It is the one that is asked for where names tell splits, whatever the others are; else what the file is to be."""
+    save(tmp_path, FUN, "x.conllu")
+    assert list(conllu.splits(tmp_path, "dep", split="test")) == ["test"]
+    save(tmp_path, FUN, "y.conllu")
+    with pytest.raises(
+        UserError, match="found 2 such files, expected .*, or --split, the split that one alone is; choose"
+    ):
+        conllu.splits(tmp_path, "dep", split="test")
+    for name in ("x-train.conllu", "y-train.conllu", "x-dev.conllu"):
+        save(tmp_path, FUN, name)
+    assert list(conllu.splits(tmp_path, "dep", split="dev")) == ["dev"]
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("nowhere", {}, "nowhere: found no such file or folder, expected a corpus"),
         ("x-train.txt", {}, ": found 0 such files, expected one .conllu with train, dev or test in its name"),
         ("x.conllu", {}, ": found 1 such files, expected one .conllu with train, dev or test in its name"),
-        ("x-dev.conllu", {"split": "test"}, ": found 1 such files, expected one .conllu with test in its name"),
+        ("x-dev.conllu", {"split": "test"}, ": found dev, expected test among them, as --split says"),
         ("x-dev.conllu", {"files": "ko*"}, ": found 0 such files that match ko*, expected one"),
         ("x-dev.conllu", {"task": "srl"}, "found the task srl, expected one that CoNLL-U has: pos, dep"),
     ],

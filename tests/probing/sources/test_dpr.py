@@ -4,7 +4,7 @@ import pytest
 
 from nsmc_bert.base.errors import Located, UserError
 from probing.records import Target
-from probing.sources import dpr
+from probing.sources import dpr, in_tenths
 
 HAPPY = (
     "Characters entertain audiences because they want people to be happy.\nthey\nCharacters,audiences\nCharacters\n\n"
@@ -98,6 +98,21 @@ def test_what_is_wrong(tmp_path, text, message):
     with pytest.raises(Located) as caught:
         read(tmp_path, HAPPY + text)
     assert str(caught.value).startswith("{}{}".format(tmp_path / "x.txt", message))
+
+
+def test_one_split_of_a_folder(tmp_path):
+    (tmp_path / "test.c.txt").write_text(HAPPY)
+    assert list(dpr.splits(tmp_path, "dpr", split="test")) == ["test"]
+    with pytest.raises(UserError, match="found test, expected train among them, as --split says"):
+        dpr.splits(tmp_path, "dpr", split="train")
+
+
+def test_twins_stay_together_in_tenths(tmp_path):
+    """Of 13 pairs, of which one has lost a twin."""
+    (tmp_path / "x.txt").write_text(HAPPY.replace("they are", "they say they are") + HAPPY * 12)
+    [split] = dpr.splits(tmp_path / "x.txt", "dpr", split="train").values()
+    found = {name: [record.info["id"] for record in part.records] for name, part in in_tenths(split).items()}
+    assert found == {"train": [1, *range(3, 21)], "dev": [21, 22], "test": [23, 24, 25, 26]}
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -96,9 +96,7 @@ def test_skeletons_take_the_words_of_the_treebank(tmp_path):
     )
     assert record.info == {"document_id": "google/ewt/weblog/00/b-x_ENG.xml", "sentence_id": 4}
     assert split.notes == {"document of the list without a file: left out": 1}
-    with pytest.raises(
-        UserError, match="found 1 documents, expected the lists docs/evaluation/ewt.train.txt, dev and test"
-    ):
+    with pytest.raises(UserError, match="found dev, expected test among them, as --split says"):
         propbank.splits(folder, "srl", split="test")
     # other words, or hardly a tag in common: another sentence
     for words, tags in (("He will make", "PRP MD VB"), ("He will make it", "X X X PRP")):
@@ -106,6 +104,12 @@ def test_skeletons_take_the_words_of_the_treebank(tmp_path):
         [split] = propbank.splits(folder, "pos").values()
         assert not list(split.records)
         assert split.notes["sentence that UD English-EWT has not, or cuts into other words: left out"] == 1
+    # without lists the split is that of all documents
+    (folder / "data" / "UD").symlink_to(tmp_path / "UD")
+    with pytest.raises(
+        UserError, match="found 1 documents, expected the lists docs/evaluation/ewt.train.txt, dev and test"
+    ):
+        propbank.splits(folder / "data", "srl")
     # a file that has its words goes before the skeleton
     save(folder / "data" / "google" / "ewt" / (HERE + ".gold_conll"), skeleton.replace("[WORD]", "it"))
     assert [record.text for record in propbank.splits(folder, "pos")["dev"].records] == ["it it it it"]

@@ -83,6 +83,14 @@ def test_the_cut(tmp_path):
     assert [record.info["id"] for record in splits["dev"].records] == sorted(set(range(100)) - set(train))
 
 
+def test_one_split_of_a_folder(tmp_path):
+    (tmp_path / "TEST_FILE_FULL.TXT").write_text(BURST)
+    with pytest.raises(UserError, match="found test, expected dev among them, as --split says"):
+        semeval.splits(tmp_path, "rel", split="dev")
+    (tmp_path / "TRAIN_FILE.TXT").write_text(BURST)
+    assert list(semeval.splits(tmp_path, "rel", split="dev")) == ["dev"]
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(
         UserError, match="found no TRAIN_FILE.TXT and no TEST_FILE_FULL.TXT, expected SemEval 2010 task 8's"

@@ -142,6 +142,11 @@ def test_sentences_without_their_words(tmp_path):
         read(tmp_path)
 
 
+def test_a_property_with_an_answer_that_is_no_number_is_false(tmp_path):
+    found, _ = read(save(tmp_path, row("awareness", 5), row("awareness", "nan"), row("volition", 5)))
+    assert found[0].targets[0].labels == ("volition",)
+
+
 @pytest.mark.parametrize("content", [b"", b"plain", None])
 def test_archives_that_cannot_be_used(tmp_path, content):
     path = save(tmp_path, *ENDORSED, archive=True) / "protoroles_eng_udewt.tar.gz"
@@ -209,7 +214,10 @@ def spr1_line(**changes):
 def test_spr1_by_hand(tmp_path):
     for name in ("train", "dev", "test"):
         (tmp_path / (f"spr1.{name}.json")).write_text(spr1_line() + "\n" + spr1_line(spr1=[]))
-    splits = spr.spr1_splits(tmp_path)
+    (tmp_path / "old.dev.json").write_text("")
+    with pytest.raises(UserError, match=r"expected one; choose with --files=PATTERN, such as --files='spr1\*'"):
+        spr.spr1_splits(tmp_path)
+    splits = spr.spr1_splits(tmp_path, files="spr1*")
     assert list(splits) == ["train", "dev", "test"]
     assert list(splits["dev"].records) == [
         Record(
