@@ -6,7 +6,7 @@ writes data/dep.train.jsonl, data/dep.dev.jsonl and data/dep.test.jsonl, all of 
 them, what was left out and why, and the published counts where the published data was made of the same release.
 
 Beside them data/dep.conversion.json says what they were made with and has a checksum of each, so that nobody takes
-files of two conversions for one corpus: another conversion's splits are not written over in part, and study.find
+files of two conversions for one corpus: another conversion's splits are not written over in part, and corpora.find
 refuses what is not listed.
 """
 
@@ -171,8 +171,8 @@ def convert(
         {name: Summary}.
 
     Raises:
-        UserError: what is wrong with the corpus, that the folder cannot be written, or that a split of another
-            conversion would stay in it; the files there are the old ones.
+        UserError: what is wrong with the corpus, that a split has no sentence or no target, that the folder cannot be
+            written, or that a split of another conversion would stay in it; the files there are the old ones.
     """
     output = Path(os.path.expanduser(output))
     try:
@@ -190,8 +190,7 @@ def convert(
             for name, split in splits.items():
                 done[name] = summary = Summary(output / f"{task.name}.{name}.jsonl", split.notes)
                 records.write(Path(part) / summary.path.name, summary.count(split.records), task.multi_label)
-                if not summary.records:
-                    raise UserError(f"found no sentence for {name}, expected at least one")
+                _check_not_empty(summary, name, made_of)
             kept.update({name: conversion.checksum(Path(part) / summary.path.name) for name, summary in done.items()})
             labels.update({name: sorted(summary.labels) for name, summary in done.items()})
             inputs.update(dict.fromkeys(done, made_of))
@@ -204,6 +203,17 @@ def convert(
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror})") from None
     return done
+
+
+def _check_not_empty(summary: Summary, split: str, made_of: str) -> None:
+    """Raises a UserError if a split has no sentence, or no target in any."""
+    where = f"{made_of}: " if made_of else ""
+    if not summary.records:
+        raise UserError(f"{where}found no sentence for {split}, expected at least one")
+    if not summary.targets:
+        reasons = "; ".join(f"{reason} ({_number(times)})" for reason, times in sorted(summary.notes.items()))
+        found = f"{_number(summary.records)} sentences and no target in them for {split}"
+        raise UserError(f"{where}found {found}, expected at least one{reasons and f'; {reasons}'}")
 
 
 def _kept(
@@ -323,14 +333,23 @@ def main() -> None:
         splits = source.splits(FLAGS.input, name, **options)
         made_with = {"source": FLAGS.source, **options}
     done = convert(splits, task, FLAGS.output, made_with, os.path.abspath(os.path.expanduser(FLAGS.input)))
-    # one file, or a folder that is a split as a whole, is not the release
-    published = not FLAGS.split and not FLAGS.in_tenths and (source.published or FLAGS.as_published and name == "dep")
+    published = _is_release(done, task)
     print("\n".join([*describe(done, task, published), *beside(done, task, Path(FLAGS.output).expanduser())]))
     print(f"wrote {', '.join(str(summary.path) for summary in done.values())}")
 
 
+def _is_release(done: Mapping[str, Summary], task: Task) -> bool:
+    """Whether what was converted is of the release that the published data was made of."""
+    if FLAGS.split or FLAGS.in_tenths:  # one file, or a folder that is a split as a whole, is not the release
+        return False
+    if FLAGS.source == "conllu":  # of all treebanks and their releases one, which the counts tell
+        counts = {name: (summary.records, summary.targets) for name, summary in done.items()}
+        return FLAGS.as_published and task.name == "dep" and counts == task.counts
+    return SOURCES[FLAGS.source].published and FLAGS.language == conll2012.LANGUAGE
+
+
 def _only(source: Source, task: str, options: Mapping[str, Any]) -> Split:
-    """The one split that there is, anew each time."""
+    """The one split that there is."""
     if "split" in options and os.path.isfile(os.path.expanduser(FLAGS.input)):
         options = {**options, "split": options["split"] or "train"}
     splits = source.splits(FLAGS.input, task, **options)

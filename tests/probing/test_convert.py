@@ -79,7 +79,16 @@ def test_the_published_counts_stand_beside(command, tmp_path):
     )
     treebank(tmp_path / "UD", train=FUN + "\n" + FUN, dev=FUN + "\n" + FUN, test=FUN + "\n" + FUN)
     lines = command(*arguments, "--as_published").stdout.split("\n")
-    assert lines[0] == "dep.train.jsonl: 1 records, 4 targets, 4 labels; published: 12,522 records, 203,919 targets"
+    assert lines[0] == "dep.train.jsonl: 1 records, 4 targets, 4 labels"  # another treebank than that of the published
+    path = tmp_path / "onto" / "train" / "data" / "chinese" / "annotations" / "x.gold_conll"
+    path.parent.mkdir(parents=True)
+    path.write_text(conll(BRAND))
+    arguments = ["--source=conll2012", "--task=pos", "--input=onto"]
+    lines = command(*arguments, "--language=chinese", "--output=c").stdout.split("\n")
+    assert lines[0] == "pos.train.jsonl: 1 records, 13 targets, 8 labels"
+    path.rename(tmp_path / "onto" / "train" / "x.gold_conll")
+    lines = command(*arguments, "--output=e").stdout.split("\n")
+    assert lines[0].startswith("pos.train.jsonl: 1 records, 13 targets, 8 labels; published: 115,812 records, ")
 
 
 BAD = {
@@ -107,7 +116,16 @@ BAD = {
     ),
     "empty": (
         ["--source=conllu", "--task=dep", "--input=empty-dev.conllu", "--split=dev", "--output=n"],
-        "error: found no sent",
+        "error: {folder}/empty-dev.conllu: found no sentence for dev, expected at least one",
+    ),
+    "no XPOS": (
+        ["--source=conllu", "--task=pos", "--input=bare-dev.conllu", "--split=dev", "--output=o"],
+        "error: bare-dev.conllu: found no XPOS, expected the language's own tags; --tags=upos takes the universal ones",
+    ),
+    "no target": (
+        ["--source=conllu", "--task=dep", "--input=bare-dev.conllu", "--split=dev", "--output=n"],
+        "error: {folder}/bare-dev.conllu: found 1 sentences and no target in them for dev, expected at least one; word "
+        "without a head or relation: no target (1)",
     ),
     "output": (
         ["--source=conllu", "--task=dep", "--input=UD", "--output=file"],
@@ -119,13 +137,14 @@ BAD = {
 @pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
 def test_errors_are_one_line_and_lose_nothing(command, tmp_path, arguments, message):
     treebank(tmp_path / "UD", test=FUN + "5\tx\n")
+    (tmp_path / "bare-dev.conllu").write_text(row("1", "a", "_", "_"))
     for name in ("empty-dev.conllu", "file"):
         (tmp_path / name).write_text("")
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "dep.train.jsonl").write_text("old")
     result = command(*arguments)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert result.stderr.startswith(message)
+    assert result.stderr.startswith(message.format(folder=tmp_path))
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["dep.train.jsonl"]
     assert (tmp_path / "o" / "dep.train.jsonl").read_text() == "old"
 
@@ -148,7 +167,7 @@ def test_every_source_makes_all_its_tasks(tmp_path, gum_corpus):  # noqa: F811
         path = tmp_path / "ontonotes" / name / "x.gold_conll"
         path.parent.mkdir(parents=True)
         path.write_text(conll(BRAND))
-    (tmp_path / "x-train.gold_conll").write_text(tabs("Go VB (TOP(S*)) (V*)"))
+    (tmp_path / "x-train.gold_conll").write_text(tabs("Go VB (TOP(S* (V*)\non RP *)) (ARG1*)"))
     (tmp_path / "train.c.txt").write_text(HAPPY)
     (tmp_path / "TEST_FILE_FULL.TXT").write_text(BURST)
     (tmp_path / "spr1.json").write_text(spr1_line())
@@ -186,7 +205,7 @@ def test_every_source_makes_all_its_tasks(tmp_path, gum_corpus):  # noqa: F811
     assert found["bio", "entities"] == {"dev": (1, 1)}
     assert found["conll2012", "constituents"] == dict.fromkeys(three, (1, 12))
     assert found["conll2012", "srl"] == dict.fromkeys(three, (2, 4))
-    assert found["propbank_ewt", "srl"] == {"train": (1, 0)}
+    assert found["propbank_ewt", "srl"] == {"train": (1, 1)}
     assert found["gum", "entities"] == {"train": (2, 3)}
     assert found["semeval", "rel"] == {"test": (1, 1)}
     assert found["dpr", "dpr"] == {"test": (2, 4)}
@@ -206,7 +225,7 @@ def test_only_properties_are_lists_of_labels(tmp_path):
 
 def test_all_files_or_none(tmp_path):
     def generate(notes, fail):
-        yield records.Record("a", ())
+        yield records.Record("a", (records.Target((0, 1), None, ("X",)),))
         if fail:
             raise UserError("broken")
 
