@@ -63,6 +63,7 @@ def test_probing_is_one_program_a_probe_set_and_one_for_each_split(fresh, tiny_c
     arguments = [
         "--task=dep",
         "--xla=on",
+        "--representations=lex,mix",
         "--epochs=2",
         "--least_steps=1",
         "--batch_records=8",
