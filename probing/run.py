@@ -33,7 +33,7 @@ flags.DEFINE_string(
     "",
     "A folder of a BERT or one of its kin (RoBERTa, XLM-R, ELECTRA, DistilBERT, ALBERT), this project's classifiers "
     "among them, or of a GPT, an ELMo or a CoVe; the hub name of any but the last two, such as bert-base-uncased or "
-    "openai-gpt; elmo:FOLDER or cove:FOLDER. Default: the encoder that ships.",
+    "openai-gpt; elmo:FOLDER or cove:FOLDER; bundled or classifier, those that ship. Default: bundled.",
 )
 flags.DEFINE_enum(
     "layer0",
@@ -138,6 +138,7 @@ flags.DEFINE_enum("xla", "auto", runtime.XLA, "Whether XLA compiles the probes' 
 flags.DEFINE_float("checkpoint_seconds", 60.0, "About how many seconds of work a kill may cost.", lower_bound=0.0)
 FLAGS = flags.FLAGS
 SCHEDULE = "learning_rate batch_records epochs warmup least_steps steps interval dev_records".split()
+SHIPS = {"": bundled.ENCODER, "bundled": bundled.ENCODER, "classifier": bundled.CLASSIFIER}  # by what --encoder says
 OTHER = {  # flags that a schedule does not read
     "linear": ("steps", "interval"),
     "plateau": ("epochs", "least_steps", "warmup"),
@@ -180,7 +181,7 @@ def main() -> None:
     say(f"computing on {devices.description}")
     schedule: dict[str, Any] = {name: getattr(FLAGS, name) for name in SCHEDULE}
     asked = study.Study(
-        encoder=FLAGS.encoder or bundled.ENCODER,
+        encoder=SHIPS.get(FLAGS.encoder, FLAGS.encoder),
         layer0=FLAGS.layer0,
         representations=FLAGS.representations,
         seeds=seeds,

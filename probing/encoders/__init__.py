@@ -282,10 +282,12 @@ def _hub_config(name: str) -> Path | None:
     """The config.json of a hub model, alone; None where there is none to be had, which checkpoints.resolve then
     explains.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import snapshot_download
 
+    # as checkpoints.resolve asks, which gives up at once without a network; asked for one file the client tries on
     with contextlib.suppress(Exception):  # the client raises what each of its layers raises
-        return Path(hf_hub_download(name, "config.json"))
+        path = Path(snapshot_download(name, allow_patterns=["config.json"])) / "config.json"
+        return path if path.exists() else None
     return None
 
 

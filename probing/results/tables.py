@@ -24,11 +24,12 @@ from probing.results.runs import encoder_named
 from probing.tasks import TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
-LAYERS = (
-    "expected layer: where F1 rises, on average over its rises; centre of gravity: the mean layer by the mixing "
-    "weights; K: how far either is from no preference, in bits; gamma: what the mix is scaled by (Tenney, Das and "
-    "Pavlick 2019)"
-)
+LAYERS = {  # what columns of layers have, by how their heads begin
+    "expected layer": "where F1 rises, on average over its rises",
+    "centre of gravity": "the mean layer by the mixing weights",
+    "K": "how far that is from no preference, in bits",
+    "gamma": "what the mix is scaled by",
+}
 LEGEND = {  # what stands behind a figure
     OUTSIDE: "the published figure, in brackets, lies outside the interval",
     CHANGED: "the interval leaves 0 out",
@@ -453,8 +454,10 @@ def layer_table(every: Sequence[Layers]) -> Table:
                 _computed(layers.gamma, float, mix and mix.gamma),
             ]
         )
-    header, lines = _used(header, lines, 2)
-    return Table("layers", header, lines, [*_layer_notes(every), LAYERS], keys=2)
+    header, lines = _used(header, [line for line in lines if any(line[2:])], 2)
+    shown = [f"{name}: {what}" for name, what in LAYERS.items() if any(head.startswith(name) for head in header)]
+    legend = [f"{'; '.join(shown)} (Tenney, Das and Pavlick 2019)"] * bool(shown)
+    return Table("layers", header, lines, [*_layer_notes(every), *legend], keys=2)
 
 
 def beside(results: Iterable[Result], samples: int = 1000) -> Table:

@@ -91,19 +91,19 @@ def test_a_folder_of_no_family_is_one_line(config, tmp_path):
 def test_a_hub_name_says_its_family(config, monkeypatch, name, kind, family):
     folder, asked = config("hub", model_type=kind), []
 
-    def download(name, file):
-        asked.append((name, file))
-        return str(folder / file)
+    def download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(folder)
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     monkeypatch.setattr(checkpoints, "resolve", lambda name: folder)
     assert encoders.find(name) == (family, folder)
-    assert asked == [(name, "config.json")]
+    assert asked == [(name, ["config.json"])]
 
 
 def test_a_hub_model_of_another_family_is_not_fetched(config, monkeypatch):
     folder = config("hub", model_type="llama")
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file: str(folder / file))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, allow_patterns: str(folder))
     monkeypatch.setattr(checkpoints, "resolve", lambda name: pytest.fail("its weights were asked for"))
     with pytest.raises(
         UserError, match="^me/llama: found an encoder of model_type 'llama', expected one of bert, roberta,"
@@ -112,13 +112,13 @@ def test_a_hub_model_of_another_family_is_not_fetched(config, monkeypatch):
 
 
 def test_a_hub_that_cannot_be_reached_is_explained_by_what_resolves_names(monkeypatch):
-    def fail(name, file):
+    def fail(name, allow_patterns):
         raise OSError("no network")
 
     def resolve(name):
         raise UserError(f"{name}: found no such folder, and the hub cannot be reached")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     monkeypatch.setattr(checkpoints, "resolve", resolve)
     with pytest.raises(UserError, match="bert-base-cased: found no such folder, and the hub cannot be reached"):
         encoders.load("bert-base-cased")
