@@ -35,8 +35,10 @@ from nsmc_bert.base.json_files import MAX_DEPTH, parse_line, too_deep
 
 # of BERT's vocabularies, SentencePiece's, byte-level ones and GPT's, inside a sentence
 _PIECE = re.compile(r"##\w|▁\w|Ġ\S|\S+</w>$")
-_LEAST = 0.05  # the share of a file's words from which on its pieces are no words of its own
-_EARLY = 1000  # words of a file after which that is asked for the first time
+# The share of a file's words from which on pieces are no words of its own: of BERT's, few of which begin with ##, and
+# of few words, among which there may be a hash tag or two; of the others, of whose pieces nearly all are marked
+_LEAST, _OF_FEW, _OF_OTHERS = 0.02, 0.1, 1 / 3
+_MANY = 1000  # words
 _WORDS = "words: this file was retokenized for one encoder; take the one without .retokenized in its name"
 _EXAMPLE = (
     'one JSON object a line, such as {"text": "It works", "info": {}, "targets": [{"span1": [0, 1], "label": "PRP"}]}'
@@ -110,7 +112,7 @@ def read(path: str | os.PathLike[str], spans: int | None, labels: Iterable[str] 
     known = None if labels is None else frozenset(labels)
     if ".retokenized." in os.path.basename(path):
         raise UserError(f"{path}: found the name of a file that was retokenized, expected {_WORDS}")
-    words, pieces, first = 0, 0, (0, "")
+    words, found = 0, _Pieces()
     for number, entry in _entries(path):
         try:
             record = _record(entry, spans, known)
@@ -118,11 +120,9 @@ def read(path: str | os.PathLike[str], spans: int | None, labels: Iterable[str] 
             raise Located(path, number, bad.found, bad.expected) from None
         yield record
         words += len(record.words)
-        if found := _pieces(record.text):
-            first, pieces = first if pieces else (number, found[0]), pieces + len(found)
-            if words >= _EARLY:
-                _check_words(path, words, pieces, first)
-    _check_words(path, words, pieces, first)
+        if found.add(record.text, number) and words >= _MANY:
+            found.check(path, words)
+    found.check(path, words)
 
 
 def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: bool = False) -> int:
@@ -158,20 +158,6 @@ def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: 
         raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from None
     write_atomically(path, pour)
     return number
-
-
-def labels_in(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
-    """The labels that occur in any of some files, sorted: what is published as labels.txt.
-
-    Raises:
-        Located, UserError: as `read`.
-    """
-    labels: set[str] = set()
-    for path in paths:
-        for record in read(path, None):
-            for target in record.targets:
-                labels.update(target.labels)
-    return tuple(sorted(labels))
 
 
 @contextlib.contextmanager
@@ -230,18 +216,30 @@ def _record(entry: Any, spans: int | None, known: Collection[str] | None) -> Rec
     )
 
 
-def _pieces(text: str) -> list[str]:
-    """The words of a sentence, but for the first, that look like pieces of words."""
-    if not any(mark in text for mark in ("##", "▁", "Ġ", "</w>")):
-        return []
-    return [word for word in text.split()[1:] if _PIECE.match(word)]
+class _Pieces:
+    """The pieces of words that a file's sentences have."""
 
+    def __init__(self) -> None:
+        self._counts = {True: 0, False: 0}  # by whether they are BERT's
+        self._first: dict[bool, tuple[int, str]] = {}  # of either kind: its line, and the piece
 
-def _check_words(path: str | os.PathLike[str], words: int, pieces: int, first: tuple[int, str]) -> None:
-    """Raises Located where too many of a file's words are pieces; `first` is the line of the first one, and that."""
-    if pieces > _LEAST * words:
-        number, piece = first
-        raise Located(path, number, f"the word piece {shorten(piece)}, and {pieces} such of {words} words", _WORDS)
+    def add(self, text: str, line: int) -> bool:
+        """Counts those of a sentence, but for its first word; returns whether there are any."""
+        if not any(mark in text for mark in ("##", "▁", "Ġ", "</w>")):
+            return False
+        pieces = [word for word in text.split()[1:] if _PIECE.match(word)]
+        for piece in pieces:
+            kind = piece.startswith("##")
+            self._counts[kind] += 1
+            self._first.setdefault(kind, (line, piece))
+        return bool(pieces)
+
+    def check(self, path: str | os.PathLike[str], words: int) -> None:
+        """Raises Located where too many of so many words are pieces."""
+        for kind, count in self._counts.items():
+            if count > words * ((_LEAST if words >= _MANY else _OF_FEW) if kind else _OF_OTHERS):
+                line, piece = self._first[kind]
+                raise Located(path, line, f"the word piece {shorten(piece)}, and {count} such of {words} words", _WORDS)
 
 
 def _target(target: Any, number: int, length: int, spans: int | None, known: Collection[str] | None) -> Target:

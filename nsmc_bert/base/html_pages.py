@@ -199,5 +199,8 @@ def _images(plot: Callable[[Any, Any], Figure], data: Any) -> dict[str, bytes]:
 
 
 def short(name: str) -> str:
-    """The last folders of a path."""
-    return name if len(name) <= 24 else "…/" + "/".join(name.rstrip("/").split("/")[-2:])
+    """The last folders of a path, behind what kind it is of: "elmo:…/weights/original"."""
+    if len(name) <= 24:
+        return name
+    kind = re.match(r"([a-z]{2,}:)*", name)
+    return f"{kind[0] if kind else ''}…/{'/'.join(name.rstrip('/').split('/')[-2:])}"

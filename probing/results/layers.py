@@ -66,7 +66,8 @@ class Layers:
         encoder: its name.
         cumulative: float64 [n], F1 of mix_0, mix_1, … as far as none is missing, the mixture of all layers last; or
             None where there are less than two.
-        is_whole: whether it goes to the last layer.
+        whole: float64 [layers + 1], F1 of the same over the seeds that all of its probes have, where it goes to the
+            last layer; what expected layer and K are of. None where it does not.
         interval: of the expected layer, 95 % by the bootstrap over sentences and seeds; None where it is not whole, or
             its probes share no seed.
         single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or
@@ -85,13 +86,8 @@ class Layers:
     gamma: float | None
     why_not: str = ""
     unlike: str = ""
-    is_whole: bool = False
+    whole: np.ndarray | None = None
     interval: tuple[float, float] | None = None
-
-    @property
-    def whole(self) -> np.ndarray | None:
-        """`cumulative` where it goes to the last layer, which expected layer and K are of."""
-        return self.cumulative if self.is_whole else None
 
 
 def by_layer(results: Iterable[Result], samples: int = 1000) -> list[Layers]:
@@ -128,8 +124,7 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> La
         float(np.mean([mix.gamma for mix in mixes])) if mixes else None,
         published.why_not(every[0], "positions"),
         next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
-        len(steps) == layers > 1,
-        _interval(steps, samples) if len(steps) == layers > 1 else None,
+        *(_whole(steps, samples) if len(steps) == layers > 1 else (None, None)),
     )
 
 
@@ -144,16 +139,20 @@ def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> list[
     return [named[name] for name in names] if len(names) > 1 else []
 
 
-def _interval(steps: list[list[Result]], samples: int) -> tuple[float, float] | None:
-    """Of the expected layer, over the seeds that all of its probes have."""
+def _whole(steps: list[list[Result]], samples: int) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """F1 on dev of each step, and the interval of their expected layer, over the seeds that all of them have; where
+    there are none F1 over all, and no interval.
+    """
     seeds = set.intersection(*({result.seed for result in group} for group in steps))
-    paired = [[result for result in group if result.seed in seeds] for group in steps]
+    shared = [[result for result in group if result.seed in seeds or not seeds] for group in steps]
+    scores = np.array([mean_f1(group, split="dev") for group in shared])
     if not seeds:
-        return None
-    beside = [result for group in paired for result in group]
-    drawn = [draws(group, samples=samples, split="dev", beside=beside) for group in paired]
-    values = [expected_layer(scores) for scores in np.transpose([each for each in drawn if each is not None])]
-    return scoring.interval([value for value in values if np.isfinite(value)] or [np.nan])
+        return scores, None
+    beside = [result for group in shared for result in group]
+    drawn = [draws(group, samples=samples, split="dev", beside=beside) for group in shared]
+    assert all(each is not None for each in drawn)  # rows of a table are counted
+    values = [expected_layer(each) for each in np.transpose(drawn)]  # type: ignore[arg-type]
+    return scores, scoring.interval([value for value in values if np.isfinite(value)] or [np.nan])
 
 
 def _single(named: Mapping[str, list[Result]]) -> np.ndarray | None:

@@ -424,13 +424,15 @@ def draws(
     Returns:
         None where one of the results has no counts of that row.
     """
-    results = sorted(results, key=lambda result: result.seed)
+    results, split = sorted(results, key=lambda result: result.seed), split or results[0].split
     counts = [result.counts(row, split) for result in results]
     if any(each is None for each in counts):
         return None
-    records = [*results, *sorted(beside, key=lambda result: result.seed)]
-    sentences = next((found for result in records if (found := result.sentences(split)) is not None), None)
-    return scoring.bootstrap(np.stack([each for each in counts if each is not None]), sentences, samples=samples)
+    known = (result.sentences(split) for result in [*results, *beside])
+    # of other records, of which the two differ, they say nothing
+    stacked = np.stack([each for each in counts if each is not None])
+    sentences = next((each for each in known if each is not None and len(each) == stacked.shape[1]), None)
+    return scoring.bootstrap(stacked, sentences, samples=samples)
 
 
 def paired(first: Sequence[Result], second: Sequence[Result]) -> tuple[list[Result], list[Result]]:
@@ -461,16 +463,35 @@ class Difference:
 
     @classmethod
     def of(
-        cls, first: Sequence[Result], second: Sequence[Result], row: str = "", samples: int = 1000, split: str = ""
+        cls,
+        first: Sequence[Result],
+        second: Sequence[Result],
+        row: str = "",
+        samples: int = 1000,
+        drawn: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Difference:
-        """Of two probes' results over seeds; row and split as in `Result.f1`."""
+        """Of two probes' results over seeds.
+
+        Args:
+            first, second: the results.
+            row: as in Result.f1.
+            samples: bootstrap samples.
+            drawn: `draws` of either side alone, which are taken where they would be the same beside the other.
+        """
         one, other = paired(first, second)
         unpaired = ""
         if not one:
             one, other = list(first), list(second)
             seeds = (", ".join(map(str, sorted(result.seed for result in side))) for side in (one, other))
             unpaired = "seeds {} and {}".format(*seeds)
-        value = mean_f1(one, row, split) - mean_f1(other, row, split)
-        sides = draws(one, row, samples, split=split, beside=other), draws(other, row, samples, split=split, beside=one)
-        drawn = None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
-        return cls(value, drawn, min(len(one), len(other)), unpaired)
+        sides: tuple[np.ndarray | None, np.ndarray | None]
+        if drawn and len(one) == len(first) == len(second) and _have_sentences(one) == _have_sentences(other):
+            sides = drawn
+        else:
+            sides = draws(one, row, samples, beside=other), draws(other, row, samples, beside=one)
+        less = None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+        return cls(mean_f1(one, row) - mean_f1(other, row), less, min(len(one), len(other)), unpaired)
+
+
+def _have_sentences(results: Sequence[Result]) -> bool:
+    return any(result.sentences() is not None for result in results)

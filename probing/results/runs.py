@@ -69,6 +69,10 @@ def encoder_named(results: Iterable[Result], name: str) -> str:
         UserError: there is none, or there are several.
     """
     known = sorted({result.encoder for result in results if not result.control})
+    # heads are of the encoder that they are named after, and meant where they are named so, or nothing else is there
+    of_heads = [encoder for encoder in known if encoder.startswith("attention:")]
+    if not name.startswith("attention:") and len(of_heads) < len(known):
+        known = [encoder for encoder in known if encoder not in of_heads]
     fitting = (
         [name] if name in known else [encoder for encoder in known if encoder.rstrip("/").endswith(name.rstrip("/"))]
     )

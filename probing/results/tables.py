@@ -314,7 +314,7 @@ def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key, sa
     if minuend not in measured.of or subtrahend not in measured.of:
         return
     one, other = measured.of[minuend], measured.of[subtrahend]
-    less = Difference.of(one, other, key[0], samples)
+    less = Difference.of(one, other, key[0], samples, (measured.drawn[minuend], measured.drawn[subtrahend]))
     apart = ", ".join(filter(None, (one[0].unlike(other[0]), less.unpaired)))
     assert less.drawn is not None
     unlike = f"its two sides differ in {apart}" if apart else ""
@@ -497,6 +497,12 @@ def beside(results: Iterable[Result], samples: int = 1000) -> Table:
         )
         for what, why in (("control task", note), ("random encoder", of_random)):
             notes += [f"{UNLIKE} {title}, {name} {representation}, beside the {what}: differ in {why}"] * bool(why)
+        for what, side in (("selectivity", control), ("gain", random)):
+            both, most = len(paired(real, side)[0]), max(len(real), len(side))
+            if 0 < both < most:
+                notes.append(
+                    f"{title}, {name} {representation}: {what} over {both} of {most} seeds, which both sides have"
+                )
     header = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     header += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     header += ["random encoder", "gain over it"]

@@ -201,15 +201,19 @@ def files_by_split(
 
 
 def _by_split(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """{split: files} of those whose names tell a split; of several those that stand in the fewest folders."""
+    """{split: files} of those whose names tell a split; of several those that stand in the fewest folders, where that
+    leaves the files of all splits in one folder: else they might be of two corpora.
+    """
     by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for file in files:
         if name := split_name(file.name):
             by_split[name].append(file)
+    highest = {}
     for name, rivals in by_split.items():
         fewest = min(len(file.parts) for file in rivals)
-        by_split[name] = [file for file in rivals if len(file.parts) == fewest]
-    return by_split
+        highest[name] = [file for file in rivals if len(file.parts) == fewest]
+    together = len({file.parent for chosen in highest.values() for file in chosen}) == 1
+    return highest if together else by_split
 
 
 def _advice(listed: Sequence[Path], rivals: Sequence[Path]) -> str:

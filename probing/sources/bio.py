@@ -1,6 +1,6 @@
 """Entities in columns, a word and its tag a line: CoNLL-2003, WikiANN, and what else has BIO tags.
 
-Columns between tabs, or blanks where a line has no tab; the first is the word and the last the tag, O or B-TYPE,
+Columns between tabs, or white space where a line has no tab; the first is the word and the last the tag, O or B-TYPE,
 I-TYPE and so on; an empty line after a sentence. WikiANN's words begin with their language, "ko:한국"; if all words of
 a file begin with the same one, it is taken off. CoNLL-2003's lines of -DOCSTART- are passed over, and so are comments
 above a sentence, "# id …", that end in no tag (MultiCoNER). A file whose first column numbers the words (GermEval) is
@@ -25,6 +25,7 @@ TASKS = ("entities",)
 
 _LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z]+)*:")
 _NEARLY = 0.9  # the share of words with one language from which on those without it are noted
+_WHITE = re.compile(r"[^\S\u00a0\u202f]+")
 _TAG = re.compile(r"O|([BIESLU])-(.+)")
 _DOCUMENT = "-DOCSTART-"
 
@@ -112,8 +113,9 @@ def _language(path: Path, notes: Counter[str]) -> str:
 def _sentences(path: Path) -> Iterator[list[Row]]:
     sentence: list[Row] = []
     for number, line in lines(path):
-        # white space of other kinds, such as a no-break space, is of a word
         columns = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
+        if len(columns) == 1:  # beside blanks, white space of other kinds is of a word, such as a no-break space
+            columns = _WHITE.split(line.strip(" "))
         tag = columns[-1].strip()
         if not line.strip():
             if sentence:

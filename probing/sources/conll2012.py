@@ -43,6 +43,7 @@ from probing.sources import (
 
 SKELETON = "[WORD]"
 TASKS = ("pos", "constituents", "entities", "srl", "coref")
+FOLDERS = ("train", "development", "dev", "test")  # which tell a split before any that have such a word in their names
 LANGUAGE = "english"
 Mention = tuple[int, int, int]  # first word, the one after the last, chain
 
@@ -212,7 +213,9 @@ def _gold_files(path: str | os.PathLike[str], split: str, language: str) -> dict
         names = file.relative_to(path).parts
         if match := re.fullmatch(r".*/data/\w+/annotations/(.+)", file.as_posix()):
             names = names[: -len(Path(match[1]).parts)]  # without the document's, such as nw/dev_09_c2e/00/…
-        told = next(filter(None, map(split_name, reversed(names))), None)
+        names = names[: names.index("annotations")] if "annotations" in names else names
+        folders = [name for name in names if name in FOLDERS]
+        told = next(filter(None, map(split_name, reversed(folders or names))), None)
         if told and "conll-2012-test" not in names:
             by_split[told].append(file)
     if by_split:

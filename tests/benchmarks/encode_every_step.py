@@ -67,8 +67,7 @@ class Probe(torch.nn.Module):
 def main(folder, data, task, epochs, size, steps, dtype):
     task, epochs, size, steps = TASKS[task], int(epochs), int(size), int(steps)
     path = Path(data) / (task.name + ".train.jsonl")
-    names = records.labels_in([path])
-    examples = alignment.align(records.read(path, task.spans), Reader(folder), task, names, where=path)
+    examples = alignment.align(records.read(path, task.spans), Reader(folder), task, where=path)
     torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
     bert = BertModel.from_pretrained(folder, add_pooling_layer=False).eval().to(torch.get_default_device())
     lengths = np.array([len(examples.payloads[number]) for number in examples.sentence])
@@ -80,7 +79,7 @@ def main(folder, data, task, epochs, size, steps, dtype):
     total = 0.0
     for representation in ("lex", "cat", "mix"):
         width, layers = bert.config.hidden_size, bert.config.num_hidden_layers + 1
-        probe = Probe(width * (2 if representation == "cat" else 1), layers, task.spans, len(names))
+        probe = Probe(width * (2 if representation == "cat" else 1), layers, task.spans, len(examples.names))
         optimizer = torch.optim.Adam(probe.parameters(), 1e-3, amsgrad=True)
         seconds = []
         for number in [chosen[len(chosen) // 2]] * 2 + list(chosen):  # the first two warm up

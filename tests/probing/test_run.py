@@ -303,7 +303,7 @@ def test_the_published_schedule(command, data, encoder_folder, tmp_path):
             ["--representations=lex,full"],
             r"error: --representations=full: expected some of lex, cat, mix, top_0 to top_3",
         ),
-        (["--encoder=classifier", "--representations=full"], r"error: --representations=full: .* top_0 to top_4$"),
+        (["--encoder=classifier", "--representations=full"], r"error: --representations=full: .* top_0 to top_4"),
         (["--representations=lex,lex"], r"error: --representations=lex,lex: expected different names"),
         (["--seeds=1,1"], r"error: --seeds=1,1: expected distinct whole numbers"),
         (

@@ -25,6 +25,7 @@ def test_a_table_sorts_by_the_first_number_of_a_cell():
 def test_a_long_name_keeps_its_end():
     assert html_pages.short("klue/bert-base") == "klue/bert-base"
     assert html_pages.short("/home/somebody/runs/nsmc/model/") == "…/nsmc/model"
+    assert html_pages.short("attention:/home/somebody/runs/nsmc/model") == "attention:…/nsmc/model"
 
 
 def test_a_plot_is_drawn_for_light_and_dark_and_as_a_file(tmp_path):

@@ -130,6 +130,9 @@ def test_counts_of_all_labels_and_the_sentences_of_records(tmp_path):
     # both records are of one sentence, without which there is nothing to draw
     assert set(draws([saved], samples=20)) == {0.5}
     before = other.save(tmp_path / "of_before.json", {"test_counts": counts})
+    longer = np.concatenate([counts, counts])  # of other records, to which these sentences say nothing
+    unlike = other.save(tmp_path / "unlike.json", {"test_counts": longer})
+    assert len(draws([unlike], samples=20, beside=[saved])) == 20
     assert before.counts(ALL_LABELS) is None and before.sentences() is None
     assert draws([before], ALL_LABELS) is None
     assert len(set(draws([before], samples=20))) > 1

@@ -69,6 +69,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
         tables.figures(runs.load([tmp_path]), 100)
 
 
+def test_heads_are_named_as_heads(tmp_path):
+    write(tmp_path, "dep", "/x/bundled/tuned", "mix", 0.9)
+    write(tmp_path, "dep", "attention:/x/bundled/tuned", "heads", 0.8, layer0="none")
+    results = runs.load([tmp_path])
+    assert runs.encoder_named(results, "bundled/tuned") == "/x/bundled/tuned"
+    assert runs.encoder_named(results, "attention:/x/bundled/tuned") == "attention:/x/bundled/tuned"
+    heads = [result for result in results if result.representation == "heads"]
+    assert runs.encoder_named(heads, "tuned") == "attention:/x/bundled/tuned"
+
+
 def test_short_names(tmp_path):
     write(tmp_path, "pos", "runs/nsmc/model", "mix", 0.9)
     write(tmp_path, "pos", "runs/nsmc/model, random weights (seed 1)", "mix", 0.5, control="random_encoder")

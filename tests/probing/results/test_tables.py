@@ -166,9 +166,11 @@ def test_an_expected_layer_is_of_all_layers(tmp_path):
     assert tables.layer_table([one]).lines == tables.layer_table([one]).notes == []
     of_dev(tmp_path, "mix", [8], mix={"layers": [0, 1, 2, 3], "shares": [0.25] * 4, "gamma": 1.0}, widths=[8, 8, 8, 8])
     (one,) = by_layer(runs.load([tmp_path]))
-    assert one.whole is one.cumulative
+    np.testing.assert_allclose(one.cumulative, [0.3, 0.5, 0.6, 0.8])
     # all records are alike, and one seed is shared: rises of 2, 2 and 2 there, whatever is drawn
+    np.testing.assert_allclose(one.whole, [0.2, 0.4, 0.6, 0.8])
     np.testing.assert_allclose(one.interval, [2, 2])
+    assert tables.layer_table([one]).lines[0][2] == "2.00 (2.00 to 2.00)"
     for path in tmp_path.glob("dep/mine/mix-seed1.*"):
         path.rename(path.with_name(path.name.replace("seed1", "seed3")))
     (path,) = tmp_path.glob("dep/mine/mix-seed3.json")
@@ -475,7 +477,9 @@ def test_controls_and_description_length_stand_beside(tmp_path):
     assert table.notes == [] == tables.beside([]).lines
     # seeds that only one side has are no part of the difference; where none is shared that is marked, and said
     write(tmp_path, "pos", "mine", "lex", 0.2, seed=2)
-    assert tables.beside(runs.load([tmp_path]), 100).lines[0][6] == selectivity
+    table = tables.beside(runs.load([tmp_path]), 100)
+    assert table.lines[0][6] == selectivity
+    assert table.notes == ["Part-of-Speech, mine lex: selectivity over 1 of 2 seeds, which both sides have"]
     for path in tmp_path.glob("pos/*/lex-seed1.*"):
         path.unlink()
     table = tables.beside(runs.load([tmp_path]), 100)

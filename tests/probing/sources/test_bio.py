@@ -49,8 +49,8 @@ def test_wikiann_by_hand(tmp_path):
 
 
 def test_white_space_that_is_no_blank_is_of_a_word(tmp_path):
-    [record], _ = read(tmp_path, "10\u00a0000 B-QT\n\u3000  O\n a I-A \n")
-    assert record.words == ["10_000", "_", "a"]
+    [record], _ = read(tmp_path, "10\u00a0000 B-QT\n\u3000  O\n a I-A \n부산\u3000O\n")
+    assert record.words == ["10_000", "_", "a", "부산"]
     assert spans(record) == [(0, 1, "QT"), (2, 3, "A")]
 
 

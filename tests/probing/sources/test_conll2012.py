@@ -251,6 +251,7 @@ def test_the_folders_of_the_release(tmp_path):
         "train/data/english/annotations/nw/dev_09_c2e/00/dev_09_c2e_0001.gold_conll "
         "dev/data/english/annotations/nw/test/00/x_0001.gold_conll "
         "test/data/english/annotations/nw/dev_09_c2e/00/dev_09_c2e_0002.gold_conll",
+        "train/nw/dev_09_c2e/00/x.gold_conll development/english/annotations/nw/test/x.gold_conll test/y.gold_conll",
     ],
 )
 def test_what_tells_a_split(tmp_path, places):

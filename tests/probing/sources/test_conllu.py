@@ -263,12 +263,16 @@ def test_the_files_of_a_folder(tmp_path):
 
 
 def test_of_several_files_of_a_split_those_in_the_fewest_folders_count(tmp_path):
-    for name in ("a-train.conllu", "more/b-dev.conllu", "not-to-release/a-train-1.conllu", "more/deep/c-dev.conllu"):
+    for name in ("a-train.conllu", "a-dev.conllu", "not-to-release/a-train-1.conllu", "more/deep/c-dev.conllu"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         save(tmp_path, row("1", name), name)
     save(tmp_path, "", ".a-test.conllu")
     found = {name: next(split.records).text for name, split in conllu.splits(tmp_path, "dep").items()}
-    assert found == {"train": "a-train.conllu", "dev": "more/b-dev.conllu"}
+    assert found == {"train": "a-train.conllu", "dev": "a-dev.conllu"}
+    # what is left has to be of one folder: train and dev of one treebank and test of another are no corpus
+    (tmp_path / "a-dev.conllu").rename(tmp_path / "more" / "b-dev.conllu")
+    with pytest.raises(UserError, match="found a-train.conllu and not-to-release/a-train-1.conllu as train, expected"):
+        conllu.splits(tmp_path, "dep")
 
 
 @pytest.mark.parametrize(
