@@ -138,12 +138,8 @@ def trained(tmp_path_factory, command, tiny_config):
 
 
 def pytest_collection_finish():
-    """The garbage collector need not go through all modules again and again, nor TensorFlow improve what runs once:
-    rewriting graphs is a tenth of the time of tests that train. Commands do both as ever.
-    """
+    """The garbage collector need not go through all modules again and again."""
     gc.freeze()
-    if tf := sys.modules.get("tensorflow"):
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 LONGEST = (

@@ -206,7 +206,8 @@ class SentimentClassifier(keras.Model):
         has them.
 
         Raises:
-            UserError: with `jit_compile`, a metric of one's own that would count what is empty in packed batches.
+            UserError: with `jit_compile`, or several devices, a metric of one's own that would count what is empty in
+                packed batches.
         """
         if optimizer == "auto":
             optimizer = adamw(5e-5)
@@ -214,18 +215,29 @@ class SentimentClassifier(keras.Model):
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        count, compiled = len(self.classes), bool(options.get("jit_compile")) or self._is_on_tpus
+        count, replicas = len(self.classes), self.distribute_strategy.num_replicas_in_sync
+        adapted = functools.partial(
+            keras_metrics.adapted,
+            classes=count,
+            compiled=bool(options.get("jit_compile")) or self._is_on_tpus,
+            replicas=replicas,
+        )
         super().compile(
             optimizer=optimizer,
             loss=keras_metrics.adapted_loss(loss, count),
-            metrics=keras_metrics.adapted(metrics, count, compiled=compiled),
-            weighted_metrics=keras_metrics.adapted(weighted_metrics or [], count, compiled=compiled),
+            metrics=adapted(metrics),
+            weighted_metrics=adapted(weighted_metrics or []),
             **options,
         )
 
     @property
     def _is_on_tpus(self) -> bool:
         return isinstance(self.distribute_strategy, tf.distribute.TPUStrategy)
+
+    @property
+    def _is_compiled_whole(self) -> bool:
+        """Whether XLA, which knows fixed shapes, compiles the whole step."""
+        return bool(self._jit_compile) or self._is_on_tpus
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' own, traced once."""
@@ -239,7 +251,7 @@ class SentimentClassifier(keras.Model):
             real = tf.reshape(tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1]), [-1])
             y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(self.classes)])
             sample_weight = None if sample_weight is None else tf.reshape(sample_weight, [-1])
-            if self._jit_compile or self._is_on_tpus:  # XLA knows fixed shapes: metrics are told which are none
+            if self._is_compiled_whole:  # metrics are told which are none
                 y_pred._keras_mask = tf.cast(real, tf.float32)
             else:
                 y, y_pred = tf.boolean_mask(y, real), tf.boolean_mask(y_pred, real)
@@ -314,7 +326,10 @@ class SentimentClassifier(keras.Model):
         def plan(number: int) -> packing.Plan:
             return self.plan(encoded, batch_size, token_budget=budget, seed=seed, epoch=number)
 
-        begun = plan(first)
+        begun, numbers = plan(first), range(first, first + max(epochs - epoch, 1))
+        rows = begun.rows if batch_size is None else None
+        if rows is None and self._is_compiled_whole:  # for one shape, that of the pass that has most
+            rows = max(plan(number).rows for number in numbers)
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
         if validation_data is not None and _is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
@@ -325,11 +340,11 @@ class SentimentClassifier(keras.Model):
             self.distribute_strategy,
             encoded,
             plan,
-            numbers=range(first, first + max(epochs - epoch, 1)),
+            numbers=numbers,
             pad_id=self.tokenizer.pad_id,
             labels=labels,
             weights=weights,
-            rows=begun.rows if batch_size is None else None,
+            rows=rows,
         )
         history = super().fit(
             batches, epochs=epochs, steps_per_epoch=len(begun), validation_data=validation_data, **options

@@ -67,7 +67,7 @@ _ADAPTED_LOSSES = tuple(
 _NAMED = {name.lower().replace("_", ""): value for name, value in sorted(vars(_METRICS).items(), reverse=True)}
 
 
-def adapted(metrics: Any, classes: int = 2, *, compiled: bool = False) -> list[Any] | None:
+def adapted(metrics: Any, classes: int = 2, *, compiled: bool = False, replicas: int = 1) -> list[Any] | None:
     """The `metrics` of Keras' compile, each ready for int labels [n] and probabilities [n, classes]; None for None.
 
     Args:
@@ -75,16 +75,17 @@ def adapted(metrics: Any, classes: int = 2, *, compiled: bool = False) -> list[A
         classes: how many there are.
         compiled: whether XLA compiles the step as a whole, and what is empty in a batch has a weight of 0 instead of
             being left out.
+        replicas: devices that share a batch, of which the last may have nothing for some.
 
     Raises:
-        UserError: compiled, one would count what is empty.
+        UserError: one would count what is empty, or have no value where nothing is there.
     """
     if metrics is None:
         return None
-    return [_adapted(metric, classes, compiled) for metric in tf.nest.flatten(metrics)]
+    return [_adapted(metric, classes, compiled, replicas) for metric in tf.nest.flatten(metrics)]
 
 
-def _adapted(given: Any, classes: int, compiled: bool) -> Any:
+def _adapted(given: Any, classes: int, compiled: bool, replicas: int) -> Any:
     metric = given
     if isinstance(metric, str):
         if metric in BY_SHAPE:
@@ -97,7 +98,7 @@ def _adapted(given: Any, classes: int, compiled: bool) -> Any:
         return Adapted(_METRICS.MeanMetricWrapper(metric, name=name), classes, metric.__name__.startswith("binary_"))
     if isinstance(metric, OF_POSITIVE + OF_ONE_HOT + OF_NUMBERS):
         return Adapted(metric, classes, isinstance(metric, OF_POSITIVE))
-    if compiled:
+    if compiled or replicas > 1 and not isinstance(metric, keras.metrics.Metric):
         _check_each(metric, classes)
     return given
 
@@ -129,8 +130,8 @@ def _check_each(metric: Any, classes: int) -> None:
             return
     name = getattr(function, "name", None) or getattr(function, "__name__", repr(function))
     raise UserError(
-        f"metrics: found {name}, which would count what is empty in packed batches, as XLA compiles the whole step; "
-        "expected a metric of Keras', a function with a value for each text, or no jit_compile"
+        f"metrics: found {name}, which would count what is empty in packed batches, where XLA compiles the whole step "
+        "or devices share a batch; expected a metric of Keras', or a function with a value for each text"
     )
 
 
@@ -195,7 +196,7 @@ class Adapted(keras.metrics.Metric):
         y_true = _one_hot(y_true, y_pred, self.classes)
         if self.of_positive:
             y_true, y_pred = y_true[:, 1:], y_pred[:, 1:]
-        elif isinstance(self.metric, OF_NUMBERS):
+        elif isinstance(self.metric, OF_NUMBERS) and not isinstance(self.metric, OF_POSITIVE):
             if getattr(self.metric, "sparse_y_true", True):
                 y_true = tf.argmax(y_true, -1)
             if getattr(self.metric, "sparse_y_pred", True):

@@ -222,7 +222,7 @@ class LanguageModel(keras.Model):
 
     @tf.autograph.experimental.do_not_convert
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        # the same each time, and in every run: a function of each row, and so the same in batches of any size
+        # what is hidden is the same each time, and in every run: a function of each row, whatever rows stand beside it
         seed = [VALIDATION_SEED, tf.reduce_sum(tf.cast(data[0]["input_ids"], tf.int64), 1)]
         features, targets, counts = self._asked(data, seed)
         # each piece counts the same, however many its batch has; of ratings `validate` has it so

@@ -309,8 +309,8 @@ def passes(
         plan: makes the plan of a pass from its number, each of as many batches.
         numbers: of the passes.
         pad_id, labels, weights, replicas, shares: as in `dataset`.
-        rows: of every batch, where all have as many; None where those of a given number of texts may have more in one
-            pass than in another.
+        rows: of every batch; None where those of a given number of texts may have more in one pass than in another, and
+            a few shapes do no harm.
     """
     import tensorflow as tf
 
@@ -319,7 +319,7 @@ def passes(
     def made() -> Iterator[Any]:
         for number in numbers:
             here = first if number == numbers[0] else plan(number)
-            here = dataclasses.replace(here, rows=max(first.rows, here.rows))  # so that few shapes occur
+            here = dataclasses.replace(here, rows=rows or max(first.rows, here.rows))  # so that few shapes occur
             for start in range(0, len(here), AT_ONCE):
                 yield _elements(encoded, here, pad_id, start, min(start + AT_ONCE, len(here)), replicas, shares)
 

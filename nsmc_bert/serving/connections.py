@@ -109,6 +109,8 @@ class Connection(HttpToolsProtocol):
             self._wait(self._gate.request)
         self._size += len(data)
         self._parse(data)
+        if self._lingers:  # it was refused
+            return
         if self._in_head and self._size > HEAD:
             self.refuse(431, f"found a head of more than {HEAD} bytes")
         elif self._size > HEAD + 2 * self._gate.body:
@@ -189,6 +191,8 @@ class Connection(HttpToolsProtocol):
 
     def refuse(self, status: int, error: str, headers: bytes = b"") -> None:
         """Says what is wrong, unless an answer is on its way, and ends the connection."""
+        if self._lingers:
+            return
         if self.transport.is_closing() or not self._silent():
             self.end()
             return
@@ -198,7 +202,7 @@ class Connection(HttpToolsProtocol):
         self._gate.refused(status)
         if self.cycle is not None and not self.cycle.response_complete:  # whoever reads the request is told
             self.cycle.scope[REFUSED] = True  # type: ignore[literal-required]
-            self.cycle.disconnected = True
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         self.linger()
 

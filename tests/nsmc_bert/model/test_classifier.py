@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -194,6 +195,24 @@ def test_fit_takes_datasets_and_validation_split(make_model):
     for count, share in ((2, 0.9), (8, 1.0), (8, 1.5), (8, -0.5), (8, 0.01)):
         with pytest.raises(UserError, match=f"validation_split: found {share} of {count} texts, expected a share from"):
             model.fit(texts[:count], labels[:count], validation_split=share)
+
+
+def test_a_fit_that_xla_compiles_has_one_shape(make_model, monkeypatch):
+    """That of the pass with most rows, of batches of three: others have a few, which do no harm."""
+    model, given = make_model(), {}
+
+    def stop(*_, **options):
+        given.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packing, "shared", stop)
+    texts = ["정말 최고 " * (1 + i % 9) for i in range(40)]
+    monkeypatch.setattr(model, "plan", lambda *_, epoch, **__: types.SimpleNamespace(rows=5 + epoch % 3, splits=[0]))
+    for jit, expected in ((True, 7), (False, None)):
+        model.compile(jit_compile=jit)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(texts, [0, 1] * 20, batch_size=3, epochs=6, verbose=0)
+        assert given["rows"] == expected
 
 
 def test_every_pass_has_an_order_of_its_own_and_some_steps(make_model, monkeypatch):

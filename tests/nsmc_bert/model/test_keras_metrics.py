@@ -114,6 +114,10 @@ def test_overlaps_and_agreement_by_hand():
         (adapted,) = keras_metrics.adapted([metric])
         adapted.update_state(tf.constant(LABELS), tf.constant(PROBABILITIES))
         assert float(adapted.result()) == pytest.approx(expected), metric.name
+    # of three classes, one-hot labels of which each place is a decision: 1 of 3 in common of those that are 1
+    (adapted,) = keras_metrics.adapted([own.BinaryIoU([1])], 3)
+    adapted.update_state(tf.constant([0, 1]), tf.constant([[0.8, 0.1, 0.1], [0.2, 0.1, 0.7]]))
+    assert float(adapted.result()) == pytest.approx(1 / 3)
 
 
 class Count(keras.metrics.Metric):
@@ -143,6 +147,10 @@ def test_what_cannot_be_weighed_is_refused_where_it_would_have_to_be():
         keras_metrics.adapted([wrong])
         with pytest.raises(UserError, match=f"metrics: found {name}, which would count what is empty in packed batche"):
             keras_metrics.adapted([wrong], compiled=True)
+    # of several devices one may have no text of the last batch, where a mean is none
+    assert len(keras_metrics.adapted([*each, Count()], replicas=2)) == 5
+    with pytest.raises(UserError, match="found f1, .* or devices share a batch; expected a metric of Keras'"):
+        keras_metrics.adapted([f1], replicas=2)
 
 
 LOSSES = ("binary_crossentropy", "mse", "kl_divergence", "categorical_crossentropy", "CategoricalHinge")

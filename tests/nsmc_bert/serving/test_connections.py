@@ -166,6 +166,25 @@ def test_what_is_no_request_is_said_so(open_socket, sent, status):
     assert seconds < 5
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\0" * (2 * HEAD),
+        b"GET / HTTP/1.1\r\na: " + b"b" * (HEAD + 4000) + b"\r\nno header\r\n\r\n",
+        b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+    ],
+    ids=["no head", "a long head", "no chunk"],
+)
+def test_what_is_refused_is_refused_once(open_socket, gate, monkeypatch, caplog, sent):
+    counted = []
+    monkeypatch.setattr(gate, "refused", counted.append)
+    one = open_socket()
+    one.sendall(sent)
+    found, _ = read_all(one)
+    assert found.startswith(b"HTTP/1.1 4") and found.count(b"HTTP/1.1 ") == len(counted) == 1
+    assert not caplog.records
+
+
 def test_what_it_refuses_is_counted(open_socket, gate, monkeypatch):
     counted = []
     monkeypatch.setattr(gate, "refused", counted.append)
