@@ -35,6 +35,7 @@ ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
 FIRST_PIECE = 20  # steps before the pace is known
 DUE = 0.8  # of the time between two checkpoints, after which one is not put off for another piece
+SAVING = 0.05  # of all time, about, that saving at the ends of epochs may take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +219,8 @@ def train(
         jit: compile the whole step with XLA.
         schedule: of a model that `compile_model` has compiled with these settings already, of whatever seed: what was
             traced in an earlier training is then used again, and its optimizer begins anew.
-        checkpoint_seconds: about how often the state is saved; it is saved in the end, too.
+        checkpoint_seconds: about how often the state is saved; it is saved in the end, too, and at the end of an epoch
+            where that takes little time.
         chief: whether this process writes; of several workers only one does.
         log: called with each line to show.
         on_epoch: called with each epoch of the history as it ends, and first with those that an earlier process
@@ -239,13 +241,19 @@ def train(
         _begin_anew(model.optimizer)
     held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
     state = State(run_dir, model)
-    progress = state.restore() or RunProgress()
+    restored = state.restore()
+    progress = restored or RunProgress()
     several = _has_workers(model.distribute_strategy)
     if several:
         _check_workers(model.distribute_strategy, progress, run_dir)
     done = progress.epoch * len(encoded)  # reviews that an earlier process has learned
+    where = f"epoch {progress.epoch + 1} of {settings.epochs}"
     if progress.step:
-        done += int(passes(progress.epoch)[1].splits[progress.step])
+        plan = passes(progress.epoch)[1]
+        done += int(plan.splits[progress.step])
+        where += f", after {progress.step} of {len(plan)} steps"
+    if restored and not progress.done and progress.epoch < settings.epochs:
+        log(f"going on in {run_dir} from {where}")
     bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title="train")
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     first = FirstStep(log)
@@ -331,6 +339,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._saved = time.monotonic()
+        self._took = 0.0  # seconds that the last save took; 0 before the first
         self._start = self._saved - self.progress.seconds
         self._pace = 0.0  # seconds a step, of the last piece; 0 before the first
 
@@ -367,13 +376,19 @@ class _Run:
         left = self.checkpoint_seconds - (time.monotonic() - self._saved)
         return max(1, int(left / self._pace))
 
-    def _save_when_due(self, *, at_last: bool = False) -> None:
-        """Saves the state if it was last saved so long ago that a kill would cost too much, or it is the last."""
-        self.progress.seconds = time.monotonic() - self._start
+    def _save_when_due(self, *, at_end: bool = False, at_last: bool = False) -> None:
+        """Saves the state if it was last saved so long ago that a kill would cost too much, or at the end of an epoch
+        that saving costs little beside, or it is the last.
+        """
+        began = time.monotonic()
+        self.progress.seconds = began - self._start
         wait = 0.0 if at_last or self.checkpoint_seconds is None else DUE * self.checkpoint_seconds
-        if self.chief and time.monotonic() - self._saved >= wait:
+        if at_end:
+            wait = min(wait, self._took / SAVING)
+        if self.chief and began - self._saved >= wait:
             self.state.save(self.progress)
             self._saved = time.monotonic()
+            self._took = self._saved - began
 
     def end_epoch(self, figures: dict[str, Any] | None, steps: int) -> None:
         """Records an epoch of `steps` steps with its validation's figures, and its weights if they are the best."""
@@ -385,7 +400,7 @@ class _Run:
                 _log_scalar(f"validation/{name}", value, progress.steps)
         if better and figures and self.chief:
             self.state.remember(progress)
-        self._save_when_due(at_last=progress.done or progress.epoch == self.settings.epochs)
+        self._save_when_due(at_end=True, at_last=progress.done or progress.epoch == self.settings.epochs)
 
 
 def _has_workers(strategy: tf.distribute.Strategy) -> bool:

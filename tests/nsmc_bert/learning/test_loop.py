@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_learns_and_keeps_the_best_epoch(begin, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
+def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path, monkeypatch):
     settings = loop.Settings(epochs=3, token_budget=128, learning_rate=0.02, patience=1, seed=3)
 
     def train(folder, **options):
@@ -92,7 +93,8 @@ def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
         assert seen == record["history"] and record["best"] == record["history"][-1]
         return model.get_weights(), record
 
-    def stop(line):
+    def stop(state, progress, save=loop.State.save):
+        save(state, progress)
         raise KeyboardInterrupt
 
     weights, record = train(tmp_path / "run")
@@ -100,12 +102,18 @@ def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
         {"epoch", "steps", "loss", "accuracy", "reviews_per_second"}
     ] * 3
     assert not (tmp_path / "run" / "best.safetensors").exists()
-    with pytest.raises(KeyboardInterrupt):  # after the first step
-        train(tmp_path / "other", log=stop, checkpoint_seconds=0.0)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # after the first step
+        patched.setattr(loop.State, "save", stop)
+        train(tmp_path / "other", checkpoint_seconds=0.0)
+    lines = []
     for folder in (tmp_path / "other", tmp_path / "run"):  # on from there, and once more when there is nothing to do
-        again, _ = train(folder)
+        again, _ = train(folder, log=lines.append)
         for one, other in zip(weights, again):
             np.testing.assert_array_equal(one, other)
+    steps = record["history"][0]["steps"]
+    assert [line for line in lines if line.startswith("going on")] == [
+        f"going on in {tmp_path / 'other'} from epoch 1 of 3, after 1 of {steps} steps"
+    ]
 
 
 def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
@@ -207,30 +215,61 @@ def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(begin, tmp_path, monke
     np.testing.assert_allclose(*means, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seconds, saves", [(60.0, 1), (0.0, 12)])
-def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(begin, tmp_path, monkeypatch, seconds, saves):
+@pytest.mark.parametrize("seconds, share, saves", [(60.0, 1e9, 3), (60.0, 1e-9, 2), (0.0, 1e-9, 12)])
+def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(
+    begin, tmp_path, monkeypatch, seconds, share, saves
+):
+    """After the first epoch always, as nobody knows what that takes."""
     saved, save = [], loop.State.save
     monkeypatch.setattr(loop.State, "save", lambda self, progress: saved.append(progress.epoch) or save(self, progress))
+    monkeypatch.setattr(loop, "SAVING", share)
     settings = loop.Settings(epochs=3, token_budget=512, learning_rate=0.01, seed=3)
     history = run(begin(settings), tmp_path / "run", settings, checkpoint_seconds=seconds)["history"]
     assert (len(saved), saved[-1], history[-1]["steps"]) == (saves, 3, 12)
+    assert seconds == 0.0 or saved[0] == 1
 
 
-def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(begin, tmp_path):
-    model, folder, seen = begin(initializer_range=0.1), tmp_path / "killed", []
-    run(model, tmp_path / "whole")
+def test_an_epoch_is_saved_where_that_takes_a_twentieth_of_the_time(monkeypatch):
+    now, saves = [0.0], []
+
+    def save(progress):  # takes half a second
+        now[0] += 0.5
+        saves.append(now[0])
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    state = SimpleNamespace(save=save)
+    run = loop._Run(None, None, state, loop.RunProgress(), None, None, None, None, 60.0, True)
+    for at, at_end in ((4, True), (14, True), (14.4, False), (14.5, True), (62.9, False), (63.1, False)):
+        now[0] = at
+        run._save_when_due(at_end=at_end)
+    assert saves == [4.5, 15.0, 63.6]
+    run.checkpoint_seconds = None  # of several workers each does it, whatever its clock says
+    run._save_when_due(at_end=True)
+    assert len(saves) == 4
+
+
+def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(begin, tmp_path, monkeypatch):
+    from safetensors import safe_open
+
+    model, folder, seen, lines = begin(initializer_range=0.1), tmp_path / "killed", [], []
+    run(model, tmp_path / "whole", log=lines.append)
     whole = model.get_weights()
+    assert not [line for line in lines if line.startswith("going on")]
 
     def stop(epoch):
         seen.append(epoch)
         if len(seen) == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(loop, "SAVING", 1e-9)
         run(begin(initializer_range=0.1), folder, on_epoch=stop)
-    assert not list(folder.glob("*.safetensors"))  # a minute has not passed
+    for name in ("checkpoint", "best"):  # the second epoch is better, but only the first one has been saved
+        with safe_open(folder / f"{name}.safetensors", "numpy") as file:
+            assert json.loads(file.metadata()["progress"])["epoch"] == 1
     killed = begin(initializer_range=0.1)
-    run(killed, folder)
+    run(killed, folder, log=lines.append)
+    assert f"going on in {folder} from epoch 2 of 6" in lines
     for one, other in zip(whole, killed.get_weights()):
         np.testing.assert_array_equal(one, other)
 
