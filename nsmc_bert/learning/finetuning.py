@@ -167,12 +167,12 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        tokens, plan = int(self.encoded.lengths.sum()), self.plan
+        tokens, plan, epochs = int(self.encoded.lengths.sum()), self.plan, self.settings.epochs
         held_out = "none held out" if self.validation_set is None else f"{len(self.validation_set[0])} to validate on"
         return (
             f"{len(self.texts)} reviews to train on, {held_out}; {tokens} tokens, "
             f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {self.encoded.truncated.sum()} reviews cut at "
-            f"{self.max_length} pieces; {self.settings.epochs} epochs of {len(plan)} steps"
+            f"{self.max_length} pieces; {epochs} epoch{'s' * (epochs != 1)} of {len(plan)} step{'s' * (len(plan) != 1)}"
         )
 
 
@@ -245,7 +245,7 @@ def fine_tune(
     for run in runs(prepared):
         seed, finished = run.settings.seed, run.model / "training.json"
         if finished.exists():
-            loop.claim(run.folder, run.identity, devices.chief)
+            loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir)
             log(f"seed {seed}: finished already, in {run.model}")
             results.append({**read_json(finished, provenance.FINISHED), "folder": str(run.model)})
             lacking = [name for name in how.perturb if f"test_{name}" not in results[-1]]
@@ -255,7 +255,7 @@ def fine_tune(
                     f"--model={run.model} measures it"
                 )
             continue
-        held.append(loop.claim(run.folder, run.identity, devices.chief))
+        held.append(loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir))
         if len(how.seeds) > 1:
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once

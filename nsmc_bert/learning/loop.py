@@ -7,6 +7,7 @@ functions of the seed and the step alone.
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import re
@@ -21,6 +22,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.base import tensors
+from nsmc_bert.base.classes import of_record
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import Lock, lock, make_folder, write_atomically, write_text
 from nsmc_bert.base.json_files import parse_json, read_json
@@ -429,13 +431,16 @@ def _differs_between_workers(strategy: tf.distribute.Strategy, value: tf.Tensor)
     return distance().numpy() > 0
 
 
-def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Lock | None:
+def claim(
+    run_dir: Path, identity: Mapping[str, Any], chief: bool = True, *, part_of: Path | None = None
+) -> Lock | None:
     """Makes the run folder ours, or checks that it is.
 
     Args:
         run_dir: the folder.
         identity: all that decides the run's result.
         chief: whether this process writes into it.
+        part_of: the --run_dir, where this folder is one of several in it.
 
     Returns:
         Of the chief the hold on it: nobody else may claim it before that is gone.
@@ -450,12 +455,12 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
         raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
     files = list(run_dir.iterdir()) if run_dir.exists() else []  # before it is known whose they are: of several
     if path.exists():  # workers the chief may be writing its record just now
-        recorded = read_json(path, dict, "a run's record; choose another --run_dir")
+        recorded = read_json(path, RECORDED, "a run's record; choose another --run_dir")
         for key in sorted({*identity, *recorded}):
             if identity.get(key) != recorded.get(key):
                 raise UserError(
                     f"{run_dir}: holds another run: {_difference(key, recorded.get(key), identity.get(key))}; "
-                    f"choose another --run_dir, or delete this one"
+                    f"choose another folder, --run_dir={_vacant(part_of or run_dir)}, or delete this one"
                 )
     elif not all(file.name == "lock" or _is_left_over(file) for file in files):
         raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
@@ -470,19 +475,33 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
     return held
 
 
+RECORDED = {"classes?": {"names": [str], "values": [float]}}  # what is read of a run's record, beside equal or not
 CHECKSUMS = {  # keys of an identity whose values say nothing to a reader: what another value means
     "data": "what was learned from is not what is there now",
+    "texts": "what was learned from is not what is there now",
+    "ratings": "the ratings are not those that are there now",
     "test": "the test reviews are not those that are there now",
     "unlabelled": "the texts without labels are not those that are there now",
+    "teachers": "it had other teachers",
     "encoder": "it started from another encoder",
     "tokenizer": "it had another tokenizer",
 }
 
 
-def _difference(key: str, found: Any, expected: Any) -> str:
-    """How the records of two runs differ, in words."""
-    checksums = isinstance(found, str) and isinstance(expected, str)
-    return CHECKSUMS[key] if checksums and key in CHECKSUMS else f"found {key}={found}, expected {expected}"
+def _difference(key: str, there: Any, now: Any) -> str:
+    """How the record of another run differs from this one's, in words."""
+    if key in CHECKSUMS:
+        return CHECKSUMS[key]
+    if key == "classes":
+        return f"{of_record({key: there})} there, {of_record({key: now})} now"
+    return f"{key}={there} there, {now} now"
+
+
+def _vacant(folder: Path) -> Path:
+    """A name like a folder's, with another number, that nothing has."""
+    name = re.sub(r"-\d+$", "", folder.name)
+    numbered = (folder.with_name(f"{name}-{number}") for number in itertools.count(2))
+    return next(path for path in numbered if not path.exists())
 
 
 def _is_left_over(path: Path) -> bool:

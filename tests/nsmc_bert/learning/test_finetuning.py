@@ -83,6 +83,8 @@ def test_what_is_left_open_is_decided(prepare, sample):
     assert prepared.max_length == 64  # the positions of the encoder
     assert str(prepared).startswith(f"594 reviews to train on, 66 to validate on; {tokens} tokens, ")
     assert str(prepared).endswith(f"cut at 64 pieces; {prepared.settings.epochs} epochs of {len(prepared.plan)} steps")
+    one = dataclasses.replace(prepared, settings=dataclasses.replace(prepared.settings, epochs=1))
+    assert str(one).endswith(f"; 1 epoch of {len(prepared.plan)} steps")
     train_rows, validation_rows = reviews.split(sample.train.texts, 0.1, 0)
     assert prepared.texts == [sample.train.texts[row] for row in train_rows]
     np.testing.assert_array_equal(prepared.labels, sample.train.labels[train_rows])

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import loop
 from nsmc_bert.model import optimizers, packing
@@ -296,7 +297,7 @@ def test_a_finished_run_is_not_trained_again(begin, tmp_path):
 def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
     loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
     loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
-    with pytest.raises(UserError, match="holds another run: found epochs=3, expected 4"):
+    with pytest.raises(UserError, match="holds another run: epochs=3 there, 4 now; choose another .*/run-2, or delete"):
         loop.claim(tmp_path / "run", {"seed": 1, "epochs": 4})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").write_text("x")
@@ -306,6 +307,25 @@ def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
     (tmp_path / "run" / "run.json").write_text("{")
     with pytest.raises(UserError, match="no valid JSON"):
         loop.claim(tmp_path / "run", {})
+
+
+def test_how_another_run_differs_is_told_as_people_call_it(tmp_path):
+    stars = ratings([1, 2, 3, 4, 5])
+    record = {"seed": 1, "data": "0f3a", "test": "77ab", **stars.recorded}
+    loop.claim(tmp_path / "stars" / "seed-1", record)
+    (tmp_path / "stars-2").mkdir()
+    for other, words in (
+        ({**record, "classes": None}, "ratings from 1 to 5 there, negative and positive now"),
+        ({**record, "classes": {"names": list("가나다"), "values": []}}, "there, 3 classes, 가, 나, 다 now"),
+        ({**record, "data": "9c2e"}, "what was learned from is not what is there now"),
+        ({**record, "test": None}, "the test reviews are not those that are there now"),
+    ):
+        with pytest.raises(UserError) as refused:
+            loop.claim(tmp_path / "stars" / "seed-1", other, part_of=tmp_path / "stars")
+        assert f"{words}; choose another folder, --run_dir={tmp_path / 'stars-3'}, or delete this" in str(refused.value)
+    (tmp_path / "stars" / "seed-1" / "run.json").write_text('{"classes": {"names": 5}}')
+    with pytest.raises(UserError, match="run.json: found no classes.values"):
+        loop.claim(tmp_path / "stars" / "seed-1", record)
 
 
 def test_a_broken_checkpoint_is_named(begin, tmp_path):
