@@ -560,7 +560,14 @@ class Workbench:
         return self._loaded
 
 
-def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str], None], bench: Workbench) -> "Record":
+def learn(
+    prepared: Prepared,
+    run: Run,
+    targets: np.ndarray,
+    log: Callable[[str], None],
+    bench: Workbench,
+    title: str = "train",
+) -> "Record":
     """Trains one seed's model, or goes on with what its folder holds.
 
     Args:
@@ -569,6 +576,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
         targets: what to learn, int32 [texts] labels or float32 [texts, classes] probabilities.
         log: called with each line to show.
         bench: its model ends with the best epoch's weights.
+        title: of the progress that is shown.
 
     Returns:
         What training came to.
@@ -604,6 +612,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
         schedule=bench.schedule,
         checkpoint_seconds=how.checkpoint_seconds,
         chief=devices.chief,
+        title=title,
         log=log,
         on_epoch=say,
     )
@@ -645,7 +654,8 @@ def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None], ben
             plan=packing.plan(encoded.lengths, run.settings.token_budget, seed=prepared.how.seeds[0]),
         )
         of_fold = dataclasses.replace(run, folder=folder, identity={**run.identity, "fold": number})
-        learn(part, of_fold, part.labels, lambda line: None, bench)
+        title = f"fold {number + 1} of {int(fold.max()) + 1}"
+        learn(part, of_fold, part.labels, lambda line: None, bench, title)
         return bench.as_loaded().predict_encoded(prepared.encoded[np.flatnonzero(fold == number)])
 
     return cross_validation.predict(answer, fold, prepared.labels, run.folder, classes=prepared.data.classes, log=log)

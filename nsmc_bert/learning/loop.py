@@ -201,6 +201,7 @@ def train(
     schedule: WarmupLinearDecay | None = None,
     checkpoint_seconds: float = 60.0,
     chief: bool = True,
+    title: str = "train",
     log: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda epoch: None,
 ) -> Record:
@@ -224,6 +225,7 @@ def train(
         checkpoint_seconds: about how often the state is saved; it is saved in the end, too, and at the end of an epoch
             where that takes little time.
         chief: whether this process writes; of several workers only one does.
+        title: of the progress that is shown.
         log: called with each line to show.
         on_epoch: called with each epoch of the history as it ends, and first with those that an earlier process
             learned.
@@ -256,7 +258,7 @@ def train(
         where += f", after {progress.step} of {len(plan)} steps"
     if restored and not progress.done and progress.epoch < settings.epochs:
         log(f"going on in {run_dir} from {where}")
-    bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title="train")
+    bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title=title)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     first = FirstStep(log)
     with writer.as_default(), bar, Watchdog() as watchdog:

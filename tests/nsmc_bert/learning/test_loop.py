@@ -285,9 +285,12 @@ def test_stops_early(begin, tmp_path):
     ]
 
 
-def test_a_finished_run_is_not_trained_again(begin, tmp_path):
-    model = begin()
-    record, learned = run(model, tmp_path / "run"), model.classifier.kernel.numpy()
+def test_a_finished_run_is_not_trained_again(begin, tmp_path, monkeypatch):
+    model, titles, progress = begin(), [], loop.Progress
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "Progress", lambda *of, title, **how: titles.append(title) or progress(*of, **how))
+        record, learned = run(model, tmp_path / "run", title="fold 1 of 5"), model.classifier.kernel.numpy()
+    assert titles == ["fold 1 of 5"]
     model = begin(seed=1)
     assert (model.classifier.kernel != learned).numpy().any()
     assert run(model, tmp_path / "run")["history"] == record["history"]
