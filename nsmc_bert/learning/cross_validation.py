@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from nsmc_bert.base import tensors
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_atomically
+from nsmc_bert.base.progress import clock
 from nsmc_bert.model import calibration, metrics
 
 Answer = Callable[[int, Path], np.ndarray]
+LONG = 60.0  # seconds that are left after the first fold, from which on they are told
 
 
 def predict(
@@ -56,15 +59,24 @@ def predict(
     """
     count = int(fold.max()) + 1
     out_of_fold = np.zeros((len(fold), len(classes)), np.float32)
+    took = 0.0  # seconds of the first fold that this process has trained as a whole
     for number in range(count):
         rows, run_dir = np.flatnonzero(fold == number), folder / f"fold-{number + 1}"
-        kept = folder / f"{run_dir.name}.npy"
+        kept, name, left = folder / f"{run_dir.name}.npy", f"fold {number + 1} of {count}", ""
         if not kept.exists():
+            began, goes_on = time.monotonic(), (run_dir / "checkpoint.safetensors").exists()
+            if goes_on:
+                log(f"going on with {name}")
             write_atomically(kept, functools.partial(tensors.write_array, array=answer(number, run_dir)))
+            if not took and not goes_on:
+                took = time.monotonic() - began
+                left = _left(took, count - number - 1, count)
         shutil.rmtree(run_dir, ignore_errors=True)
         out_of_fold[rows] = _read(kept, (len(rows), len(classes)))
         figures = metrics.report(out_of_fold[rows], labels[rows], classes=classes)
-        log(f"fold {number + 1} of {count}: {metrics.headline(figures)} of {len(rows)} reviews")
+        log(f"{name}: {metrics.headline(figures)} of {len(rows)} reviews")
+        if left:
+            log(left)
     return out_of_fold
 
 
@@ -88,6 +100,16 @@ def calibrated(
         fitted = calibration.fit(out_of_fold[~here], labels[~here], ordered=classes.is_ordered)
         made[here] = calibration.apply(out_of_fold[here], fitted)
     return made
+
+
+def _left(took: float, others: int, count: int) -> str:
+    """How long the other folds and the model that is kept, which learns from all reviews, will take, in words; "" where
+    that is not long.
+    """
+    seconds = took * (others + count / (count - 1))
+    more = f"{others} more and " * bool(others)
+    told = f"a fold took {clock(took)}: about {clock(seconds)} for {more}the model that is kept"
+    return told if seconds >= LONG else ""
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:

@@ -167,12 +167,12 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        tokens, plan = int(self.encoded.lengths.sum()), self.plan
+        tokens, plan, epochs = int(self.encoded.lengths.sum()), self.plan, self.settings.epochs
         held_out = "none held out" if self.validation_set is None else f"{len(self.validation_set[0])} to validate on"
         return (
             f"{len(self.texts)} reviews to train on, {held_out}; {tokens} tokens, "
             f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {self.encoded.truncated.sum()} reviews cut at "
-            f"{self.max_length} pieces; {self.settings.epochs} epochs of {len(plan)} steps"
+            f"{self.max_length} pieces; {epochs} epoch{'s' * (epochs != 1)} of {len(plan)} step{'s' * (len(plan) != 1)}"
         )
 
 
@@ -245,7 +245,7 @@ def fine_tune(
     for run in runs(prepared):
         seed, finished = run.settings.seed, run.model / "training.json"
         if finished.exists():
-            loop.claim(run.folder, run.identity, devices.chief)
+            loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir)
             log(f"seed {seed}: finished already, in {run.model}")
             results.append({**read_json(finished, provenance.FINISHED), "folder": str(run.model)})
             lacking = [name for name in how.perturb if f"test_{name}" not in results[-1]]
@@ -255,7 +255,7 @@ def fine_tune(
                     f"--model={run.model} measures it"
                 )
             continue
-        held.append(loop.claim(run.folder, run.identity, devices.chief))
+        held.append(loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir))
         if len(how.seeds) > 1:
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once
@@ -560,7 +560,14 @@ class Workbench:
         return self._loaded
 
 
-def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str], None], bench: Workbench) -> "Record":
+def learn(
+    prepared: Prepared,
+    run: Run,
+    targets: np.ndarray,
+    log: Callable[[str], None],
+    bench: Workbench,
+    title: str = "train",
+) -> "Record":
     """Trains one seed's model, or goes on with what its folder holds.
 
     Args:
@@ -569,6 +576,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
         targets: what to learn, int32 [texts] labels or float32 [texts, classes] probabilities.
         log: called with each line to show.
         bench: its model ends with the best epoch's weights.
+        title: of the progress that is shown.
 
     Returns:
         What training came to.
@@ -604,6 +612,7 @@ def learn(prepared: Prepared, run: Run, targets: np.ndarray, log: Callable[[str]
         schedule=bench.schedule,
         checkpoint_seconds=how.checkpoint_seconds,
         chief=devices.chief,
+        title=title,
         log=log,
         on_epoch=say,
     )
@@ -645,7 +654,8 @@ def cross_validate(prepared: Prepared, run: Run, log: Callable[[str], None], ben
             plan=packing.plan(encoded.lengths, run.settings.token_budget, seed=prepared.how.seeds[0]),
         )
         of_fold = dataclasses.replace(run, folder=folder, identity={**run.identity, "fold": number})
-        learn(part, of_fold, part.labels, lambda line: None, bench)
+        title = f"fold {number + 1} of {int(fold.max()) + 1}"
+        learn(part, of_fold, part.labels, lambda line: None, bench, title)
         return bench.as_loaded().predict_encoded(prepared.encoded[np.flatnonzero(fold == number)])
 
     return cross_validation.predict(answer, fold, prepared.labels, run.folder, classes=prepared.data.classes, log=log)

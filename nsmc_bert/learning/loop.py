@@ -7,6 +7,7 @@ functions of the seed and the step alone.
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import re
@@ -21,6 +22,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.base import tensors
+from nsmc_bert.base.classes import of_record
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import Lock, lock, make_folder, write_atomically, write_text
 from nsmc_bert.base.json_files import parse_json, read_json
@@ -35,6 +37,7 @@ ASK_SECONDS = 1.0  # between two times that a training is asked how it goes
 PIECE_OF_WORKERS = 200  # steps between two checkpoints where several workers train
 FIRST_PIECE = 20  # steps before the pace is known
 DUE = 0.8  # of the time between two checkpoints, after which one is not put off for another piece
+SAVING = 0.05  # of all time, about, that saving at the ends of epochs may take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +201,7 @@ def train(
     schedule: WarmupLinearDecay | None = None,
     checkpoint_seconds: float = 60.0,
     chief: bool = True,
+    title: str = "train",
     log: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda epoch: None,
 ) -> Record:
@@ -218,8 +222,10 @@ def train(
         jit: compile the whole step with XLA.
         schedule: of a model that `compile_model` has compiled with these settings already, of whatever seed: what was
             traced in an earlier training is then used again, and its optimizer begins anew.
-        checkpoint_seconds: about how often the state is saved; it is saved in the end, too.
+        checkpoint_seconds: about how often the state is saved; it is saved in the end, too, and at the end of an epoch
+            where that takes little time.
         chief: whether this process writes; of several workers only one does.
+        title: of the progress that is shown.
         log: called with each line to show.
         on_epoch: called with each epoch of the history as it ends, and first with those that an earlier process
             learned.
@@ -239,14 +245,20 @@ def train(
         _begin_anew(model.optimizer)
     held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
     state = State(run_dir, model)
-    progress = state.restore() or RunProgress()
+    restored = state.restore()
+    progress = restored or RunProgress()
     several = _has_workers(model.distribute_strategy)
     if several:
         _check_workers(model.distribute_strategy, progress, run_dir)
     done = progress.epoch * len(encoded)  # reviews that an earlier process has learned
+    where = f"epoch {progress.epoch + 1} of {settings.epochs}"
     if progress.step:
-        done += int(passes(progress.epoch)[1].splits[progress.step])
-    bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title="train")
+        plan = passes(progress.epoch)[1]
+        done += int(plan.splits[progress.step])
+        where += f", after {progress.step} of {len(plan)} steps"
+    if restored and not progress.done and progress.epoch < settings.epochs:
+        log(f"going on in {run_dir} from {where}")
+    bar = Progress(settings.epochs * len(encoded), "reviews", done=done, title=title)
     writer = tf.summary.create_file_writer(str(run_dir / "tensorboard")) if chief else tf.summary.create_noop_writer()
     first = FirstStep(log)
     with writer.as_default(), bar, Watchdog() as watchdog:
@@ -331,6 +343,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._saved = time.monotonic()
+        self._took = 0.0  # seconds that the last save took; 0 before the first
         self._start = self._saved - self.progress.seconds
         self._pace = 0.0  # seconds a step, of the last piece; 0 before the first
 
@@ -367,13 +380,19 @@ class _Run:
         left = self.checkpoint_seconds - (time.monotonic() - self._saved)
         return max(1, int(left / self._pace))
 
-    def _save_when_due(self, *, at_last: bool = False) -> None:
-        """Saves the state if it was last saved so long ago that a kill would cost too much, or it is the last."""
-        self.progress.seconds = time.monotonic() - self._start
+    def _save_when_due(self, *, at_end: bool = False, at_last: bool = False) -> None:
+        """Saves the state if it was last saved so long ago that a kill would cost too much, or at the end of an epoch
+        that saving costs little beside, or it is the last.
+        """
+        began = time.monotonic()
+        self.progress.seconds = began - self._start
         wait = 0.0 if at_last or self.checkpoint_seconds is None else DUE * self.checkpoint_seconds
-        if self.chief and time.monotonic() - self._saved >= wait:
+        if at_end:
+            wait = min(wait, self._took / SAVING)
+        if self.chief and began - self._saved >= wait:
             self.state.save(self.progress)
             self._saved = time.monotonic()
+            self._took = self._saved - began
 
     def end_epoch(self, figures: dict[str, Any] | None, steps: int) -> None:
         """Records an epoch of `steps` steps with its validation's figures, and its weights if they are the best."""
@@ -385,7 +404,7 @@ class _Run:
                 _log_scalar(f"validation/{name}", value, progress.steps)
         if better and figures and self.chief:
             self.state.remember(progress)
-        self._save_when_due(at_last=progress.done or progress.epoch == self.settings.epochs)
+        self._save_when_due(at_end=True, at_last=progress.done or progress.epoch == self.settings.epochs)
 
 
 def _has_workers(strategy: tf.distribute.Strategy) -> bool:
@@ -414,13 +433,16 @@ def _differs_between_workers(strategy: tf.distribute.Strategy, value: tf.Tensor)
     return distance().numpy() > 0
 
 
-def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Lock | None:
+def claim(
+    run_dir: Path, identity: Mapping[str, Any], chief: bool = True, *, part_of: Path | None = None
+) -> Lock | None:
     """Makes the run folder ours, or checks that it is.
 
     Args:
         run_dir: the folder.
         identity: all that decides the run's result.
         chief: whether this process writes into it.
+        part_of: the --run_dir, where this folder is one of several in it.
 
     Returns:
         Of the chief the hold on it: nobody else may claim it before that is gone.
@@ -435,12 +457,12 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
         raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
     files = list(run_dir.iterdir()) if run_dir.exists() else []  # before it is known whose they are: of several
     if path.exists():  # workers the chief may be writing its record just now
-        recorded = read_json(path, dict, "a run's record; choose another --run_dir")
+        recorded = read_json(path, RECORDED, "a run's record; choose another --run_dir")
         for key in sorted({*identity, *recorded}):
             if identity.get(key) != recorded.get(key):
                 raise UserError(
                     f"{run_dir}: holds another run: {_difference(key, recorded.get(key), identity.get(key))}; "
-                    f"choose another --run_dir, or delete this one"
+                    f"choose another folder, --run_dir={_vacant(part_of or run_dir)}, or delete this one"
                 )
     elif not all(file.name == "lock" or _is_left_over(file) for file in files):
         raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
@@ -455,19 +477,33 @@ def claim(run_dir: Path, identity: Mapping[str, Any], chief: bool = True) -> Loc
     return held
 
 
+RECORDED = {"classes?": {"names": [str], "values": [float]}}  # what is read of a run's record, beside equal or not
 CHECKSUMS = {  # keys of an identity whose values say nothing to a reader: what another value means
     "data": "what was learned from is not what is there now",
+    "texts": "what was learned from is not what is there now",
+    "ratings": "the ratings are not those that are there now",
     "test": "the test reviews are not those that are there now",
     "unlabelled": "the texts without labels are not those that are there now",
+    "teachers": "it had other teachers",
     "encoder": "it started from another encoder",
     "tokenizer": "it had another tokenizer",
 }
 
 
-def _difference(key: str, found: Any, expected: Any) -> str:
-    """How the records of two runs differ, in words."""
-    checksums = isinstance(found, str) and isinstance(expected, str)
-    return CHECKSUMS[key] if checksums and key in CHECKSUMS else f"found {key}={found}, expected {expected}"
+def _difference(key: str, there: Any, now: Any) -> str:
+    """How the record of another run differs from this one's, in words."""
+    if key in CHECKSUMS:
+        return CHECKSUMS[key]
+    if key == "classes":
+        return f"{of_record({key: there})} there, {of_record({key: now})} now"
+    return f"{key}={there} there, {now} now"
+
+
+def _vacant(folder: Path) -> Path:
+    """A name like a folder's, with another number, that nothing has."""
+    name = re.sub(r"-\d+$", "", folder.name)
+    numbered = (folder.with_name(f"{name}-{number}") for number in itertools.count(2))
+    return next(path for path in numbered if not path.exists())
 
 
 def _is_left_over(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import csv
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,18 @@ CAVEAT = (
 )
 BESIDE = "Beside published models"  # the heading of their plot and table
 OURS = "nsmc_bert: "  # begins the names of this project's models
+FONTS = (  # that spell names of classes: matplotlib's own, and those with Hangul of Windows, macOS and Linux
+    "DejaVu Sans",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "AppleGothic",
+    "Noto Sans KR",
+    "Noto Sans CJK KR",
+    "Noto Sans CJK JP",  # the first of the file with all of them
+    "NanumGothic",
+    "NanumBarunGothic",
+    "UnDotum",
+)
 RATED, OFFICIAL = "star ratings read", "official labels"
 
 
@@ -229,9 +241,10 @@ def _figures(figures: Mapping[str, Any]) -> str:
 def _classes(figures: Mapping[str, Any]) -> str:
     """The table of the figures of each class."""
     lines = [["label", "n", "precision, %", "recall, %", "F1, %"]]
-    for name, counts in zip(figures["f1"], figures["confusion"]):
+    is_numbered = not _font(figures["f1"])
+    for place, (name, counts) in enumerate(zip(figures["f1"], figures["confusion"])):
         shares = [f"{100 * figures[part][name]:.2f}" for part in ("precision", "recall", "f1")]
-        lines.append([name, f"{sum(counts)}", *shares])
+        lines.append([f"{place} {name}" if is_numbered else name, f"{sum(counts)}", *shares])
     return html_pages.plain(lines, "The test reviews by their labels.", text=["label"])
 
 
@@ -270,18 +283,31 @@ def _calibration(plt: Any, bins: Sequence[Mapping[str, float]]) -> Any:
 
 def _numbered(figures: Mapping[str, Any]) -> str:
     """What is to be said of a plot whose classes are numbers."""
-    names = list(figures["test"]["f1"])
-    return "" if _ticks(names) == names else " Classes are numbered in the order of the table above."
+    return "" if _font(figures["test"]["f1"]) else " Classes are numbered as in the table above."
 
 
-def _ticks(names: list[str]) -> list[str]:
-    """How a plot calls classes: by numbers where matplotlib's own font has no letters for their names."""
-    return names if all(name.isascii() for name in names) else [str(place) for place in range(len(names))]
+def _font(names: Iterable[str]) -> str:
+    """The first of FONTS that is installed and has all letters of names; "" where none has."""
+    letters = set("".join(names))
+    if all(map(str.isascii, letters)):
+        return FONTS[0]
+    html_pages.check()
+    from matplotlib.font_manager import fontManager
+    from matplotlib.ft2font import FT2Font
+
+    # matplotlib remembers files that may be gone
+    files = {font.name: font.fname for font in fontManager.ttflist if font.name in FONTS and Path(font.fname).is_file()}
+    codes = set(map(ord, letters))
+    return next((name for name in FONTS if name in files and codes <= FT2Font(files[name]).get_charmap().keys()), "")
 
 
 def _confusion(plt: Any, reports: Sequence[Mapping[str, Any]]) -> Any:
     (report,) = reports
-    matrix, names = np.array(report["confusion"]), _ticks(list(report["f1"]))
+    matrix, names = np.array(report["confusion"]), list(report["f1"])
+    if font := _font(names):
+        plt.rcParams["font.family"] = [*plt.rcParams["font.family"], font]  # html_pages sets it back
+    else:
+        names = [str(place) for place in range(len(names))]
     more = len(names) - 2
     figure, axis = plt.subplots(figsize=(3.4 + 0.6 * more, 3 + 0.5 * more))
     axis.imshow(matrix, cmap="Blues")
@@ -311,6 +337,8 @@ def _lengths(plt: Any, groups: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _training(plt: Any, history: Sequence[Mapping[str, Any]]) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
     is_validated = "validation" in history[0]
     figure, axes = plt.subplots(1, 1 + is_validated, figsize=(7 if is_validated else 3.5, 2.8), squeeze=False)
     axes = axes[0]
@@ -324,7 +352,7 @@ def _training(plt: Any, history: Sequence[Mapping[str, Any]]) -> Any:
         axes[1].set_ylabel("validation accuracy, %")
     for axis in axes:
         axis.set_xlabel("pass")
-        axis.set_xticks(passes)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.spines[["top", "right"]].set_visible(False)
     figure.subplots_adjust(wspace=0.35)
     return figure

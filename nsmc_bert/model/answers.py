@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -59,13 +60,15 @@ def values(classes: Classes, probabilities: Sequence[float]) -> list[float]:
     return [*probabilities, *([float(classes.expected(probabilities))] if classes.is_ordered else [])]
 
 
-def label_frame(frame: pd.DataFrame, text_column: str, model: SentimentClassifier | None = None) -> pd.DataFrame:
+def label_frame(
+    frame: pd.DataFrame, text_column: str, model: SentimentClassifier | str | os.PathLike[str] | None = None
+) -> pd.DataFrame:
     """A copy of a frame with what a classifier says of each row's text in columns of its own.
 
     Args:
         frame: with the texts, strings, in one column.
         text_column: the name of that column.
-        model: the classifier; None for the one that ships, which is loaded anew at every call.
+        model: the classifier, or its folder; None for the one that ships. From a folder it is loaded at every call.
 
     Returns:
         The frame, its index and columns, and behind them label, and a float32 column for each class: negative and
@@ -95,8 +98,8 @@ def label_frame(frame: pd.DataFrame, text_column: str, model: SentimentClassifie
                 f"row {row} of {text_column}: found {text!r}, expected a string; "
                 f"frame.dropna(subset=[{text_column!r}]) leaves out rows without"
             )
-    if model is None:
-        model = load()
+    if model is None or isinstance(model, (str, os.PathLike)):
+        model = load(model)
     names = beside(columns(model.classes), list(map(str, frame.columns)))
     probabilities = model.predict_encoded(model.encode(texts))
     out = frame.copy()

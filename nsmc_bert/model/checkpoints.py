@@ -160,7 +160,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     restore(folder)
     if folder.is_dir():
         return folder
-    if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith("."):
+    if folder.exists() or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name), re.ASCII) or str(name).startswith("."):
         raise UserError(f"{name}: found no such folder, expected a Hugging Face folder or hub name")
     from huggingface_hub import snapshot_download
 
@@ -244,6 +244,10 @@ def _config_of(folder: Path) -> Path:
     """The config.json of a folder; UserError if it has none."""
     path = folder / "config.json"
     if not path.exists():
+        within = [folder / "model", *sorted(folder.glob("seed-*/model")), folder / "encoder"]
+        for model in within:
+            if (model / path.name).exists():
+                raise UserError(f"{folder}: found a run's folder, expected that of its {model.name}, {model}")
         raise UserError(f"{folder}: found no config.json in it, expected the folder of a model or an encoder")
     return path
 

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 if not issubclass(keras.Model, tf.keras.Model):
     raise ImportError(
-        "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras"
+        "tf.keras is Keras 3, on which TFBertModel cannot run; import nsmc_bert before anything that touches tf.keras; "
+        "restart Python, in a notebook its kernel, and import nsmc_bert first"
     )
 
 FEW = packing.LENGTH  # tokens, padding included, of texts that are not packed
@@ -155,6 +156,14 @@ class SentimentClassifier(keras.Model):
     def labels(self) -> tuple[str, ...]:
         """The names of the classes, in the order of `predict`'s columns."""
         return self.classes.names
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor], *others: Any, **options: Any) -> tf.Tensor:
+        if not isinstance(inputs, collections.abc.Mapping):  # in `call`, Keras would wrap the error into its own
+            raise UserError(
+                f'found {shorten(inputs)}, expected token ids, {{"input_ids": …, "attention_mask": …}}; for text: '
+                "model.predict(texts)"
+            )
+        return super().__call__(inputs, *others, **options)
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self._probabilities(inputs, training)
@@ -293,7 +302,11 @@ class SentimentClassifier(keras.Model):
 
         Returns:
             The keras.callbacks.History.
+
+        Raises:
+            UserError: the data are none of that, or a callback is another Keras' than tf.keras.
         """
+        _check_callbacks(callbacks)
         options.update(verbose=verbose, callbacks=callbacks)
         x, is_text = _peek(x, y is not None)
         if not is_text:
@@ -689,6 +702,21 @@ def _peek(x: Any, labelled: bool) -> tuple[Any, bool]:
         return x, True
     first = list(itertools.islice(x, 1))
     return itertools.chain(first, x), not first or isinstance(first[0], (str, bytes))
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    """Raises UserError where Keras would fail within: what is imported from `keras` or `tensorflow.keras` may be Keras
+    3's, whose callbacks lack methods of Keras 2's.
+    """
+    for callback in tf.nest.flatten(callbacks) if callbacks else ():
+        if isinstance(callback, keras.callbacks.CallbackList) or hasattr(callback, "_implements_train_batch_hooks"):
+            continue
+        kind, found, expected = type(callback), shorten(callback), "Callback or a subclass"
+        if any(base.__module__.split(".")[0] == "keras" for base in kind.__mro__):
+            own = kind.__module__.split(".")[0] != "keras"
+            found = f"{kind.__module__ if own else 'keras.callbacks'}.{kind.__name__} of Keras 3"
+            expected = expected if own else kind.__name__
+        raise UserError(f"callbacks: found {found}, expected tf.keras.callbacks.{expected}")
 
 
 def _refuse(options: Mapping[str, Any], *names: str) -> None:

@@ -98,7 +98,7 @@ def test_another_run_in_the_same_folder_is_refused(trained, command):
     folder, arguments, _ = trained
     before = sorted(path.name for path in folder.iterdir())
     line = only_error(command("train", *arguments, "--learning_rate=0.02"))
-    assert "holds another run: found learning_rate=0.01, expected 0.02; choose another --run_dir" in line
+    assert "holds another run: learning_rate=0.01 there, 0.02 now; choose another folder, --run_dir=" in line
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
@@ -107,7 +107,7 @@ def test_another_column_is_another_run(command, tiny_config, tmp_path):
     (tmp_path / "mine.tsv").write_text(rows, encoding="utf-8")
     arguments = ["--train_file=mine.tsv", f"--encoder={tiny_config}", "--folds=0", "--epochs=1", "--run_dir=run"]
     assert command("train", *arguments, cwd=tmp_path).returncode == 0
-    assert "holds another run: what was learned from is not what is there now; choose another --run_dir" in only_error(
+    assert "holds another run: what was learned from is not what is there now; choose another folder" in only_error(
         command("train", *arguments, "--text_column=other", cwd=tmp_path)
     )
 

@@ -2,6 +2,8 @@
 goes on; figures are calibrated by the other folds.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,32 @@ def test_each_review_is_answered_by_its_folds_model_and_that_is_kept(tmp_path):
     assert lines == [
         "fold 1 of 3: accuracy 0.3333 of 3 reviews",
         "fold 2 of 3: accuracy 0.5000 of 2 reviews",
+        "going on with fold 3 of 3",
         "fold 3 of 3: accuracy 0.0000 of 2 reviews",
     ]
+
+
+@pytest.mark.parametrize("stop, at, told", [(None, 1, "2 more and the"), (0, 3, "1 more and the"), (1, 4, "the")])
+def test_how_long_all_folds_take_is_told_by_the_first_whole_one(tmp_path, monkeypatch, stop, at, told):
+    """A fold that an earlier process has begun says nothing of it; the last model has half as many reviews again."""
+    now, lines = [0.0], []
+    monkeypatch.setattr(cross_validation, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    if stop is not None:
+        with pytest.raises(KeyboardInterrupt):
+            cross_validation.predict(answer_of([], stop=stop), FOLD, LABELS, tmp_path)
+
+    def answer(number, folder):
+        now[0] += 44.0
+        return answer_of([])(number, folder)
+
+    cross_validation.predict(answer, FOLD, LABELS, tmp_path, log=lines.append)
+    seconds = {"2 more and the": "2:34", "1 more and the": "1:50", "the": "1:06"}[told]
+    assert [line for line in lines if "took" in line] == [lines[at]]
+    assert lines[at] == f"a fold took 0:44: about {seconds} for {told} model that is kept"
+
+
+def test_little_that_is_left_is_not_told():
+    assert cross_validation._left(9.0, 4, 5) == "" and cross_validation._left(12.0, 4, 5)
 
 
 def test_what_another_run_has_kept_is_refused(tmp_path):

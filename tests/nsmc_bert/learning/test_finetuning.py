@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +84,8 @@ def test_what_is_left_open_is_decided(prepare, sample):
     assert prepared.max_length == 64  # the positions of the encoder
     assert str(prepared).startswith(f"594 reviews to train on, 66 to validate on; {tokens} tokens, ")
     assert str(prepared).endswith(f"cut at 64 pieces; {prepared.settings.epochs} epochs of {len(prepared.plan)} steps")
+    one = dataclasses.replace(prepared, settings=dataclasses.replace(prepared.settings, epochs=1))
+    assert str(one).endswith(f"; 1 epoch of {len(prepared.plan)} steps")
     train_rows, validation_rows = reviews.split(sample.train.texts, 0.1, 0)
     assert prepared.texts == [sample.train.texts[row] for row in train_rows]
     np.testing.assert_array_equal(prepared.labels, sample.train.labels[train_rows])
@@ -417,3 +420,13 @@ def test_what_a_run_starts_from_is_found_before_devices_are_chosen():
     )
     result = forked.run(["-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 0, result.stderr
+
+
+def test_the_progress_of_a_fold_is_called_by_it(prepare, monkeypatch, tmp_path):
+    prepared, titles = prepare(folds="2", run_dir=str(tmp_path)), []
+    (run,) = finetuning.runs(prepared)
+    monkeypatch.setattr(finetuning, "learn", lambda *others: titles.append(others[-1]))
+    loaded = SimpleNamespace(predict_encoded=lambda encoded: np.full((len(encoded), 2), 0.5, np.float32))
+    bench = SimpleNamespace(as_loaded=lambda: loaded)
+    said = finetuning.cross_validate(prepared, run, lambda line: None, bench)
+    assert titles == ["fold 1 of 2", "fold 2 of 2"] and (said == 0.5).all()

@@ -5,10 +5,12 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import loop
 from nsmc_bert.model import optimizers, packing
@@ -82,7 +84,7 @@ def test_learns_and_keeps_the_best_epoch(begin, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
+def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path, monkeypatch):
     settings = loop.Settings(epochs=3, token_budget=128, learning_rate=0.02, patience=1, seed=3)
 
     def train(folder, **options):
@@ -92,7 +94,8 @@ def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
         assert seen == record["history"] and record["best"] == record["history"][-1]
         return model.get_weights(), record
 
-    def stop(line):
+    def stop(state, progress, save=loop.State.save):
+        save(state, progress)
         raise KeyboardInterrupt
 
     weights, record = train(tmp_path / "run")
@@ -100,12 +103,18 @@ def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path):
         {"epoch", "steps", "loss", "accuracy", "reviews_per_second"}
     ] * 3
     assert not (tmp_path / "run" / "best.safetensors").exists()
-    with pytest.raises(KeyboardInterrupt):  # after the first step
-        train(tmp_path / "other", log=stop, checkpoint_seconds=0.0)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # after the first step
+        patched.setattr(loop.State, "save", stop)
+        train(tmp_path / "other", checkpoint_seconds=0.0)
+    lines = []
     for folder in (tmp_path / "other", tmp_path / "run"):  # on from there, and once more when there is nothing to do
-        again, _ = train(folder)
+        again, _ = train(folder, log=lines.append)
         for one, other in zip(weights, again):
             np.testing.assert_array_equal(one, other)
+    steps = record["history"][0]["steps"]
+    assert [line for line in lines if line.startswith("going on")] == [
+        f"going on in {tmp_path / 'other'} from epoch 1 of 3, after 1 of {steps} steps"
+    ]
 
 
 def test_each_pass_can_have_reviews_of_its_own(make_model, tmp_path):
@@ -207,30 +216,61 @@ def test_the_loss_of_a_pass_is_the_same_however_it_is_cut(begin, tmp_path, monke
     np.testing.assert_allclose(*means, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seconds, saves", [(60.0, 1), (0.0, 12)])
-def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(begin, tmp_path, monkeypatch, seconds, saves):
+@pytest.mark.parametrize("seconds, share, saves", [(60.0, 1e9, 3), (60.0, 1e-9, 2), (0.0, 1e-9, 12)])
+def test_the_state_is_saved_as_often_as_is_asked_for_and_in_the_end(
+    begin, tmp_path, monkeypatch, seconds, share, saves
+):
+    """After the first epoch always, as nobody knows what that takes."""
     saved, save = [], loop.State.save
     monkeypatch.setattr(loop.State, "save", lambda self, progress: saved.append(progress.epoch) or save(self, progress))
+    monkeypatch.setattr(loop, "SAVING", share)
     settings = loop.Settings(epochs=3, token_budget=512, learning_rate=0.01, seed=3)
     history = run(begin(settings), tmp_path / "run", settings, checkpoint_seconds=seconds)["history"]
     assert (len(saved), saved[-1], history[-1]["steps"]) == (saves, 3, 12)
+    assert seconds == 0.0 or saved[0] == 1
 
 
-def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(begin, tmp_path):
-    model, folder, seen = begin(initializer_range=0.1), tmp_path / "killed", []
-    run(model, tmp_path / "whole")
+def test_an_epoch_is_saved_where_that_takes_a_twentieth_of_the_time(monkeypatch):
+    now, saves = [0.0], []
+
+    def save(progress):  # takes half a second
+        now[0] += 0.5
+        saves.append(now[0])
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    state = SimpleNamespace(save=save)
+    run = loop._Run(None, None, state, loop.RunProgress(), None, None, None, None, 60.0, True)
+    for at, at_end in ((4, True), (14, True), (14.4, False), (14.5, True), (62.9, False), (63.1, False)):
+        now[0] = at
+        run._save_when_due(at_end=at_end)
+    assert saves == [4.5, 15.0, 63.6]
+    run.checkpoint_seconds = None  # of several workers each does it, whatever its clock says
+    run._save_when_due(at_end=True)
+    assert len(saves) == 4
+
+
+def test_the_best_weights_on_the_disk_are_never_ahead_of_the_checkpoint(begin, tmp_path, monkeypatch):
+    from safetensors import safe_open
+
+    model, folder, seen, lines = begin(initializer_range=0.1), tmp_path / "killed", [], []
+    run(model, tmp_path / "whole", log=lines.append)
     whole = model.get_weights()
+    assert not [line for line in lines if line.startswith("going on")]
 
     def stop(epoch):
         seen.append(epoch)
         if len(seen) == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(loop, "SAVING", 1e-9)
         run(begin(initializer_range=0.1), folder, on_epoch=stop)
-    assert not list(folder.glob("*.safetensors"))  # a minute has not passed
+    for name in ("checkpoint", "best"):  # the second epoch is better, but only the first one has been saved
+        with safe_open(folder / f"{name}.safetensors", "numpy") as file:
+            assert json.loads(file.metadata()["progress"])["epoch"] == 1
     killed = begin(initializer_range=0.1)
-    run(killed, folder)
+    run(killed, folder, log=lines.append)
+    assert f"going on in {folder} from epoch 2 of 6" in lines
     for one, other in zip(whole, killed.get_weights()):
         np.testing.assert_array_equal(one, other)
 
@@ -245,9 +285,12 @@ def test_stops_early(begin, tmp_path):
     ]
 
 
-def test_a_finished_run_is_not_trained_again(begin, tmp_path):
-    model = begin()
-    record, learned = run(model, tmp_path / "run"), model.classifier.kernel.numpy()
+def test_a_finished_run_is_not_trained_again(begin, tmp_path, monkeypatch):
+    model, titles, progress = begin(), [], loop.Progress
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "Progress", lambda *of, title, **how: titles.append(title) or progress(*of, **how))
+        record, learned = run(model, tmp_path / "run", title="fold 1 of 5"), model.classifier.kernel.numpy()
+    assert titles == ["fold 1 of 5"]
     model = begin(seed=1)
     assert (model.classifier.kernel != learned).numpy().any()
     assert run(model, tmp_path / "run")["history"] == record["history"]
@@ -257,7 +300,7 @@ def test_a_finished_run_is_not_trained_again(begin, tmp_path):
 def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
     loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
     loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
-    with pytest.raises(UserError, match="holds another run: found epochs=3, expected 4"):
+    with pytest.raises(UserError, match="holds another run: epochs=3 there, 4 now; choose another .*/run-2, or delete"):
         loop.claim(tmp_path / "run", {"seed": 1, "epochs": 4})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").write_text("x")
@@ -267,6 +310,25 @@ def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
     (tmp_path / "run" / "run.json").write_text("{")
     with pytest.raises(UserError, match="no valid JSON"):
         loop.claim(tmp_path / "run", {})
+
+
+def test_how_another_run_differs_is_told_as_people_call_it(tmp_path):
+    stars = ratings([1, 2, 3, 4, 5])
+    record = {"seed": 1, "data": "0f3a", "test": "77ab", **stars.recorded}
+    loop.claim(tmp_path / "stars" / "seed-1", record)
+    (tmp_path / "stars-2").mkdir()
+    for other, words in (
+        ({**record, "classes": None}, "ratings from 1 to 5 there, negative and positive now"),
+        ({**record, "classes": {"names": list("가나다"), "values": []}}, "there, 3 classes, 가, 나, 다 now"),
+        ({**record, "data": "9c2e"}, "what was learned from is not what is there now"),
+        ({**record, "test": None}, "the test reviews are not those that are there now"),
+    ):
+        with pytest.raises(UserError) as refused:
+            loop.claim(tmp_path / "stars" / "seed-1", other, part_of=tmp_path / "stars")
+        assert f"{words}; choose another folder, --run_dir={tmp_path / 'stars-3'}, or delete this" in str(refused.value)
+    (tmp_path / "stars" / "seed-1" / "run.json").write_text('{"classes": {"names": 5}}')
+    with pytest.raises(UserError, match="run.json: found no classes.values"):
+        loop.claim(tmp_path / "stars" / "seed-1", record)
 
 
 def test_a_broken_checkpoint_is_named(begin, tmp_path):

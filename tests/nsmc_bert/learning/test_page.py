@@ -71,13 +71,41 @@ def test_the_page_of_ratings(figures, tmp_path):
     assert all(f">{count}<" in confusion for row in report["confusion"] for count in row)
 
 
-def test_classes_that_the_plots_font_cannot_spell_are_numbered(figures, tmp_path, recwarn):
+def test_classes_that_no_font_spells_are_numbered(figures, tmp_path, recwarn, monkeypatch):
+    monkeypatch.setattr(page, "FONTS", page.FONTS[:1])  # matplotlib's own, whatever else is installed
     classes = Classes(("불만", "문의", "칭찬"))
     report = metrics.report(np.eye(3), np.arange(3), classes=classes)
     page.write(tmp_path, {**figures, "test": report}, {}, 5, "mine.csv", "mine", "")
     text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
-    assert "Classes are numbered in the order of the table above." in text and '<td class="text">문의</td>' in text
+    assert "Classes are numbered as in the table above." in text and '<td class="text">1 문의</td>' in text
     assert not [each for each in recwarn if "Glyph" in str(each.message)]
+
+
+def test_classes_that_a_font_spells_are_called_by_their_names(figures, tmp_path, recwarn):
+    """The letters of other fonts are asked for in the same way; of Hangul none is installed everywhere."""
+    report = metrics.report(np.eye(3), np.arange(3), classes=Classes(("plainte", "éloge", "où")))
+    page.write(tmp_path, {**figures, "test": report}, {}, 5, "mine.csv", "mine", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert "Classes are numbered" not in text and '<td class="text">éloge</td>' in text
+    assert ">éloge<" in (tmp_path / "confusion.svg").read_text(encoding="utf-8")
+    assert not [each for each in recwarn if "Glyph" in str(each.message)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 30])
+def test_passes_stand_apart_below_their_plot(count):
+    html_pages.check()
+    import matplotlib.pyplot as plt
+
+    validation = {"log_loss": 0.4, "accuracy": 0.8}
+    figure = page._training(plt, [{"epoch": 1 + i, "loss": 1.0, "validation": validation} for i in range(count)])
+    figure.canvas.draw()
+    for axis in figure.axes:
+        low, high = axis.get_xlim()
+        ticks = [(tick, label) for tick, label in zip(axis.get_xticks(), axis.get_xticklabels()) if low <= tick <= high]
+        assert ticks and all(tick == int(tick) and 0 <= tick <= count + 1 for tick, _ in ticks)
+        boxes = [label.get_window_extent() for _, label in ticks]
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+    plt.close(figure)
 
 
 def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):

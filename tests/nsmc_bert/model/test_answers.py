@@ -42,6 +42,14 @@ def test_a_frame_keeps_what_it_has(make_model):
     assert list(answers.label_frame(frame[:0], "리뷰", model)) == list(out)
 
 
+def test_a_frame_by_a_folder(make_model, tmp_path):
+    model, frame = make_model(), pd.DataFrame({"text": ["꿀잼", "노잼"]})
+    model.save(tmp_path / "model")
+    expected = answers.label_frame(frame, "text", model)
+    for folder in (tmp_path / "model", str(tmp_path / "model")):
+        pd.testing.assert_frame_equal(answers.label_frame(frame, "text", folder), expected)
+
+
 def test_a_frame_of_ratings(make_bert, tiny_tokenizer):
     from nsmc_bert import SentimentClassifier
 

@@ -358,10 +358,23 @@ def test_a_failed_save_leaves_the_old_model(folder, bert, tiny_tokenizer, monkey
     assert os.listdir(tmp_path) == ["model"]
 
 
-@pytest.mark.parametrize("name", ["no/such/folder", "./missing", "not a name"])
+@pytest.mark.parametrize("name", ["no/such/folder", "./missing", "not a name", "없는폴더"])
 def test_no_such_folder(name):
     with pytest.raises(UserError, match="found no such folder, expected a Hugging Face folder or hub name"):
         checkpoints.resolve(name)
+
+
+@pytest.mark.parametrize("model", ["model", "seed-1/model", "encoder"])
+def test_a_runs_folder_instead_of_its_models(model, tmp_path):
+    for path in (model, "seed-2/model"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "config.json").write_text("{}")
+    name = model.split("/")[-1]
+    if name == "encoder":
+        (tmp_path / "seed-2/model/config.json").unlink()
+    for reads in (checkpoints.load_encoder, checkpoints.read_classes):
+        with pytest.raises(UserError, match=f"a run's folder, expected that of its {name}, {tmp_path / model}$"):
+            reads(tmp_path)
 
 
 def test_a_hub_name_without_network_is_one_line(tmp_path):

@@ -1,6 +1,7 @@
 """SentimentClassifier: one answer whatever the form of the text, and Keras' habits kept."""
 
 import copy
+import importlib.util
 import itertools
 import json
 import pickle
@@ -8,6 +9,7 @@ import sys
 import threading
 import types
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -89,6 +91,36 @@ def test_nothing_gives_no_rows(model):
     for nothing in ([], np.array([]), np.array([], str), pd.Series([], dtype=str), pd.Series([], dtype=object)):
         result = model.predict(nothing)
         assert (result.shape, result.dtype) == ((0, 2), np.float32)
+
+
+@pytest.mark.parametrize("text", [["좋아요"], "좋아요", np.array(["좋아요"]), tf.constant(["좋아요"])])
+def test_a_call_takes_no_text(model, text):
+    with pytest.raises(UserError, match=r"^found .*좋|^found <tf.Tensor") as refused:
+        model(text)
+    assert str(refused.value).endswith("for text: model.predict(texts)")
+
+
+def test_callbacks_of_another_keras_are_told_before_they_fail(model):
+    early = type("EarlyStopping", (), {"__module__": "keras.src.callbacks.early_stopping"})
+    own = type("Mine", (early,), {"__module__": "mine"})
+    expected = "callbacks: found keras.callbacks.EarlyStopping of Keras 3, expected tf.keras.callbacks.EarlyStopping$"
+    for callbacks in (early(), [early()], [[tf.keras.callbacks.History(), early()]]):
+        with pytest.raises(UserError, match=expected):
+            model.fit(["꿀잼"], [1], callbacks=callbacks)
+    with pytest.raises(UserError, match="found mine.Mine of Keras 3, expected tf.keras.callbacks.Callback or a sub"):
+        model.fit(["꿀잼"], [1], callbacks=[own()])
+    with pytest.raises(UserError, match="found 5, expected tf.keras.callbacks.Callback or a subclass"):
+        model.fit(["꿀잼"], [1], callbacks=[5])
+    alike = SimpleNamespace(_implements_train_batch_hooks=lambda: False)
+    for callbacks in (None, [], tf.keras.callbacks.History(), tf.keras.callbacks.CallbackList(), [alike]):
+        classifier._check_callbacks(callbacks)
+
+
+def test_keras_3_that_came_first_is_told_with_the_way_out(monkeypatch):
+    spec = importlib.util.find_spec("nsmc_bert.model.classifier")
+    monkeypatch.setitem(sys.modules, "tf_keras", SimpleNamespace(Model=int))
+    with pytest.raises(ImportError, match="restart Python, in a notebook its kernel, and import nsmc_bert first"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def test_encoded_features_go_keras_way(model):
