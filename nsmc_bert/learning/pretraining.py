@@ -247,6 +247,7 @@ def prepare(
         settings,
         texts=checksum,
         validation=how.validation,
+        validated="by pieces",  # a run of before, by batches, would choose among figures of two kinds
         masked_share=how.masked_share,
         rating_weight=how.rating_weight,
         max_length=max_length,

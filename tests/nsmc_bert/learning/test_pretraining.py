@@ -75,9 +75,10 @@ def test_what_goes_on_learns_in_another_order(prepare):
 def test_what_makes_a_run_another_one(prepare):
     """Keys, their order and values as in every run's folder: with others none is resumed."""
     ratings = np.arange(50, dtype=np.int32) % 5
-    assert list(prepare(ratings).identity.items())[-7:] == [
+    assert list(prepare(ratings).identity.items())[-8:] == [
         ("texts", hashlib.sha1("\0".join(TEXTS).encode()).hexdigest()),
         ("validation", 20),
+        ("validated", "by pieces"),
         ("masked_share", 0.15),
         ("rating_weight", 1.0),
         ("max_length", 64),
