@@ -81,6 +81,7 @@ class ReviewSources:
             "middle": self.middle,
             "ratings": self.ratings,
             "skip_bad_rows": self.skip_bad_rows,
+            "skip_empty": True,
         }
 
 
@@ -143,10 +144,9 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
                 log(f"  {note}")
             if data.folder == "reviews":
                 texts, rows = reviews.contradictions(part)
-                if empty := sum(not text.strip() for text in part.texts):
-                    log(f"  {empty} reviews without text")
                 if texts:
-                    log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
+                    stand = "1 text stands" if texts == 1 else f"{texts} texts stand"
+                    log(f"  {stand} there with {data.classes.several}, in {rows} reviews")
     train, test = (data.train, data.test) if data.folder == "reviews" else (None, None)
     if train is not None and test is not None and not reviews.unseen(test.texts, train.texts).any():
         log(f"{data.name}: WARNING: all test reviews are training reviews too; figures are not of unseen ones")
