@@ -157,7 +157,8 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
     if sources.train_file == sources.test_file == tables.STDIN:
         raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
-    keywords = sources.keywords
+    # a model that is there and knows other classes has told what labels are: see evaluation.told_by_model
+    keywords = {**sources.keywords, "two_classes": not to_train}
     train = reviews.read(sources.train_file, **keywords) if sources.train_file else None
     if train is not None and sources.labels == (ALL,):  # what the reviews to learn from have is what all are told by
         keywords["labels"] = () if train.classes == SENTIMENT else train.classes.names

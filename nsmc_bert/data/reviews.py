@@ -54,6 +54,7 @@ def read(
     delimiter: str | None = None,
     skip_bad_rows: bool = False,
     skip_empty: bool = False,
+    two_classes: bool = False,
     input_format: str = tables.AUTO,
     encoding: str = "",
     sheet: str = "",
@@ -77,6 +78,7 @@ def read(
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         skip_empty: leave out rows whose text is empty or white space, whatever their label: stars that came without a
             word teach nothing and measure nothing.
+        two_classes: whether a model that knows negative and positive alone is to answer; see Labelling.advice.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
         sheet: of a workbook, see tables.Layout.
@@ -103,7 +105,7 @@ def read(
     labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
     layout = tables.Layout(input_format, delimiter, encoding, sheet, tuple(columns))
     digest = hashlib.sha1(usedforsecurity=False)
-    reading = _Reading(labelling, skip_bad_rows, skip_empty)
+    reading = _Reading(labelling, skip_bad_rows, skip_empty, two_classes)
     paths = tables.expand(path)
     for each in paths:
         with tables.Table(each, layout, digest=digest) as table:
@@ -121,6 +123,7 @@ class _Reading:
         labelling: how labels are told.
         skip_bad_rows: whether bad rows are passed over.
         skip_empty: whether rows without text are left out.
+        two_classes: whether nothing is proposed that makes other classes than negative and positive.
 
     Attributes:
         texts, labels: of the good rows; a label is the number of its class.
@@ -130,8 +133,9 @@ class _Reading:
         empty: how many rows without text were left out.
     """
 
-    def __init__(self, labelling: Labelling, skip_bad_rows: bool, skip_empty: bool = False) -> None:
+    def __init__(self, labelling: Labelling, skip_bad_rows: bool, skip_empty: bool, two_classes: bool) -> None:
         self._labelling, self._skip, self._skip_empty = labelling, skip_bad_rows, skip_empty
+        self._two_classes = two_classes
         self.texts: list[str] = []
         self.labels: list[int] = []
         self.classes = labelling.classes
@@ -218,7 +222,10 @@ class _Reading:
             if row.problem is None and len(self._others) < DIFFERENT:
                 self._others.add(tables.text_of(row.values[label_at]))
         line, found, expected = problem
-        return line, found, expected + self._labelling.advice({other for other in self._others if other.strip()})
+        return line, found, expected + self._advice({other for other in self._others if other.strip()})
+
+    def _advice(self, others: set[str]) -> str:
+        return self._labelling.advice(others, self._two_classes)
 
     def check(self, name: str) -> None:
         """Whether enough rows are good, of those that have a label: a table may be labelled in part."""
@@ -226,7 +233,7 @@ class _Reading:
         first = self._bad or self._unlabelled
         if first and (bad > good or not good):
             path, (line, found, expected) = first
-            expected += self._labelling.advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
+            expected += self._advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
             if not good:
                 raise Located(path, line, f"{found}, and no good row in {self.skipped}", expected)
             found += f", and {bad} bad rows of {bad + good}"

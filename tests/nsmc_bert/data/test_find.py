@@ -71,6 +71,14 @@ def test_stars_without_a_word_are_left_out_of_own_tables_and_not_of_nsmc(files, 
     assert find.find_data(ReviewSources(nsmc_dir=nsmc_dir), log=lines.append).test.texts == ["", "시험"]
 
 
+def test_what_is_proposed_to_measure_by_is_what_two_classes_can_answer(files, lines):
+    path = files("mine.tsv", ["좋다", "그냥", "싫다"], ["칭찬", "보통", "불만"])
+    with pytest.raises(UserError, match="--labels=all takes each as a class"):
+        find.find_data(ReviewSources(train_file=path), log=lines.append)
+    with pytest.raises(UserError, match="--labels=불만,칭찬 --skip_bad_rows$"):
+        find.find_data(ReviewSources(test_file=path), log=lines.append, to_train=False)
+
+
 def test_a_table_without_a_header_line(files, lines):
     path = files("mine.txt", ["좋다", "싫다"], header="최고\t1")
     data = find.find_data(ReviewSources(train_file=path, columns=("document", "label")), log=lines.append)
