@@ -351,7 +351,9 @@ def test_the_sheet_that_was_chosen_is_said(tmp_path):
     data = reviews.read(tmp_path / "mine.xlsx")
     assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
     assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
-    assert "found the columns text, none of them" in error_of(reviews.read, tmp_path / "mine.xlsx", sheet="2")
+    assert "found one column, text, expected a text and a label; " in error_of(
+        reviews.read, tmp_path / "mine.xlsx", sheet="2"
+    )
 
 
 def test_several_files_are_read_as_one(tmp_path):
