@@ -160,7 +160,9 @@ def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
     if unread:
-        say(f"{unread} reviews hold nothing that the model knows, such as no text: what it says of them means nothing")
+        hold = "1 review holds" if unread == 1 else f"{unread} reviews hold"
+        of = "it" if unread == 1 else "them"
+        say(f"{hold} nothing that the model knows, such as no text: what it says of {of} means nothing")
     if not count:
         say("found no review")
 

@@ -72,6 +72,8 @@ def test_json_lines_from_a_pipe(command, model, expected):
     actual = [[row["probabilities"]["negative"], row["probabilities"]["positive"]] for row in rows]
     np.testing.assert_allclose(actual, expected, atol=2e-6)
     assert [row["label"] for row in rows] == [("negative", "positive")[i] for i in expected.argmax(1)]
+    assert result.stderr.startswith("1 review holds nothing that the model knows, ")
+    assert result.stderr.endswith(": what it says of it means nothing\n")
 
 
 def test_columns_from_two_files_chunk_by_chunk(command, model, expected, tmp_path):
