@@ -52,7 +52,7 @@ def main() -> None:
     sources = told_by_model(sources, how.model)
     data = find_data(sources, log=say, to_train=False)
     cli.import_tensorflow()
-    for line in measure(data, how, columns=sources.keywords, log=say):
+    for line in measure(data, how, columns={**sources.keywords, "two_classes": True}, log=say):
         print(line)
 
 

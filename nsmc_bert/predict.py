@@ -74,12 +74,13 @@ flags.DEFINE_bool(
     "explain",
     False,
     "Say what each word adds to the logit of positive against negative, in nats, by integrated gradients: with "
-    "--output=text, and with jsonl of reviews that are no table's.",
+    "--output=text or jsonl, or a file that ends in .jsonl.",
 )
 FLAGS = flags.FLAGS
 
 CHARACTERS = 1 << 21  # of a chunk, about, whatever --chunk says
 WORDS = {"negative": "부정", "neutral": "중립", "positive": "긍정"}
+EXPLANATION = "explanation"  # what it is called in JSON
 PRINTED = ("text", "tsv", "csv", "jsonl")
 Review = tuple[Row, str]
 USAGE = Usage(
@@ -99,15 +100,15 @@ def main() -> None:
 
     source = _source()
     form, target = _output(FLAGS.output, source)
-    if FLAGS.explain and (target or form not in ("text", "jsonl") or (source.table and form != "text")):
-        expected = "--output=text" if source.table else "--output=text or jsonl"
-        raise UserError(f"--explain: expected {expected}, which have room for an explanation")
+    if FLAGS.explain and form not in ("text", "jsonl"):
+        of = "of a table " if source.table else ""
+        raise UserError(f"--explain: {of}expected --output=text, which prints, or --output=jsonl")
     folder = FLAGS.model or bundled.CLASSIFIER
     source.form, source.added = form, answers.columns(read_classes(folder))
     if not source.table:
         source.added.append(answers.TEXT)
     elif form != "text":
-        source.added = _added(source.table, source.added)
+        source.added = _added(source.table, [*source.added, *([EXPLANATION] if FLAGS.explain else [])])
     chunks = _chunks(source.reviews, FLAGS.chunk)
     first = next(chunks, None)
     chunks = itertools.chain([first] if first else [], chunks)
@@ -159,7 +160,9 @@ def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink
     if truncated:
         say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
     if unread:
-        say(f"{unread} reviews hold nothing that the model knows, such as no text: what it says of them means nothing")
+        hold = "1 review holds" if unread == 1 else f"{unread} reviews hold"
+        of = "it" if unread == 1 else "them"
+        say(f"{hold} nothing that the model knows, such as no text: what it says of {of} means nothing")
     if not count:
         say("found no review")
 
@@ -402,7 +405,7 @@ class _Lines(_Sink):
             text = text.encode("utf-8", "replace").decode("utf-8")
             record: dict[str, object] = {"label": label, "probabilities": each, **rating, "text": text}
             if explanation is not None:
-                record["explanation"] = explanation.record()
+                record[EXPLANATION] = explanation.record()
             self._print(json.dumps(record, ensure_ascii=False))
         else:
             self._print("\t".join((one_line(label), *(f"{value:.6f}" for value in values), one_line(text))))
@@ -431,7 +434,8 @@ class _Table(_Sink):
     def put(self, row: Row, text: str, probabilities: list[float], explanation: "Explanation | None" = None) -> None:
         values = answers.values(self._classes, probabilities)
         cells = [round(value, 6) if self._numbers else f"{value:.6f}" for value in values]
-        self._writer.write(row, [answers.label(self._classes, probabilities), *cells, text][: len(self._names)])
+        last = text if explanation is None else explanation.record()
+        self._writer.write(row, [answers.label(self._classes, probabilities), *cells, last][: len(self._names)])
 
     def flush(self) -> None:
         self._writer.flush()

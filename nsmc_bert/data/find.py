@@ -81,6 +81,7 @@ class ReviewSources:
             "middle": self.middle,
             "ratings": self.ratings,
             "skip_bad_rows": self.skip_bad_rows,
+            "skip_empty": True,
         }
 
 
@@ -143,10 +144,9 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
                 log(f"  {note}")
             if data.folder == "reviews":
                 texts, rows = reviews.contradictions(part)
-                if empty := sum(not text.strip() for text in part.texts):
-                    log(f"  {empty} reviews without text")
                 if texts:
-                    log(f"  {texts} texts stand there with {data.classes.several}, in {rows} reviews")
+                    stand = "1 text stands" if texts == 1 else f"{texts} texts stand"
+                    log(f"  {stand} there with {data.classes.several}, in {rows} reviews")
     train, test = (data.train, data.test) if data.folder == "reviews" else (None, None)
     if train is not None and test is not None and not reviews.unseen(test.texts, train.texts).any():
         log(f"{data.name}: WARNING: all test reviews are training reviews too; figures are not of unseen ones")
@@ -157,7 +157,8 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
     if sources.train_file == sources.test_file == tables.STDIN:
         raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
-    keywords = sources.keywords
+    # a model that is there and knows other classes has told what labels are: see evaluation.told_by_model
+    keywords = {**sources.keywords, "two_classes": not to_train}
     train = reviews.read(sources.train_file, **keywords) if sources.train_file else None
     if train is not None and sources.labels == (ALL,):  # what the reviews to learn from have is what all are told by
         keywords["labels"] = () if train.classes == SENTIMENT else train.classes.names

@@ -24,6 +24,7 @@ WORDS = {
 }
 LARGEST = 10  # rating that people give; what is larger in a column of 0 and 1 is a slip
 TOPS = (5, 10, 100)  # of scales that ratings are given on
+MANY = 4  # labels of which two may still be most
 MOST = 100  # classes: a column of more different labels holds something else
 LONGEST = 100  # characters of a number: what is longer is none that a person gave
 NOISE = 1e-9  # by which a rating may be off that was computed
@@ -168,11 +169,13 @@ class Labelling:
         value = number(label) if self.is_default else None
         return value is not None and abs(value) <= LARGEST and value not in (0, 1)
 
-    def advice(self, others: Collection[str]) -> str:
+    def advice(self, others: Collection[str], two_classes: bool = False) -> str:
         """What to do about labels that are none; "" where nothing can be proposed.
 
         Args:
             others: some of these labels, those that are understood among them.
+            two_classes: whether a model is to answer that knows negative and positive alone, so that nothing is
+                proposed that makes other classes.
         """
         numbers = sorted({value for value in map(number, others) if value is not None})
         # as classes are numbered, and not as stars are given: nobody can tell whether the last one is the best
@@ -190,6 +193,8 @@ class Labelling:
             return ""
         if numbers and numbers != [0, 1][: len(numbers)]:
             least, most = numbers[0], numbers[-1]
+            if are_classes and two_classes:
+                return _two_of([f"{value:g}" for value in numbers])
             if are_classes:
                 return (
                     f"; are these classes? --labels={each} takes each as one; or ratings? --ratings={least:g}:{most:g} "
@@ -200,7 +205,7 @@ class Labelling:
             positive, negative = _bounds(numbers)
             top = next((top for top in TOPS if most <= top), 0)
             each = f"{min(least, 1):g}:{top:g}" if least >= 0 and 0 < top <= LARGEST else f"{least:g}:{most:g}"
-            is_scale = most - least <= LARGEST and all(value == int(value) for value in numbers)
+            is_scale = not two_classes and most - least <= LARGEST and all(value == int(value) for value in numbers)
             return (
                 f"; are these ratings? --positive_from={positive} --negative_to={negative} takes {positive} and more "
                 f"as positive, {negative} and less as negative, and leaves out what is between"
@@ -209,13 +214,30 @@ class Labelling:
         words = sorted({plain(label) for label in others} - {""}, key=_by_meaning)
         if len(words) == 2 and not numbers:
             return f"; which is which? --labels={words[0]},{words[1]} takes {shorten(words[0])} as negative"
+        if two_classes and len(words) > 2 and not numbers:
+            return _two_of(words)
         advice = ", or words such as negative and positive; --labels=NEGATIVE,POSITIVE names others"
-        return f"{advice}, --labels={ALL} takes each as a class" if 2 < len(words) <= MOST else advice
+        return (
+            f"{advice}, --labels={ALL} takes each as a class" if 2 < len(words) <= MOST and not two_classes else advice
+        )
 
 
 def _by_meaning(label: str) -> tuple[int, str]:
     """What labels are sorted by where nobody said their order: words for negative first, those for positive last."""
     return {"negative": -1, "positive": 1}.get(MEANINGS.get(plain(label), ""), 0), label
+
+
+def _two_of(labels: Sequence[str]) -> str:
+    """What to do about more labels than a model of two classes knows, in their order, negative first."""
+    sides = [label for label in labels if MEANINGS.get(label) != "neutral"]
+    sides = sides if len(sides) > 1 else list(labels)
+    first, last = sides[0], sides[-1]
+    named = ", ".join(map(shorten, labels[:MANY])) + ", …" * (len(labels) > MANY)
+    advice = f"; the model knows these two, and there are {named}: name a model that learned them, --model=FOLDER"
+    # of many, two are too few of the rows to go on with
+    if len(labels) > MANY or MEANINGS.get(first) == "positive" or MEANINGS.get(last) == "negative":
+        return advice
+    return f"{advice}, or two of them, --labels={first},{last} --skip_bad_rows"
 
 
 def _check_order(negative: str, positive: str) -> None:

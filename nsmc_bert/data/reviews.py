@@ -53,6 +53,8 @@ def read(
     label_column: str = "label",
     delimiter: str | None = None,
     skip_bad_rows: bool = False,
+    skip_empty: bool = False,
+    two_classes: bool = False,
     input_format: str = tables.AUTO,
     encoding: str = "",
     sheet: str = "",
@@ -65,7 +67,7 @@ def read(
 ) -> Corpus:
     r"""Reads labelled texts from tables of any kind that tables.Table reads.
 
-    A text may be empty.
+    A text may be empty, as some of NSMC's are, unless `skip_empty` says otherwise.
 
     Args:
         path: the file, several with commas between them, a pattern of their names, or tables.STDIN.
@@ -74,6 +76,9 @@ def read(
             columns are quoted where `input_format` is "csv", otherwise a quotation mark is a character like any other.
         skip_bad_rows: pass over rows with another number of columns than the header, no label or another one, broken
             quoting or bytes that cannot be decoded, and count them, instead of raising.
+        skip_empty: leave out rows whose text is empty or white space, whatever their label: stars that came without a
+            word teach nothing and measure nothing.
+        two_classes: whether a model that knows negative and positive alone is to answer; see Labelling.advice.
         input_format: one of tables.FORMATS, or tables.AUTO.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
         sheet: of a workbook, see tables.Layout.
@@ -100,7 +105,7 @@ def read(
     labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
     layout = tables.Layout(input_format, delimiter, encoding, sheet, tuple(columns))
     digest = hashlib.sha1(usedforsecurity=False)
-    reading = _Reading(labelling, skip_bad_rows)
+    reading = _Reading(labelling, skip_bad_rows, skip_empty, two_classes)
     paths = tables.expand(path)
     for each in paths:
         with tables.Table(each, layout, digest=digest) as table:
@@ -117,20 +122,24 @@ class _Reading:
     Args:
         labelling: how labels are told.
         skip_bad_rows: whether bad rows are passed over.
+        skip_empty: whether rows without text are left out.
+        two_classes: whether nothing is proposed that makes other classes than negative and positive.
 
     Attributes:
         texts, labels: of the good rows; a label is the number of its class.
         classes: what the labels are of; once all are read, where the column says it.
         missing: how many rows have no label, and are not bad otherwise.
         left_out: how many rows have a rating between negative and positive.
+        empty: how many rows without text were left out.
     """
 
-    def __init__(self, labelling: Labelling, skip_bad_rows: bool) -> None:
-        self._labelling, self._skip = labelling, skip_bad_rows
+    def __init__(self, labelling: Labelling, skip_bad_rows: bool, skip_empty: bool, two_classes: bool) -> None:
+        self._labelling, self._skip, self._skip_empty = labelling, skip_bad_rows, skip_empty
+        self._two_classes = two_classes
         self.texts: list[str] = []
         self.labels: list[int] = []
         self.classes = labelling.classes
-        self.missing = self.left_out = self._bad_rows = 0
+        self.missing = self.left_out = self.empty = self._bad_rows = 0
         # the first of either kind: the table's name, and what is wrong
         self._bad: tuple[str, tables.Problem] | None = None
         self._unlabelled: tuple[str, tables.Problem] | None = None
@@ -146,6 +155,9 @@ class _Reading:
         told: dict[str, int | None] = {}
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
+            if problem is None and self._skip_empty and not text.strip():
+                self.empty += 1
+                continue
             if problem is None:
                 spelt = tables.text_of(row.values[label_at])
                 if spelt not in told:
@@ -210,15 +222,18 @@ class _Reading:
             if row.problem is None and len(self._others) < DIFFERENT:
                 self._others.add(tables.text_of(row.values[label_at]))
         line, found, expected = problem
-        return line, found, expected + self._labelling.advice({other for other in self._others if other.strip()})
+        return line, found, expected + self._advice({other for other in self._others if other.strip()})
+
+    def _advice(self, others: set[str]) -> str:
+        return self._labelling.advice(others, self._two_classes)
 
     def check(self, name: str) -> None:
         """Whether enough rows are good, of those that have a label: a table may be labelled in part."""
-        good, bad = len(self.texts) + self.left_out, self._bad_rows
+        good, bad = len(self.texts) + self.left_out + self.empty, self._bad_rows
         first = self._bad or self._unlabelled
         if first and (bad > good or not good):
             path, (line, found, expected) = first
-            expected += self._labelling.advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
+            expected += self._advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
             if not good:
                 raise Located(path, line, f"{found}, and no good row in {self.skipped}", expected)
             found += f", and {bad} bad rows of {bad + good}"
@@ -227,6 +242,8 @@ class _Reading:
             raise Located(
                 name, None, f"all {self.left_out} ratings between the two", "some of either; see --negative_to"
             )
+        if not self.texts and self.empty:
+            raise Located(name, None, f"{self.empty} rows, none with a text", "texts; see --text_column")
         if not self.texts:
             raise Located(name, None, "a header line and no rows", "one row a line below it")
         if self._labelling.finds:
@@ -238,6 +255,8 @@ class _Reading:
         notes = list(self._of_tables)
         if self.missing:
             notes.insert(0, f"{self.missing} of them without a label")
+        if self.empty:
+            notes.append(f"{self.empty} review{'s' * (self.empty > 1)} without text left out")
         counts = [0] * len(self.classes)
         for label in self.labels:
             counts[label] += 1

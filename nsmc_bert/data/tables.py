@@ -443,6 +443,11 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
             found = f"the header line with {' and '.join(map(repr, names))}"
             raise Located(table.name, row.line, found, "it in the first line; delete the rows above it")
     rows = [row for row in first if row.problem is None]
+    if len(table.columns) == 1 and len(rows) == len(first) and "label" in [held for _, held in wanted.values()]:
+        raise UserError(
+            f"{table.name}:1: found one column, {columns}, expected a text and a label; texts without labels are for "
+            "predict, or pretrain --data="
+        )
     if has_lines and _is_data(table.columns, rows):
         proposal = _names_proposed(table.columns, rows, wanted)
         raise UserError(f"{table.name}:1: found the columns {columns}{none}; is there no header line? {proposal}")

@@ -8,6 +8,7 @@ import numpy as np
 from nsmc_bert.base import text_tables
 from nsmc_bert.base.classes import SENTIMENT, Classes, of_record
 from nsmc_bert.data.find import NSMC, SAMPLE
+from nsmc_bert.learning.provenance import none_in_training
 from nsmc_bert.model.calibration import shown
 
 OBJECTIVES = {  # of pretraining, and what they are called
@@ -120,6 +121,8 @@ def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
     further = {"within one, %": "within_one", "kappa": "kappa", "mean error": "mae"} if classes.is_ordered else {}
     rows = [["reviews", "n", "accuracy, % (95 % interval)", "macro F1, %", "calibration error", *further]]
     parts = {name: training[part] for part, name in PARTS.items() if training.get(part)}
+    if none_in_training(training):
+        parts.pop(PARTS["test_unseen"])
     for name, figures in parts.items():
         low, high = figures["accuracy_interval95"]
         accuracy = f"{100 * figures['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
@@ -129,6 +132,8 @@ def _table(training: Mapping[str, Any], classes: Classes) -> Iterator[str]:
         ]
         rows.append(row)
     yield text_tables.markdown(rows)
+    if none_in_training(training):
+        yield "No text of the test is in train."
     if further:
         yield "Kappa is weighted by the square of the distance; the mean error is absolute, of the rating that is said."
     name = "test" if "test" in parts else next(iter(parts), "")

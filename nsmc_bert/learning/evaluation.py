@@ -21,7 +21,7 @@ from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
 from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
-from nsmc_bert.learning.provenance import PARTS, command_line, has_learned_from, record_of
+from nsmc_bert.learning.provenance import PARTS, command_line, has_learned_from, none_in_training, record_of
 from nsmc_bert.model import checkpoints, metrics
 
 if TYPE_CHECKING:
@@ -148,13 +148,21 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
 
 def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
     """The figures of each part, and the most confident errors."""
-    for part, title in PARTS.items():
-        if figures.get(part):
-            yield from metrics.lines(figures[part], title)
+    yield from _of_parts(figures)
     if figures["errors"]:
         yield "most confident errors:"
     for error in figures["errors"]:
         yield f"  {error['confidence']:.3f} {error['said']}, labelled {error['label']}: {one_line(error['text'])}"
+
+
+def _of_parts(figures: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """The figures of each part; what would repeat those of the test is said in its first line."""
+    repeated = none_in_training(figures)
+    for part, title in PARTS.items():
+        if figures.get(part) and not (repeated and part == "test_unseen"):
+            first, *others = metrics.lines(figures[part], before + title)
+            yield first + ", none of them in training" * (repeated and part == "test")
+            yield from others
 
 
 def evaluate(
@@ -227,11 +235,10 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     lines: list[str] = []
     for result in results:
-        for part, title in PARTS.items():
-            if result.get(part):
-                lines += metrics.lines(result[part], f"seed {result['seed']}, {title}")
+        lines += _of_parts(result, f"seed {result['seed']}, ")
     for part in PARTS:
-        if len(results) > 1 and results[0].get(part):
+        repeated = part == "test_unseen" and none_in_training(results[0])
+        if len(results) > 1 and results[0].get(part) and not repeated:
             lines += [
                 f"{part} {name} over {len(results)} seeds: mean {np.mean(values):.{digits}f}, standard deviation "
                 f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"

@@ -256,6 +256,12 @@ def record_of(folder: str | Path) -> dict[str, Any]:
         return {}
 
 
+def none_in_training(figures: Mapping[str, Any]) -> bool:
+    """Whether no test review is a training review, so that the figures of unseen ones are those of all again."""
+    test, unseen = figures.get("test"), figures.get("test_unseen")
+    return bool(test and unseen and test["n"] == unseen["n"])
+
+
 def has_learned_from(record: Mapping[str, Any], corpus: Corpus) -> bool:
     """Whether a model has learned from these reviews, or from others of the same file, by its training.json."""
     data = record.get("data", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
@@ -66,7 +67,8 @@ def label_frame(
     """A copy of a frame with what a classifier says of each row's text in columns of its own.
 
     Args:
-        frame: with the texts, strings, in one column.
+        frame: with the texts, strings, in one column. A row without text, in which it has None, NaN or pd.NA as pandas
+            has for every empty cell that it reads, gets nothing: what is added is missing there too.
         text_column: the name of that column.
         model: the classifier, or its folder; None for the one that ships. From a folder it is loaded at every call.
 
@@ -76,7 +78,8 @@ def label_frame(
         them.
 
     Raises:
-        UserError: there is no such column, a row of it has no text, or the frame has predictions already.
+        UserError: there is no such column, a row of it has something else than a text, or the frame has predictions
+            already.
 
     Example:
         >>> import pandas as pd
@@ -91,19 +94,22 @@ def label_frame(
     if list(frame.columns).count(text_column) != 1:
         named = ", ".join(map(str, frame.columns))
         raise UserError(f"text_column: found no single column {text_column} among {named}, expected the texts' name")
-    texts = frame[text_column].tolist()
-    for row, text in zip(frame.index, texts):
-        if not isinstance(text, str):
+    texts, has_text = frame[text_column].tolist(), frame[text_column].notna().to_numpy()
+    for row, text, present in zip(frame.index, texts, has_text):
+        if present and not isinstance(text, str):
             raise UserError(
                 f"row {row} of {text_column}: found {text!r}, expected a string; "
-                f"frame.dropna(subset=[{text_column!r}]) leaves out rows without"
+                f"frame[{text_column!r}].astype(str) makes it one"
             )
     if model is None or isinstance(model, (str, os.PathLike)):
         model = load(model)
     names = beside(columns(model.classes), list(map(str, frame.columns)))
-    probabilities = model.predict_encoded(model.encode(texts))
+    probabilities = np.full((len(texts), len(model.classes)), np.nan, np.float32)
+    probabilities[has_text] = model.predict_encoded(model.encode(list(itertools.compress(texts, has_text))))
     out = frame.copy()
-    out[names[0]] = [label(model.classes, row) for row in probabilities]
+    out[names[0]] = [
+        label(model.classes, row.tolist()) if present else None for row, present in zip(probabilities, has_text)
+    ]
     for place, name in enumerate(names[1 : len(model.classes) + 1]):
         out[name] = probabilities[:, place]
     if model.classes.is_ordered:

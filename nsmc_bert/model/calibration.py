@@ -109,8 +109,7 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -
     before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
     positive = int(labels.sum())
     if len(labels) < FEWER or not 0 < positive < len(labels):
-        few = f"{len(labels)} reviews, {positive} of them positive"
-        return Calibration(1.0, 0.0, len(labels), before, before, f"{few}; expected {FEWER} or more, of both kinds")
+        return Calibration(1.0, 0.0, len(labels), before, before, _too_few(len(labels), 2))
     both = len(labels) >= FEWEST and min(positive, len(labels) - positive) >= EACH_SOFTER
     highest = _highest(logits > 0, labels)
     slope, bias = _least(logits, labels, highest) if both else (_softest(logits, labels), 0.0)
@@ -120,6 +119,13 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -
             1.0, 0.0, len(labels), before, before, "nothing that could be fitted lowers the log loss beyond chance"
         )
     return Calibration(1 / slope, bias, len(labels), before, after)
+
+
+def _too_few(reviews: int, classes: int) -> str:
+    """Why nothing is fitted on so many reviews, or on as many as it takes that are all of one class."""
+    if reviews >= EACH_SOFTER * classes:
+        return f"all {reviews} reviews that are held out are of one class"
+    return f"{reviews} reviews are held out, and {classes} classes need {EACH_SOFTER * classes} ({EACH_SOFTER} each)"
 
 
 def logit(probabilities: ArrayLike) -> np.ndarray:
@@ -229,9 +235,7 @@ def _fit_classes(probabilities: np.ndarray, labels: np.ndarray, ordered: bool = 
     before, nothing = float(_losses_of(logits, labels).mean()) if reviews else 0.0, (0.0,) * classes
     counts = np.bincount(labels, minlength=classes)
     if reviews < EACH_SOFTER * classes or np.count_nonzero(counts) < 2:
-        found = f"{reviews} reviews, of {np.count_nonzero(counts)} of {classes} classes"
-        wanted = f"expected {EACH_SOFTER * classes} or more, {EACH_SOFTER} a class, of at least two"
-        return Calibration(1.0, nothing, reviews, before, before, f"{found}; {wanted}")
+        return Calibration(1.0, nothing, reviews, before, before, _too_few(reviews, classes))
     enough = reviews >= EACH * classes
     every = enough and counts.min() >= EACH_SOFTER and not ordered
     highest = _highest(logits.argmax(1), labels) if enough else 1.0

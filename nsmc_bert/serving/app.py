@@ -82,7 +82,7 @@ class App:
             routes += [
                 Route(f"{model}:predict", self._answering(self._predict, "predict"), methods=["POST"]),
                 Route(model, self._answering(_constant(_STATUS), "status")),
-                Route(f"{model}/metadata", self._answering(_constant(_metadata(len(classes))), "metadata")),
+                Route(f"{model}/metadata", self._answering(_constant(_metadata(classes.names)), "metadata")),
             ]
         for path, (name, kind) in PAGE.items():
             content = (FILES / name).read_text(encoding="utf-8")
@@ -265,14 +265,15 @@ _STATUS = {
 }
 
 
-def _metadata(labels: int) -> dict[str, Any]:
-    """What TensorFlow Serving says of a model that takes texts and gives probabilities."""
+def _metadata(labels: Sequence[str]) -> dict[str, Any]:
+    """What TensorFlow Serving says of a model that takes texts and gives probabilities, and the classes of these."""
     inputs = {INPUT: _tensor("DT_STRING", "-1")}
-    outputs = {"probabilities": _tensor("DT_FLOAT", "-1", str(labels))}
+    outputs = {"probabilities": _tensor("DT_FLOAT", "-1", str(len(labels)))}
     signature = {"inputs": inputs, "outputs": outputs, "method_name": "tensorflow/serving/predict", "defaults": {}}
     return {
         "model_spec": {"name": NAME, "signature_name": "", "version": VERSION},
         "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+        "labels": list(labels),
     }
 
 

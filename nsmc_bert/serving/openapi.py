@@ -84,9 +84,15 @@ def document(name: str, labels: Sequence[str], limits: Limits) -> dict[str, Any]
     }
     state = _object({name: {"type": "string"} for name in ("version", "state")} | {"status": {"type": "object"}})
     status = _read("Whether the model is there", _object({"model_version_status": {"type": "array", "items": state}}))
+    classes = {
+        "type": "array",
+        "description": "The classes, in the order of the probabilities.",
+        "items": {"type": "string"},
+        "const": list(labels),
+    }
     metadata = _read(
         "What the model takes and gives",
-        _object({"model_spec": {"type": "object"}, "metadata": {"type": "object"}}, ["model_spec", "metadata"]),
+        _object({"model_spec": {"type": "object"}, "metadata": {"type": "object"}, "labels": classes}),
     )
     model = f"/v1/models/{name}"
     paths: dict[str, Any] = {}

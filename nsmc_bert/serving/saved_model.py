@@ -83,10 +83,9 @@ class Comparison:
 
     def __str__(self) -> str:
         cut = "" if self.otherwise is None else f"the graph cuts {self.otherwise} of them otherwise; the others' "
-        return (
-            f"{self.texts} texts: {cut}probabilities are predict's to {self.apart:.1e}, and {self.labelled} get "
-            "another class"
-        )
+        moved = "1 text gets" if self.labelled == 1 else f"{self.labelled} texts get"
+        apart = f"probabilities differ from predict's by at most {self.apart:.2g}"
+        return f"{self.texts} texts: {cut}{apart}; {moved} another class"
 
 
 def export(how: Export, log: Callable[[str], None]) -> Path:

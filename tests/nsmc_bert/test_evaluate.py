@@ -42,7 +42,9 @@ def test_figures_and_errors(trained, command, tmp_path):
         assert figures["test_" + name]["confusion"] == metrics.report(changed, test.labels)["confusion"]
     wrong = metrics.confident_errors(probabilities, test.labels, 3)
     assert [error["text"] for error in figures["errors"]] == [test.texts[i] for i in wrong]
-    assert result.stdout.startswith("test: 224 reviews\n  accuracy %.2f %%" % (100 * expected["accuracy"]))
+    assert result.stdout.startswith(
+        "test: 224 reviews, none of them in training\n  accuracy %.2f %%" % (100 * expected["accuracy"])
+    )
     shown = re.findall(r"^  (0\.\d{3}) (\w+), labelled (\w+): (.*)$", result.stdout, re.M)
     assert [line[3] for line in shown] == [test.texts[i] for i in wrong]
     assert all(said != label for _, said, label, _ in shown)

@@ -51,7 +51,18 @@ def test_each_word_is_shown_with_what_it_adds(command, model, expected):
     np.testing.assert_allclose([float(value) for _, value in shown], added, atol=0.011)
     result = command("predict", f"--model={model}", "--explain", "--output=csv", "--text=a")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "--explain: expected --output=text or jsonl" in result.stderr
+    assert result.stderr == "error: --explain: expected --output=text, which prints, or --output=jsonl\n"
+
+
+def test_each_word_of_a_table_is_explained_where_there_is_room(command, model, tmp_path):
+    (tmp_path / "in.csv").write_text(f"explanation,리뷰\n없음,{REVIEWS[0]}\n", encoding="utf-8")
+    arguments = (f"--model={model}", "--explain", "--input=in.csv", "--text_column=리뷰")
+    result = command("predict", *arguments, "--output=jsonl", cwd=tmp_path)
+    row = json.loads(result.stdout)
+    assert list(row)[:3] == ["explanation", "리뷰", "predicted_label"] and row["explanation"] == "없음"
+    assert [word["text"] for word in row["predicted_explanation"]["words"]] == REVIEWS[0].split()
+    result = command("predict", *arguments, cwd=tmp_path)
+    assert result.stderr == "error: --explain: of a table expected --output=text, which prints, or --output=jsonl\n"
 
 
 def test_json_lines_from_a_pipe(command, model, expected):
@@ -61,6 +72,8 @@ def test_json_lines_from_a_pipe(command, model, expected):
     actual = [[row["probabilities"]["negative"], row["probabilities"]["positive"]] for row in rows]
     np.testing.assert_allclose(actual, expected, atol=2e-6)
     assert [row["label"] for row in rows] == [("negative", "positive")[i] for i in expected.argmax(1)]
+    assert result.stderr.startswith("1 review holds nothing that the model knows, ")
+    assert result.stderr.endswith(": what it says of it means nothing\n")
 
 
 def test_columns_from_two_files_chunk_by_chunk(command, model, expected, tmp_path):

@@ -39,7 +39,7 @@ def test_says_what_it_does_and_what_to_do_next(trained, command):
     assert re.fullmatch(r"computing on one device \((CPU|GPU)\), .*", said[2])
     assert said[3] == "starting from random weights, 1 layer of 16"
     assert re.match(r"594 reviews to train on, 66 to validate on; \d+ tokens, \d+ computed \(1\.\d+ times\)", said[4])
-    assert re.search(r"^seed 1, test: 224 reviews$", result.stdout, re.M)
+    assert re.search(r"^seed 1, test: 224 reviews, none of them in training$", result.stdout, re.M)
     assert re.search(r"^model: {}$".format(re.escape(str(folder / "model"))), result.stdout, re.M)
     following = last_line(result)
     assert following.startswith("next: ")

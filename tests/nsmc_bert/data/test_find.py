@@ -58,7 +58,25 @@ def test_several_files_are_called_by_the_first(files, lines):
         to_train=False,
     )
     assert (data.name, data.measured) == ("a.tsv and 1 more", "c.tsv and 2 more")
-    assert lines[:2] == [f"a.tsv and 1 more, train: {train} (22 reviews)", "  1 reviews without text"]
+    assert lines[:2] == [f"a.tsv and 1 more, train: {train} (21 reviews)", "  1 review without text left out"]
+
+
+def test_stars_without_a_word_are_left_out_of_own_tables_and_not_of_nsmc(files, lines, nsmc_dir):
+    path = files("mine.tsv", ["좋다", "", "싫다", " ", "\u3000"], [5, 5, 1, 1, ""])
+    sources = ReviewSources(train_file=path, test_file=path, positive_from=4, negative_to=2)
+    data = find.find_data(sources, log=lines.append)
+    assert (data.train.texts, data.test.labels.tolist(), data.train.skipped) == (["좋다", "싫다"], [1, 0], 0)
+    assert "  3 reviews without text left out" in lines and not any("stand" in line for line in lines)
+    files("ratings_test.txt", ["", "시험"])
+    assert find.find_data(ReviewSources(nsmc_dir=nsmc_dir), log=lines.append).test.texts == ["", "시험"]
+
+
+def test_what_is_proposed_to_measure_by_is_what_two_classes_can_answer(files, lines):
+    path = files("mine.tsv", ["좋다", "그냥", "싫다"], ["칭찬", "보통", "불만"])
+    with pytest.raises(UserError, match="--labels=all takes each as a class"):
+        find.find_data(ReviewSources(train_file=path), log=lines.append)
+    with pytest.raises(UserError, match="--labels=불만,칭찬 --skip_bad_rows$"):
+        find.find_data(ReviewSources(test_file=path), log=lines.append, to_train=False)
 
 
 def test_a_table_without_a_header_line(files, lines):
@@ -81,7 +99,7 @@ def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
     data = find.find_data(ReviewSources(train_file=train, test_file=test, labels=("all",)), log=lines.append)
     assert data.classes.names == data.test.classes.names == ("가", "나", "다", "라")
     assert data.test.labels.tolist() == [2, 0, 0, 1, 3]
-    assert lines[-1] == "  1 texts stand there with several labels, in 2 reviews"
+    assert lines[-1] == "  1 text stands there with several labels, in 2 reviews"
     other = files("other.tsv", ["a"], ["마"])
     with pytest.raises(
         UserError, match="other.tsv:2: found the label '마', expected one of 가, 나, 다, 라, as --labels or"
@@ -121,7 +139,7 @@ def test_what_is_said_of_own_labels(files, lines):
     assert data.train.labels.tolist() == [1, 0, 0, 1]
     assert lines[1:] == [
         "  2 rated 4 or more: positive; 2 rated 2 or less: negative; 1 between them left out",
-        "  1 texts stand there with both labels, in 2 reviews",
+        "  1 text stands there with both labels, in 2 reviews",
     ]
 
 

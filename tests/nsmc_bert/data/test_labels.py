@@ -162,6 +162,26 @@ def test_ratings_of_a_model_that_knows_neutral():
     assert Labelling(("a", "b", "c")).advice({"3", "1", "5"}) == ""
 
 
+@pytest.mark.parametrize(
+    ("others", "advice"),
+    [
+        ({"보통", "불만", "칭찬"}, "FOLDER, or two of them, --labels=불만,칭찬 --skip_bad_rows"),
+        ({"negative", "neutral", "positive"}, "or two of them, --labels=negative,positive --skip_bad_rows"),
+        ({"0", "1", "2"}, "there are '0', '1', '2': name a model that learned them, --model=FOLDER, or two of them, "),
+        ({"a", "b", "c", "d", "e"}, "'d', …: name a model that learned them, --model=FOLDER"),
+        ({"good", "like", "좋음"}, "name a model that learned them, --model=FOLDER"),
+        ({"1", "3", "5"}, "2 and less as negative, and leaves out what is between"),
+        ({"1", "0", "x"}, "--labels=NEGATIVE,POSITIVE names others"),
+        ({"좋음", "나쁨"}, "--labels=나쁨,좋음 takes '나쁨' as negative"),
+    ],
+)
+def test_what_a_model_of_two_classes_can_answer_is_proposed_alone(others, advice):
+    found = Labelling().advice(others, two_classes=True)
+    assert advice in found and "--labels=all" not in found and "--ratings" not in found
+    if "--labels" not in advice and "of them, " not in advice:
+        assert found.endswith(advice)
+
+
 @pytest.mark.parametrize("others", [{"1", "2", "4.5"}, {"20", "95", "60"}, {"3", "5"}])
 def test_a_scale_is_not_proposed_where_it_would_not_be_the_columns(others):
     assert "--ratings" not in Labelling().advice(others)

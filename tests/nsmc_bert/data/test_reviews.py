@@ -297,6 +297,14 @@ def test_a_table_may_be_labelled_in_part(tmp_path):
     assert found.endswith("mine.csv:2: found the label '', and no good row in 2, expected 0 (negative) or 1 (positive)")
 
 
+def test_a_table_of_which_no_row_has_a_text_stops(tmp_path):
+    path = write(tmp_path, HEADER + "1\t\t1\n2\t \t0\n")
+    assert reviews.read(path).texts == ["", " "]
+    assert error_of(reviews.read, path, skip_empty=True).endswith(
+        ": found 2 rows, none with a text, expected texts; see --text_column"
+    )
+
+
 def test_more_classes_and_ratings(tmp_path):
     path = table_of(tmp_path, ["중립", "불만", "칭찬 ", "", "불만"])
     own = reviews.read(path, labels=["불만", "중립", "칭찬"], skip_bad_rows=True)
@@ -343,7 +351,9 @@ def test_the_sheet_that_was_chosen_is_said(tmp_path):
     data = reviews.read(tmp_path / "mine.xlsx")
     assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
     assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
-    assert "found the columns text, none of them" in error_of(reviews.read, tmp_path / "mine.xlsx", sheet="2")
+    assert "found one column, text, expected a text and a label; " in error_of(
+        reviews.read, tmp_path / "mine.xlsx", sheet="2"
+    )
 
 
 def test_several_files_are_read_as_one(tmp_path):

@@ -585,6 +585,14 @@ def test_a_title_above_the_header_is_found(tmp_path, workbook):
 HEADLESS = "5\t배공빠르고 굿\n2\t택배가 엉망이네용\n5\t아주좋아요 바지 정말 좋아서 2개 더 구매했어요\n"
 
 
+def test_lines_of_text_are_no_labelled_table(tmp_path):
+    path = write(tmp_path, "좋은 영화\n별로\n다시는 안 본다 정말로 안 본다\n", "lines.txt")
+    assert error_of(locate, path, "document", "label") == (
+        f"{path}:1: found one column, 좋은 영화, expected a text and a label; texts without labels are for predict, or "
+        "pretrain --data="
+    )
+
+
 def test_a_first_line_of_data_is_no_header(tmp_path):
     path = write(tmp_path, HEADLESS, "naver_shopping.txt")
     found = f"{path}:1: found the columns 5, 배공빠르고 굿"

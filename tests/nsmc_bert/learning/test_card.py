@@ -21,6 +21,7 @@ def test_the_card_of_a_trained_model(trained):
         low, high = (100 * x for x in figures["accuracy_interval95"])
         row = "| %s | %d | %.2f (%.2f to %.2f) |" % (name, figures["n"], 100 * figures["accuracy"], low, high)
         assert row in card
+    assert "No text of the test is in train." in card and "test, text not in train" not in card
     assert "nsmc_bert.train --sample" in card
     assert "learning_rate 0.01" in card
     assert "{" not in card.replace("{'", "")

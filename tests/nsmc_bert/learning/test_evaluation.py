@@ -119,6 +119,18 @@ def test_a_summary_of_several_seeds():
     assert "model: seed-2" in lines  # the best on validation
 
 
+def test_figures_of_unseen_reviews_are_said_where_they_are_others():
+    seen, fewer = report(0.7), metrics.report(np.array([[0.9, 0.1]] * 99), np.array([0] * 99))
+    once = {"validation": report(0.8), "test": seen, "test_unseen": seen, "errors": []}
+    lines = list(evaluation._lines(once))
+    assert "test: 100 reviews, none of them in training" in lines and "test that is unseen" not in "".join(lines)
+    lines = evaluation.summary([{**once, "seed": seed, "folder": "model"} for seed in (1, 2)])
+    assert lines.count("seed 1, test: 100 reviews, none of them in training") == 1
+    assert not any("unseen" in line for line in lines)
+    lines = list(evaluation._lines({**once, "test_unseen": fewer}))
+    assert "test: 100 reviews" in lines and "test that is unseen: 99 reviews" in lines
+
+
 def test_a_summary_of_ratings_goes_by_the_expected_rating():
     def result(seed, rows):
         figures = metrics.report(np.array(rows), np.array([0, 2]), classes=Rater.classes)

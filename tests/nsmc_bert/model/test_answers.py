@@ -50,6 +50,19 @@ def test_a_frame_by_a_folder(make_model, tmp_path):
         pd.testing.assert_frame_equal(answers.label_frame(frame, "text", folder), expected)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_rows_without_text_get_nothing(make_model, missing):
+    model = make_model()
+    frame = pd.DataFrame({"리뷰": ["꿀잼", missing, "노잼"]})
+    out = answers.label_frame(frame, "리뷰", model)
+    added = ["label", "negative", "positive"]
+    assert out.iloc[1][added].isna().all() and out["positive"].dtype == np.float32
+    pd.testing.assert_frame_equal(out[["리뷰"]], frame)
+    whole = answers.label_frame(frame.dropna(), "리뷰", model)
+    pd.testing.assert_frame_equal(out.dropna()[added], whole[added], check_dtype=False)
+    assert answers.label_frame(frame[1:2], "리뷰", model)[added].isna().all().all()
+
+
 def test_a_frame_of_ratings(make_bert, tiny_tokenizer):
     from nsmc_bert import SentimentClassifier
 
@@ -63,11 +76,7 @@ def test_a_frame_of_ratings(make_bert, tiny_tokenizer):
     ("frame", "message"),
     [
         ({"id": [1]}, "text_column: found no single column 리뷰 among id, expected"),
-        (
-            {"리뷰": ["꿀잼", None]},
-            r"row 1 of 리뷰: found (nan|None), expected a string; frame.dropna",
-        ),
-        ({"리뷰": [1.5]}, "row 0 of 리뷰: found 1.5, expected a string"),
+        ({"리뷰": [None, 1.5]}, r"row 1 of 리뷰: found 1.5, expected a string; frame\['리뷰'\].astype\(str\) makes it"),
         ({"리뷰": ["꿀잼"], "label": [1], "predicted_label": [1]}, "found the columns label and predicted_label"),
     ],
 )

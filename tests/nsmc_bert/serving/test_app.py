@@ -55,6 +55,7 @@ def test_status_and_metadata_are_tensorflow_servings(served):
         assert signature["inputs"]["text"]["dtype"] == "DT_STRING"
         sizes = [dim["size"] for dim in signature["outputs"]["probabilities"]["tensor_shape"]["dim"]]
         assert sizes == ["-1", "2"]
+        assert metadata["labels"] == ["negative", "positive"]
 
 
 @pytest.mark.parametrize(

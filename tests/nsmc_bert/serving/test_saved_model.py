@@ -36,7 +36,7 @@ def test_versions_follow_each_other(how, tmp_path, make_model):
     assert {path.name for path in folder.parent.iterdir()} == {"7", "8", "notes", "lock"}
     assert (folder / "assets" / "labels.txt").read_text() == "negative\npositive\n"
     assert lines[0] == f"model: {how.model}"
-    assert lines[1].startswith("4 texts: probabilities are predict's to")
+    assert lines[1].startswith("4 texts: probabilities differ from predict's by at most ")
     warmups = tf.data.TFRecordDataset(str(folder / "assets.extra" / "tf_serving_warmup_requests"))
     assert sum(1 for _ in warmups) == 3
     loaded, model = tf.saved_model.load(str(folder)), make_model()
@@ -47,6 +47,9 @@ def test_versions_follow_each_other(how, tmp_path, make_model):
 
 def test_what_says_something_else_is_not_written(how, tmp_path, monkeypatch):
     apart = Comparison(100, 1, 2e-5, 0)
+    assert str(Comparison(884, None, 0.2149, 3)) == (
+        "884 texts: probabilities differ from predict's by at most 0.21; 3 texts get another class"
+    )
     monkeypatch.setattr(saved_model, "compare", lambda *arguments: apart)
     with pytest.raises(UserError, match="found probabilities 2.0e-05 apart from predict's, expected 1e-05 at most"):
         saved_model.export(how, lambda line: None)
@@ -86,7 +89,7 @@ def test_files_of_other_runtimes(how, form, file, package, weights):
     folder = saved_model.export(dataclasses.replace(how, format=form, weights=weights), lines.append)
     names = {file, "labels.txt", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in folder.iterdir()} == names
-    assert lines[1].startswith("4 texts: probabilities are predict's to")
+    assert lines[1].startswith("4 texts: probabilities differ from predict's by at most ")
 
 
 def test_the_tokenizer_beside_cuts_at_the_models_positions(how, make_model):
