@@ -241,9 +241,9 @@ def _two_of(labels: Sequence[str]) -> str:
 
 
 def _check_order(negative: str, positive: str) -> None:
-    """Raises a UserError where the first of one's own two labels is a word for positive, or the second for negative."""
+    """Raises a UserError where one's own two labels are words for positive and for negative, or both for one."""
     first, second = (MEANINGS.get(plain(label)) for label in (negative, positive))
-    if first != "positive" and second != "negative":
+    if (first, second) != ("positive", "negative") and (first != second or first is None):
         return
     given = f"--labels={negative},{positive}"
     if first == second:

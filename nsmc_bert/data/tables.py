@@ -276,9 +276,15 @@ class Table:
         where = ""
         if self.format == "tsv" and any(map(_in_quotes, self.columns)):
             where = "the columns' names"
-        elif self._opened or self._with_quotes >= max(5, 0.03 * self._looked_at):
-            where = f"columns, as in {self._with_quotes} of the first {self._looked_at} rows,"
+        elif self._is_quoted_in_part():
+            marked, looked_at = self._with_quotes + self._opened, self._looked_at + self._opened
+            where = f"columns, as in {marked} of the first {looked_at} rows,"
         return f"quotation marks around {where} are taken as text; {READ_QUOTED} reads them as quoting" if where else ""
+
+    def _is_quoted_in_part(self) -> bool:
+        """Whether so many rows have cells in quotation marks, or one that is open, that these are no texts' own."""
+        share = 0.03 * (self._looked_at + self._opened)
+        return self._opened > share or self._with_quotes >= max(5, share)
 
     def _text(self, source: _Lines) -> Iterator[Row]:
         readers = {"tsv": _plain_rows, "csv": lambda lines: _quoted_rows(lines, self.delimiter), "jsonl": _json_rows}
@@ -448,16 +454,17 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
             f"{table.name}:1: found one column, {columns}, expected a text and a label; texts without labels are for "
             "predict, or pretrain --data="
         )
-    if has_lines and _is_data(table.columns, rows):
-        proposal = _names_proposed(table.columns, rows, wanted)
-        raise UserError(f"{table.name}:1: found the columns {columns}{none}; is there no header line? {proposal}")
     proposals, taken = [], set(names)
     for flag, held in missing.items():
         likely = _likely(table.columns, rows, held, taken)
         taken.add(likely)
         proposals.append(f"{flag}={_quoted(likely) if likely else 'NAME'}")
-    held = " and which the ".join(missing.values())
-    raise UserError(f"{table.name}:1: found the columns {columns}{none}; which is the {held}? {' '.join(proposals)}")
+    which = f"which is the {' and which the '.join(missing.values())}? {' '.join(proposals)}"
+    if has_lines and _is_data(table.columns, rows):
+        numbers = any(_is_number_of(column, at, rows) for at, column in enumerate(table.columns))
+        names_too = "" if numbers else f"; or {which}"
+        which = f"is there no header line? {_names_proposed(table.columns, rows, wanted)}{names_too}"
+    raise UserError(f"{table.name}:1: found the columns {columns}{none}; {which}")
 
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -499,6 +506,12 @@ def _is_data(columns: Sequence[str], rows: Sequence[Row]) -> bool:
         if below and all(value[0].isdigit() for value in below) and not column.strip()[:1].isdigit():
             return False
     return any(_NUMBER.fullmatch(column.strip()) or len(column.split()) >= SENTENCE for column in columns)
+
+
+def _is_number_of(column: str, at: int, rows: Sequence[Row]) -> bool:
+    """Whether what stands in the first line of a column is a number like those below it."""
+    below = [text_of(row.values[at]).strip() for row in rows]
+    return bool(rows and _NUMBER.fullmatch(column.strip()) and all(map(_NUMBER.fullmatch, below)))
 
 
 def _names_proposed(columns: Sequence[str], rows: Sequence[Row], wanted: Mapping[str, tuple[str, str]]) -> str:

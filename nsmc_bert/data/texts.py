@@ -105,7 +105,12 @@ def look_for_tabs(
 
 def _is_table(name: str | os.PathLike[str], tabs: int, counted: int, flag: str) -> UserError:
     found = f"{tabs} tab{'s' * (tabs > 1)} in each of the first {counted} lines"
-    return Located(name, None, found, f"one text a line; if it is a table, {flag}=NAME names the column of the text")
+    return Located(
+        name,
+        None,
+        found,
+        f"one text a line; {flag}=NAME names a table's column of the text, blanks for tabs make lines of it",
+    )
 
 
 def documents(

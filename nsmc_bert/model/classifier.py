@@ -750,7 +750,8 @@ def _texts(x: Any) -> list[str]:
                     "first: text.decode('cp949')"
                 ) from None
         if not isinstance(text, str):
-            raise UserError(f"text {i}: found {shorten(text)}, expected a string; fill or drop missing values first")
+            advice = "of a pandas Series dropna() leaves missing values out, fillna('') keeps them"
+            raise UserError(f"text {i}: found {shorten(text)}, expected a string; {advice}")
     return texts
 
 

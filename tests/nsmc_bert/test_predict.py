@@ -224,8 +224,8 @@ def test_a_table_without_a_named_column_is_not_read_as_lines(command, model, ord
     assert (result.returncode, result.stdout.count("\n")) == (0, ORDERS.count("\n") + 2 + 1)
     # lines with tabs are read, but it is said that they are rather a table's; of bad ones how many there were
     assert result.stderr == (
-        "WARNING: tabs.txt: found 1 tab in each of the first 2 lines, expected one text a line; if it is a table, "
-        "--text_column=NAME names the column of the text\n1 bad rows skipped\n"
+        "WARNING: tabs.txt: found 1 tab in each of the first 2 lines, expected one text a line; "
+        "--text_column=NAME names a table's column of the text, blanks for tabs make lines of it\n1 bad rows skipped\n"
     )
     result = command("predict", f"--model={model}", input="id\tdocument\tlabel\n1\t좋다\t1\n")
     assert (result.returncode, result.stdout) == (1, "")

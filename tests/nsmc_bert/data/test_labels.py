@@ -25,12 +25,17 @@ def test_ones_own_labels():
     assert [Labelling(("1", "2")).of(said) for said in ("1", "2.0", "3")] == [0, 1, None]
 
 
-@pytest.mark.parametrize("labels", [("긍정", "부정"), ("Positive", "x"), ("x", "나쁨"), ("좋음 ", " 나쁨")])
+@pytest.mark.parametrize("labels", [("긍정", "부정"), ("Positive", "bad"), ("좋음 ", " 나쁨")])
 def test_negative_comes_first(labels):
     given, other = ",".join(labels), ",".join(reversed(labels))
     assert error_of(Labelling, labels=labels) == f"--labels={given}: negative comes first: --labels={other}"
     assert Labelling(tuple(reversed(labels))).of(labels[0]) == 1
     assert Labelling((*labels, "셋째")).of(labels[0]) == 0  # of more than two each has its place
+
+
+@pytest.mark.parametrize("labels", [("보통", "나쁨"), ("스팸", "부정"), ("positive", "other")])
+def test_a_word_beside_one_that_means_nothing_has_its_place(labels):
+    assert [Labelling(labels).of(label) for label in labels] == [0, 1]
 
 
 def test_two_words_for_one_thing():

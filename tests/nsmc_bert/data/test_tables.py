@@ -605,6 +605,14 @@ def test_a_first_line_of_data_is_no_header(tmp_path):
         assert "is there no header line? --columns=" in error_of(locate, write(tmp_path, content), "글")
     path = write(tmp_path, HEADLESS.replace("\t", ","), "a.csv")
     assert error_of(locate, path, "글", "별").endswith("is there no header line? --columns=별,글")
+    # a question, or a year above words, may well be a column's name
+    path = write(
+        tmp_path, "이 영화를 본 뒤 가장 기억에 남는 점,2019\n음악이 좋았다,예\n연기가 좋았다,아니요\n", "b.csv"
+    )
+    assert error_of(locate, path, "글").endswith(
+        "is there no header line? --columns=글,column2; or which is the text? "
+        "--text_column='이 영화를 본 뒤 가장 기억에 남는 점'"
+    )
 
 
 @pytest.mark.parametrize(

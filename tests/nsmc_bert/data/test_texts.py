@@ -115,7 +115,9 @@ TABS = ["1\t좋다\t1", "2\t싫다\t0"]
 def test_lines_that_are_a_tables_are_said(content, found):
     said = []
     assert list(texts.look_for_tabs(iter(content), "a.txt", "--column", said.append)) == content
-    expected = "expected one text a line; if it is a table, --column=NAME names the column of the text"
+    expected = (
+        "expected one text a line; --column=NAME names a table's column of the text, blanks for tabs make lines of it"
+    )
     assert [str(error) for error in said] == ([f"a.txt: found {found}, {expected}"] if found else [])
 
 

@@ -169,7 +169,8 @@ def test_odd_text(model, text):
 )
 def test_what_is_no_text_is_named(model, wrong):
     with pytest.raises(
-        UserError, match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*fill or drop missing values"
+        UserError,
+        match="text [01]: found (None|3.5|nan|.*노잼|1|.*dict_values).*dropna\\(\\) leaves missing values out",
     ):
         model.predict(wrong)
 
