@@ -129,7 +129,7 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> La
 
 
 def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> list[list[Result]]:
-    """The probes that mix layers 0 to k, for each k; the last is the one that mixes all. None where one is missing."""
+    """The probes that mix layers 0 to k, for each k; the last is the one that mixes all. [] where one is missing."""
     steps = sorted(int(name[4:]) for name in named if name.startswith("mix_"))
     names = [f"mix_{k}" for k in steps]
     if mixed and mixed[0].mix and steps == list(range(max(mixed[0].mix.layers))):

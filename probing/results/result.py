@@ -428,9 +428,9 @@ def draws(
     counts = [result.counts(row, split) for result in results]
     if any(each is None for each in counts):
         return None
-    known = (result.sentences(split) for result in [*results, *beside])
-    # of other records, of which the two differ, they say nothing
     stacked = np.stack([each for each in counts if each is not None])
+    # of as many records: those of others say nothing of these
+    known = (result.sentences(split) for result in [*results, *beside])
     sentences = next((each for each in known if each is not None and len(each) == stacked.shape[1]), None)
     return scoring.bootstrap(stacked, sentences, samples=samples)
 
