@@ -224,16 +224,15 @@ class SentimentClassifier(keras.Model):
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        count, replicas = len(self.classes), self.distribute_strategy.num_replicas_in_sync
         adapted = functools.partial(
             keras_metrics.adapted,
-            classes=count,
+            classes=len(self.classes),
             compiled=bool(options.get("jit_compile")) or self._is_on_tpus,
-            replicas=replicas,
+            replicas=self.distribute_strategy.num_replicas_in_sync,
         )
         super().compile(
             optimizer=optimizer,
-            loss=keras_metrics.adapted_loss(loss, count),
+            loss=keras_metrics.adapted_loss(loss, len(self.classes)),
             metrics=adapted(metrics),
             weighted_metrics=adapted(weighted_metrics or []),
             **options,
