@@ -11,6 +11,12 @@ from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
 options.define_data_flags(to_train=False)
 flags.DEFINE_string("model", Evaluation.model, "Model folder. Default: the classifier that ships.")
+flags.DEFINE_list(
+    "against",
+    list(Evaluation.against),
+    "Folders or hub names of other classifiers, separated by commas, or the word classifier for the one that ships: "
+    "how much more often the model is right than each, on the same reviews.",
+)
 options.define_positive_label_flag()
 flags.DEFINE_string("json", Evaluation.json, "File to write all figures to, as JSON.")
 flags.DEFINE_string(
@@ -39,7 +45,7 @@ USAGE = Usage(
     {
         "The model": ["model"],
         "Reviews": ["test_file", *options.OWN_REVIEWS, "nsmc_dir"],
-        "What is measured": ["perturb", "errors", "json", "page"],
+        "What is measured": ["against", "perturb", "errors", "json", "page"],
         "Calibration": ["calibrate_on", "calibrated"],
     },
     file="test_file",

@@ -23,9 +23,13 @@ from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
 from nsmc_bert.learning.provenance import PARTS, command_line, has_learned_from, none_in_training, record_of
 from nsmc_bert.model import checkpoints, metrics
+from nsmc_bert.model.comparison import compare
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
+
+
+SHIPS = "classifier"  # the word for the classifier that ships, in place of a folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Evaluation:
 
     Attributes:
         model: folder or hub name of the model; "" for the classifier that ships.
+        against: folders or hub names of others that it is compared with, or SHIPS for the classifier that ships.
         positive_label: which label of somebody else's classifier means positive; see heads.order.
         json: file that all figures are written to; "" for none.
         page: folder that a page with plots is written to; "" for none.
@@ -50,6 +55,7 @@ class Evaluation:
     """
 
     model: str = ""
+    against: tuple[str, ...] = ()
     positive_label: tuple[str, ...] = ()
     json: str = ""
     page: str = ""
@@ -126,16 +132,23 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     for part in (data.test, data.train):
         if part is not None:
             model.classes.check_same(part.classes, str(part.path), "those of the model")
+    if data.test is not None:
+        for other in how.against:  # before anything is computed
+            known = checkpoints.read_classes(_folder_of(other))
+            model.classes.check_same(known, f"--against={other}", "those of the model")
     if how.calibrated:
         held_out = recalibration.find(how.calibrate_on, data, record, columns, log, classes=model.classes)
         calibrated, changed = recalibration.calibrate(model, held_out, record)
         yield str(calibrated)
-    figures = evaluate(model, data, errors=how.errors, perturb=how.perturb)
-    assert data.test is not None  # or there would be no figures
+    probabilities = None if data.test is None else _predicted(model, data.test.texts, "test")
+    figures = evaluate(model, data, errors=how.errors, perturb=how.perturb, probabilities=probabilities)
+    assert data.test is not None and probabilities is not None  # or there would be no figures
     if how.calibrated:
         target = Path(how.calibrated).expanduser()
         recalibration.save(model, target, record, changed, figures, data, command)
         log(f"wrote {target}")
+    if how.against:
+        figures["against"] = [_compared(other, how, data.test, probabilities, record, log) for other in how.against]
     if how.json:
         measured = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
         write_text(how.json, json.dumps(measured, ensure_ascii=False, indent=1) + "\n")
@@ -146,9 +159,53 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
             log(f"wrote {path}")
 
 
+def _folder_of(other: str) -> str | Path:
+    return bundled.CLASSIFIER if other == SHIPS else checkpoints.resolve(other)
+
+
+def _compared(
+    other: str,
+    how: Evaluation,
+    test: reviews.Corpus,
+    probabilities: np.ndarray,
+    record: Mapping[str, Any],
+    log: Callable[[str], None],
+) -> dict[str, Any]:
+    """The model beside another one.
+
+    Args:
+        other: its folder or hub name, or SHIPS.
+        how: what else was asked for.
+        test: the reviews.
+        probabilities: float32 [n, classes], what the model says of them.
+        record: the model's training.json, or {}.
+        log: called with a warning where the other has learned from the reviews.
+
+    Returns:
+        {"model": its name, "supervision": what each learned from, [the model, the other], "accuracy": the other's} and
+        Comparison.figures.
+    """
+    from nsmc_bert.model.classifier import load
+
+    folder = _folder_of(other)
+    theirs = record_of(folder)
+    if has_learned_from(theirs, test):
+        log(f"WARNING: {other} has learned from these reviews, and is not to be compared on them")
+    said = _predicted(load(folder, how.precision, how.positive_label), test.texts, other)
+    comparison, classes = compare(probabilities, said, test.labels, classes=test.classes), test.classes
+    return {
+        "model": other,
+        "supervision": [page.supervision(each) for each in (record, theirs)],
+        "accuracy": metrics.report(said, test.labels, classes=classes)["accuracy"],
+        **comparison.figures,
+    }
+
+
 def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    """The figures of each part, and the most confident errors."""
+    """The figures of each part, of comparisons, and the most confident errors."""
     yield from _of_parts(figures)
+    for other in figures.get("against", ()):
+        yield from _of_comparison(other)
     if figures["errors"]:
         yield "most confident errors:"
     for error in figures["errors"]:
@@ -165,8 +222,32 @@ def _of_parts(figures: Mapping[str, Any], before: str = "") -> Iterator[str]:
             yield from others
 
 
+def _of_comparison(other: Mapping[str, Any]) -> Iterator[str]:
+    low, high = (100 * end for end in other["interval95"])
+    yield (
+        f"against {other['model']}, accuracy {100 * other['accuracy']:.2f} %: {100 * other['difference']:+.2f} points "
+        f"(95 % interval {low:+.2f} to {high:+.2f})"
+    )
+    p = other["mcnemar_p"]
+    yield (
+        f"  both right on {other['both_right']}, this one alone on {other['this_alone']}, the other alone on "
+        f"{other['other_alone']}, neither on {other['neither']}; McNemar's exact test: p "
+        + (f"= {p:.4f}" if p >= 0.0001 else "< 0.0001")
+    )
+    if "mae_difference" in other:
+        low, high = other["mae_interval95"]
+        yield f"  mean absolute error {other['mae_difference']:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
+    mine, theirs = other["supervision"]
+    if mine != theirs:
+        yield f"  not of the same supervision: this one {mine}; the other {theirs}"
+
+
 def evaluate(
-    model: "SentimentClassifier", data: Data, errors: int = 0, perturb: Collection[str] = ()
+    model: "SentimentClassifier",
+    data: Data,
+    errors: int = 0,
+    perturb: Collection[str] = (),
+    probabilities: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """A model's figures on data.test, whole, without the texts that stand in data.train, and perturbed.
 
@@ -175,6 +256,7 @@ def evaluate(
         data: the reviews, with test reviews among them.
         errors: how many of the most confident errors to add.
         perturb: names in perturbation.PERTURBATIONS.
+        probabilities: float32 [n, classes], what the model says of data.test, where that is known already.
 
     Returns:
         {"test": metrics.report, "test_unseen": metrics.report or None where no text is unseen or data.train is None,
@@ -189,7 +271,8 @@ def evaluate(
         raise UserError(f"found no test reviews beside {path}, expected --test_file=FILE")
     texts, labels = data.test.texts, data.test.labels
     report = functools.partial(metrics.report, classes=model.classes)
-    probabilities = _predicted(model, texts, "test")
+    if probabilities is None:
+        probabilities = _predicted(model, texts, "test")
     unseen = np.zeros(len(texts), bool) if data.train is None else reviews.unseen(texts, data.train.texts)
     figures = {
         "test": report(probabilities, labels),

@@ -72,6 +72,8 @@ def write(
     body = [f"<p>Measured on {figures['test']['n']} reviews of {reviews}.</p>", _figures(figures)]
     if "precision" in figures["test"]:
         body.append(_classes(figures["test"]))
+    if figures.get("against"):
+        body += ["<h2>Beside other models</h2>", _against(figures["against"])]
     for name, (caption, images) in pictures.items():
         body += [f"<h2>{name}</h2>", html_pages.picture(name, caption, images)]
         if name == BESIDE:
@@ -236,6 +238,23 @@ def _figures(figures: Mapping[str, Any]) -> str:
             "rating, and of the median of what is said; that of the expected rating is the root of the mean square."
         )
     return html_pages.plain(lines, caption)
+
+
+def _against(others: Sequence[Mapping[str, Any]]) -> str:
+    """The table of what the model is compared with."""
+    lines = [["model", "accuracy, %", "difference", "95 % interval", "this alone", "other alone", "p", "supervision"]]
+    for other in others:
+        low, high = (f"{100 * end:+.2f}" for end in other["interval95"])
+        difference, p = f"{100 * other['difference']:+.2f}", f"{other['mcnemar_p']:.4f}"
+        alone = [str(other[name]) for name in ("this_alone", "other_alone")]
+        row = [other["model"], f"{100 * other['accuracy']:.2f}", difference, f"{low} to {high}", *alone, p]
+        lines.append([*row, other["supervision"][1]])
+    caption = (
+        "The difference is this model's accuracy less the other's, in points, with Agresti and Min's interval for "
+        "matched pairs; reviews that one alone gets right; p by McNemar's exact test; what the other learned from. "
+        f"This one: {others[0]['supervision'][0]}."
+    )
+    return html_pages.plain(lines, caption, text=["supervision"])
 
 
 def _classes(figures: Mapping[str, Any]) -> str:

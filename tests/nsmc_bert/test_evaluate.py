@@ -21,6 +21,7 @@ def test_figures_and_errors(trained, command, tmp_path):
         "--json=out/figures.json",
         "--errors=3",
         "--perturb=spaces,typo",
+        f"--against=classifier,{folder}",
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
@@ -48,6 +49,17 @@ def test_figures_and_errors(trained, command, tmp_path):
     shown = re.findall(r"^  (0\.\d{3}) (\w+), labelled (\w+): (.*)$", result.stdout, re.M)
     assert [line[3] for line in shown] == [test.texts[i] for i in wrong]
     assert all(said != label for _, said, label, _ in shown)
+
+    ships = nsmc_bert.load().predict(test.texts).argmax(1) == test.labels
+    right = probabilities.argmax(1) == test.labels
+    other, itself = figures["against"]
+    assert (other["this_alone"], other["other_alone"]) == ((right & ~ships).sum(), (ships & ~right).sum())
+    assert other["difference"] == pytest.approx(right.mean() - ships.mean())
+    assert (itself["difference"], itself["mcnemar_p"], itself["both_right"]) == (0, 1, right.sum())
+    assert f"against classifier, accuracy {100 * ships.mean():.2f} %: {100 * other['difference']:+.2f} points" in (
+        result.stdout
+    )
+    assert result.stdout.count("  not of the same supervision: this one ") == 1
 
 
 def test_texts_that_were_trained_on_are_told_apart(trained, command, tmp_path):
@@ -78,6 +90,16 @@ def test_the_page_tells_of_training_whatever_else_is_written(trained, command, t
     page = (tmp_path / "page" / "classifier.html").read_text(encoding="utf-8")
     assert "Loss in training and accuracy on validation after each pass." in page
     assert "python -m nsmc_bert.train --sample" in page and "python -m nsmc_bert.evaluate --sample" in page
+
+
+def test_a_model_of_other_classes_is_no_other_to_compare_with(trained, command, tmp_path):
+    shutil.copytree(trained[0] / "model", tmp_path / "other")
+    config = json.loads((tmp_path / "other" / "config.json").read_text(encoding="utf-8"))
+    config.update(id2label={"0": "불만", "1": "문의", "2": "칭찬"}, label2id={"불만": 0, "문의": 1, "칭찬": 2})
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    result = command("evaluate", "--sample", "--against=other", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: --against=other: found labels of")
 
 
 def test_an_unknown_perturbation(command):

@@ -9,6 +9,7 @@ from nsmc_bert.base import html_pages
 from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.learning import page
 from nsmc_bert.model import metrics
+from nsmc_bert.model.comparison import Comparison
 
 pytest.importorskip("matplotlib")
 
@@ -106,6 +107,17 @@ def test_passes_stand_apart_below_their_plot(count):
         boxes = [label.get_window_extent() for _, label in ticks]
         assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
     plt.close(figure)
+
+
+def test_models_that_it_is_compared_with(figures, tmp_path):
+    comparison = Comparison(both=80, first=9, second=1, neither=10).figures
+    other = {"model": "theirs", "supervision": [page.OFFICIAL, page.RATED], "accuracy": 0.81, **comparison}
+    page.write(tmp_path, {**figures, "against": [other]}, {}, 5, "a.csv", "mine", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    cells = re.search("theirs</td>(.*)</tr>", text)[1]
+    shown = re.findall("<td[^>]*>([^<]*)", cells)
+    assert shown == ["81.00", "+8.00", "+1.65 to +14.03", "9", "1", "0.0215", page.RATED]
+    assert f"This one: {page.OFFICIAL}." in text
 
 
 def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
