@@ -30,8 +30,9 @@ TIMED, TIMES = 2000, 3  # reviews that speed is measured on, and how often; the 
 PROTOCOL = (
     "Every encoder: the same reviews held out, the same seeds; the epoch, temperature and bias chosen on what is held "
     "out, the test read once by each seed. Accuracy is the mean over seeds with their standard deviation; the interval "
-    "is Wilson's of that mean for the size of the test, and says nothing of seeds. Reviews a second are this "
-    "machine's, in float32."
+    "is Wilson's of that mean for the size of the test, and says nothing of seeds. Where intervals overlap, one of two "
+    "encoders may be better all the same: python -m nsmc_bert.evaluate --model=MODEL --against=OTHER_MODEL compares "
+    "models review by review. Reviews a second are this machine's, in float32."
 )
 BESIDE = "Published figures are of other protocols, most of them the best of several checkpoints by the test itself."
 HEADER = (
