@@ -35,9 +35,13 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     """Imports TensorFlow when a public name is first used, so that `import nsmc_bert` stays instant."""
     if name in __all__:
-        from nsmc_bert.base.quiet import import_tensorflow
+        import warnings
 
-        import_tensorflow()
+        from nsmc_bert.base import quiet, runtime
+
+        quiet.import_tensorflow()
+        if idle := runtime.idle_gpu():
+            warnings.warn(idle, stacklevel=2)
         from nsmc_bert.model import answers, classifier
 
         return getattr(answers if name == "label_frame" else classifier, name)

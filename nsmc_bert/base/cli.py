@@ -49,11 +49,13 @@ def say(*words: object) -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its chatter and, as a command may that owns its process, tells the garbage collector
-    to leave alone what is there now, which it would go through time and again, at the end too: a sixth of a command's
-    time.
+    """Imports TensorFlow without its chatter, says so where it leaves a GPU idle and, as a command may that owns its
+    process, tells the garbage collector to leave alone what is there now, which it would go through time and again, at
+    the end too: a sixth of a command's time.
     """
     quiet.import_tensorflow()
+    if idle := runtime.idle_gpu():
+        say(f"WARNING: {idle}")
     gc.freeze()
 
 

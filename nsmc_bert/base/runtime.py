@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nsmc_bert.base import system
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.json_files import parse_json
 
@@ -33,6 +34,8 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 XLA = ("auto", "on", "off")
 Result = TypeVar("Result")
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
+# what NVIDIA's driver puts on Linux, and on Linux in Windows
+DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
 LEAST_FREE = 100_000_000  # bytes on the disk that programs are kept on
 
 
@@ -178,6 +181,22 @@ def share_gpus() -> list[tf.config.PhysicalDevice]:
         except (RuntimeError, ValueError):  # the GPU is in use already: its owner has chosen
             break
     return gpus
+
+
+def idle_gpu() -> str:
+    """What is to be said where a GPU of NVIDIA's would be left idle, as TensorFlow finds none though their driver is
+    there; "" elsewhere, and where CUDA_VISIBLE_DEVICES hides some.
+    """
+    if "CUDA_VISIBLE_DEVICES" in os.environ or not any(path.exists() for path in DRIVERS):
+        return ""
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return ""
+    return (
+        "NVIDIA's driver is here, but TensorFlow finds no GPU and computes on the CPU: "
+        f"{system.install('nsmc-bert[gpu]')} brings CUDA's libraries; a container wants --gpus=all besides"
+    )
 
 
 def accelerated() -> bool:

@@ -7,7 +7,8 @@ from unittest import mock
 import pytest
 import tensorflow as tf
 
-from nsmc_bert.base import runtime
+import nsmc_bert
+from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.errors import UserError
 
 
@@ -170,6 +171,27 @@ def test_what_the_driver_says_of_gpus(tmp_path):
         "NVIDIA H100 80GB HBM3",
         "NVIDIA A100-SXM4-40GB",
     ]
+
+
+def test_a_gpu_that_is_left_idle_is_told_of(monkeypatch, tmp_path):
+    """By commands and in Python; not where there is no driver, where TensorFlow has the GPU, or where it was hidden."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    driver = tmp_path / "version"
+    monkeypatch.setattr(runtime, "DRIVERS", (driver,))
+    assert runtime.idle_gpu() == ""
+    driver.touch()
+    assert "-m pip install 'nsmc-bert[gpu]'" in runtime.idle_gpu()
+    with pytest.warns(UserWarning, match="finds no GPU and computes on the CPU"):
+        assert callable(nsmc_bert.load)
+    lines = []
+    monkeypatch.setattr(cli, "say", lines.append)
+    cli.import_tensorflow()
+    assert lines == [f"WARNING: {runtime.idle_gpu()}"]
+    with monkeypatch.context() as hidden:
+        hidden.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert runtime.idle_gpu() == ""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    assert runtime.idle_gpu() == ""
 
 
 def test_the_users_own_settings_of_xla_stand(flags, monkeypatch, tmp_path):
