@@ -18,6 +18,12 @@ NAME := $(shell "$(PYTHON)" -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.
 IN_VENV := "$(VENV)/bin/python"
 INPUTS = setup.cfg setup.py pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
 
+# TensorFlow computes on a GPU with CUDA's libraries of its own alone: they are installed where NVIDIA's driver is.
+DRIVER := /proc/driver/nvidia/version
+COMMA := ,
+GPU := $(if $(wildcard $(DRIVER)),gpu)
+extras = $(if $(1)$(GPU),[$(1)$(if $(1),$(if $(GPU),$(COMMA)))$(GPU)])
+
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -73,10 +79,10 @@ $(VENV)/.made-$(NAME):
 	find "$(VENV)" -mindepth 1 -maxdepth 1 ! -name .made-by-make -exec rm -rf {} + && \
 	"$$base" -m venv "$(VENV)" && touch "$@"
 
-# $(call install,EXTRAS,STAMPS)
+# $(call install,EXTRA,STAMPS)
 define install
-	@echo "Installing into $(VENV), once: the first time fills 2.4 GB and takes some minutes."
-	@$(IN_VENV) -m pip install --quiet --constraint constraints.txt --editable '.$(1)'
+	@echo "Installing into $(VENV), once: the first time fills 2.4 GB$(if $(GPU), and some more with CUDA's libraries) and takes some minutes."
+	@$(IN_VENV) -m pip install --quiet --constraint constraints.txt --editable '.$(extras)'
 	@touch $(2)
 endef
 
@@ -84,19 +90,19 @@ $(VENV)/.run-$(NAME): $(INPUTS)
 	$(call install,,"$@")
 
 $(VENV)/.test-$(NAME): $(INPUTS)
-	$(call install,[test],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,test,"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.lint-$(NAME): $(INPUTS)
-	$(call install,[lint],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,lint,"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.docs-$(NAME): $(INPUTS)
-	$(call install,[docs],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,docs,"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.bench-$(NAME): $(INPUTS)
-	$(call install,[bench],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,bench,"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.report-$(NAME): $(INPUTS)
-	$(call install,[report],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,report,"$@" "$(VENV)/.run-$(NAME)")
 
 $(VENV)/.serve-$(NAME): $(INPUTS)
-	$(call install,[serve],"$@" "$(VENV)/.run-$(NAME)")
+	$(call install,serve,"$@" "$(VENV)/.run-$(NAME)")

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 
@@ -116,6 +117,18 @@ def test_make_targets_exist(name):
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     for target in re.findall(r"`make (\w+)", TEXTS[name]):
         assert target in targets, target
+
+
+@pytest.mark.parametrize("target, extra", [("train", ""), ("bench", "bench"), ("test", "test")])
+@pytest.mark.parametrize("driver", ["Makefile", "none"])
+def test_make_brings_cuda_where_a_driver_is(tmp_path, target, extra, driver):
+    """Without TensorFlow's own CUDA libraries all would be computed on the CPU, which a GPU's machine has too."""
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    command = ["make", "--dry-run", f"DRIVER={driver}", f"VENV={tmp_path}/venv", target]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    extras = ",".join(filter(None, [extra, "gpu" * (driver == "Makefile")]))
+    assert f"--editable '.{f'[{extras}]' if extras else ''}'\n" in result.stdout
 
 
 @pytest.mark.parametrize("name", TEXTS)
