@@ -83,7 +83,7 @@ def _guarded(main: Callable[[], object]) -> int:
         say("stopped by the keyboard; the same command run again goes on where it can")
         return 130
     except Exception as error:
-        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which a command may do without
+        if runtime.is_memory_full(error):
             first = str(error).split("\n")[0][:160]
             sizes = [f"lower --{name}, " for name in ("token_budget", "batch_records") if name in flags.FLAGS]
             sizes += ["--activations=store, "] if "activations" in flags.FLAGS else []

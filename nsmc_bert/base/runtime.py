@@ -206,6 +206,15 @@ def accelerated() -> bool:
     return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
 
 
+def is_memory_full(error: BaseException) -> bool:
+    """Whether an error is TensorFlow's, which need not be there, for want of memory, of a GPU or of the machine. What
+    has no room for a copy to a GPU, or at the start of a process on one, calls that an internal error.
+    """
+    kind = type(error).__name__
+    wants = re.search(r"Dst tensor is not initialized|out[ _]of[ _]memory", str(error), re.IGNORECASE)
+    return kind == "ResourceExhaustedError" or kind == "InternalError" and wants is not None
+
+
 def keep_compiled(folder: Path) -> None:
     """Has XLA keep what it compiles in a folder, and take it from there the next time. To be called before TensorFlow
     is imported.

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from nsmc_bert.base import quiet
 from nsmc_bert.base.progress import Progress
+from nsmc_bert.base.runtime import is_memory_full
 from nsmc_bert.base.watchdog import alive
 from probing.activations import Recompute, Store, blocks, size
 from probing.alignment import ranges
@@ -100,8 +101,9 @@ def where_it_fits(
         try:
             _copy(states, list(sentences.values()), lengths, variables)
             return OnDevice(Places(dict(zip(sentences, first.tolist())), positions), variables, widths)
-        except tf.errors.ResourceExhaustedError:  # of what encoding takes beside them
-            pass
+        except tf.errors.OpError as error:
+            if not is_memory_full(error):  # for what encoding and copying take beside them
+                raise
     log(f"{told}, for which the device has no room: read batch by batch")
     return None
 

@@ -31,6 +31,9 @@ def main():
         "disk": OSError(errno.ENOSPC, "No space left on device", "x.bin"),
         "name": OSError(errno.ENAMETOOLONG, "File name too long", "a" * 9),
         "memory": type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor\\nand much more"),
+        "copy": type("InternalError", (Exception,), {})("Failed copying to GPU:0: Dst tensor is not initialized."),
+        "start": type("InternalError", (Exception,), {})("cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY"),
+        "internal": type("InternalError", (Exception,), {})("a bug"),
         "keyboard": KeyboardInterrupt(),
         "bug": ZeroDivisionError("a bug"),
     }
@@ -226,6 +229,14 @@ def test_no_folder_for_temporary_files_is_one_line(command):
     result = command("--raises=no folder")
     assert result.returncode == 1
     assert result.stderr == "error: found no folder for temporary files that can be written; set TMPDIR to one\n"
+
+
+@pytest.mark.parametrize("raises, first", [("copy", "Failed copying"), ("start", "cuDevicePrimaryCtxRetain")])
+def test_a_gpu_whose_memory_others_have_is_one_line(command, raises, first):
+    result = command(f"--raises={raises}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: the memory of the GPU, or of the machine, is full ({first}")
+    assert "Traceback" in command("--raises=internal").stderr
 
 
 @pytest.mark.parametrize("size", ["token_budget", "batch_records", ""])

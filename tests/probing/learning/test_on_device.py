@@ -120,10 +120,17 @@ def test_what_has_no_room_is_said_and_nothing_is_read(corpus, encoder, monkeypat
         )
 
 
-def test_what_has_no_room_for_its_encoding_is_said(corpus, encoder):
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        tf.errors.InternalError(None, None, "Failed copying input tensor to GPU:0: Dst tensor is not initialized."),
+    ],
+)
+def test_what_has_no_room_for_its_encoding_or_copying_is_said(corpus, encoder, error):
     class Full(Stored):
         def read(self, *given):
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            raise error
 
     lines = []
     assert where_it_fits(Full(encoder), list(corpus[1].values()), [0], lines.append) is None
