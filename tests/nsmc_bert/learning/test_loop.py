@@ -58,13 +58,13 @@ def begin(make_model, traced):
     them, as training does for its second seed: in truth they are one, given other weights.
     """
 
-    def begin(settings=SETTINGS, **how):
+    def begin(settings=SETTINGS, jit=False, **how):
         made = make_model(**how)
         shape = sorted((name, value) for name, value in how.items() if name not in ("seed", "initializer_range"))
-        key = dataclasses.replace(settings, seed=0, token_budget=0, patience=0), *shape
+        key = dataclasses.replace(settings, seed=0, token_budget=0, patience=0), jit, *shape
         if key not in traced:
             traced[key] = made
-            made.schedule_of_its_settings = loop.compile_model(made, settings, probabilities=False, jit=False)
+            made.schedule_of_its_settings = loop.compile_model(made, settings, probabilities=False, jit=jit)
         model = traced[key]
         model.set_weights(made.get_weights())
         model.seed = made.seed
@@ -84,11 +84,12 @@ def test_learns_and_keeps_the_best_epoch(begin, tmp_path):
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path, monkeypatch):
+@pytest.mark.parametrize("jit", [False, True], ids=["", "xla"])
+def test_without_validation_nothing_is_chosen_and_it_resumes(begin, tmp_path, monkeypatch, jit):
     settings = loop.Settings(epochs=3, token_budget=128, learning_rate=0.02, patience=1, seed=3)
 
     def train(folder, **options):
-        model, seen = begin(settings, initializer_range=0.1), []
+        model, seen = begin(settings, jit, initializer_range=0.1), []
         options.update(identity={"a": 1}, on_epoch=seen.append, schedule=model.schedule_of_its_settings)
         record = loop.train(model, sets(model)[0], None, settings, folder, **options)
         assert seen == record["history"] and record["best"] == record["history"][-1]
