@@ -19,7 +19,7 @@ IN_VENV := "$(VENV)/bin/python"
 INPUTS = setup.cfg setup.py pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
 
 # TensorFlow computes on a GPU with CUDA's libraries of its own alone: they are installed where NVIDIA's driver is.
-DRIVER := /proc/driver/nvidia/version
+DRIVER := /proc/driver/nvidia/version /usr/lib/wsl/lib/libcuda.so.1
 COMMA := ,
 GPU := $(if $(wildcard $(DRIVER)),gpu)
 extras = $(if $(1)$(GPU),[$(1)$(if $(1),$(if $(GPU),$(COMMA)))$(GPU)])

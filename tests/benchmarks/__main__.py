@@ -36,7 +36,12 @@ flags.DEFINE_string(
     "Folder with pos.train.jsonl, as probing.convert makes it of UD English EWT. Without it the parts `probing` and "
     "`encoders` are left out.",
 )
-flags.DEFINE_string("probing_encoder", "", "The BERT that is probed. Default: the one that ships.")
+flags.DEFINE_string(
+    "probing_encoder",
+    "",
+    "The BERT that is probed. Default: the one that ships; in the part gpu one of BERT-base's size with random "
+    "weights.",
+)
 flags.DEFINE_integer("probing_epochs", 20, "Passes over the sentences that each probe learns for.")
 flags.DEFINE_integer("probing_records", 128, "Records a batch, here and of the peer.")
 flags.DEFINE_integer(
@@ -180,7 +185,7 @@ def families(train, test):
 
 def on_a_gpu(train, test):
     """Everything that a GPU does, beside PyTorch: see gpu.py."""
-    probing = FLAGS.probing_data, FLAGS.probing_encoder or str(bundled.ENCODER)
+    probing = FLAGS.probing_data, FLAGS.probing_encoder
     return gpu.rows(train, test, probing, FLAGS.gpu_share, FLAGS.gpu_parts, FLAGS.gpu_seconds, _worker, _peer)
 
 

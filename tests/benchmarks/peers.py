@@ -1,5 +1,5 @@
-"""What a user would run instead, on PyTorch with none of this project's code: peers.py predict | serve | training |
-pretraining | elmo | cove …
+"""What a user would run instead, on PyTorch with none of this project's code: peers.py card | predict | serve |
+training | pretraining | elmo | cove …
 """
 
 import os
@@ -21,6 +21,13 @@ def device():
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def card():
+    """Says what PyTorch computes on."""
+    import torch
+
+    print(torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU")
 
 
 def predict(folder, path, count, batch_size=64):
@@ -65,9 +72,9 @@ def serve(folder):
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[taken])
 
 
-def training(path, count, layers=4, width=256, heads=4, family="bert"):
-    """The Trainer with bf16 and batches of 128 grouped by length, one epoch; its start and first steps are not timed
-    where there are many.
+def training(path, count, layers=4, width=256, heads=4, family="bert", batch=128):
+    """The Trainer with bf16 and batches grouped by length, one epoch; its start and first steps are not timed where
+    there are many.
     """
     import sentencepiece
     import torch
@@ -97,7 +104,7 @@ def training(path, count, layers=4, width=256, heads=4, family="bert"):
     pieces = sentencepiece.SentencePieceProcessor(
         model_file=str(Path(__file__).parents[2] / "nsmc_bert" / "bundled" / "encoder" / "spiece.model")
     )
-    texts, labels = read(path, int(count))
+    batch, (texts, labels) = int(batch), read(path, int(count))
     data = [
         {"input_ids": [2, *ids[:126], 3], "labels": label, "length": min(len(ids), 126) + 2}
         for ids, label in zip(pieces.encode(texts), labels)
@@ -126,7 +133,7 @@ def training(path, count, layers=4, width=256, heads=4, family="bert"):
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             folder,
-            per_device_train_batch_size=128,
+            per_device_train_batch_size=batch,
             num_train_epochs=1,
             learning_rate=2e-4,
             save_strategy="no",
@@ -149,12 +156,12 @@ def training(path, count, layers=4, width=256, heads=4, family="bert"):
         from transformers.trainer_pt_utils import LengthGroupedSampler
 
         lengths = [row["length"] for row in data]
-        trainer._get_train_sampler = lambda *_, **__: LengthGroupedSampler(128, lengths=lengths)
+        trainer._get_train_sampler = lambda *_, **__: LengthGroupedSampler(batch, lengths=lengths)
         result = trainer.train()
         if result.global_step < 50:
             print(result.metrics["train_samples_per_second"])
         else:
-            print((len(data) - 10 * 128) / (clock.ended - clock.began))
+            print((len(data) - 10 * batch) / (clock.ended - clock.began))
 
 
 def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
@@ -356,5 +363,5 @@ def _sentences_a_second(encode, sentences):
 
 
 if __name__ == "__main__":
-    parts = (predict, serve, training, pretraining, elmo, cove)
+    parts = (card, predict, serve, training, pretraining, elmo, cove)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])

@@ -1,5 +1,5 @@
 """This project's side of the comparisons, each in a process of its own: workers.py model | predict | one | rounds |
-logits | training | pretraining | host | encode …
+logits | training | pretraining | steps | host | encode | encoder | card …
 """
 
 import json
@@ -9,6 +9,16 @@ import time
 from pathlib import Path
 
 EXPLAINED = 500  # reviews that `one` explains
+
+
+def card():
+    """Says what TensorFlow computes on."""
+    import tensorflow as tf
+
+    from nsmc_bert.base.runtime import share_gpus
+
+    gpus = share_gpus()
+    print(tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "the CPU")
 
 
 def model(folder, layers=4, width=256, heads=4, family="bert"):
@@ -144,6 +154,31 @@ def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
     print(tokens / seconds)
 
 
+def steps(path, count, layers=4, width=256, heads=4, budget=3072):
+    """How many times the median the slowest training step takes but the first, which compiles; each is waited for."""
+    import numpy as np
+    import tf_keras as keras
+
+    from nsmc_bert.data import reviews
+    from nsmc_bert.model.classifier import SentimentClassifier
+
+    class Clock(keras.callbacks.Callback):
+        """Times each step; Keras gives its figures as numbers, for which it waits for the device."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self.began = time.perf_counter()
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch:
+                seconds.append(time.perf_counter() - self.began)
+
+    data, seconds = reviews.read(path), []
+    texts = data.texts[: int(count)]
+    learner, encoded, plan = _learner(SentimentClassifier, texts, layers, width, heads, budget, "bert")
+    learner.fit_batches(encoded, data.labels[: len(texts)], plan, 0, len(plan), [Clock()])
+    print(max(seconds) / np.median(seconds))
+
+
 def host(path, steps_per_call):
     """Milliseconds of a training step that the thread which asks for it computes itself, whatever computes the rest:
     measured on a model that is next to nothing, Keras having several steps in one call.
@@ -223,6 +258,30 @@ def encode(family, path, count, precision):
         print(len(payloads) / (time.perf_counter() - start))
 
 
+def encoder(folder, path, layers, width, heads):
+    """Writes a BERT with random weights and BERT's 512 positions, whose pieces are letters and the words of a file of
+    records: about as many of them to a word as an English BERT has.
+    """
+    import collections
+
+    from nsmc_bert.model import checkpoints, tokenizers
+    from nsmc_bert.model.classifier import SentimentClassifier
+    from probing import records
+
+    words = collections.Counter(word for record in records.read(path, 1) for word in record.text.lower().split())
+    letters = sorted({letter for word in words for letter in word})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters += ["##" + letter for letter in letters]
+    pieces = list(dict.fromkeys([*special, *letters, *(word for word, _ in words.most_common(30000))]))
+    with tempfile.TemporaryDirectory() as parent:
+        vocabulary = Path(parent) / "vocab.txt"
+        vocabulary.write_text("\n".join(pieces) + "\n", encoding="utf-8")
+        config = _config(layers, width, heads, "bert")
+        config.vocab_size, config.max_position_embeddings = len(pieces), 512
+        tokenizer = tokenizers.from_vocab(vocabulary)
+        SentimentClassifier(checkpoints.build(config, 0), tokenizer, max_length=512).save(folder)
+
+
 ELMO = {  # the published one's shape
     "lstm": {
         "use_skip_connections": True,
@@ -243,5 +302,5 @@ ELMO = {  # the published one's shape
 }
 
 if __name__ == "__main__":
-    parts = (model, predict, one, rounds, logits, training, pretraining, host, encode)
+    parts = (model, predict, one, rounds, logits, training, pretraining, steps, host, encode, encoder, card)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
