@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
+from nsmc_bert.model.optimizers import adamw
 from probing import encoders
 from probing.learning import probe
 
@@ -267,3 +269,21 @@ def test_precision(precision):
     said = model(inputs(4))
     assert said.dtype == tf.float32
     np.testing.assert_allclose(said.numpy(), exact(inputs(4)).numpy(), atol=1e-6 if precision == "float32" else 0.1)
+
+
+@pytest.mark.parametrize("make", [adamw, probe.AMSGrad], ids=["AdamW", "AMSGrad"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_keras_compiles_no_update_where_it_finds_a_gpu(monkeypatch, make, scaled):
+    """Of AMSGrad's XLA knows no form: the update would fail."""
+    monkeypatch.setattr(tf.compat.v2.config, "list_physical_devices", lambda kind: ["a GPU"])  # where Keras looks
+    assert keras.optimizers.AdamW().jit_compile  # as Keras has it
+
+    def compiled(*_):
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(keras.optimizers.Optimizer, "_update_step_xla", compiled)
+    optimizer, variable = make(1.0), tf.Variable([1.0])
+    optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer) if scaled else optimizer
+    optimizer.build([variable])
+    tf.function(lambda: optimizer.apply_gradients([(tf.constant([0.5]), variable)]), autograph=False)()
+    assert variable.numpy() != 1.0
