@@ -18,7 +18,7 @@ NAME := $(shell "$(PYTHON)" -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.
 IN_VENV := "$(VENV)/bin/python"
 INPUTS = setup.cfg setup.py pyproject.toml constraints.txt $(VENV)/.made-$(NAME)
 
-# TensorFlow computes on a GPU with CUDA's libraries of its own alone: they are installed where NVIDIA's driver is.
+# TensorFlow computes on a GPU with CUDA's libraries of its own alone: they are installed where NVIDIA's driver is, on Linux or below Windows.
 DRIVER := /proc/driver/nvidia/version /usr/lib/wsl/lib/libcuda.so.1
 COMMA := ,
 GPU := $(if $(wildcard $(DRIVER)),gpu)
