@@ -86,7 +86,7 @@ def _slips(syllable: str) -> list[str]:
     made += [(initial, VOWELS.find(key), final) for key in _beside(VOWELS[vowel])]
     if final:
         made += [(initial, vowel, FINALS.find(key)) for key in (" ", *_beside(FINALS[final]))]
-    return [chr(FIRST + (i * len(VOWELS) + v) * len(FINALS) + f) for i, v, f in made if min(i, v, f) >= 0]
+    return [chr(FIRST + (i * len(VOWELS) + v) * len(FINALS) + f) for i, v, f in made]
 
 
 def _beside(jamo: str) -> list[str]:
@@ -94,5 +94,5 @@ def _beside(jamo: str) -> list[str]:
     key = SHIFTED.get(jamo, jamo)
     row = next((row for row in KEYS if key in row), "")
     at = row.find(key)
-    around = [row[i] for i in (at - 1, at + 1) if row and 0 <= i < len(row)]
+    around = [row[i] for i in (at - 1, at + 1) if 0 <= i < len(row)]
     return around + ([key] if key != jamo else [])

@@ -149,7 +149,7 @@ def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == np.asarray(labels)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(place, right - confidence, bins)
+    gap = np.bincount(place, right - confidence)
     return float(np.abs(gap).sum() / len(confidence))
 
 

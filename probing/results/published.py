@@ -78,9 +78,7 @@ DIFFERENCES = {  # published ones: (encoder, name): ((encoder, representation), 
 def f1() -> Mapping[tuple[str, str, str], float]:
     """{(row, encoder, representation or name of a difference): F1 on test, a share}."""
     return {
-        (row["task"], row["encoder"], row["representation"]): float(row["value"]) / 100
-        for row in _rows("test_f1.csv")
-        if row["value"]
+        (row["task"], row["encoder"], row["representation"]): float(row["value"]) / 100 for row in _rows("test_f1.csv")
     }
 
 

@@ -32,6 +32,8 @@ def test_slips_by_hand(syllable, slips):
 
 def test_what_has_no_syllable_stays():
     assert perturbation.with_typo(["ㅋㅋ ok 1!", ""]) == ["ㅋㅋ ok 1!", ""]
+    first, last = perturbation.with_typo(["가", "힣"])  # of all syllables
+    assert first != "가" and last != "힣"
 
 
 def test_every_syllable_has_a_slip():
