@@ -76,9 +76,10 @@ def test_on_not_many_reviews_it_only_gets_less_sure(count):
     assert everything.bias < -0.3
 
 
-def test_on_one_kind_of_reviews_nothing_is_fitted():
-    found = calibration.fit(said(LOGITS[:1000]), np.ones(1000, int))
-    assert found.skipped == "all 1000 reviews that are held out are of one class"
+@pytest.mark.parametrize("count", [calibration.FEWER, 1000])
+def test_on_one_kind_of_reviews_nothing_is_fitted(count):
+    found = calibration.fit(said(LOGITS[:count]), np.ones(count, int))
+    assert found.skipped == f"all {count} reviews that are held out are of one class"
 
 
 def test_both_have_bounds():
@@ -89,6 +90,7 @@ def test_both_have_bounds():
     wrong = calibration.fit(said(-sure), labels)
     assert wrong.temperature == pytest.approx(10)  # all wrong: it is not turned round
     assert wrong.bias == pytest.approx(0.0, abs=1e-6)
+    assert calibration.fit(said(-sure[:100]), labels[:100]).temperature == pytest.approx(10)
     nearly_all_positive = np.r_[0, np.ones(99_999, int)]
     assert calibration.fit(said(np.full(100_000, -20.0)), nearly_all_positive).bias <= calibration.FARTHEST
 
@@ -226,8 +228,8 @@ def test_ratings_are_softened_no_farther_than_brings_them_nearer():
     unsure = softmax(np.log(sure) / 8)
     assert calibration.fit(unsure, labels, ordered=True).temperature == 1.0
     assert calibration.fit(np.tile(unsure, (3, 1)), np.tile(labels, 3), ordered=True).temperature < 0.8
-    certain = np.eye(4)[[0, 1, 3]]
-    assert calibration.ranked_probability_score(certain, np.array([0, 3, 1])) == pytest.approx((0 + 2 + 2) / 3)
+    certain = np.eye(4)[[0, 1, 3, 3]]
+    assert calibration.ranked_probability_score(certain, np.array([0, 3, 1, 1])) == pytest.approx((0 + 2 + 2 + 2) / 4)
 
 
 def test_of_more_classes_it_goes_into_the_head():
@@ -247,5 +249,7 @@ def test_of_more_classes_all_numbers_have_bounds():
     hardly = np.r_[-sure[: calibration.SURER], sure[calibration.SURER :]] / 100
     assert calibration.fit(softmax(hardly), labels).temperature == pytest.approx(0.1)
     assert calibration.fit(softmax(-sure), labels).temperature == pytest.approx(10)
-    lopsided = calibration.fit(softmax(np.tile([-30.0, 15.0, 15.0], (1200, 1))), labels)
-    assert max(map(abs, lopsided.bias)) <= calibration.FARTHEST * 4 / 3
+    # of 99,970 reviews to 15 and 15 the first bias would be two thirds of log(99,970 / 15), 5.87, and the others -2.935
+    lopsided = calibration.fit(np.full((100_000, 3), 1 / 3), np.repeat([0, 1, 2], [99_970, 15, 15]))
+    bounded = np.array([calibration.FARTHEST, -2.935, -2.935])
+    np.testing.assert_allclose(lopsided.bias, bounded - bounded.mean(), atol=0.02)

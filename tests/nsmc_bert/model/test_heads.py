@@ -37,6 +37,7 @@ def test_known_names_are_mapped(names, order):
 def test_label2id_alone_is_read():
     assert heads.order(config(label2id={"positive": 0, "negative": 1}), "folder") == [1, 0]
     assert heads.order(config(label2id={"negative": 0, "positive": 1}), "folder") == [0, 1]
+    assert "id2label" not in heads.with_names({"label2id": {"negative": 0, "positive": "1"}})
     # where both are given, transformers goes by id2label
     assert heads.order(config(("negative", "positive"), label2id={"positive": 0, "negative": 1}), "folder") == [0, 1]
 
@@ -55,6 +56,8 @@ def test_what_the_user_says_goes_before_the_names():
     assert heads.order(config(("꿀잼", "노잼")), "folder", "꿀잼") == [1, 0]
     assert heads.order(config(("꿀잼", "노잼")), "folder", ["LIKE", "노잼"]) == [0, 1]
     assert heads.order(config(), "folder", "label_0") == [1, 0]
+    assert heads.order(config(), "folder", ["", " "]) == [0, 1]
+    assert heads.classes(config(("꿀잼", "노잼")), 2, "folder", "꿀잼") == (SENTIMENT, [1, 0])
     for wrong in ("LABEL_2", ["LABEL_0", "LABEL_1"]):
         with pytest.raises(
             UserError, match="labels LABEL_0 and LABEL_1, expected one of them to be the positive_label"
@@ -103,6 +106,7 @@ def test_more_classes_are_called_what_the_folder_calls_them():
     assert heads.classes(stars, 3, "folder")[0] == ratings([1, 2, 3])
     assert heads.classes(config(("pos", "neg")), 2, "folder") == (SENTIMENT, [1, 0])
     assert heads.named({"1": "b", "0": "a", "2": "c"}, None, "folder").names == ("a", "b", "c")
+    assert heads.named({"x": "a", "0": "b", "1": "c"}, None, "folder") == SENTIMENT
     assert heads.named(None, None, "folder") == heads.named({0: "ham", 1: "spam"}, None, "folder") == SENTIMENT
 
 

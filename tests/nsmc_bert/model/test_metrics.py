@@ -27,6 +27,13 @@ def test_calibration_error_by_hand():
     # ten bins: .95 and .9 in the last, right; .8 right; .7 and .6 wrong
     expected = (abs(2 - 1.85) + abs(1 - 0.8) + 0.7 + 0.6) / 5
     assert metrics.expected_calibration_error(P, Y, bins=10) == pytest.approx(expected, abs=1e-6)
+    # what is certain is of the last bin too, beside .9; .7 is of the one before
+    certain, labels = np.array([[1.0, 0.0], [0.1, 0.9], [0.3, 0.7]]), np.array([1, 1, 1])
+    assert metrics.expected_calibration_error(certain, labels, bins=5) == pytest.approx((abs(1 - 1.9) + 0.3) / 3)
+    assert [tuple(one.values()) for one in metrics.reliability(certain, labels, bins=5)] == [
+        (1, 0.7, 1),
+        (2, 0.95, 0.5),
+    ]
 
 
 def test_a_calibrated_coin_has_no_error():
@@ -47,18 +54,20 @@ def test_wilson_against_published_values(right, n, low, high):
 
 def test_confident_errors_come_worst_first():
     assert metrics.confident_errors(P, Y).tolist() == [3, 1]
+    assert metrics.confident_errors(P, 1 - Y).tolist() == [4, 0, 2]
     assert metrics.confident_errors(P, Y, 1).tolist() == [3]
 
 
 def test_a_class_that_does_not_occur_counts_for_nothing():
-    figures = metrics.report(np.array([[0.1, 0.9], [0.2, 0.8]]), np.array([1, 1]))
+    figures = metrics.report([[0.1, 0.9], [0.2, 0.8]], [1, 1])
     assert figures["macro_f1"] == 1.0
     assert figures["f1"] == {"negative": 0.0, "positive": 1.0}
 
 
 def test_no_reviews():
     figures = metrics.report(np.zeros((0, 2), np.float32), np.zeros(0, int))
-    assert (figures["n"], figures["accuracy"], figures["ece"]) == (0, 0, 0)
+    assert [figures[name] for name in ("n", "accuracy", "macro_f1", "ece", "log_loss")] == [0] * 5
+    assert figures["accuracy_interval95"] == [0, 1]
 
 
 def test_lines_show_the_figures():
@@ -146,6 +155,8 @@ def test_ratings_by_hand():
     # said 1 and 4; medians 2 and, of what adds up to a bit less than 1, 4
     split = metrics.report(np.array([[0.4, 0.3, 0.3], [0.2, 0.2999, 0.5]]), np.array([1, 2]), classes=STARS)
     assert (split["mae"], split["mae_median"]) == (0.5, 0.0)
+    # half of what is said lies up to the first
+    assert metrics.report(np.array([[0.5, 0.1, 0.4]]), np.array([0]), classes=STARS)["mae_median"] == 0.0
     none = metrics.report(np.zeros((0, 3)), np.zeros(0, int), classes=STARS)
     assert (none["kappa"], none["mae"], none["within_one"]) == (0, 0, 0)
 
@@ -161,5 +172,6 @@ def test_kappa_against_scikit_learn():
 def test_kappa_at_its_ends():
     assert metrics.weighted_kappa([0, 1, 2], [0, 1, 2], 3) == 1.0
     assert metrics.weighted_kappa([0, 2], [2, 0], 3) == -1.0
+    assert metrics.weighted_kappa([0], [2], 3) == 0.0
     assert metrics.weighted_kappa([0, 1, 2], [1, 1, 1], 3) == 0.0
     assert metrics.weighted_kappa([1, 1], [1, 1], 3) == 0.0  # one class: nothing to agree about
