@@ -72,6 +72,7 @@ def test_each_rating_may_be_a_class():
     tenths = Labelling(ratings="0:1:0.1")
     assert [tenths.of(repr(value)) for value in (0.1 + 0.2, 0.3 + 1e-6, 1e-1)] == [3, None, 1]
     assert scale("0:0.3:0.1") == (0, 0.1, 0.2, 0.3) and scale("-1:1") == (-1, 0, 1)
+    assert not stars.is_default and Labelling().is_default
     assert stars.expected == "one of the ratings from 1 to 5, by --ratings"
 
 
@@ -174,6 +175,7 @@ def test_ratings_of_a_model_that_knows_neutral():
         ({"negative", "neutral", "positive"}, "or two of them, --labels=negative,positive --skip_bad_rows"),
         ({"0", "1", "2"}, "there are '0', '1', '2': name a model that learned them, --model=FOLDER, or two of them, "),
         ({"a", "b", "c", "d", "e"}, "'d', …: name a model that learned them, --model=FOLDER"),
+        ({"neutral", "보통", "좋음"}, "or two of them, --labels=neutral,좋음 --skip_bad_rows"),
         ({"good", "like", "좋음"}, "name a model that learned them, --model=FOLDER"),
         ({"1", "3", "5"}, "2 and less as negative, and leaves out what is between"),
         ({"1", "0", "x"}, "--labels=NEGATIVE,POSITIVE names others"),

@@ -337,8 +337,8 @@ def test_the_middle_of_a_rule_may_be_a_class(tmp_path):
 
 
 def test_contradictions(tmp_path):
-    path = write(tmp_path, "document,label\na,1\nb,0\na,0\na,1\nb,0\n", "mine.csv")
-    assert reviews.contradictions(reviews.read(path)) == (1, 3)
+    path = write(tmp_path, "document,label\na,1\nb,0\na,0\na,1\nb,0\nc,0\nc,1\n", "mine.csv")
+    assert reviews.contradictions(reviews.read(path)) == (2, 5)
 
 
 def test_the_sheet_that_was_chosen_is_said(tmp_path):
@@ -427,6 +427,16 @@ def test_a_split_by_labels_keeps_their_shares():
     assert (
         reviews.split(texts, 0.1, 3, labels)[1].tolist() == reviews.split(texts, 0.1, 3, np.array(labels))[1].tolist()
     )
+
+
+def test_what_rounding_leaves_over_goes_where_it_took_most():
+    """Of 14, 13 and 3 a quarter is 3.5, 3.25 and 0.75, together 7.5; and rows are counted, not texts."""
+    labels = [0] * 14 + [1] * 13 + [2] * 3
+    held_out = reviews.split([f"글 {number}" for number in range(30)], 0.25, 0, labels)[1]
+    assert np.bincount(np.array(labels)[held_out]).tolist() == [4, 3, 1]
+    copied = [f"글 {number // 5 if number < 20 else number}" for number in range(40)]
+    held_out = reviews.split(copied, 0.5, 0, [0] * 20 + [1] * 20)[1]
+    assert (np.sum(held_out < 20), np.sum(held_out >= 20)) == (10, 10)
 
 
 labelled = st.lists(st.tuples(st.sampled_from("가나다라마바사아자차"), st.integers(0, 2)), min_size=2, max_size=40)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nsmc_bert.base.classes import Classes
+from nsmc_bert.base.classes import Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import cross_validation
 from nsmc_bert.model import calibration, metrics
@@ -83,7 +83,24 @@ def test_what_another_run_has_kept_is_refused(tmp_path):
         cross_validation.predict(answer_of([]), FOLD, LABELS, tmp_path)
 
 
-@pytest.mark.parametrize("classes", [Classes(), Classes(("불만", "문의", "칭찬"))], ids=["two", "three"])
+def test_a_fold_is_measured_as_what_it_is_of(tmp_path):
+    """Expected ratings of 2.5 and 3, of reviews of 4 and 1, 4 and 4."""
+    lines = []
+
+    def answer(number, folder):
+        return np.float32([[0.5, 0.0, 0.5], [0.25, 0.25, 0.5]])[[number, number]]
+
+    stars, fold = ratings([1, 2, 4]), np.array([0, 0, 1, 1])
+    cross_validation.predict(answer, fold, np.array([2, 0, 2, 2]), tmp_path, classes=stars, log=lines.append)
+    assert lines == [
+        "fold 1 of 2: root mean squared error of the expected rating 1.5000 of 2 reviews",
+        "fold 2 of 2: root mean squared error of the expected rating 1.2500 of 2 reviews",
+    ]
+
+
+@pytest.mark.parametrize(
+    "classes", [Classes(), Classes(("불만", "문의", "칭찬")), ratings([1, 3, 5])], ids=["two", "three", "ratings"]
+)
 def test_a_fold_is_calibrated_by_the_others(classes):
     random, count = np.random.default_rng(0), 3000
     labels, fold = random.integers(0, len(classes), count), np.arange(count) % 5
@@ -92,7 +109,7 @@ def test_a_fold_is_calibrated_by_the_others(classes):
     figures = metrics.report(cross_validation.calibrated(sure, labels, fold, classes), labels, classes=classes)
     losses = []
     for number in range(5):
-        fitted = calibration.fit(sure[fold != number], labels[fold != number])
+        fitted = calibration.fit(sure[fold != number], labels[fold != number], ordered=classes.is_ordered)
         assert fitted.temperature > 1.2
         said = calibration.apply(sure[fold == number], fitted)
         losses += (-np.log(said[np.arange(len(said)), labels[fold == number]])).tolist()

@@ -124,9 +124,13 @@ def test_figures_of_unseen_reviews_are_said_where_they_are_others():
     once = {"validation": report(0.8), "test": seen, "test_unseen": seen, "errors": []}
     lines = list(evaluation._lines(once))
     assert "test: 100 reviews, none of them in training" in lines and "test that is unseen" not in "".join(lines)
-    lines = evaluation.summary([{**once, "seed": seed, "folder": "model"} for seed in (1, 2)])
+    seeds = [{"seed": seed, "folder": "model", "warnings": ["of both"]} for seed in (1, 2)]
+    lines = evaluation.summary([once | seed for seed in seeds])
     assert lines.count("seed 1, test: 100 reviews, none of them in training") == 1
-    assert not any("unseen" in line for line in lines)
+    assert lines.count("of both") == 1 and not any("unseen" in line for line in lines)
+    assert "test accuracy over 2 seeds: mean 70.00, standard deviation 0.00 (70.00, 70.00)" in lines
+    lines = evaluation.summary([once | seed | {"test_unseen": fewer} for seed in seeds])
+    assert "test_unseen accuracy over 2 seeds: mean 100.00, standard deviation 0.00 (100.00, 100.00)" in lines
     lines = list(evaluation._lines({**once, "test_unseen": fewer}))
     assert "test: 100 reviews" in lines and "test that is unseen: 99 reviews" in lines
 
