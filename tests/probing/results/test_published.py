@@ -34,6 +34,14 @@ def test_a_published_encoder_goes_by_its_name_and_shape(tmp_path):
     assert cell.why_not == "other encoder: layers of 1 × 16 and 2 × 32, published 1 × 512 and 2 × 1024"
 
 
+def test_published_curves_and_weights_are_of_as_many_layers_as_their_encoders_have():
+    layers = {name: len(encoder.widths) for name, encoder in published.ENCODERS.items()}
+    for (_, encoder), scores in published.scores().items():
+        assert len(scores) == layers[encoder]
+    for mix in published.mixes():
+        assert len(mix.shares) == layers[mix.encoder]
+
+
 def test_published_macro_averages_and_differences_are_those_of_the_published_cells():
     known = published.f1()
     for encoder, representation in {key[1:] for key in known}:

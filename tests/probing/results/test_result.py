@@ -1,5 +1,6 @@
 """probing.results.result: what decides a figure is compared, and nothing else; files keep all that they had."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -137,9 +138,16 @@ def test_counts_of_all_labels_and_the_sentences_of_records(tmp_path):
     assert draws([before], ALL_LABELS) is None
     assert len(set(draws([before], samples=20))) > 1
     assert set(draws([before], samples=20, beside=[saved])) == {0.5}
+    # one side of sentences and one that does not say: both are drawn as the sentences are
+    drawn = draws([saved], samples=20), draws([before], samples=20)
+    np.testing.assert_array_equal(Difference.of([saved], [before], "", 20, drawn).drawn, 0)
+    # of all labels 9 of 9 against 7 of 9 with 2 and 4 wrong, where the task's own row says 0.5 of both
+    sure = dataclasses.replace(other, by_label={"test": {"Other": PRF(9, 0, 0)}}).save(tmp_path / "sure.json", arrays)
+    assert Difference.of([sure], [saved], ALL_LABELS, 20).value == pytest.approx(1 - 14 / 20)
     (tmp_path / "of_before.npz").write_bytes(b"PK")
-    with pytest.raises(UserError, match="of_before.npz: found no whole file of predictions"):
-        before.counts()
+    for read in (before.counts, before.sentences):
+        with pytest.raises(UserError, match="of_before.npz: found no whole file of predictions"):
+            read()
 
 
 def test_a_difference_is_of_the_seeds_that_both_sides_have(tmp_path):
@@ -173,10 +181,21 @@ def test_heads_are_named_as_before_and_now(tmp_path):
     assert Result.load(made(encoder="a, attention").save(tmp_path / "a.json").path).encoder == "a, attention"
 
 
-def test_counts_of_a_label_are_three(tmp_path):
+@pytest.mark.parametrize(
+    ("dev", "said"),
+    [
+        (
+            {"Part-of-Speech": {"f1": 0.5}, "labels": {"NN": [1, 2]}},
+            "counts of labels in figures.dev that are not three",
+        ),
+        ({"Dependencies": {"f1": 0.5}}, "figures.dev"),
+        (None, "no figures"),
+    ],
+)
+def test_figures_that_are_not_whole_are_refused(tmp_path, dev, said):
     path = made().save(tmp_path / "a.json").path
     content = json.loads(path.read_text(encoding="utf-8"))
-    content["figures"]["dev"]["labels"]["NN"] = [1, 2]
+    content["figures"] = {"dev": dev} if dev else {}
     path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(UserError, match="a.json: found counts of labels in figures.dev that are not three"):
+    with pytest.raises(UserError, match=f"a.json: found .*{said}"):
         Result.load(path)

@@ -153,7 +153,7 @@ def of_dev(folder, name, scores, **changes):
         result["figures"]["dev"] = {"Dependencies": {"f1": right / 10}}
         path.write_text(json.dumps({**result, "mix": None, **changes}), encoding="utf-8")
         counts = np.broadcast_to(np.array([right, 10 - right, 10 - right], np.int32), (2, 1, 3))
-        np.savez(path.with_suffix(".npz"), dev_counts=counts, test_counts=counts)
+        np.savez(path.with_suffix(".npz"), dev_counts=counts, test_counts=0 * counts)
 
 
 def test_an_expected_layer_is_of_all_layers(tmp_path):
@@ -375,10 +375,10 @@ def test_an_encoder_tuned_in_a_folder_of_a_published_name_has_a_column_of_its_ow
 def test_heads_of_a_published_encoder_have_a_column_of_their_own(tmp_path):
     known = {"hub": True, "sha256": BASE}
     write(tmp_path, "dep", "bert-base-uncased", "mix", 0.9, weights=known)
-    write(tmp_path, "dep", "attention:bert-base-uncased", "heads", 0.8, weights=known, layer0="none")
+    write(tmp_path, "dep", "attention:google-bert/bert-base-uncased", "heads", 0.8, weights=known, layer0="none")
     cells = tables.figures(runs.load([tmp_path]), 100)
     assert [(cell.encoder, cell.representation) for cell in cells] == [
-        ("attention:bert-base-uncased", "heads"),
+        ("attention:google-bert/bert-base-uncased", "heads"),
         ("bert-base", "mix"),
     ]
     assert cells[0].why_not == "no published encoder"
