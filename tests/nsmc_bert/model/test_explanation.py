@@ -63,6 +63,22 @@ def test_what_a_position_adds_is_what_finite_differences_say(model):
     assert expected[0] == expected[-1] == 0
 
 
+def test_gap_and_record_by_hand():
+    words = explanation.Word("좋다", 0, 2, 1.00004), explanation.Word("…", 3, 4, None)
+    found = explanation.Explanation("positive", (0.2, 0.8), 1.38629, -0.5, words, 0.75)
+    assert found.gap == pytest.approx(1.38629 + 0.5 - 0.75 - 1.00004)
+    assert found.record() == {
+        "label": "positive",
+        "logit": 1.3863,
+        "baseline": -0.5,
+        "words": [
+            {"text": "좋다", "start": 0, "end": 2, "added": 1.0},
+            {"text": "…", "start": 3, "end": 4, "added": None},
+        ],
+        "rest": 0.75,
+    }
+
+
 def test_of_several_labels_it_is_the_most_likely_against_all_others():
     logits = tf.constant([[1.0, 3.0, 0.5], [0.0, 0.0, 0.0]])
     found = explanation._margin(logits, 1).numpy()

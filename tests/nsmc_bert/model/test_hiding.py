@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nsmc_bert.data import reviews
 from nsmc_bert.model import packing, tokenizers
-from nsmc_bert.model.hiding import MASKED_SHARE, PLACES, ROOM, Hide
+from nsmc_bert.model.hiding import MASKED_SHARE, PLACES, ROOM, Hidden, Hide
 
 PAD, MASK = 0, 4
 
@@ -28,6 +29,7 @@ def test_what_is_hidden():
     texts = reviews.sample()[0].texts + ["", "굿", "😂"]
     begins = tokenizer.word_beginnings()
     taken = pieces = masked = kept = 0
+    others = []
     for ids, segments, seen, read, targets, there in hidden(tokenizer, texts, budget=2048):
         assert read.shape[1] == int(np.ceil(ROOM * MASKED_SHARE * ids.shape[1]))
         np.testing.assert_array_equal(np.take_along_axis(ids, read, 1), targets)
@@ -51,9 +53,13 @@ def test_what_is_hidden():
             chosen = sorted(places)
             masked += (seen[row][chosen] == MASK).sum()
             kept += (seen[row][chosen] == ids[row][chosen]).sum()
+            others += [seen[row][place] for place in chosen if seen[row][place] not in (MASK, ids[row][place])]
     assert 0.15 < taken / pieces < 0.22  # whole words, at least one a text
     assert abs(masked / taken - 0.8) < 0.04
     assert abs(kept / taken - 0.1) < 0.03
+    # the rest are other pieces, each as likely
+    tenths = np.bincount(10 * np.array(others) // tokenizer.vocab_size, minlength=10) / len(others)
+    assert min(others) > MASK and 0.05 < tenths.min() <= tenths.max() < 0.15
 
 
 def test_what_stands_beside_a_text_does_not_decide_what_it_hides():
@@ -133,6 +139,10 @@ def test_the_places_that_something_is_said_of(tiny_tokenizer):
         np.testing.assert_array_equal(said.places.numpy()[real], taken[:size])
         np.testing.assert_array_equal(said.pieces.numpy()[real], hidden.pieces.numpy().ravel()[taken][:size])
         assert said.weights.numpy().mean() == pytest.approx(1.0)
+    # 1.35 times 15 % of 2,048 places, and up to a multiple of 64
+    zeros = tf.zeros([16, 35], tf.int32)
+    full = Hidden(tf.zeros([16, 128], tf.int32), zeros, zeros, tf.ones([16, 35], tf.bool))
+    np.testing.assert_array_equal(hide.places(full).places, np.arange(448))
 
 
 def test_a_tokenizer_without_a_mask_is_refused(tmp_path):

@@ -87,6 +87,9 @@ def test_what_is_counted_is_compared_on_one_corpus():
 def test_encoders(changes, different, unknown):
     for one, other in ((result(), result(**changes)), (result(**changes), result())):
         assert one.encoder_differences(other) == (different, unknown)
+        said = one.unlike(other, True)
+        assert all(name in said for name in different + unknown) and bool(said) == bool(different or unknown)
+        assert one.unlike(other) == ""
 
 
 def test_a_file_has_all_of_it(tmp_path):

@@ -118,17 +118,21 @@ def test_single_layers_begin_with_lex_and_may_have_gaps(tmp_path):
         path.write_text(json.dumps(result), encoding="utf-8")
     (one,) = by_layer(runs.load([tmp_path]))
     np.testing.assert_array_equal(one.single, [0.2, np.nan, 0.6, 0.4])
+    for path in tmp_path.glob("dep/*/lex-*"):
+        path.unlink()
+    np.testing.assert_array_equal(by_layer(runs.load([tmp_path]))[0].single, [np.nan, np.nan, 0.6, 0.4])
     assert (one.cumulative, one.shares, one.gamma) == (None, None, None)
 
 
 def test_what_elmo_mixes_is_full(tmp_path):
-    write(tmp_path, "dep", "elmo:folder", "full", 0.9)
-    (path,) = tmp_path.glob("dep/*/full-seed1.json")
-    result = json.loads(path.read_text(encoding="utf-8"))
-    mix = {"layers": [0, 1, 2], "shares": [0.5, 0.25, 0.25], "gamma": 1.2}
-    path.write_text(json.dumps({**result, "mix": mix}), encoding="utf-8")
+    for seed, shares, gamma in ((1, [0.5, 0.25, 0.25], 1.0), (2, [0.25, 0.25, 0.5], 1.5)):
+        write(tmp_path, "dep", "elmo:folder", "full", 0.9, seed=seed)
+        (path,) = tmp_path.glob(f"dep/*/full-seed{seed}.json")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        mix = {"layers": [0, 1, 2], "shares": shares, "gamma": gamma}
+        path.write_text(json.dumps({**result, "mix": mix}), encoding="utf-8")
     (one,) = by_layer(runs.load([tmp_path]))
-    assert (one.encoder, one.shares.tolist(), one.gamma, one.cumulative) == ("elmo", mix["shares"], 1.2, None)
+    assert (one.encoder, one.shares.tolist(), one.gamma, one.cumulative) == ("elmo", [0.375, 0.25, 0.375], 1.25, None)
 
 
 def test_layers_that_are_missing_are_not_made_up(tmp_path):
@@ -195,6 +199,13 @@ def test_gains_are_paired(tmp_path):
     (line,) = table.lines
     assert line[:2] == ["Dependencies", "test, 1 seed"] and all(text.endswith("§") for text in line[2:])
     assert tables.legend(table) == ["§ the interval leaves 0 out"]
+    for encoder in ("runs/before", "runs/after/model"):
+        write(tmp_path, "pos", encoder, "lex", 0.5)
+    lines = tables.gain_table(tables.gains(runs.load([tmp_path]), "before", "after/model", samples=20)).lines
+    assert [(line[0], [bool(cell) for cell in line[2:]]) for line in lines] == [
+        ("Part-of-Speech", [True, False]),
+        ("Dependencies", [True, True]),
+    ]
     with pytest.raises(
         UserError, match="nothing: found 0 encoders of that name, expected one of runs/after/model, runs/before"
     ):
@@ -392,6 +403,7 @@ def test_roles_have_rows_of_their_own(tmp_path):
 
 
 def test_the_macro_average_is_of_ten_rows(tmp_path):
+    write(tmp_path, "pos", "bert-base-uncased", "mix", 0.5, seed=2)
     for i, task in enumerate(TASKS):
         write(tmp_path, task, "bert-base-uncased", "mix", 0.5 + 0.04 * i)
         if task != "rel":
@@ -402,6 +414,7 @@ def test_the_macro_average_is_of_ten_rows(tmp_path):
         np.mean([cells[(row, "bert-base", "mix")].value for row in published.AVERAGED])
     )
     assert average.published == pytest.approx(published.f1()[(published.MACRO, "bert-base", "mix")])
+    assert (average.seeds, average.split, average.corpus) == (1, "test", "10 corpora")
     assert (published.MACRO, "bert-base", "lex") not in cells  # one of its rows is missing
 
 
@@ -461,8 +474,10 @@ def test_controls_and_description_length_stand_beside(tmp_path):
             if representation == "mix":
                 result["description_length"] = {"bits": bits, "compression": 10000 / bits}
             path.write_text(json.dumps(result), encoding="utf-8")
+    write(tmp_path, "pos", "mine", "cat", 0.8)  # beside which nothing stands
     results = runs.load([tmp_path])
-    real, control = (next(result for result in results if result.control == name) for name in ("", "random_labels"))
+    of_lex = [result for result in results if result.representation == "lex"]
+    real, control = (next(result for result in of_lex if result.control == name) for name in ("", "random_labels"))
     less = Difference.of([real], [control], samples=100)
     low, high = scoring.interval(less.drawn)
     assert low < less.value < high
@@ -487,10 +502,23 @@ def test_controls_and_description_length_stand_beside(tmp_path):
     assert table.notes == ["‡ Part-of-Speech, mine lex, beside the control task: differ in seeds 2 and 1"]
 
 
+def test_a_control_of_before_the_configuration_was_told_apart_is_marked(tmp_path):
+    for control, encoder in (("", "weights-tokenizer-gelu"), ("random_labels", "weights-tokenizer")):
+        write(tmp_path, "pos", "mine", "lex", 0.6, control=control, identity=passes(2, encoder=encoder))
+    table = tables.beside(runs.load([tmp_path]), 100)
+    assert table.lines[0][6].endswith("‡")
+    assert table.notes[0].endswith(
+        "the control task: differ in configuration of the encoder, which one of them does not say"
+    )
+
+
 def test_columns_are_chosen(tmp_path):
     for name in ("lex", "mix", "top_1"):
         write(tmp_path, "pos", "mine", name, 0.9)
+    whole = tables.build(runs.load([tmp_path]), samples=20, whole=True, differences=True)
+    assert "mix - lex" in {figure.representation for figure in whole.figures} and whole.wanting
     report = tables.build(runs.load([tmp_path]), samples=100, columns=["mix", "lex"])
+    assert report.wanting == []
     assert report.tables[0].header == ["", "split", "mine lex", "mine mix"]
     assert {figure.representation for figure in report.figures} == {"lex", "mix"}
     assert [layers.single for layers in report.layers] == [None]  # of dev, which these have no figures of
@@ -509,7 +537,7 @@ def test_what_the_same_shape_with_random_weights_has(tmp_path):
     low, high = scoring.interval(less.drawn)
     gain = f"{100 * less.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
     table = tables.beside(results)
-    assert table.header[-2:] == ["random encoder", "gain over it"]
+    assert table.header[3:] == ["split", "F1, all labels", "random encoder", "gain over it"] and table.keys == 4
     assert [line[:3] + line[-2:] for line in table.lines] == [
         ["Part-of-Speech", "mine", "mix", f"{100 * random.f1():.1f}", gain]
     ]
