@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 
 import numpy as np
 import pytest
@@ -279,6 +280,17 @@ def test_ratings_without_a_rule_stop(tmp_path, labels, advice, skip_bad_rows):
     """Those of one star are no positive reviews, whatever is skipped."""
     found = error_of(reviews.read, table_of(tmp_path, labels), skip_bad_rows=skip_bad_rows)
     assert ", expected 0 (negative) or 1 (positive); " in found and advice in found
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        (["별로", "최고", "별로"], ":2: found the label '별로', .*; which is which\\? --labels=별로,최고 takes"),
+        (["positive", "별로"], ":3: found the label '별로', .*; which is which\\? --labels=별로,positive takes"),
+    ],
+)
+def test_words_of_ones_own_stop_with_all_that_the_column_holds(tmp_path, labels, advice):
+    assert re.search(advice, error_of(reviews.read, table_of(tmp_path, labels)))
 
 
 def test_a_file_of_which_most_is_bad_stops(tmp_path):

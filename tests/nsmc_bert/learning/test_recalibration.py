@@ -109,7 +109,7 @@ def test_the_same_file_by_another_rule_is_not_what_was_learned(tmp_path):
         _, rows = reviews.split(train.texts, 0.1, 0, train.labels)
         record = {"data": {**learned, "split": [0.1, 0], "validation": len(rows)}}
         if known:
-            assert len(find(Data("stars.csv", "reviews", train, None), record, minimum=1).texts) == 80
+            assert len(find(Data("stars.csv", "reviews", train, None), record, minimum=80).texts) == 80
         else:
             with pytest.raises(UserError, match="no split of .*stars.csv with its labels as they are read here"):
                 find(Data("stars.csv", "reviews", train, None), record, minimum=1)
@@ -165,3 +165,6 @@ def test_more_classes_take_more_reviews_and_their_own_labels(make_model, tmp_pat
     expected = before ** (1 / calibrated.temperature)
     np.testing.assert_allclose(model.predict(mine.texts), expected / expected.sum(1, keepdims=True), atol=1e-5)
     assert list(changed["calibrated_on"]["f1"]) == ["불만", "문의", "칭찬"]
+    recalibration.calibrate(model, mine, {"settings": {"weights": "float16"}})  # what it says is of what will be saved
+    kernel = model.classifier.kernel.numpy()
+    np.testing.assert_array_equal(kernel, kernel.astype(np.float16))

@@ -36,6 +36,12 @@ def test_calibration_error_by_hand():
     ]
 
 
+def test_a_report_takes_fifteen_bins():
+    """Of which 0.93, right, is in the last but one and 0.94, wrong, in the last."""
+    figures = metrics.report([[0.07, 0.93], [0.06, 0.94]], [1, 0])
+    assert figures["ece"] == pytest.approx((0.07 + 0.94) / 2)
+
+
 def test_a_calibrated_coin_has_no_error():
     random = np.random.default_rng(0)
     p = random.uniform(size=200_000)
@@ -134,6 +140,7 @@ def test_three_classes_by_hand():
     one = metrics.report(P3[:1], Y3[:1], classes=THREE)
     assert metrics.one_class(one) == ", of neg reviews alone: whoever always says so has 100"
     assert one["macro_f1"] == 1.0
+    assert one["precision"] == one["recall"] == {"neg": 1.0, "neu": 0.0, "pos": 0.0}
 
 
 def test_ratings_by_hand():
@@ -158,7 +165,7 @@ def test_ratings_by_hand():
     # half of what is said lies up to the first
     assert metrics.report(np.array([[0.5, 0.1, 0.4]]), np.array([0]), classes=STARS)["mae_median"] == 0.0
     none = metrics.report(np.zeros((0, 3)), np.zeros(0, int), classes=STARS)
-    assert (none["kappa"], none["mae"], none["within_one"]) == (0, 0, 0)
+    assert [none[name] for name in ("kappa", "within_one", "mae", "mae_median", "rmse_expected")] == [0] * 5
 
 
 def test_kappa_against_scikit_learn():

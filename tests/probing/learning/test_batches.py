@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probing.learning import batches
 from probing.learning.batches import Batches, bucket
 
 
 def test_a_batch_holds_what_its_spans_read(corpus, encoder):
     task, parts, store = corpus
     part, records = parts["train"], np.array([2, 5, 11])
-    batches = Batches(store, part, [1, 3])
-    (batch,) = batches.dataset(lambda number: records, 0, 1)
+    (batch,) = Batches(store, part, [1, 3]).dataset(lambda number: records, 0, 1)
     targets = np.concatenate([np.arange(part.splits[r], part.splits[r + 1]) for r in records])
     n = len(targets)
     assert len(batch["weights"]) == bucket(n) + 1
@@ -27,6 +27,18 @@ def test_a_batch_holds_what_its_spans_read(corpus, encoder):
                 read = batch["states"][0][place].numpy()[rows[segments == i]]
                 np.testing.assert_allclose(read, states[layer][slice(*span[target])], atol=4e-3)
         assert (segments[segments >= n] == len(batch["weights"]) - 1).all()
+
+
+def test_in_order_every_target_comes_once_or_those_of_the_first_records(corpus, monkeypatch):
+    monkeypatch.setattr(batches, "PREDICT", 8)
+    task, parts, store = corpus
+    part, of = parts["dev"], Batches(store, parts["dev"], [1])
+    for limit, records, count in ((0, 20, 3), (16, 16, 2), (13, 13, 2), (99, 20, 3)):
+        found = list(of.in_order(limit))
+        assert len(found) == count
+        np.testing.assert_array_equal(np.concatenate([targets for targets, _ in found]), range(part.splits[records]))
+        for targets, batch in found:
+            np.testing.assert_array_equal(batch["gold"].numpy()[batch["weights"].numpy() > 0], part.gold(targets))
 
 
 @given(st.integers(0, 100_000))

@@ -195,7 +195,7 @@ def test_gains_are_paired(tmp_path):
         # the same random numbers decide both sides: what is right before is right after
         assert 0 < cell.interval[0] < cell.value < cell.interval[1] < 0.09
     table = tables.gain_table(cells)
-    assert table.header == ["after - before", "split", "lex", "mix"]
+    assert (table.header, table.keys) == (["after - before", "split", "lex", "mix"], 2)
     (line,) = table.lines
     assert line[:2] == ["Dependencies", "test, 1 seed"] and all(text.endswith("§") for text in line[2:])
     assert tables.legend(table) == ["§ the interval leaves 0 out"]
@@ -454,6 +454,7 @@ def test_the_whole_published_table_says_what_is_wanting(tmp_path):
     assert re.search(r"\)† \[\d+\.\d\]$", table["Rel. (SemEval)", "bert-base lex"])  # other data: not compared
     assert table["Part-of-Speech", "cove lex"] == "[85.7]"
     assert len(lines[0]) == 2 + len({key[1:] for key in published.f1()})
+    assert lines[0][2:5] == ["bert-base lex", "bert-base cat", "bert-base mix"]  # of which lex alone was run
     said = tables.wanting(found)
     assert "not run: gpt; openai-gpt: flags/probe_gpt.flags" in said
     assert not any(line.startswith(("not run: bert-base", "Part-of-Speech")) for line in said)
@@ -475,6 +476,13 @@ def test_controls_and_description_length_stand_beside(tmp_path):
                 result["description_length"] = {"bits": bits, "compression": 10000 / bits}
             path.write_text(json.dumps(result), encoding="utf-8")
     write(tmp_path, "pos", "mine", "cat", 0.8)  # beside which nothing stands
+    write(tmp_path, "pos", "mine", "top_1", 0.8)  # beside which description length alone does
+    (path,) = tmp_path.glob("pos/*/top_1-seed1.json")
+    result = {
+        **json.loads(path.read_text(encoding="utf-8")),
+        "description_length": {"bits": 3000.0, "compression": 3.0},
+    }
+    path.write_text(json.dumps(result), encoding="utf-8")
     results = runs.load([tmp_path])
     of_lex = [result for result in results if result.representation == "lex"]
     real, control = (next(result for result in of_lex if result.control == name) for name in ("", "random_labels"))
@@ -488,6 +496,7 @@ def test_controls_and_description_length_stand_beside(tmp_path):
     assert table.lines == [
         ["Part-of-Speech", "mine", "lex", *figures, "", "", "", ""],
         ["Part-of-Speech", "mine", "mix", *figures, "2.00", "5.00", "8.00", "1.25"],
+        ["Part-of-Speech", "mine", "top_1", "test", table.lines[2][4], "", "", "3.00", "3.00", "", ""],
     ]
     assert table.notes == [] == tables.beside([]).lines
     # seeds that only one side has are no part of the difference; where none is shared that is marked, and said
@@ -510,6 +519,17 @@ def test_a_control_of_before_the_configuration_was_told_apart_is_marked(tmp_path
     assert table.notes[0].endswith(
         "the control task: differ in configuration of the encoder, which one of them does not say"
     )
+
+
+def test_notes_are_those_of_the_tables_that_are_shown():
+    of = [
+        tables.Table(name, ["", ""], [["a", "1†"]], [f"of {name}", "of all"])
+        for name in ("table", "layers", "sentence")
+    ]
+    report = tables.Report([], [], [], [], of, [], False)
+    meaning = "† not compared with the published figure, see below"
+    assert report.notes() == [meaning, "of table", "of all", "of layers"]
+    assert report.notes(["layers"]) == [meaning, "of layers", "of all"]
 
 
 def test_columns_are_chosen(tmp_path):
