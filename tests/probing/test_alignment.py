@@ -170,7 +170,7 @@ def test_a_sentence_is_read_anew_where_other_words_are_glued():
     assert [payload.tolist() for payload in examples.payloads] == [[2], [2, 1]]
 
 
-def test_the_share_of_unknown_words(tiny_tokenizer):
+def test_the_share_of_unknown_words(tiny_tokenizer, monkeypatch):
     """Words with an unknown piece, once for each sentence that is read; from a tenth on it is said loudly."""
 
     class Tiny:
@@ -180,10 +180,12 @@ def test_the_share_of_unknown_words(tiny_tokenizer):
             return [read(tiny_tokenizer, words) for words in sentences]
 
     texts = ["이 영화 سينما", "이 영화!ق", "이 영화 سينما", "مرحبا"]
-    examples = alignment.align(
-        [Record(text, (Target((0, 1), None, ("x",)),)) for text in texts], Tiny(), TASKS["pos"], ["x"]
-    )
+    records = [Record(text, (Target((0, 1), None, ("x",)),)) for text in texts]
+    examples = alignment.align(records, Tiny(), TASKS["pos"], ["x"])
     assert (examples.words, examples.unk) == (6, 3)
+    monkeypatch.setattr(alignment, "_chunks", lambda records, size: ([record] for record in records))
+    again = alignment.align(records, Tiny(), TASKS["pos"], ["x"])
+    assert (again.words, again.unk, again.sentence.tolist()) == (6, 3, [0, 1, 0, 2])
     assert alignment.unknown_words(3, 6)[0] == "50.0 % of 6 words have [UNK]"
     assert [len(alignment.unknown_words(unk, 1000)) for unk in (0, 99, 100)] == [1, 1, 3]
     assert alignment.unknown_words(100, 1000)[1].startswith("*** 10 % of the words have [UNK]")
