@@ -288,7 +288,7 @@ class _Training:
             scores = dev_scores(self.probes, self.dev_batches, self.schedule.dev_records)
             for key in active:
                 state, weights = self.state[key.name], self.best_weights
-                _validated(key, state, scores[key], stop, self.every, self.schedule, self.probes, weights)
+                _validated(key, state, scores[key], stop, self.schedule, self.probes, weights)
         self.progress.update(step=stop, seconds=time.monotonic() - self.began)
 
     def _take_step(self, number: int, taking: tuple[ProbeKey, ...]) -> tf.Tensor:
@@ -328,7 +328,6 @@ def _validated(
     state: dict[str, Any],
     score: float,
     step: int,
-    every: int,
     schedule: Schedule,
     probes: Probes,
     best_weights: dict[str, list[np.ndarray]],

@@ -208,6 +208,11 @@ def test_widths_of_generators():
         )
 
 
+def test_the_best_epoch_has_the_least_of_both_losses(build):
+    figures = {"generator_perplexity": np.exp(3.0), "rating_loss": 0.5}
+    assert build("electra", ratings=3, rating_weight=4.0).score(figures) == pytest.approx(-3.0 - 4.0 * 0.5)
+
+
 def test_it_learns(build):
     model = build("electra", seed=1)
     for part in (model.bert, model.generator):  # weights of which it is easier to get on

@@ -77,11 +77,19 @@ def plateau(scores, **changes):
     cell, scales = ProbeKey("lex", 1), []
     state = {"history": [], "scale": 1.0, "bad": 0, "halve": 0, "best": -1.0, "peak": -1.0, "done": False, "sum": 0.0}
     for number, score in enumerate(scores, 1):
-        fit._validated(cell, state, score, number * 10, 10, schedule, Scripted(), {})
+        fit._validated(cell, state, score, number * 10, schedule, Scripted(), {})
         scales.append(state["scale"])
         if state["done"]:
             return scales, number
     return scales, None
+
+
+def test_a_loss_is_the_mean_over_the_steps_since_the_last_validation():
+    cell, state, best = ProbeKey("lex", 1), {**fit._first_state(), "sum": 30.0}, {}
+    fit._validated(cell, state, 0.5, 10, SCHEDULE, Scripted(), best)
+    fit._validated(cell, {**state, "sum": 4.0}, 0.4, 12, SCHEDULE, Scripted(), best)
+    assert [point["loss"] for point in state["history"]] == [3.0, 2.0]
+    assert (state["sum"], best) == (0.0, {"lex-seed1": []})
 
 
 def test_the_rate_is_halved_at_the_sixth_validation_without_a_rise():
@@ -110,10 +118,12 @@ def test_it_stops_when_the_rate_is_too_small():
 
 
 def test_plateau_trains_to_its_steps(corpus, encoder, tmp_path):
-    schedule = Schedule(kind="plateau", learning_rate=1e-3, steps=25, interval=10, batch_records=8)
+    schedule = Schedule(kind="plateau", learning_rate=1e-3, steps=25, interval=10, batch_records=8, dev_records=3)
     cell = ProbeKey("mix", 1)
-    _, _, results = run(corpus, encoder, [cell], tmp_path / "state", schedule)
+    probes, batches, results = run(corpus, encoder, [cell], tmp_path / "state", schedule)
     assert [point["step"] for point in results[cell]["history"]] == [10, 20, 25]
+    first, every = (predictions.dev_scores(probes, batches["dev"], records)[cell] for records in (3, 0))
+    assert results[cell]["dev_f1"] == pytest.approx(first) and first != every
 
 
 def test_a_compiler_makes_one_program_though_probes_end_one_after_the_other(corpus, encoder, tmp_path, monkeypatch):
