@@ -191,7 +191,7 @@ class Labelling:
             return f"; are these ratings? --positive_from={positive} --negative_to={negative} --middle=class"
         if not self.is_default:
             return ""
-        if numbers and numbers != [0, 1][: len(numbers)]:
+        if numbers != [0, 1][: len(numbers)]:
             least, most = numbers[0], numbers[-1]
             if are_classes and two_classes:
                 return _two_of([f"{value:g}" for value in numbers])

@@ -132,6 +132,7 @@ def _rating(said):
     ("others", "advice"),
     [
         ({"3", "5"}, "--labels=3,5 takes 3 as negative"),
+        ({"1", "3"}, "--labels=1,3 takes 1 as negative"),
         ({"1", "2", "5"}, "--positive_from=4 --negative_to=2"),
         ({"3", "2", "5"}, "leaves out what is between; --ratings=1:5 takes each as a class"),
         ({"0", "7", "5"}, "leaves out what is between; --ratings=0:10 takes each as a class"),
@@ -176,6 +177,7 @@ def test_ratings_of_a_model_that_knows_neutral():
         ({"0", "1", "2"}, "there are '0', '1', '2': name a model that learned them, --model=FOLDER, or two of them, "),
         ({"a", "b", "c", "d", "e"}, "'d', …: name a model that learned them, --model=FOLDER"),
         ({"neutral", "보통", "좋음"}, "or two of them, --labels=neutral,좋음 --skip_bad_rows"),
+        ({"bad", "negative", "나쁨"}, "name a model that learned them, --model=FOLDER"),
         ({"good", "like", "좋음"}, "name a model that learned them, --model=FOLDER"),
         ({"1", "3", "5"}, "2 and less as negative, and leaves out what is between"),
         ({"1", "0", "x"}, "--labels=NEGATIVE,POSITIVE names others"),
