@@ -23,7 +23,7 @@ class Comparison:
         both, first, second, neither: numbers of reviews: both are right, the first alone, the second alone, neither.
         error: of ratings, the mean absolute error of the first's most probable rating less that of the second's, and
             the normal 95 % interval of that over reviews: (difference, low, high), in the ratings' own unit; None of
-            other classes.
+            other classes, and of one review, which says nothing of how far they spread.
 
     Example:
         >>> comparison = Comparison(both=80, first=9, second=1, neither=10)
@@ -96,10 +96,9 @@ def compare(first: ArrayLike, second: ArrayLike, labels: ArrayLike, *, classes: 
         int(cell.sum()) for cell in (right & other, right & ~other, ~right & other, ~right & ~other)
     )
     error = None
-    if classes.is_ordered:
+    if classes.is_ordered and len(labels) > 1:
         values = np.array(classes.values)
         difference = np.subtract(*(np.abs(values[each] - values[labels]) for each in predicted))
-        mean, n = float(difference.mean()) if len(labels) else 0.0, len(labels)
-        half = Z95 * float(difference.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+        mean, half = float(difference.mean()), Z95 * float(difference.std(ddof=1)) / math.sqrt(len(labels))
         error = mean, mean - half, mean + half
     return Comparison(both, mine, theirs, neither, error)

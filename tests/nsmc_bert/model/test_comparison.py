@@ -60,3 +60,5 @@ def test_ratings_differ_by_their_distance_too():
     assert comparison.error == pytest.approx((-0.75, -0.75 - half, -0.75 + half), abs=1e-6)
     assert comparison.figures["mae_difference"] == pytest.approx(-0.75)
     assert "mae_difference" not in compare(first, second, [0, 1, 2, 0]).figures
+    for few in (0, 1):  # an interval without ends is no JSON
+        assert compare(first[:few], second[:few], [0, 1, 2][:few], classes=ratings([1, 2, 3])).error is None
