@@ -30,6 +30,11 @@ def test_an_interval_by_hand():
     assert comparison.interval95 == pytest.approx([0.0212, 0.0587], abs=1e-4)
 
 
+def test_a_difference_is_a_share():
+    assert Comparison(0, 1, 0, 0).difference == 1.0
+    assert (Comparison(0, 5, 0, 0).interval95[1], Comparison(0, 0, 5, 0).interval95[0]) == (1.0, -1.0)
+
+
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_p_is_the_binomial_sum(first, second):
     apart = first + second

@@ -98,6 +98,23 @@ def test_labels_that_can_be_learned_are_shorter_than_random_ones(few_blocks, par
     assert found[real]["targets"] == len(train)
 
 
+def test_a_block_is_priced_by_what_has_learned_from_those_before_it_alone(few_blocks, parts, tmp_path, monkeypatch):
+    learned, priced, train, key = [], [], parts[3], ProbeKey("lex", 1)
+
+    def predict(probes, batches, folder):
+        priced.append(batches.examples)
+        return {key: np.zeros((len(batches.examples), 3), np.float32)}
+
+    monkeypatch.setattr(online.fit, "train", lambda probes, batches, *_, **__: learned.append(batches.examples))
+    monkeypatch.setattr(online.predictions, "predict", predict)
+    found = measure(parts, tmp_path / "a", cells=[key])[key]
+    assert found["compression"] == pytest.approx(1)  # of whoever knows nothing
+    assert [each.records for each in learned] == [12, 30, 60]
+    together = [np.concatenate([one.sentence, other.sentence]).tolist() for one, other in zip(learned, priced)]
+    assert together[:2] == [each.sentence.tolist() for each in learned[1:]]
+    assert sorted(together[2]) == sorted(train.sentence.tolist()) and together[2] != train.sentence.tolist()
+
+
 def test_it_goes_on_after_the_last_whole_block(few_blocks, parts, tmp_path):
     cells = [ProbeKey("lex", 1)]
     whole = measure(parts, tmp_path / "a", cells=cells)
