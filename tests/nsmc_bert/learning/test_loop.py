@@ -153,7 +153,7 @@ def test_a_plan_that_is_there_is_not_made_again(make_model, tmp_path):
     class Spy(type(model)):
         def plan(self, encoded, *arguments, **options):
             if encoded is train_set[0]:
-                planned.append(options["epoch"])
+                planned.append(options)
             return super().plan(encoded, *arguments, **options)
 
         def fit_batches(self, encoded, labels, plan, *rest):
@@ -162,7 +162,7 @@ def test_a_plan_that_is_there_is_not_made_again(make_model, tmp_path):
 
     model.__class__ = Spy
     loop.train(model, train_set, held_out, settings, tmp_path / "run", identity={}, first_plan=first)
-    assert planned == [1]
+    assert planned == [{"token_budget": 128, "seed": 3, "epoch": 1}]
     assert learned[0].texts is first.texts and learned[-1].epoch == 1
     assert all(isinstance(plan, packing.Packed) for plan in learned)  # ahead, in the background
 
