@@ -176,7 +176,7 @@ def align(
         Examples. Records without targets are left out, as in the published study, and counted.
 
     Raises:
-        UserError: a label is not in `names`, or no target is left.
+        UserError: a label is not in `names`, no target is left, or none has a label.
     """
     numbers = {name: i for i, name in enumerate(names or ())}
     known: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -228,6 +228,8 @@ def align(
                 types.append(_checksum(" ".join(words[slice(*target.span1)])))
     if not span1:
         raise UserError(f"{where}: found no target, expected records with some")
+    if not labels:
+        raise UserError(f"{where}: found no label in {len(label_sizes)} targets, expected some")
     return Examples(
         payloads=payloads,
         keys=keys,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, shorten
 from nsmc_bert.base.files import feed
 from nsmc_bert.base.text_files import decompressed, readable
 from probing import alignment, conversion, records
@@ -19,6 +19,7 @@ from probing.results.result import SPLITS
 from probing.tasks import Task
 
 BUNDLED = Path(__file__).parent / "bundled"
+NAMED = 5  # labels that are named, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +106,9 @@ class Aligned:
             )
             if known := self.in_train.get(split):
                 log(f"  {known} of the sentences are in train too")
+            if new := [number for number, name in enumerate(part.names) if name not in self.examples["train"].names]:
+                names = ", ".join(shorten(part.names[number]) for number in new[:NAMED]) + ", …" * (len(new) > NAMED)
+                log(f"  {np.isin(part.labels, new).sum()} targets have labels that train has not: {names}")
             for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
                 log("  " + line)
             for text in part.named:

@@ -212,6 +212,9 @@ def test_what_cannot_be_aligned_is_named():
         alignment.align(records(), Spaces(), TASKS["spr2"], ["x"], where="a.jsonl")
     with pytest.raises(UserError, match="a.jsonl: found no target"):
         alignment.align([Record("a", ())], Spaces(), TASKS["pos"], ["x"], where="a.jsonl")
+    unlabelled = Record("a b", (Target((0, 1), (1, 2), ()), Target((1, 2), (0, 1), ())))
+    with pytest.raises(UserError, match="a.jsonl: found no label in 2 targets, expected some"):
+        alignment.align([unlabelled], Spaces(), TASKS["spr2"], where="a.jsonl")
 
 
 @given(st.integers(1, 400), st.integers(3, 60), st.integers(0, 80))

@@ -191,6 +191,17 @@ def test_sentences_that_train_has_too_are_counted(probe, tmp_path):
     np.testing.assert_array_equal(np.unique(found[1].sentences(), return_counts=True)[1].max(), 2)
 
 
+def test_labels_that_train_has_not_are_named(probe, tmp_path):
+    data = tmp_path / "data"
+    test = (data / "pos.dev.jsonl").read_text(encoding="utf-8")
+    once, often = json.dumps("C" + LONE), json.dumps("A" + LONE)
+    (data / "pos.test.jsonl").write_text(test.replace(often, '" A"').replace(once, '"c"', 1), encoding="utf-8")
+    _, said = probe([1], dataclasses.replace(SCHEDULE, epochs=1))
+    named = [line for line in said if "that train has not" in line]
+    assert len(named) == 1 and named[0].startswith(f"  {test.count(often) + 1} targets have labels that train has not:")
+    assert sorted(named[0].partition(": ")[2].split(", ")) == ["' A'", "'c'"]
+
+
 def test_labels_that_utf8_cannot_say_have_results(probe, tmp_path):
     found, _ = probe([1], run_dir="caf\udce9")
     assert list(found[1].labels) == ["A" + LONE, "B" + LONE, "C" + LONE]
