@@ -181,7 +181,9 @@ class _OfTask:
             schedule=acting(dataclasses.asdict(self.schedule)),
         )
         self.identity = Identity.from_json(json.loads(json.dumps(identity.to_json())))
-        self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(context.encoder.fingerprint)
+        # encoders of one shape become the same one with random weights, whose results say whose shape it has
+        of = context.encoder.fingerprint + f"-{context.encoder.name}" * context.random_weights
+        self.folder = Path(study.run_dir).expanduser() / self.task.name / _folder_of(of)
         self.results: dict[ProbeKey, Result] = {}
         self.on_device: OnDevice | None = None  # the states that learning reads, if they are there
 
@@ -226,7 +228,8 @@ class _OfTask:
             result = Result.load(path, "a result; delete it to train that probe anew")
             resume.check_identity(path, result.identity.to_json(), self.identity.to_json())
             if path in keys:
-                self.results[keys[path]] = result
+                # which may have been called otherwise then
+                self.results[keys[path]] = dataclasses.replace(result, encoder=self.context.encoder.name)
 
     def _lacking(self) -> list[ProbeKey]:
         """The probes that are to be trained, or measured, still."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nsmc_bert.base.errors import UserError
@@ -27,11 +27,13 @@ def load(folders: Iterable[str | Path]) -> list[Result]:
             below = sorted({str(path.parents[2]) for at in Path(folder).expanduser().glob("*/") for path in _paths(at)})
             such = f", such as {below[0]}" if below else ""
             raise UserError(f"{folder}: found no results, expected a run folder of probing.run{such}")
+        of_folder = []
         for path in paths:
-            results.append(Result.load(path))
+            of_folder.append((path, Result.load(path)))
             predictions = path.with_suffix(".npz")
             if not predictions.exists():
                 raise UserError(f"{predictions}: missing, expected the predictions beside {path.name}")
+        results += _by_last_name(of_folder)
     return _of_one_kind(results)
 
 
@@ -84,6 +86,24 @@ def encoder_named(results: Iterable[Result], name: str) -> str:
 def _paths(folder: str | Path) -> list[Path]:
     """The files of results in a run folder; a store of activations beside it has files of the same depth."""
     return sorted(path for path in Path(folder).expanduser().glob("*/*/*.json") if path.parts[-3] in TASKS)
+
+
+def _by_last_name(of_folder: Sequence[tuple[Path, Result]]) -> list[Result]:
+    """The results of a run folder, each with its path.
+
+    An encoder may have been moved from one run to the next, or named by another path: its results, which lie in one
+    folder a task, have the name of the one written last.
+    """
+    real = [each for each in of_folder if each[1].control != "random_encoder"]
+    real.sort(key=lambda each: each[0].stat().st_mtime_ns)
+    last = {path.parent.name: result.encoder for path, result in real}  # by the encoder's folder in the run folder
+    moved = {result.encoder: last[path.parent.name] for path, result in real if result.encoder not in last.values()}
+    out = []
+    for path, result in of_folder:
+        shape = result.shape_of
+        name = moved.get(shape, shape) if result.control == "random_encoder" else last[path.parent.name]
+        out.append(dataclasses.replace(result, encoder=result.encoder.replace(shape, name, 1)))
+    return out
 
 
 def _of_one_kind(results: Iterable[Result]) -> list[Result]:

@@ -12,6 +12,7 @@ from nsmc_bert.base.errors import UserError
 from probing import corpora, encoders, records, study
 from probing.learning import fit, resume
 from probing.learning.schedule import Schedule
+from probing.results import runs, tables
 from probing.results.result import SPLITS, Result
 from probing.tasks import TASKS
 from tests.probing.test_activations import Counting
@@ -223,6 +224,41 @@ def test_packages_by_another_name_cost_no_result(probe, monkeypatch):
     monkeypatch.setattr(runtime.metadata, "version", version)
     found, _ = probe([1])
     assert found[1].record["versions"]["numpy"] == np.__version__
+
+
+def test_an_encoder_that_was_moved_is_the_same_one(probe, tmp_path, monkeypatch):
+    """Its results have its last name; and of two encoders of one shape each has its own control of random weights."""
+
+    def call(name):
+        def load(*_, random_weights=None, **__):
+            encoder = Light()
+            encoder.name = name if random_weights is None else f"{name}, random weights (seed {random_weights})"
+            encoder.fingerprint = f"{'random' if random_weights is not None else name[-3:]}-tokenizer"
+            return encoder
+
+        monkeypatch.setattr(encoders, "load", load)
+
+    def by_encoder(results):
+        return sorted((result.encoder, result.seed, result.control) for result in results)
+
+    once, options = dataclasses.replace(SCHEDULE, epochs=1), {"controls": ["random_encoder"]}
+    call("a/one")
+    probe([1], once, **options)
+    call("b/one")
+    found, _ = probe([1, 2], once)
+    assert {result.encoder for result in found.values()} == {"b/one"}
+    one = [
+        ("b/one", 1, ""),
+        ("b/one", 2, ""),
+        ("b/one, random weights (seed 0)", 1, "random_encoder"),
+    ]
+    assert by_encoder(runs.load([tmp_path / "runs"])) == one
+    call("b/two")
+    probe([1], once, **options)
+    two = [("b/two", 1, ""), ("b/two, random weights (seed 0)", 1, "random_encoder")]
+    assert by_encoder(runs.load([tmp_path / "runs"])) == one + two
+    table = tables.beside(runs.load([tmp_path / "runs"]), 100)
+    assert [line[1] for line in table.lines if line[-1]] == ["b/one", "b/two"]
 
 
 def test_the_same_file_as_two_splits_is_said(probe, tmp_path):
