@@ -17,6 +17,7 @@ To whatever stores states and trains probes this is an encoder whose positions a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,8 @@ class Attention(encoders.Encoder):
         if of_batch is None or bert is not self._bert:  # released and loaded again since
             ids, edge = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None, 4], tf.int32)
             self._bert = bert
-            of_batch = tf.function(self._of_edges, input_signature=[ids, ids, edge], autograph=False)
+            of_edges = functools.partial(self._of_edges)  # see Bert
+            of_batch = tf.function(of_edges, input_signature=[ids, ids, edge], autograph=False)
             self._of_batch = of_batch
         out: list[list[np.ndarray]] = [[] for _ in payloads]
         lengths = np.array([payload.shape[1] - 4 for payload in payloads], int)

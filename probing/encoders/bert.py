@@ -5,6 +5,7 @@ torch-free.
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import itertools
 import os
@@ -75,7 +76,9 @@ class Bert(encoders.Encoder):
             bert = checkpoints.build(copy.deepcopy(checkpoints.read_config(self._folder)), self._random_weights)
         self._bert: Network | None = bert
         ids = tf.TensorSpec([None, None], tf.int32)
-        self._states = tf.function(self._all_states, input_signature=[ids, ids], autograph=False)
+        # of a partial TensorFlow does not count how often other encoders' were traced, which it warns of
+        all_states = functools.partial(self._all_states)
+        self._states = tf.function(all_states, input_signature=[ids, ids], autograph=False)
         return bert
 
     def _fingerprints(self, bert: Network) -> tuple[str, str]:

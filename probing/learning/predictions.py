@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ from probing.learning.schedule import ProbeKey
 if TYPE_CHECKING:  # which imports this module
     from probing.learning.fit import Probes
 
+import contextlib
 import os
 import tempfile
 
 import numpy as np
 
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import alive
 
 
@@ -42,14 +44,31 @@ class Logits:
         keys: list of ProbeKey.
         labels: how many there are.
         folder: where the files are made; None for the system's place.
+
+    Raises:
+        UserError: they cannot be written, by `append` too.
     """
 
     def __init__(self, keys: Iterable[ProbeKey], labels: int, folder: Path | None = None):
-        self._labels, self._files = labels, {key: tempfile.TemporaryFile(dir=folder) for key in keys}
+        self._labels, self._folder = labels, folder or Path(tempfile.gettempdir())
+        with self._writing():
+            self._files = {key: tempfile.TemporaryFile(dir=folder) for key in keys}
 
     def append(self, key: ProbeKey, values: np.ndarray) -> None:
         """Adds float32 [targets, labels] of the next targets."""
-        self._files[key].write(np.ascontiguousarray(values, np.float32).data)
+        with self._writing():
+            self._files[key].write(np.ascontiguousarray(values, np.float32).data)
+            self._files[key].flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{self._folder}: what the probes say cannot be written ({error.strerror or error}); make room and run "
+                f"the command again"
+            ) from None
 
     def __getitem__(self, key: ProbeKey) -> np.ndarray:
         file = self._files[key]

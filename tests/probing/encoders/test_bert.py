@@ -6,10 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import checkpoints
 from probing import corpora, encoders, study
+from probing.encoders import attention
 from probing.tasks import TASKS
 from tests.nsmc_bert.model.families import make
 
@@ -55,6 +57,20 @@ def test_weights_that_were_released_are_loaded_again(encoder_folder, random_weig
     for first, second in zip(before, encoder.encode(payloads(encoder))):
         for a, b in zip(first, second, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_encoders_that_are_loaded_again_and_again_are_not_warned_of(encoder_folder, monkeypatch):
+    """As those of several tasks on few sentences."""
+    said = []
+    monkeypatch.setattr(tf.get_logger(), "handle", said.append)
+    encoder = encoders.load(encoder_folder)
+    ids = np.array([2, 7, 8, 3], np.int32)
+    pair = np.array([[1, 2, 2, 3, *ids]], np.int32)
+    for each, payload in ((encoder, ids), (attention.Attention(encoder), pair)):
+        for _ in range(7):
+            each.encode([payload])
+            each.release()
+    assert not said
 
 
 def test_the_lexical_layer_knows_no_place(encoder):

@@ -1,7 +1,12 @@
 """probing.learning.predictions: what probes say, whole and in order."""
 
-import numpy as np
+import tempfile
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
 from probing.learning import fit, predictions
 from probing.learning.batches import Batches
@@ -27,6 +32,14 @@ def test_logits_lie_in_files_until_they_are_asked_for(tmp_path):
     np.testing.assert_array_equal(logits[keys[0]], whole)
     np.testing.assert_array_equal(logits[keys[1]], -whole)
     assert not list(tmp_path.iterdir())  # their files have no name, and none is left by a kill
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' device that is always full")
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: open("/dev/full", "r+b", buffering=0))
+    logits = predictions.Logits([ProbeKey("lex", 1)], 3, tmp_path)
+    with pytest.raises(UserError, match=f"{tmp_path}: what the probes say cannot be written .*No space left on device"):
+        logits.append(ProbeKey("lex", 1), np.zeros((2, 3)))
 
 
 def test_probabilities_by_hand():
