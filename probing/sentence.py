@@ -91,7 +91,6 @@ def probes(results: Iterable[Result], task: str) -> list[Result]:
         "task": (lambda result: result.task.name, "--sentence_task"),
         "encoder": (lambda result: result.encoder, "--sentence_encoder"),
         "layer 0": (lambda result: result.layer0, "RUNS with one --layer0"),
-        "corpus": (lambda result: result.corpus, "RUNS with one corpus"),
         "state of encoder and corpus": (lambda result: str(_path(result).parent), "RUNS with one"),
     }
     for kind, (of, flag) in kinds.items():

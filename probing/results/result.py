@@ -63,7 +63,8 @@ class Identity:
 
     Attributes:
         corpus: checksum of the corpus' files, the same for every encoder.
-        data: checksum of what the probes learn and are measured on, as the encoder reads it.
+        data: checksum of what the probes learn and are measured on, as the encoder reads it. Where it is the same, so
+            is the corpus, whatever else its files say.
         encoder: fingerprint of weights, configuration, tokenizer and layer 0.
         precision: the Keras policy of the matrix products.
         schedule: the fields of a schedule.Schedule that act; an older file has the others, too.
@@ -355,6 +356,8 @@ class Result:
         Probes of 2 and of 20 passes: (["epochs 2 and 20"], []).
         """
         mine, others = self.conditions(), other.conditions()
+        if self.identity.data and self.identity.data == other.identity.data:
+            others["corpus"] = mine["corpus"]  # but for what its files say beside, such as the name of their source
         names = list(dict.fromkeys([*mine, *others]))
         if mine["schedule"] != others["schedule"]:  # of another kind, whose other settings mean something else
             names = [name for name in names if name in mine and name in others]

@@ -35,6 +35,8 @@ def test_probes_by_layer_and_of_the_first_seed(tmp_path):
     results += [saved("mix", seed=2), saved("cat", control="random_labels")]
     asked = sentence.probes(results, "")
     assert [result.representation for result in asked] == ["mix_0", "mix_1", "mix", "top_2", "top_10", "lex"]
+    # whichever way to its folder the corpus was named by
+    assert len(sentence.probes([*results, saved("top_1", corpus="./some")], "")) == 7
     # a layer that has another seed alone is shown too
     alone = saved("top_1", seed=2)
     assert [result.seed for result in sentence.probes([*results, alone], "")] == [1, 1, 1, 2, 1, 1, 1]

@@ -177,6 +177,15 @@ def test_a_folder_is_of_one_kind_of_probe(probe, tmp_path):
         plain.unlink()
     probe([1], dataclasses.replace(SCHEDULE, epochs=1))
     assert not probe.steps
+    # and so it is where it was converted from a folder of another name
+    for packed in (tmp_path / "data").glob("*.gz"):
+        read = [dataclasses.replace(record, info={"source": "renamed"}) for record in records.read(packed, 1)]
+        records.write(packed, read)
+    probe([1], dataclasses.replace(SCHEDULE, epochs=1))
+    assert not probe.steps
+    records.write(packed, read[1:])
+    with pytest.raises(UserError, match="lex-seed1.json: holds a probe with another corpus"):
+        probe([1], dataclasses.replace(SCHEDULE, epochs=1))
 
 
 def test_sentences_that_train_has_too_are_counted(probe, tmp_path):

@@ -45,7 +45,8 @@ def result(*, test=True, layer0="lexical: in words", **identity):
     ("changes", "different", "unknown"),
     [
         ({}, [], []),
-        ({"corpus": "d"}, ["corpus"], []),
+        ({"corpus": "d", "data": "e"}, ["corpus"], []),
+        ({"corpus": "d"}, [], []),  # whose files say the same but for where it is from
         ({"test": False}, ["split test and dev"], []),
         ({"layer0": "lexical: in other words"}, [], []),
         ({"layer0": "positions: in words"}, ["layer 0 lexical and positions"], []),
@@ -71,7 +72,7 @@ def test_what_is_counted_is_compared_on_one_corpus():
     train, some, fewer = ({"records": records, "targets": 9} for records in (7, 5, 4))
     of = [made(splits={"train": train, "test": test}) for test in (some, fewer)]
     assert of[0].differences(of[1]) == (["records 5 and 4"], [])
-    other = made(splits={"train": fewer, "test": fewer}, identity={"corpus": "other"})
+    other = made(splits={"train": fewer, "test": fewer}, identity={"corpus": "other", "data": "other"})
     assert of[0].differences(other) == (["corpus"], [])
 
 
