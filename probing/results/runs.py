@@ -110,10 +110,12 @@ def _of_one_kind(results: Iterable[Result]) -> list[Result]:
     """The results without copies; of two of one probe the one whose encoder's configuration is known.
 
     Raises:
-        UserError: those of a task and encoder differ in more than representation, seed and control.
+        UserError: those of a task and encoder differ in more than representation, seed and control, or those of an
+            encoder's tasks in its weights.
     """
     columns: dict[tuple, dict[str, Result]] = {}
     chosen: dict[tuple, Result] = {}
+    of_weights: dict[str, Result] = {}
     for result in results:
         identity = result.identity
         column = result.task.name, published.encoder_of(result), result.control == "random_encoder"
@@ -122,6 +124,8 @@ def _of_one_kind(results: Iterable[Result]) -> list[Result]:
         if kinds.setdefault(kind, result) is result:
             for other in kinds.values():
                 _check_alike(other, result)
+        if identity.encoder:
+            _check_weights(of_weights.setdefault(result.encoder, result), result)
         probe = (*column, result.representation, result.control, result.seed)
         if probe not in chosen or len(identity.encoder or "") > len(chosen[probe].identity.encoder or ""):
             chosen[probe] = result
@@ -136,4 +140,16 @@ def _check_alike(first: Result, other: Result) -> None:
         raise UserError(
             f"{folders}: found probes of {first.task.name}, {probes}, that differ in {' and '.join(different)}, "
             f"expected the same, seeds aside; name runs of one kind"
+        )
+
+
+def _check_weights(first: Result, other: Result) -> None:
+    """Raises a UserError where two results of a name are of an encoder that was trained anew between two tasks."""
+    one, another = ((result.identity.encoder or "").partition("-")[0] for result in (first, other))
+    if one != another:
+        folders = " and ".join(str(result.path and result.path.parent) for result in (first, other))
+        raise UserError(
+            f"{folders}: found probes of {first.task.name} and {other.task.name} that are of different weights, though "
+            f"the encoder of both is called {other.encoder}, expected one encoder; delete the folder of what it was "
+            f"before, and probe it anew"
         )

@@ -24,6 +24,17 @@ def test_copies_count_once_and_what_differs_is_refused(tmp_path):
         runs.load([tmp_path / "runs", tmp_path / "another"])
 
 
+def test_the_tasks_of_an_encoder_are_of_the_same_weights(tmp_path):
+    """A classifier may have been trained anew in its folder before the next task was probed."""
+    for task, encoder in (("dep", "weights-tokenizer-lexical"), ("pos", "weights-tokenizer-positions")):
+        write(tmp_path, task, "model", "mix", 0.9, identity={"encoder": encoder})
+    assert len(runs.load([tmp_path])) == 2
+    write(tmp_path, "srl", "model", "mix", 0.9, identity={"encoder": "others-tokenizer-lexical"})
+    message = "dep/model and .*srl/model: found probes of dep and srl that are of different weights, though the encoder"
+    with pytest.raises(UserError, match=message):
+        runs.load([tmp_path])
+
+
 def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere: found no results, expected a run folder of probing.run$"):
         runs.load([tmp_path / "nowhere"])
