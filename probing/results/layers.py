@@ -26,11 +26,11 @@ def expected_layer(scores: ArrayLike) -> float:
 
     Returns:
         Sum over k from 1 of k times the rise from k - 1 to k, divided by the whole rise; a fall counts as a negative
-        rise. NaN where the last score is the first.
+        rise. NaN where the last score is not above the first: of a whole fall this is the layer at which it falls.
     """
     rises = np.diff(np.asarray(scores, np.float64))
     whole = rises.sum()
-    return float((np.arange(1, len(rises) + 1) * rises).sum() / whole) if whole else float("nan")
+    return float((np.arange(1, len(rises) + 1) * rises).sum() / whole) if whole > 0 else float("nan")
 
 
 def centre_of_gravity(shares: ArrayLike) -> float:

@@ -25,7 +25,7 @@ from probing.tasks import TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
 LAYERS = {  # what columns of layers have, by how their heads begin
-    "expected layer": "where F1 rises, on average over its rises",
+    "expected layer": "where F1 rises, on average over its rises, - where it ends no higher than it begins",
     "centre of gravity": "the mean layer by the mixing weights",
     "K": "how far that is from no preference, in bits",
     "gamma": "what the mix is scaled by",
@@ -633,6 +633,8 @@ def _computed(
 ) -> str:
     if values is None:
         return ""
+    if np.isnan(compute(values)):
+        return "-"
     around = "" if interval is None else " ({:.2f} to {:.2f})".format(*interval)
     return f"{compute(values):.2f}{around}" + (f" [{compute(beside):.2f}]" if beside is not None else "")
 

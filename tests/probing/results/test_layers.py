@@ -13,6 +13,7 @@ def test_expected_layer_by_hand():
     assert layers.expected_layer([10, 20, 20, 50]) == pytest.approx((1 * 10 + 2 * 0 + 3 * 30) / 40)
     assert layers.expected_layer([10, 30, 20]) == pytest.approx((1 * 20 - 2 * 10) / 10)  # a fall is a negative rise
     assert math.isnan(layers.expected_layer([5, 6, 5]))
+    assert math.isnan(layers.expected_layer([66, 69, 67, 63, 55]))  # it would be layer 4.25 of four
 
 
 def test_centre_of_gravity_by_hand():

@@ -175,6 +175,8 @@ def test_an_expected_layer_is_of_all_layers(tmp_path):
     np.testing.assert_allclose(one.whole, [0.2, 0.4, 0.6, 0.8])
     np.testing.assert_allclose(one.interval, [2, 2])
     assert tables.layer_table([one]).lines[0][2] == "2.00 (2.00 to 2.00)"
+    falling = dataclasses.replace(one, whole=one.whole[::-1])
+    assert tables.layer_table([falling]).lines[0][2:4] == ["-", "-"]
     for path in tmp_path.glob("dep/mine/mix-seed1.*"):
         path.rename(path.with_name(path.name.replace("seed1", "seed3")))
     (path,) = tmp_path.glob("dep/mine/mix-seed3.json")
