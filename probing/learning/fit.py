@@ -119,7 +119,8 @@ class Probes:
     def predict(self, batch: dict[str, Any]) -> list[tf.Tensor]:
         """float32 [targets, labels] logits of every probe."""
         if self._predict is None:
-            self._predict = self._compiled(self._logits, batch)
+            # a partial, as the step is: of a method TensorFlow warns where that of many probes is traced
+            self._predict = self._compiled(functools.partial(self._logits), batch)
         return self._predict(batch)
 
     def _compiled(self, function: Callable, *arguments: Any) -> Callable:
