@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,6 +18,12 @@ from tests import forked  # noqa: E402
 ROOT = Path(__file__).parent.parent
 hypothesis.settings.register_profile("project", deadline=None)  # no test goes by the clock
 hypothesis.settings.load_profile("project")
+
+
+def logit(probabilities):
+    """The log odds of positive, [n], of probabilities [n, 2]."""
+    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0)
+    return np.log(clipped[:, 1]) - np.log(clipped[:, 0])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 import nsmc_bert
 from nsmc_bert.base import runtime
 from nsmc_bert.data import reviews
-from nsmc_bert.model.calibration import logit
+from tests.conftest import logit
 
 pytestmark = pytest.mark.gpu
 

@@ -8,7 +8,7 @@ saved in: whoever opens it has them.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -49,6 +49,11 @@ class Calibration:
             f"calibrated on {self.reviews} reviews: temperature {self.temperature:.3f}, bias {shown(self.bias)}; "
             f"log loss {self.log_loss:.4f} to {self.log_loss_calibrated:.4f}"
         )
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is added to the logit of each class, float64 [classes]."""
+        return np.array([-0.5, 0.5]) * self.bias if isinstance(self.bias, float) else np.array(self.bias)
 
 
 def shown(bias: float | Sequence[float]) -> str:
@@ -103,22 +108,29 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -
         >>> print(fit(predicted, np.tile([1, 0, 1, 0, 1, 0, 0, 1], 125)))
         calibrated on 1000 reviews: temperature 2.000, bias +0.000; log loss 0.6547 to 0.5623
     """
-    if np.shape(probabilities)[1] > 2:
-        return _fit_classes(np.asarray(probabilities, np.float64), np.asarray(labels), ordered)
-    logits, labels = logit(probabilities), np.asarray(labels)
-    before = float(_losses(logits, labels).mean()) if len(labels) else 0.0
-    positive = int(labels.sum())
-    if len(labels) < FEWER or not 0 < positive < len(labels):
-        return Calibration(1.0, 0.0, len(labels), before, before, _too_few(len(labels), 2))
-    both = len(labels) >= FEWEST and min(positive, len(labels) - positive) >= EACH_SOFTER
-    highest = _highest(logits > 0, labels)
-    slope, bias = _least(logits, labels, highest) if both else (_softest(logits, labels), 0.0)
-    after = float(_losses(slope * logits + bias, labels).mean())
-    if (before - after) * len(labels) <= COST * (2 if both else 1):
-        return Calibration(
-            1.0, 0.0, len(labels), before, before, "nothing that could be fitted lowers the log loss beyond chance"
-        )
-    return Calibration(1 / slope, bias, len(labels), before, after)
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    reviews, classes = probabilities.shape
+    logits = _logits(probabilities)
+    logits -= logits.mean(1, keepdims=True) if reviews else 0.0
+    before, nothing = float(_losses(logits, labels).mean()) if reviews else 0.0, _bias(np.zeros(classes))
+    counts = np.bincount(labels, minlength=classes)
+    if reviews < EACH_SOFTER * classes or np.count_nonzero(counts) < 2:
+        return Calibration(1.0, nothing, reviews, before, before, _too_few(reviews, classes))
+    enough = reviews >= EACH * classes
+    every = enough and counts.min() >= EACH_SOFTER and not ordered
+    wrong = np.count_nonzero(logits.argmax(1) != labels)
+    highest = 1 / LOW if enough and wrong >= SURER else 1.0
+    if ordered:
+        slope, shift = _nearest(logits, labels, highest), np.zeros(classes)
+    elif every:
+        slope, shift = _least(logits, labels, highest)
+    else:
+        slope, shift = _softest(logits, labels), np.zeros(classes)
+    after = float(_losses(slope * logits + shift, labels).mean())
+    if (before - after) * reviews <= COST * (classes if every else 1):
+        skipped = "nothing that could be fitted lowers the log loss beyond chance"
+        return Calibration(1.0, nothing, reviews, before, before, skipped)
+    return Calibration(1 / slope, _bias(shift), reviews, before, after)
 
 
 def _too_few(reviews: int, classes: int) -> str:
@@ -128,23 +140,13 @@ def _too_few(reviews: int, classes: int) -> str:
     return f"{reviews} reviews are held out, and {classes} classes need {EACH_SOFTER * classes} ({EACH_SOFTER} each)"
 
 
-def logit(probabilities: ArrayLike) -> np.ndarray:
-    """The log odds of positive, float64 [n], of probabilities [n, 2]."""
-    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0)
-    return np.log(clipped[:, 1]) - np.log(clipped[:, 0])
-
-
 def apply(probabilities: ArrayLike, calibration: Calibration) -> np.ndarray:
     """What a calibrated model says, float64 [n, classes], where before it said `probabilities`.
 
     >>> apply([[0.5, 0.5]], Calibration(2.0, 1.0, 300, 0.7, 0.6)).round(3)
     array([[0.269, 0.731]])
     """
-    if isinstance(calibration.bias, float):
-        shifted = np.stack([np.zeros(len(np.asarray(probabilities))), logit(probabilities)], 1)
-        return _softmax(shifted / calibration.temperature + [0.0, calibration.bias])
-    logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0))
-    return _softmax(logits / calibration.temperature + np.array(calibration.bias))
+    return _softmax(_logits(probabilities) / calibration.temperature + calibration.shift)
 
 
 def fold(kernel: np.ndarray, bias: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
@@ -157,102 +159,21 @@ def fold(kernel: np.ndarray, bias: np.ndarray, calibration: Calibration) -> tupl
     Returns:
         The new kernel and bias.
     """
-    shift = np.array(calibration.bias if isinstance(calibration.bias, tuple) else 0.0, bias.dtype)
-    if isinstance(calibration.bias, float):
-        shift = np.array([-0.5, 0.5], bias.dtype) * calibration.bias
-    return kernel / calibration.temperature, (bias / calibration.temperature + shift).astype(bias.dtype)
+    shifted = bias / calibration.temperature + calibration.shift.astype(bias.dtype)
+    return kernel / calibration.temperature, shifted.astype(bias.dtype)
+
+
+def _bias(shift: np.ndarray) -> float | tuple[float, ...]:
+    """What a Calibration calls the bias, of what is added to the logit of each class."""
+    return float(shift[1] - shift[0]) if len(shift) == 2 else tuple(map(float, shift))
+
+
+def _logits(probabilities: ArrayLike) -> np.ndarray:
+    """The logits, float64 [n, classes], of probabilities; finite where they are certain."""
+    return np.log(np.clip(np.asarray(probabilities, np.float64), 1e-9, 1.0))
 
 
 def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.logaddexp(0.0, np.where(labels == 1, -logits, logits))
-
-
-def _highest(said: np.ndarray, labels: np.ndarray) -> float:
-    """The highest slope that the wrong answers among those said, numbers of classes, allow."""
-    return 1 / LOW if np.count_nonzero(said != labels) >= SURER else 1.0
-
-
-def _least(logits: np.ndarray, labels: np.ndarray, highest: float) -> tuple[float, float]:
-    """The slope, 1 / temperature, from 1 / HIGH to `highest`, and the bias of least log loss within its bounds."""
-    slope, bias = _newton(logits, labels, np.array([1.0, 0.0]), free=2)
-    bounded = min(max(slope, 1 / HIGH), highest)
-    if bounded != slope:  # the loss is convex: with the slope at its bound, the best bias is that slope's own
-        _, bias = _newton(logits, labels, np.array([bounded, 0.0]), free=1)
-    return float(bounded), float(np.clip(bias, -FARTHEST, FARTHEST))
-
-
-def _softest(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The slope of least log loss between 1 / HIGH and 1, without a bias."""
-    low, high = 1 / HIGH, 1.0
-    for _ in range(60):  # the loss is convex in the slope: its own slope has one sign on each side of the best
-        middle = (low + high) / 2
-        rising = np.mean(logits * (1 / (1 + np.exp(-np.clip(logits * middle, -700, 700))) - labels)) > 0
-        low, high = (low, middle) if rising else (middle, high)
-    return (low + high) / 2
-
-
-def _newton(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free: int) -> np.ndarray:
-    """Newton's method on [slope, bias], or with free = 1 on the bias alone, each step halved until the loss falls."""
-    columns = np.stack([logits, np.ones_like(logits)], 1)[:, 2 - free :]
-
-    def loss(at: np.ndarray) -> float:
-        return _losses(logits * at[0] + at[1], labels).mean()
-
-    def step(at: np.ndarray) -> np.ndarray:
-        predicted = 1 / (1 + np.exp(-np.clip(logits * at[0] + at[1], -700, 700)))
-        gradient = columns.T @ (predicted - labels) / len(labels)
-        curvature = (columns * (predicted * (1 - predicted))[:, None]).T @ columns / len(labels) + 1e-12 * np.eye(free)
-        return np.r_[np.zeros(2 - free), np.linalg.solve(curvature, gradient)]
-
-    return _descend(start, loss, step)
-
-
-def _descend(
-    at: np.ndarray, loss: Callable[[np.ndarray], float], step: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """The least of a loss from `at`, [slope, …]: each of `step` is taken away, halved until the loss falls."""
-    before = loss(at)
-    for _ in range(100):
-        whole = step(at)
-        for halving in range(40):
-            trial = at - whole * 0.5**halving
-            after = loss(trial)
-            if after < before:
-                break
-        else:
-            break
-        if before - after < 1e-14 or abs(trial[0]) > 1e3:
-            return trial
-        at, before = trial, after
-    return at
-
-
-def _fit_classes(probabilities: np.ndarray, labels: np.ndarray, ordered: bool = False) -> Calibration:
-    """The same for more than two classes: float64 [n, classes] and int [n]."""
-    reviews, classes = probabilities.shape
-    logits = np.log(np.clip(probabilities, 1e-9, 1.0))
-    logits -= logits.mean(1, keepdims=True) if reviews else 0.0
-    before, nothing = float(_losses_of(logits, labels).mean()) if reviews else 0.0, (0.0,) * classes
-    counts = np.bincount(labels, minlength=classes)
-    if reviews < EACH_SOFTER * classes or np.count_nonzero(counts) < 2:
-        return Calibration(1.0, nothing, reviews, before, before, _too_few(reviews, classes))
-    enough = reviews >= EACH * classes
-    every = enough and counts.min() >= EACH_SOFTER and not ordered
-    highest = _highest(logits.argmax(1), labels) if enough else 1.0
-    if ordered:
-        slope, shift = _nearest(logits, labels, highest), np.zeros(classes)
-    elif every:
-        slope, shift = _least_of(logits, labels, highest)
-    else:
-        slope, shift = _softest_of(logits, labels), np.zeros(classes)
-    after = float(_losses_of(slope * logits + shift, labels).mean())
-    if (before - after) * reviews <= COST * (classes if every else 1):
-        skipped = "nothing that could be fitted lowers the log loss beyond chance"
-        return Calibration(1.0, nothing, reviews, before, before, skipped)
-    return Calibration(1 / slope, tuple(map(float, shift)), reviews, before, after)
-
-
-def _losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Log loss of each review, nats, by logits [n, classes]."""
     return np.logaddexp.reduce(logits, 1) - logits[np.arange(len(labels)), labels]
 
@@ -261,10 +182,10 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return np.exp(logits - np.logaddexp.reduce(logits, 1)[:, None])
 
 
-def _softest_of(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The slope of least log loss between 1 / HIGH and 1, without a bias."""
+def _softest(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The slope, 1 / temperature, of least log loss between 1 / HIGH and 1, without a bias."""
     low, high, own = 1 / HIGH, 1.0, logits[np.arange(len(labels)), labels]
-    for _ in range(60):  # the loss is convex in the slope, as it is with two classes
+    for _ in range(60):  # the loss is convex in the slope: its own slope has one sign on each side of the best
         middle = (low + high) / 2
         rising = np.mean((_softmax(middle * logits) * logits).sum(1) - own) > 0
         low, high = (low, middle) if rising else (middle, high)
@@ -297,29 +218,32 @@ def _nearest(logits: np.ndarray, labels: np.ndarray, highest: float) -> float:
     return float(slopes[best])
 
 
-def _least_of(logits: np.ndarray, labels: np.ndarray, highest: float) -> tuple[float, np.ndarray]:
+def _least(logits: np.ndarray, labels: np.ndarray, highest: float) -> tuple[float, np.ndarray]:
     """The slope, from 1 / HIGH to `highest`, and the bias of each class, float64 [classes] that add up to 0, of least
     log loss within bounds.
     """
-    at = _newton_of(logits, labels, np.r_[1.0, np.zeros(logits.shape[1])], free_slope=True)
+    at = _newton(logits, labels, 1.0, free_slope=True)
     bounded = min(max(at[0], 1 / HIGH), highest)
     if bounded != at[0]:  # the loss is convex: with the slope at its bound, the best biases are that slope's own
-        at = _newton_of(logits, labels, np.r_[bounded, np.zeros(logits.shape[1])], free_slope=False)
-    shift = np.clip(at[1:], -FARTHEST, FARTHEST)
+        at = _newton(logits, labels, bounded, free_slope=False)
+    farthest = FARTHEST / 2 if logits.shape[1] == 2 else FARTHEST  # of two classes the bias is their difference
+    shift = np.clip(at[1:], -farthest, farthest)
     return float(bounded), shift - shift.mean()
 
 
-def _newton_of(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free_slope: bool) -> np.ndarray:
-    """Newton's method on [slope, bias of each class], or on the biases alone, each step halved until the loss falls."""
+def _newton(logits: np.ndarray, labels: np.ndarray, slope: float, free_slope: bool) -> np.ndarray:
+    """The slope and the bias of each class of least log loss, [slope, bias of each class], by Newton's method from a
+    slope and no bias, each step halved until the loss falls; without `free_slope` the slope stays.
+    """
     (reviews, classes), first = logits.shape, 0 if free_slope else 1
-    wanted = np.eye(classes)[labels]
+    labelled = np.eye(classes)[labels]
 
     def loss(at: np.ndarray) -> float:
-        return _losses_of(at[0] * logits + at[1:], labels).mean()
+        return _losses(at[0] * logits + at[1:], labels).mean()
 
     def step(at: np.ndarray) -> np.ndarray:
         predicted = _softmax(at[0] * logits + at[1:])
-        wrong = predicted - wanted
+        wrong = predicted - labelled
         mean = (predicted * logits).sum(1, keepdims=True)
         gradient = np.r_[(wrong * logits).sum(), wrong.sum(0)][first:] / reviews
         curvature = np.zeros((classes + 1, classes + 1))
@@ -331,4 +255,18 @@ def _newton_of(logits: np.ndarray, labels: np.ndarray, start: np.ndarray, free_s
         shortest = np.linalg.lstsq(curvature + 1e-12 * np.eye(len(curvature)), gradient, rcond=1e-9)[0]
         return np.r_[np.zeros(first), shortest]
 
-    return _descend(start, loss, step)
+    at = np.r_[slope, np.zeros(classes)]
+    before = loss(at)
+    for _ in range(100):
+        whole = step(at)
+        for halving in range(40):
+            trial = at - whole * 0.5**halving
+            after = loss(trial)
+            if after < before:
+                break
+        else:
+            break
+        if before - after < 1e-14 or abs(trial[0]) > 1e3:
+            return trial
+        at, before = trial, after
+    return at

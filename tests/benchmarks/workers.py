@@ -124,7 +124,7 @@ def logits(folder, path, count, out):
 
     import nsmc_bert
     from nsmc_bert.data import reviews
-    from nsmc_bert.model.calibration import logit
+    from tests.conftest import logit
 
     np.save(out, logit(nsmc_bert.load(folder).predict(reviews.read(path).texts[: int(count)])))
 

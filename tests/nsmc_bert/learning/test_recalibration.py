@@ -13,7 +13,7 @@ from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import recalibration
 from nsmc_bert.learning.provenance import checksum_of
-from nsmc_bert.model import calibration
+from tests.conftest import logit
 
 REVIEWS = "document\tlabel\n" + "".join(
     "%s %d\t%d\n" % (("꿀잼", "노잼")[i % 2], i, 1 - i % 2 if i % 5 else i % 2) for i in range(400)
@@ -40,7 +40,7 @@ def test_the_command_writes_a_calibrated_model(trained, command, tmp_path):
     assert result.stdout.startswith("calibrated on 401 reviews: temperature {:.3f}".format(found["temperature"]))
     # the model in the folder is the one before with another logit, and the figures are its own
     texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
-    logits = [calibration.logit(nsmc_bert.load(folder).predict(texts)) for folder in (before, after)]
+    logits = [logit(nsmc_bert.load(folder).predict(texts)) for folder in (before, after)]
     np.testing.assert_allclose(logits[1], logits[0] / found["temperature"] + found["bias"], atol=1e-4)
     assert record["calibrated_on"]["n"] == 401
     assert record["test"]["accuracy"] != old["test"]["accuracy"] or record["test"]["ece"] != old["test"]["ece"]

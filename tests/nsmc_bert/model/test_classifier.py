@@ -24,6 +24,7 @@ from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.model import calibration, checkpoints, classifier, forward, metrics, ordinal, packing, tokenizers
+from tests.conftest import logit
 from tests.nsmc_bert.model import test_keras_metrics
 
 TEXTS = ["이 영화 엄청 재미있네요", "이 영화 엄청 재미없네요", "", "꿀잼!", "정말 최악 . 다시는 안 본다", "ㅋㅋㅋ 😂"]
@@ -598,7 +599,7 @@ def test_calibrated_it_says_so_wherever_it_is_opened(model, tmp_path, make_model
     texts = ["이 영화 엄청 재미있네요", "노잼", "다시는 안 본다"]
     before, changed = model.predict(texts), make_model(num_hidden_layers=2)
     changed.calibrate(calibration.Calibration(2.0, -0.3, 1000, 0.5, 0.4))
-    positive = 1 / (1 + np.exp(-(calibration.logit(before) / 2 - 0.3)))
+    positive = 1 / (1 + np.exp(-(logit(before) / 2 - 0.3)))
     expected = np.stack([1 - positive, positive], 1)
     np.testing.assert_allclose(changed.predict(texts), expected, atol=1e-6)
     changed.save(tmp_path / "saved")

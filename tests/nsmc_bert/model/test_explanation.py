@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import explanation, forward
-from nsmc_bert.model.calibration import logit
+from tests.conftest import logit
 
 TEXTS = ["이 영화 엄청 재미있네요", "노잼 ! 다시는 안 본다", "정말 최고", "최악", "모르는말 봤다  이"]
 
