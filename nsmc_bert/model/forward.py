@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -39,7 +39,6 @@ TANH_SCALE, TANH_CUBE = (2 / math.pi) ** 0.5, 0.044715  # of the GELU by tanh
 WORTH_COMPILING = 256  # hidden units of the feed-forward layer: below, compiling takes longer than it saves
 
 
-@overload
 def encode(
     bert: Encoder,
     input_ids: tf.Tensor,
@@ -51,40 +50,8 @@ def encode(
     dropout: Dropout | None = None,
     fused: bool | None = None,
     words: tf.Tensor | None = None,
-    all_layers: Literal[False] = False,
-) -> tf.Tensor: ...
-
-
-@overload
-def encode(
-    bert: Encoder,
-    input_ids: tf.Tensor,
-    segments: tf.Tensor,
-    *,
-    positions: tf.Tensor | None = None,
-    read: tf.Tensor | None = None,
-    compute_dtype: str = "float32",
-    dropout: Dropout | None = None,
-    fused: bool | None = None,
-    words: tf.Tensor | None = None,
-    all_layers: Literal[True],
-) -> list[tf.Tensor]: ...
-
-
-def encode(
-    bert: Encoder,
-    input_ids: tf.Tensor,
-    segments: tf.Tensor,
-    *,
-    positions: tf.Tensor | None = None,
-    read: tf.Tensor | None = None,
-    compute_dtype: str = "float32",
-    dropout: Dropout | None = None,
-    fused: bool | None = None,
-    words: tf.Tensor | None = None,
-    all_layers: bool = False,
-) -> tf.Tensor | list[tf.Tensor]:
-    """Runs an encoder and returns its last hidden states, or those of every layer.
+) -> tf.Tensor:
+    """Runs an encoder and returns its last hidden states.
 
     Args:
         bert: a built TFBertModel with absolute positions, or a Network.
@@ -100,11 +67,47 @@ def encode(
             are packed, so that there is one shape to compile for, and the network is not tiny.
         words: None for the word embeddings of `input_ids`; or float32 [batch, positions, width of the
             embeddings], to take instead.
-        all_layers: return the output of the embeddings and of every layer; not together with `read`.
 
     Returns:
-        compute_dtype [batch, positions or read, hidden]; with `all_layers` a list of them, num_hidden_layers + 1.
+        compute_dtype [batch, positions or read, hidden].
     """
+    last = _states(bert, input_ids, segments, positions, read, compute_dtype, dropout, fused, words)[-1]
+    return tf.reshape(last, [_sizes(input_ids)[0], -1, bert.config.hidden_size])
+
+
+def encode_layers(
+    bert: Encoder,
+    input_ids: tf.Tensor,
+    segments: tf.Tensor,
+    *,
+    positions: tf.Tensor | None = None,
+    compute_dtype: str = "float32",
+) -> list[tf.Tensor]:
+    """Runs an encoder and returns the output of the embeddings and of every layer.
+
+    Args:
+        bert, input_ids, segments, positions, compute_dtype: as in `encode`.
+
+    Returns:
+        num_hidden_layers + 1 of compute_dtype [batch, positions, hidden].
+    """
+    states = _states(bert, input_ids, segments, positions, None, compute_dtype, None, False, None)
+    shape = [_sizes(input_ids)[0], -1, bert.config.hidden_size]
+    return [tf.reshape(x, shape) for x in states[:: families.of(bert.config).states_every(bert.config)]]
+
+
+def _states(
+    bert: Encoder,
+    input_ids: tf.Tensor,
+    segments: tf.Tensor,
+    positions: tf.Tensor | None,
+    read: tf.Tensor | None,
+    compute_dtype: str,
+    dropout: Dropout | None,
+    fused: bool | None,
+    words: tf.Tensor | None,
+) -> list[tf.Tensor]:
+    """The output of the embeddings and of every layer, [batch * positions, hidden], the last of what is read alone."""
     config = bert.config
     family, weights = families.of(config), network.weights(bert)
     hidden, heads = config.hidden_size, config.num_attention_heads
@@ -113,10 +116,7 @@ def encode(
         fused = config.intermediate_size >= WORTH_COMPILING and positions is not None and _one_cpu()
     if positions is None:
         # padding sees what the text sees
-        segments, queries = (
-            tf.cast(segments > 0, tf.int32),
-            tf.ones([1, 1], tf.int32),
-        )
+        segments, queries = tf.cast(segments > 0, tf.int32), tf.ones([1, 1], tf.int32)
     else:
         queries = segments
     block = _Block(config, tf.as_dtype(compute_dtype), dropout, fused and dropout is not None)
@@ -159,9 +159,7 @@ def encode(
         inner = block.activate(block.project(x, [layer.intermediate]))
         x = block.add_norm(inner, layer.output, layer.output_norm, x, family.drops_output)
         states.append(x)
-    states = states[:: family.states_every(config)] if all_layers else [x]
-    states = [tf.reshape(x, [batch, -1, hidden]) for x in states]
-    return states if all_layers else states[0]
+    return states
 
 
 def attention(
@@ -412,7 +410,7 @@ def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     return tf.matmul(tf.ones([1, _sizes(x)[0]], x.dtype), x)[0]
 
 
-def _gelu(x: tf.Tensor, fused: bool, name: str = "gelu") -> tf.Tensor:
+def _gelu(x: tf.Tensor, fused: bool, name: str) -> tf.Tensor:
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016), or what `name` in GELUS stands for."""
     forwards, backwards = GELUS[name]
 

@@ -115,7 +115,7 @@ class Attention(encoders.Encoder):
         """float16 [batch, edges, 2 heads] of each layer; `edges` int32 [batch, edges, 4], the ends of both spans."""
         bert, dtype = self._bert, self._encoder.dtype
         assert bert is not None  # `encode` has loaded it
-        states = forward.encode(bert, input_ids, mask, compute_dtype=dtype, fused=False, all_layers=True)
+        states = forward.encode_layers(bert, input_ids, mask, compute_dtype=dtype)
         places = tf.range(tf.shape(input_ids)[1])
         first, second = (
             tf.cast((edges[..., i, None] <= places) & (places < edges[..., i + 1, None]), tf.float32) for i in (0, 2)

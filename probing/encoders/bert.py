@@ -145,7 +145,7 @@ class Bert(encoders.Encoder):
     def _all_states(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> list[tf.Tensor]:
         bert = self._bert
         assert bert is not None  # `encode` has loaded it
-        states = forward.encode(bert, input_ids, attention_mask, compute_dtype=self.dtype, fused=False, all_layers=True)
+        states = forward.encode_layers(bert, input_ids, attention_mask, compute_dtype=self.dtype)
         if self._lexical:
             states[0] = forward.lexical(bert, input_ids)
         return [encoders.to_float16(each) for each in states]

@@ -35,7 +35,7 @@ def test_equals_tfbertmodel(bert):
 
 def test_attention_is_tfbertmodels(bert):
     ids, mask = inputs()
-    states = forward.encode(bert, ids, mask, all_layers=True)
+    states = forward.encode_layers(bert, ids, mask)
     expected = bert(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
     for layer, read, weights in zip(network.weights(bert).layers, states, expected):
         found = forward.attention(layer, read, mask, 2).numpy()

@@ -36,11 +36,11 @@ def test_states_of_every_layer_are_pytorchs(folders, name):
     """Of a text alone, and of all of them in one packed row."""
     bert, expected, texts = checkpoints.load_encoder(folders[name]).bert, make.recorded(name), encoded()
     for number, ids in enumerate(make.inputs()):
-        states = forward.encode(bert, ids[None], np.ones_like(ids)[None], all_layers=True)
+        states = forward.encode_layers(bert, ids[None], np.ones_like(ids)[None])
         np.testing.assert_allclose(np.concatenate(states), expected["states %d" % number], atol=1e-5)
     batch = packing.packed(texts, plan := packing.plan(texts.lengths, 128), pad_id=0)
     batch = {key: tf.constant(value, tf.int32) for key, value in batch.items()}
-    states = forward.encode(bert, batch["input_ids"], batch["segments"], positions=batch["positions"], all_layers=True)
+    states = forward.encode_layers(bert, batch["input_ids"], batch["segments"], positions=batch["positions"])
     for number, place in zip(plan.texts, plan.places):
         here = slice(place, place + texts.lengths[number])
         packed = np.stack([layer.numpy()[0, here] for layer in states])
