@@ -37,7 +37,8 @@ from nsmc_bert.model import (
     packing,
     tokenizers,
 )
-from nsmc_bert.model.optimizers import adamw, make_variables
+from nsmc_bert.model.optimizers import adamw
+from nsmc_bert.model.packed_model import PackedModel
 
 if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Encoder
@@ -51,7 +52,7 @@ if not issubclass(keras.Model, tf.keras.Model):
 FEW = packing.LENGTH  # tokens, padding included, of texts that are not packed
 
 
-class SentimentClassifier(keras.Model):
+class SentimentClassifier(PackedModel):
     """Classifies Korean reviews as negative or positive, or by any other classes: an encoder, its pooler, dropout, a
     dense layer, softmax.
 
@@ -98,7 +99,7 @@ class SentimentClassifier(keras.Model):
         precision: str = "float32",
         fused: bool | None = None,
     ) -> None:
-        super().__init__(name="sentiment_classifier", dtype=keras.mixed_precision.Policy(precision))
+        super().__init__("sentiment_classifier", precision)
         self.classes = labels if isinstance(labels, Classes) else Classes(tuple(labels))
         # === Layers ===
         self.bert = bert
@@ -109,7 +110,6 @@ class SentimentClassifier(keras.Model):
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed),
         )
         self.classifier.build((None, bert.config.hidden_size))
-        self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.built = True  # every variable exists: nothing waits for a first batch
         # === Config ===
         positions = families.of(bert.config).positions(bert.config)
@@ -246,11 +246,6 @@ class SentimentClassifier(keras.Model):
     def _is_compiled_whole(self) -> bool:
         """Whether XLA, which knows fixed shapes, compiles the whole step."""
         return bool(self._jit_compile) or self._is_on_tpus
-
-    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """Keras' own, traced once."""
-        make_variables(self)
-        return super().make_train_function(force)
 
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
@@ -490,62 +485,7 @@ class SentimentClassifier(keras.Model):
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
         return self.tokenizer.encode(texts, self.max_length)
 
-    def plan(
-        self,
-        encoded: tokenizers.Encoded,
-        batch_size: int | None = None,
-        *,
-        token_budget: int | None = None,
-        seed: int | None = None,
-        epoch: int = 0,
-    ) -> packing.Plan:
-        """A packing.Plan for these reviews that this model's devices can share; shuffled if there is a seed."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(
-            encoded.lengths,
-            token_budget or packing.budget(),
-            batch_size=batch_size,
-            seed=seed,
-            epoch=epoch,
-            multiple=replicas,
-        )
-
-    def pack(self, encoded: tokenizers.Encoded, plan: packing.Plan) -> packing.Plan:
-        """The same batches, packed before they are asked for."""
-        return packing.ahead(encoded, plan, self.tokenizer.pad_id)
-
-    def pipeline(
-        self,
-        encoded: tokenizers.Encoded,
-        plan: packing.Plan,
-        labels: np.ndarray,
-        start: int = 0,
-        stop: int | None = None,
-        **options: Any,
-    ) -> tf.data.Dataset:
-        """Batches `start` to `stop` of a plan as `fit` takes them, a share for each device of the model's strategy."""
-        options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
-        return packing.shared(self.distribute_strategy, encoded, plan, **options)
-
-    def fit_batches(
-        self,
-        encoded: tokenizers.Encoded,
-        labels: np.ndarray,
-        plan: packing.Plan,
-        start: int,
-        stop: int,
-        callbacks: Iterable[keras.callbacks.Callback] = (),
-    ) -> keras.callbacks.History:
-        """Trains on batches `start` to `stop` of a plan, in their order: the piece of a run between two checkpoints."""
-        return super().fit(
-            self.pipeline(encoded, plan, labels, start, stop),
-            steps_per_epoch=stop - start,
-            verbose=0,
-            callbacks=list(callbacks),
-        )
-
     shown = ("loss", "accuracy")  # what progress shows while it trains
-    predict_budget: int | None = None  # tokens of a batch where nothing is learned, at most: see packing.budget
 
     def validate(self, encoded: tokenizers.Encoded, labels: np.ndarray) -> dict[str, Any]:
         """The figures of labelled reviews, as `metrics.report` gives them."""

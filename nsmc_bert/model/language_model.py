@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import tf_keras as keras
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.watchdog import alive
 from nsmc_bert.model import checkpoints, families, forward, packing
-from nsmc_bert.model.optimizers import make_variables
+from nsmc_bert.model.packed_model import PackedModel
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -132,7 +132,7 @@ class PieceOutput(Head):
         return tf.cast(logits, tf.float32) + self.named["bias"]
 
 
-class LanguageModel(keras.Model):
+class LanguageModel(PackedModel):
     """An encoder that learns from packed texts, and from ratings as an option.
 
     A subclass says what is hidden (`hide`), what is to be said of a batch (`_asked`) and by what losses
@@ -152,7 +152,6 @@ class LanguageModel(keras.Model):
     """
 
     shown: tuple[str, ...]  # figures of training that progress shows
-    predict_budget: int | None = None  # tokens of a batch where nothing is learned, at most: see packing.budget
 
     def __init__(
         self,
@@ -168,7 +167,7 @@ class LanguageModel(keras.Model):
         fused: bool | None,
         name: str,
     ) -> None:
-        super().__init__(name=name, dtype=keras.mixed_precision.Policy(precision))
+        super().__init__(name, precision)
         families.check_tokenizer(bert.config, tokenizer.vocab_size, tokenizer.pad_id)
         self.bert = bert
         self.rating = None
@@ -176,7 +175,6 @@ class LanguageModel(keras.Model):
             initializer = keras.initializers.TruncatedNormal(stddev=bert.config.initializer_range, seed=seed)
             self.rating = keras.layers.Dense(ratings, kernel_initializer=initializer, dtype="float32", name="rating")
             self.rating.build((None, bert.config.hidden_size))
-        self.distribute_reduction_method = "first"  # of figures that are one on all workers; Keras would add them up
         self.tokenizer, self.hide, self.max_length, self.seed, self.fused = tokenizer, hide, max_length, seed, fused
         self.rating_weight = rating_weight
 
@@ -229,11 +227,6 @@ class LanguageModel(keras.Model):
         pieces = {name: tf.cast(weights > 0, tf.float32) for name, weights in counts.items() if name != "rating"}
         return super().test_step((features, targets, {**counts, **pieces}))
 
-    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """Keras' own, traced once."""
-        make_variables(self)
-        return super().make_train_function(force)
-
     def compile(self, optimizer: Any, **options: Any) -> None:
         """Keras' compile with this task's losses, those of ratings among them."""
         # without ratings nothing teaches the pooler, and Keras warns of that
@@ -255,50 +248,6 @@ class LanguageModel(keras.Model):
         )
 
     # === The loop's ===
-
-    def plan(
-        self, encoded: Encoded, *, token_budget: int | None = None, seed: int | None = None, epoch: int = 0
-    ) -> packing.Plan:
-        """A packing.Plan for these texts that this model's devices can share."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        return packing.plan(
-            encoded.lengths, token_budget or packing.budget(), seed=seed, epoch=epoch, multiple=replicas
-        )
-
-    def pack(self, encoded: Encoded, plan: packing.Plan) -> packing.Plan:
-        """The same batches, packed before they are asked for."""
-        return packing.ahead(encoded, plan, self.tokenizer.pad_id)
-
-    def pipeline(
-        self,
-        encoded: Encoded,
-        plan: packing.Plan,
-        ratings: np.ndarray | None,
-        start: int = 0,
-        stop: int | None = None,
-        **options: Any,
-    ) -> tf.data.Dataset:
-        """Batches of a plan, a share for each device."""
-        labels = np.zeros(len(encoded), np.int32) if ratings is None else ratings
-        options.update(pad_id=self.tokenizer.pad_id, labels=labels, start=start, stop=stop)
-        return packing.shared(self.distribute_strategy, encoded, plan, **options)
-
-    def fit_batches(
-        self,
-        encoded: Encoded,
-        ratings: np.ndarray | None,
-        plan: packing.Plan,
-        start: int,
-        stop: int,
-        callbacks: Iterable[keras.callbacks.Callback] = (),
-    ) -> keras.callbacks.History:
-        """Trains on batches `start` to `stop` of a plan, in their order."""
-        return super().fit(
-            self.pipeline(encoded, plan, ratings, start, stop),
-            steps_per_epoch=stop - start,
-            verbose=0,
-            callbacks=list(callbacks),
-        )
 
     def validate(self, encoded: Encoded, ratings: np.ndarray | None) -> dict[str, float]:
         """Figures of texts with the same pieces hidden each time, and in every run: means over all pieces and all
