@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -313,80 +313,76 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
     Raises:
         UserError: there is none of these, or a file is broken.
     """
-    folder = Path(folder)
-    settings = _json(folder / "tokenizer_config.json")
-    if "added_tokens_decoder" not in settings:  # transformers goes by the older file then
-        settings = {**settings, **_json(folder / "special_tokens_map.json")}
-    name = _class(folder, settings)
-    stated = {role: _token(settings[role + "_token"]) for role in SPECIAL if settings.get(role + "_token")}
-    special = {**NAMES.get(name, {}), **stated}
-    limit = settings.get("model_max_length", settings.get("max_len"))
-    limit = int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
-    pieces = next((p for pattern in ("*.spiece", "*.model") for p in sorted(folder.glob(pattern))), None)
-    vocabularies = [folder / "vocab.txt", *sorted(folder.glob("*vocab*.json"))]
-    vocabulary = next((path for path in vocabularies if path.is_file()), None)
-    if (folder / "tokenizer.json").is_file():
-        path = folder / "tokenizer.json"
-        try:
-            backend = hf.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises no narrower one
-            raise UserError(f"{path}: found no valid tokenizer ({shorten(str(error), 120)})") from None
-        model = pieces.read_bytes() if pieces else None
-        if _is_plain(folder, settings, backend):
-            tokenizer = Tokenizer(backend, special, limit, model)
-            _check_special(folder, tokenizer)
-            return tokenizer
-        return _from_transformers(folder, name, settings, backend, model)
-    if pieces and not (name in WORDPIECE[1:] and vocabularies[0].is_file()):
-        if name not in UNIGRAM:
+    source = _Folder.of(Path(folder))
+    path = source.path
+    sentencepiece = next((p for pattern in ("*.spiece", "*.model") for p in sorted(path.glob(pattern))), None)
+    has_vocabulary = (path / "vocab.txt").is_file()
+    if (path / "tokenizer.json").is_file():
+        return _from_json(source, sentencepiece)
+    if sentencepiece and not (source.name in WORDPIECE[1:] and has_vocabulary):
+        return _from_unigram(source, sentencepiece)
+    if has_vocabulary:
+        return _from_wordpiece(source)
+    if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
+        source.check_class(BPE)
+        pieces_of_bytes = read_json(path / "vocab.json", {str: int}, "a vocabulary of byte-level BPE")
+        return _from_transformers(source, hf.Tokenizer(models.BPE(pieces_of_bytes, [])))
+    raise UserError(f"{path}: found no tokenizer, expected one of {', '.join(FILES)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Folder:
+    """A folder, and what its JSON files say of its tokenizer.
+
+    Attributes:
+        path: the folder.
+        settings: what tokenizer_config.json says, or special_tokens_map.json.
+        name: the class of transformers, without Fast; "" for BERT's.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    name: str
+
+    @classmethod
+    def of(cls, path: Path) -> _Folder:
+        """Reads them.
+
+        Raises:
+            UserError: the folder cuts text in ways that this project does not know.
+        """
+        settings = _json(path / "tokenizer_config.json")
+        if "added_tokens_decoder" not in settings:  # transformers goes by the older file then
+            settings = {**settings, **_json(path / "special_tokens_map.json")}
+        return cls(path, settings, _class(path, settings))
+
+    @property
+    def special(self) -> dict[str, str]:
+        """The names of the special tokens, as far as the folder or its class tells them."""
+        tokens = {role: self.settings.get(role + "_token") for role in SPECIAL}
+        return {**NAMES.get(self.name, {}), **{role: _token(token) for role, token in tokens.items() if token}}
+
+    @property
+    def model_max_length(self) -> int | None:
+        """Positions that the encoder was made for; None where nobody says, or where it is no number of positions."""
+        limit = self.settings.get("model_max_length", self.settings.get("max_len"))
+        return int(limit) if isinstance(limit, (int, float)) and limit < 1e6 else None
+
+    @property
+    def added(self) -> list[str]:
+        """The tokens that it adds to a vocabulary, in any of the ways that transformers knows."""
+        added = self.settings.get("added_tokens_decoder")
+        added = _json(self.path / "added_tokens.json") if added is None else added.values()
+        return [_token(token) for token in (*(self.settings.get("additional_special_tokens") or ()), *added)]
+
+    def check_class(self, classes: Sequence[str]) -> None:
+        """Raises a UserError unless the class is one of these."""
+        if self.name not in classes:
+            named = [name for name in classes if name]
+            expected = f"{'one of ' * (len(named) > 1)}{', '.join(named)}"
             raise UserError(
-                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected one of "
-                f"{', '.join(UNIGRAM[1:])}"
+                f"{self.path}: found tokenizer_class {shorten(self.name)} and no tokenizer.json, expected {expected}"
             )
-        for role in SPECIAL:
-            if isinstance(value := settings.get(role + "_token"), dict) and value.get("single_word"):
-                raise UserError(f"{folder}: found the {role}_token {shorten(value)}, expected one without single_word")
-        cleaning = None
-        if name == "XLMRobertaTokenizer":
-            vocabulary = None
-        elif name or "keep_accents" in settings or settings.get("do_lower_case"):
-            lower = settings.get("do_lower_case", name == "AlbertTokenizer")
-            cleaning = {
-                "do_lower_case": bool(lower),
-                "keep_accents": bool(settings.get("keep_accents")),
-                "remove_space": bool(settings.get("remove_space", True)),
-            }
-        return from_sentencepiece(
-            pieces,
-            vocabulary,
-            special=special,
-            model_max_length=limit,
-            cleaning=cleaning,
-            added=_added(folder, settings),
-            fairseq=name == "XLMRobertaTokenizer",
-        )
-    if vocabularies[0].is_file():
-        if name not in WORDPIECE:
-            raise UserError(
-                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected one of "
-                f"{', '.join(WORDPIECE[1:])}"
-            )
-        rules: dict[str, Any] = {key: settings.get(key, default) for key, default in BERTS.items()}
-        tokenizer = from_vocab(vocabularies[0], special=special, model_max_length=limit, **rules)
-        _check_stated(vocabularies[0], settings, special)
-        # a special token that is an object says how it is found in a text, which transformers alone follows
-        plain = not any(isinstance(settings.get(role + "_token"), dict) for role in SPECIAL)
-        if plain and set(_added(folder, settings)) <= {*tokenizer.special.values()}:
-            return tokenizer
-        return _from_transformers(folder, name, settings, tokenizer._backend)
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        if name not in BPE:
-            raise UserError(
-                f"{folder}: found tokenizer_class {shorten(name)} and no tokenizer.json, expected {', '.join(BPE)}"
-            )
-        pieces_of_bytes = read_json(folder / "vocab.json", {str: int}, "a vocabulary of byte-level BPE")
-        return _from_transformers(folder, name, settings, hf.Tokenizer(models.BPE(pieces_of_bytes, [])))
-    raise UserError(f"{folder}: found no tokenizer, expected one of {', '.join(FILES)}")
 
 
 def _class(folder: Path, settings: Mapping[str, Any]) -> str:
@@ -416,21 +412,72 @@ def _class(folder: Path, settings: Mapping[str, Any]) -> str:
     return name
 
 
-def _added(folder: Path, settings: Mapping[str, Any]) -> list[str]:
-    """The tokens that a folder adds to a vocabulary, in any of the ways that transformers knows."""
-    added = settings.get("added_tokens_decoder")
-    added = _json(folder / "added_tokens.json") if added is None else added.values()
-    return [_token(token) for token in (*(settings.get("additional_special_tokens") or ()), *added)]
+def _from_json(source: _Folder, sentencepiece: Path | None) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, and of the SentencePiece model beside it."""
+    path = source.path / "tokenizer.json"
+    try:
+        backend = hf.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no narrower one
+        raise UserError(f"{path}: found no valid tokenizer ({shorten(str(error), 120)})") from None
+    model = sentencepiece.read_bytes() if sentencepiece else None
+    if not _is_plain(source, backend):
+        return _from_transformers(source, backend, model)
+    tokenizer = Tokenizer(backend, source.special, source.model_max_length, model)
+    _check_special(source.path, tokenizer)
+    return tokenizer
 
 
-def _is_plain(folder: Path, settings: Mapping[str, Any], backend: hf.Tokenizer) -> bool:
+def _from_unigram(source: _Folder, sentencepiece: Path) -> Tokenizer:
+    """The tokenizer of a SentencePiece model, with ids of its own, of XLM-R or of a vocabulary beside it."""
+    source.check_class(UNIGRAM)
+    name, settings = source.name, source.settings
+    for role in SPECIAL:
+        if isinstance(value := settings.get(role + "_token"), dict) and value.get("single_word"):
+            raise UserError(f"{source.path}: found the {role}_token {shorten(value)}, expected one without single_word")
+    vocabulary, cleaning = None, None
+    if name != "XLMRobertaTokenizer":
+        vocabularies = [source.path / "vocab.txt", *sorted(source.path.glob("*vocab*.json"))]
+        vocabulary = next((path for path in vocabularies if path.is_file()), None)
+        if name or "keep_accents" in settings or settings.get("do_lower_case"):
+            cleaning = {
+                "do_lower_case": bool(settings.get("do_lower_case", name == "AlbertTokenizer")),
+                "keep_accents": bool(settings.get("keep_accents")),
+                "remove_space": bool(settings.get("remove_space", True)),
+            }
+    return from_sentencepiece(
+        sentencepiece,
+        vocabulary,
+        special=source.special,
+        model_max_length=source.model_max_length,
+        cleaning=cleaning,
+        added=source.added,
+        fairseq=name == "XLMRobertaTokenizer",
+    )
+
+
+def _from_wordpiece(source: _Folder) -> Tokenizer:
+    """The tokenizer of a vocab.txt."""
+    source.check_class(WORDPIECE)
+    path, settings, special = source.path / "vocab.txt", source.settings, source.special
+    rules: dict[str, Any] = {key: settings.get(key, default) for key, default in BERTS.items()}
+    tokenizer = from_vocab(path, special=special, model_max_length=source.model_max_length, **rules)
+    _check_stated(path, settings, special)
+    # a special token that is an object says how it is found in a text, which transformers alone follows
+    plain = not any(isinstance(settings.get(role + "_token"), dict) for role in SPECIAL)
+    if plain and set(source.added) <= {*tokenizer.special.values()}:
+        return tokenizer
+    return _from_transformers(source, tokenizer._backend)
+
+
+def _is_plain(source: _Folder, backend: hf.Tokenizer) -> bool:
     """Whether tokenizer.json alone decides: then transformers, which takes seconds to import, would change nothing."""
+    settings = source.settings
     plain = {"tokenizer_class", "model_max_length", "model_input_names", "clean_up_tokenization_spaces"}
     tokens = {_token(settings[key]) for key in settings if key.endswith("_token") and settings[key]}
     return (
         settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
         and all(key in plain or key.removesuffix("_token") in SPECIAL for key in settings)
-        and not any((folder / name).exists() for name in ("added_tokens.json", "special_tokens_map.json"))
+        and not any((source.path / name).exists() for name in ("added_tokens.json", "special_tokens_map.json"))
         and tokens <= {token.content for token in backend.get_added_tokens_decoder().values()}
     )
 
@@ -444,7 +491,7 @@ def _check_stated(path: Path, settings: Mapping[str, Any], special: Mapping[str,
     """
     if settings.get("do_lower_case") is not None:
         return
-    lower, strip = _guess(_pieces(path), special).values()
+    lower, strip = _guess(_pieces(path), special)
     if not lower or not strip and settings.get("strip_accents") is None:
         more = "" if strip == lower else f', "strip_accents": {str(strip).lower()}'
         raise UserError(
@@ -455,29 +502,24 @@ def _check_stated(path: Path, settings: Mapping[str, Any], special: Mapping[str,
         )
 
 
-def _guess(pieces: Iterable[str], special: Mapping[str, str]) -> dict[str, bool]:
-    """How text was changed before a WordPiece vocabulary was made of it, by what the vocabulary holds."""
+def _guess(pieces: Iterable[str], special: Mapping[str, str]) -> tuple[bool, bool]:
+    """Whether text was lower-cased, and its accents stripped, before a WordPiece vocabulary was made of it, by what the
+    vocabulary holds.
+    """
     names = {**SPECIAL, **special}.values()
     words = [piece for piece in pieces if piece not in names and not re.fullmatch(r"\[.*\]|<.*>", piece)]
     few = len(words) / 1000  # such as Chinese BERT's <S> and <T>, which some copies spell &lt;S&gt;
     lower = sum(bool(re.search("[A-Z]", piece)) for piece in words) <= few
     whole = sum(unicodedata.normalize("NFD", piece) != piece for piece in words) > few
     jamo = sum(bool(re.search("[\u1100-\u11ff]", piece)) for piece in words) > few
-    return {"do_lower_case": lower, "strip_accents": not whole and (lower or jamo)}
+    return lower, not whole and (lower or jamo)
 
 
-def _from_transformers(
-    folder: Path,
-    name: str,
-    settings: Mapping[str, Any],
-    backend: hf.Tokenizer,
-    sentencepiece_model: bytes | None = None,
-) -> Tokenizer:
+def _from_transformers(source: _Folder, backend: hf.Tokenizer, sentencepiece_model: bytes | None = None) -> Tokenizer:
     """A folder as transformers' own tokenizer reads it.
 
     Args:
-        folder, settings: the folder, and what its JSON files say.
-        name: the class, without Fast; "" for BERT's.
+        source: the folder.
         backend: the tokenizers.Tokenizer of tokenizer.json or of vocab.txt, before transformers adds and changes
             anything.
         sentencepiece_model: its bytes.
@@ -486,12 +528,11 @@ def _from_transformers(
         UserError: transformers cannot read it, does what no file says, or puts something else than [CLS] and [SEP]
             around a text.
     """
-    before, known = (
-        json.loads(backend.to_str()).get("normalizer") or {},
-        {*backend.get_vocab(), *_added(folder, settings)},
-    )
-    mask = _token(settings.get("mask_token") or NAMES.get(name, SPECIAL).get("mask", SPECIAL["mask"]))
-    options = {} if mask in known else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
+    folder, name = source.path, source.name
+    before = json.loads(backend.to_str()).get("normalizer") or {}
+    vocabulary = {*backend.get_vocab(), *source.added}
+    mask = _token(source.settings.get("mask_token") or NAMES.get(name, SPECIAL).get("mask", SPECIAL["mask"]))
+    options = {} if mask in vocabulary else {"mask_token": None}  # it would be added, beyond the encoder's vocabulary
     try:
         if name in WORDPIECE and not (name and (folder / "tokenizer.json").is_file()):
             from transformers.models.bert.tokenization_bert_fast import BertTokenizerFast
@@ -505,9 +546,9 @@ def _from_transformers(
         made = theirs.backend_tokenizer
     except Exception as error:  # of many kinds, for what a folder says
         raise UserError(f"{folder}: transformers cannot read its tokenizer ({shorten(str(error), 160)})") from None
-    _check_normalizer(folder, settings, before, json.loads(made.to_str()).get("normalizer") or {})
+    _check_normalizer(source, before, json.loads(made.to_str()).get("normalizer") or {})
     special = {role: str(getattr(theirs, role + "_token")) for role in SPECIAL if getattr(theirs, role + "_token")}
-    lost = [token for token in special.values() if token not in known]
+    lost = [token for token in special.values() if token not in vocabulary]
     if lost:
         raise UserError(f"{folder}: the tokenizer's vocabulary lacks the special tokens {', '.join(lost)}")
     limit = int(theirs.model_max_length) if theirs.model_max_length < 1e6 else None
@@ -544,9 +585,7 @@ def _check_special(folder: Path, tokenizer: Tokenizer) -> None:
         )
 
 
-def _check_normalizer(
-    folder: Path, settings: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> None:
+def _check_normalizer(source: _Folder, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Refuses a folder whose tokenizer.json transformers would overrule by what no file says.
 
     Args:
@@ -558,9 +597,9 @@ def _check_normalizer(
         "handle_chinese_chars": "tokenize_chinese_chars",
     }
     for key, name in names.items():
-        if before.get(key) != after.get(key) and before.get(key) is not None and name not in settings:
+        if before.get(key) != after.get(key) and before.get(key) is not None and name not in source.settings:
             raise UserError(
-                f"{folder}: found {key} {json.dumps(before[key])} in tokenizer.json and no {name} in "
+                f"{source.path}: found {key} {json.dumps(before[key])} in tokenizer.json and no {name} in "
                 f"tokenizer_config.json, for which transformers takes {json.dumps(after.get(key))}; expected "
                 "it to be said there"
             )
@@ -604,11 +643,8 @@ def from_vocab(
         raise Located(path, twice + 1, shorten(pieces[twice]) + " twice", "each piece once")
     special = {**SPECIAL, **(special or {})}
     if do_lower_case is None:
-        guess = _guess(pieces, special)
-        do_lower_case, strip_accents = (
-            guess["do_lower_case"],
-            guess["strip_accents"] if strip_accents is None else strip_accents,
-        )
+        do_lower_case, strips = _guess(pieces, special)
+        strip_accents = strips if strip_accents is None else strip_accents
     backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"], max_input_chars_per_word=100))
     backend.normalizer = normalizers.BertNormalizer(
         clean_text=True,
@@ -650,72 +686,29 @@ def from_sentencepiece(
         UserError: the file is no unigram model, or none that can be converted exactly, or pieces of it are not in the
             vocabulary.
     """
-    from sentencepiece import sentencepiece_model_pb2
-
-    data, proto = _read(path), sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
-    try:
-        proto.ParseFromString(data)
-    except Exception:  # protobuf's exception has moved between its versions
-        proto.Clear()
-    if not proto.pieces or proto.trainer_spec.model_type != 1:
-        raise UserError(f"{path}: found no SentencePiece unigram model")
-    if odd := [piece.piece for piece in proto.pieces if not isinstance(piece.piece, str)]:  # as protobuf gives them
-        raise UserError(f"{path}: found the piece {shorten(odd[0])}, which is no UTF-8; the file is damaged")
-    scores = {piece.piece: piece.score for piece in proto.pieces}
-    pieces = list(scores)
-    if vocabulary is not None:
-        if str(vocabulary).endswith(".json"):
-            pieces = read_json(vocabulary, {"idx_to_token": [str]}, "a vocabulary as KoBERT has it")["idx_to_token"]
-        else:
-            pieces = _pieces(vocabulary)
-        known = set(pieces)
-        lost = [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in known]
-        if lost:
-            raise UserError(
-                f"{vocabulary}: found {len(lost)} pieces of {path} missing ({shorten(lost[0])} …), expected the "
-                "vocabulary that belongs to it"
-            )
-    if fairseq:
-        if pieces[:3] != ["<unk>", "<s>", "</s>"]:
-            raise UserError(f"{path}: found pieces that begin with {shorten(pieces[:3])}, expected <unk>, <s> and </s>")
-        pieces = ["<s>", "<pad>", "</s>", "<unk>", *pieces[3:], "<mask>"]
+    data = _read(path)
+    proto = _unigram(path, data)
+    pieces = _by_id(path, proto, vocabulary, fairseq)
     names = {**SPECIAL, **(special or {})}
     if names["unk"] not in pieces:
         names["unk"] = next(piece.piece for piece in proto.pieces if piece.type == 2)
-    lost = [token for token in added if token not in pieces]
-    if lost:
+    if lost := [token for token in added if token not in pieces]:
         raise UserError(f"{path}: found the added tokens {shorten(lost)}, which are no pieces of the model")
     if proto.trainer_spec.treat_whitespace_as_suffix or not proto.normalizer_spec.escape_whitespaces:
         raise UserError(
             f"{path}: found a SentencePiece model that marks the ends of words, expected one that marks beginnings"
         )
-    floor = min(scores.values()) - 20.0  # never a piece of running text
-    normal = {
-        piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in names.values()
-    }
-    if cleaning:  # 9, is 9 and a comma
-        normal = {piece: score - 100 if re.search(r"\d,$", piece) else score for piece, score in normal.items()}
     symbols = [piece.piece for piece in proto.pieces if piece.type == 4 and piece.piece not in names.values()]
-    best = max(normal.values(), default=0.0)
-    normal.update((piece, len(piece.encode()) * best - 0.1) for piece in symbols)  # what SentencePiece gives them
+    scores = _scores(proto, names.values(), symbols, bool(cleaning))
+    floor = min(piece.score for piece in proto.pieces) - 20.0  # never a piece of running text
     backend = hf.Tokenizer(
         models.Unigram(
-            [(piece, normal.get(piece, floor)) for piece in pieces],
+            [(piece, scores.get(piece, floor)) for piece in pieces],
             unk_id=pieces.index(names["unk"]),
             byte_fallback=proto.trainer_spec.byte_fallback,
         )
     )
-    steps, rules = _cleaning(**cleaning) if cleaning else [], proto.normalizer_spec.precompiled_charsmap
-    if rules:
-        try:
-            steps.append(normalizers.Precompiled(rules))
-        except Exception as error:  # the library raises no narrower one
-            raise UserError(f"{path}: found no whole SentencePiece model ({error})") from None
-        if "nfkc" in proto.normalizer_spec.name:
-            # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
-            steps.append(normalizers.NFC())
-    if proto.normalizer_spec.remove_extra_whitespaces:
-        steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
+    steps = _normalizers(path, proto, cleaning)
     backend.normalizer = normalizers.Sequence(steps)
     changed = [symbol for symbol in symbols if backend.normalizer.normalize_str(symbol) != symbol]
     if changed:
@@ -725,17 +718,94 @@ def from_sentencepiece(
             "expected a model without"
         )
     prefix = proto.normalizer_spec.add_dummy_prefix
-    if (
-        prefix and not proto.normalizer_spec.remove_extra_whitespaces
-    ):  # before white space too, where Metaspace puts none
+    if prefix and not proto.normalizer_spec.remove_extra_whitespaces:
+        # before white space too, where Metaspace puts none
         backend.normalizer, prefix = normalizers.Sequence([*steps, normalizers.Prepend("▁")]), False
     backend.pre_tokenizer = pre_tokenizers.Metaspace(
         replacement="▁",
         prepend_scheme="always" if prefix else "never",
-        split=not any("▁" in piece[1:] for piece in normal),
+        split=not any("▁" in piece[1:] for piece in scores),
     )
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in added])
     return Tokenizer(_finish(backend, names), names, model_max_length, data)
+
+
+def _unigram(path: str | os.PathLike[str], data: bytes) -> Any:
+    """The ModelProto of a SentencePiece unigram model's file.
+
+    Raises:
+        UserError: it is none.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at import
+    try:
+        proto.ParseFromString(data)
+    except Exception:  # protobuf's exception has moved between its versions
+        proto.Clear()
+    if not proto.pieces or proto.trainer_spec.model_type != 1:
+        raise UserError(f"{path}: found no SentencePiece unigram model")
+    if odd := [piece.piece for piece in proto.pieces if not isinstance(piece.piece, str)]:  # as protobuf gives them
+        raise UserError(f"{path}: found the piece {shorten(odd[0])}, which is no UTF-8; the file is damaged")
+    return proto
+
+
+def _by_id(
+    path: str | os.PathLike[str], proto: Any, vocabulary: str | os.PathLike[str] | None, fairseq: bool
+) -> list[str]:
+    """The pieces of a SentencePiece model by their ids; see from_sentencepiece.
+
+    Raises:
+        UserError: the vocabulary is not the model's, or its ids are not XLM-R's.
+    """
+    pieces = list(dict.fromkeys(piece.piece for piece in proto.pieces))
+    if vocabulary is not None:
+        if str(vocabulary).endswith(".json"):
+            pieces = read_json(vocabulary, {"idx_to_token": [str]}, "a vocabulary as KoBERT has it")["idx_to_token"]
+        else:
+            pieces = _pieces(vocabulary)
+        listed = set(pieces)
+        if lost := [piece.piece for piece in proto.pieces if piece.type == 1 and piece.piece not in listed]:
+            raise UserError(
+                f"{vocabulary}: found {len(lost)} pieces of {path} missing ({shorten(lost[0])} …), expected the "
+                "vocabulary that belongs to it"
+            )
+    if fairseq:
+        if pieces[:3] != ["<unk>", "<s>", "</s>"]:
+            raise UserError(f"{path}: found pieces that begin with {shorten(pieces[:3])}, expected <unk>, <s> and </s>")
+        pieces = ["<s>", "<pad>", "</s>", "<unk>", *pieces[3:], "<mask>"]
+    return pieces
+
+
+def _scores(proto: Any, special: Collection[str], symbols: Sequence[str], cleans: bool) -> dict[str, float]:
+    """The scores of the pieces that SentencePiece finds in text: the normal ones, and symbols that a user defined."""
+    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == 1 and piece.piece not in special}
+    if cleans:  # 9, is 9 and a comma
+        scores = {piece: score - 100 if re.search(r"\d,$", piece) else score for piece, score in scores.items()}
+    best = max(scores.values(), default=0.0)
+    return scores | {piece: len(piece.encode()) * best - 0.1 for piece in symbols}  # what SentencePiece gives them
+
+
+def _normalizers(
+    path: str | os.PathLike[str], proto: Any, cleaning: Mapping[str, bool] | None
+) -> list[normalizers.Normalizer]:
+    """What is done to text before a SentencePiece model cuts it: what `cleaning` says, and then the model's own rules.
+
+    Raises:
+        UserError: the model's rules are damaged.
+    """
+    steps = _cleaning(**cleaning) if cleaning else []
+    if rules := proto.normalizer_spec.precompiled_charsmap:
+        try:
+            steps.append(normalizers.Precompiled(rules))
+        except Exception as error:  # the library raises no narrower one
+            raise UserError(f"{path}: found no whole SentencePiece model ({error})") from None
+        if "nfkc" in proto.normalizer_spec.name:
+            # SentencePiece puts jamo that were typed one by one together (ㅈㅐ, 재); Precompiled sees each apart
+            steps.append(normalizers.NFC())
+    if proto.normalizer_spec.remove_extra_whitespaces:
+        steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
+    return steps
 
 
 def _cleaning(do_lower_case: bool, keep_accents: bool, remove_space: bool = True) -> list[normalizers.Normalizer]:
