@@ -17,17 +17,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+BINS = 15  # of equal width, that the calibration error takes
 
 
-def report(
-    probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15, classes: Classes = SENTIMENT
-) -> dict[str, Any]:
+def report(probabilities: ArrayLike, labels: ArrayLike, *, classes: Classes = SENTIMENT) -> dict[str, Any]:
     """The figures of one set of reviews.
 
     Args:
         probabilities: float [n, classes].
         labels: int [n], numbers of classes.
-        bins: how many bins of equal width the calibration error takes.
         classes: what the labels are of; by default negative and positive.
 
     Returns:
@@ -49,7 +47,7 @@ def report(
         "f1": dict(zip(classes.names, map(float, f1))),
         "macro_f1": float(np.mean([f1[c] for c in occurring])) if occurring else 0.0,
         "confusion": confusion.tolist(),
-        "ece": expected_calibration_error(probabilities, labels, bins),
+        "ece": expected_calibration_error(probabilities, labels),
         "log_loss": float(-np.log(picked).mean()) if len(labels) else 0.0,
     }
     if classes != SENTIMENT:
@@ -137,7 +135,7 @@ def wilson(right: int, n: int) -> list[float]:
     return [centre - half, centre + half]
 
 
-def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
+def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
     """How far confidence is from accuracy, on average over reviews (Guo et al. 2017, equation 3).
 
     Reviews go by the probability of the class that was said into `bins` bins of equal width on [0, 1]; a bin adds
@@ -153,7 +151,7 @@ def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> list[dict[str, Any]]:
+def reliability(probabilities: ArrayLike, labels: ArrayLike) -> list[dict[str, Any]]:
     """The bins that the calibration error is made of.
 
     Returns:
@@ -161,10 +159,10 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> 
     """
     probabilities = np.asarray(probabilities, np.float64)
     confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(labels)
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
         {"n": int(here.sum()), "confidence": float(confidence[here].mean()), "accuracy": float(right[here].mean())}
-        for here in (place == number for number in range(bins))
+        for here in (place == number for number in range(BINS))
         if here.any()
     ]
 
