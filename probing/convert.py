@@ -25,12 +25,12 @@ from absl import flags
 
 from nsmc_bert.base import cli, system
 from nsmc_bert.base.errors import UserError, shorten
-from nsmc_bert.base.files import write_text
+from nsmc_bert.base.files import make_folder, write_text
 from nsmc_bert.base.usage import Usage
 from probing import conversion, records
 from probing.records import Record
 from probing.sources import Split, bio, conll2012, conllu, dpr, gum, in_tenths, klue, propbank, semeval, spr
-from probing.tasks import TASKS, Task
+from probing.tasks import SPLITS, TASKS, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     "split",
     "",
-    ["", "train", "dev", "test"],
+    ["", *SPLITS],
     "The one split to take of a folder in which names tell splits; or the split that a single file is to be, or a "
     "folder in which no name tells one.",
 )
@@ -175,10 +175,7 @@ def convert(
             written, or that a split of another conversion would stay in it; the files there are the old ones.
     """
     output = Path(os.path.expanduser(output))
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be made ({error.strerror})") from None
+    make_folder(output)
     made_with = json.loads(json.dumps(made_with or {}))
     before = conversion.read(output, task.name) or {}
     kept, done = _kept(output, task, splits, made_with, before), {}
@@ -221,7 +218,7 @@ def _kept(
 ) -> dict[str, str]:
     """{split: checksum} of the splits in a folder that are not written and may stay, by its description of before."""
     checksums, kept = before.get("sha1", {}), {}
-    for name in ("train", "dev", "test"):
+    for name in SPLITS:
         for path in conversion.split_paths(output, task.name, name) if name not in splits else []:
             same = made_with.get("split") and before.get("made_with") == {**made_with, "split": ""}
             if not same or checksums.get(name) != conversion.checksum(path):

@@ -15,8 +15,7 @@ from nsmc_bert.base.files import feed
 from nsmc_bert.base.text_files import decompressed, readable
 from probing import alignment, conversion, records
 from probing.encoders import Encoder
-from probing.results.result import SPLITS
-from probing.tasks import Task
+from probing.tasks import SPLITS, Task
 
 BUNDLED = Path(__file__).parent / "bundled"
 NAMED = 5  # labels that are named, at most

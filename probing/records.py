@@ -30,7 +30,7 @@ from typing import Any
 
 from nsmc_bert.base import text_files
 from nsmc_bert.base.errors import Located, UserError, shorten
-from nsmc_bert.base.files import write_atomically
+from nsmc_bert.base.files import make_folder, write_atomically
 from nsmc_bert.base.json_files import MAX_DEPTH, parse_line, too_deep
 
 # of BERT's vocabularies, SentencePiece's, byte-level ones and GPT's, inside a sentence
@@ -152,10 +152,7 @@ def write(path: str | os.PathLike[str], records: Iterable[Record], multi_label: 
                 file.write(_line(record, multi_label))
                 number += 1
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from None
+    make_folder(path.parent)
     write_atomically(path, pour)
     return number
 

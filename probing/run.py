@@ -15,8 +15,7 @@ from probing import corpora, study
 from probing.encoders import LAYER0
 from probing.learning.schedule import Schedule
 from probing.results import forms, tables
-from probing.results.result import SPLITS
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 
 flags.DEFINE_list("task", ["all"], f"Tasks, separated by commas: {', '.join(TASKS)}; or all.")
 flags.DEFINE_string(

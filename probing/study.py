@@ -21,8 +21,8 @@ from nsmc_bert.base.files import make_folder, write_atomically
 from probing import alignment, scoring
 from probing.corpora import Aligned, Corpus
 from probing.learning.schedule import ProbeKey, Schedule
-from probing.results.result import SPLITS, Identity, Mix, Result, Score, acting
-from probing.tasks import Task
+from probing.results.result import Identity, Mix, Result, Score, acting
+from probing.tasks import SPLITS, Task
 
 if TYPE_CHECKING:  # TensorFlow is imported where the first probe is trained
     from probing.activations import Recompute, Store

@@ -18,6 +18,8 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+SPLITS = ("train", "dev", "test")
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -120,7 +122,7 @@ def _task(
     **settings: Any,
 ) -> Task:
     labels = tuple(sorted(labels.split() if isinstance(labels, str) else labels))
-    counts = dict(zip(("train", "dev", "test"), zip(examples, targets)))
+    counts = dict(zip(SPLITS, zip(examples, targets)))
     return Task(name, title, spans, labels, counts, rows or {title: ".*"}, source, **settings)
 
 

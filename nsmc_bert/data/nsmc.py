@@ -99,8 +99,7 @@ def _difference(path: Path) -> str:
         if length != size:
             return f"{length} bytes instead of {size}"
         digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+        files.feed(digest, file)
     actual = digest.hexdigest()
     return "" if actual == checksum else f"sha256 {actual} instead of {checksum}"
 
@@ -133,10 +132,7 @@ def _download(url: str, path: Path, log: Callable[[str], None]) -> None:
         raise NsmcUnavailable(f"{url}: found {found}, expected {size} with sha256 {checksum}; {_AT_HAND}")
 
     log(f"downloading {url} to {path.parent}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path.parent}: cannot be made ({error.strerror})") from None
+    files.make_folder(path.parent)
     files.write_atomically(path, write)
 
 

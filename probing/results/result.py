@@ -28,7 +28,6 @@ from probing import scoring
 from probing.scoring import PRF
 from probing.tasks import TASKS, Task
 
-SPLITS = ("train", "dev", "test")
 COUNTED = ("records", "targets")  # of a split
 ALL_LABELS = "all labels"  # a row that every result has, though no table shows it
 SHAPE = {  # of the JSON file, as far as anything reads it

@@ -19,9 +19,9 @@ from probing import scoring
 from probing.results import published
 from probing.results.layers import Layers, bits_from_uniform, by_layer, centre_of_gravity, expected_layer
 from probing.results.published import AVERAGED, MACRO
-from probing.results.result import ALL_LABELS, SPLITS, Difference, Result, draws, mean_f1, paired
+from probing.results.result import ALL_LABELS, Difference, Result, draws, mean_f1, paired
 from probing.results.runs import encoder_named
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
 LAYERS = {  # what columns of layers have, by how their heads begin

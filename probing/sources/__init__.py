@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import lines, readable
 from probing import conversion
+from probing.tasks import SPLITS
 
 if TYPE_CHECKING:
     from probing.records import Record
@@ -30,7 +31,6 @@ _SPLITS = {
     **{"valid": "dev", "validation": "dev", "testa": "dev", "testb": "test"},  # the last two are CoNLL-2003's
 }
 _TENTHS = {"train": (0, 8), "dev": (8, 9), "test": (9, 10)}
-_SPLIT_NAMES = ("train", "dev", "test")
 
 _T = TypeVar("_T")
 
@@ -132,6 +132,17 @@ def split_name(name: str) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def named_split(path: Path, split: str) -> str:
+    """The split that one file is to be, which is what --split says.
+
+    Raises:
+        UserError: it says nothing.
+    """
+    if not split:
+        raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
+    return split
+
+
 def select(path: str | os.PathLike[str], by_split: Mapping[str, _T], split: str) -> dict[str, _T]:
     """What names tell of the splits, {split: what is there of it}, in the order train, dev, test.
 
@@ -143,7 +154,7 @@ def select(path: str | os.PathLike[str], by_split: Mapping[str, _T], split: str)
     Raises:
         UserError: it is not there.
     """
-    ordered = {name: by_split[name] for name in _SPLIT_NAMES if name in by_split}
+    ordered = {name: by_split[name] for name in SPLITS if name in by_split}
     if split and split not in ordered:
         raise UserError(f"{path}: found {', '.join(ordered)}, expected {split} among them, as --split says")
     return {split: ordered[split]} if split else ordered
@@ -171,9 +182,7 @@ def files_by_split(
     """
     path = Path(os.path.expanduser(path))
     if path.is_file():
-        if not split:
-            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
-        return {split: [path]}
+        return {named_split(path, split): [path]}
     listed = [
         file
         for file in files_below(path)

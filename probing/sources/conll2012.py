@@ -34,6 +34,7 @@ from probing.sources import (
     brackets,
     check_task,
     files_below,
+    named_split,
     one_word,
     select,
     sentence_of,
@@ -194,9 +195,7 @@ def _gold_files(path: str | os.PathLike[str], split: str, language: str) -> dict
     """{split: list of files}."""
     path = Path(path).expanduser()
     if path.is_file():
-        if not split:
-            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
-        return {split: [path]}
+        return {named_split(path, split): [path]}
     listed = files_below(path)
     gold = [file for file in listed if re.search(r"gold_conll(\.gz|\.xz)?$", file.name)]
     if not gold:

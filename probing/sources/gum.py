@@ -24,6 +24,7 @@ from nsmc_bert.base.errors import Located, UserError, shorten
 from nsmc_bert.base.text_files import lines
 from probing.records import Record, Target
 from probing.sources import Split, brackets, check_task, conll2012, conllu, mentions, one_word, split_of
+from probing.tasks import SPLITS
 
 TASKS = ("pos", "dep", "constituents", "entities", "coref")
 
@@ -49,7 +50,7 @@ def splits(
     """
     check_task(task, TASKS, "GUM")
     folder = Path(path).expanduser()
-    lists = {name: folder / (name + ".txt") for name in ("train", "dev", "test")}
+    lists = {name: folder / (name + ".txt") for name in SPLITS}
     listed = {name: file for name, file in lists.items() if file.is_file()}
     if not listed and (table := folder / "splits.md").is_file():
         listed = {name: table for name in lists if any(_documents(table, name))}

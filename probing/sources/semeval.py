@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nsmc_bert.base.errors import Located, UserError, shorten
 from probing.records import Record, Target
-from probing.sources import Split, blocks, check_task, files_below, select, split_of
+from probing.sources import Split, blocks, check_task, files_below, named_split, select, split_of
 
 TASKS = ("rel",)
 FILES = {"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"}
@@ -44,9 +44,7 @@ def splits(path: str | os.PathLike[str], task: str, *, split: str = "") -> dict[
     check_task(task, TASKS, "SemEval 2010 task 8")
     path = Path(path).expanduser()
     if path.is_file():
-        if not split:
-            raise UserError(f"{path}: one file, expected the split it is to be, --split=train, dev or test")
-        return {split: split_of(_records, path)}
+        return {named_split(path, split): split_of(_records, path)}
     files = {file.name.upper(): file for file in files_below(path)}
     by_split = {}
     if train := files.get(FILES["train"]):

@@ -26,6 +26,7 @@ from nsmc_bert.base.json_files import parse_line
 from nsmc_bert.base.text_files import decode, lines, readable
 from probing.records import Record, Target
 from probing.sources import Split, check_task, conllu, files_below, files_by_split, one_word, split_of
+from probing.tasks import SPLITS
 
 SPR2_TABLE = "protoroles_eng_ud1.2_11082016.tsv"
 
@@ -97,15 +98,11 @@ def spr2_splits(path: str | os.PathLike[str], task: str = "spr2") -> dict[str, S
     for file in files:
         if match := re.fullmatch(r"en-ud-(train|dev|test)(\.words\.txt|\.conllu(\.gz|\.xz)?)", file.name):
             texts.setdefault(match[1], file)
-    missing = [name for name in ("train", "dev", "test") if name not in texts]
+    missing = [name for name in SPLITS if name not in texts]
     if missing:
         names = ", ".join(f"en-ud-{name}.conllu" for name in missing)
         raise UserError(f"{path}: found no {names}, expected the sentences of UD English 1.2, which the table counts")
-    return {name: split_of(_spr2_records, table, name, file) for name, file in sorted(texts.items(), key=_order)}
-
-
-def _order(item: tuple[str, Path]) -> int:
-    return ("train", "dev", "test").index(item[0])
+    return {name: split_of(_spr2_records, table, name, texts[name]) for name in SPLITS}
 
 
 def _spr2_records(table: Path, split: str, text_file: Path, *, notes: Counter[str]) -> Iterator[Record]:

@@ -6,8 +6,7 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from probing import convert, corpora
-from probing.results.result import SPLITS
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 from tests.probing.sources.test_gum import corpus as gum_corpus  # noqa: F401  a fixture
 from tests.probing.test_convert import splits_of
 

@@ -9,9 +9,8 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from probing import convert, corpora, records
-from probing.results.result import SPLITS
 from probing.sources import Split, bio, in_tenths, split_of
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 from tests import forked
 from tests.conftest import ROOT
 from tests.probing.sources.test_conll2012 import BRAND, conll

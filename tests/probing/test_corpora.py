@@ -4,8 +4,7 @@ import pytest
 
 from nsmc_bert.base.errors import UserError
 from probing import corpora, records
-from probing.results.result import SPLITS
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 from tests.conftest import ROOT
 
 

@@ -13,8 +13,8 @@ from probing import corpora, encoders, records, study
 from probing.learning import fit, resume
 from probing.learning.schedule import Schedule
 from probing.results import runs, tables
-from probing.results.result import SPLITS, Result
-from probing.tasks import TASKS
+from probing.results.result import Result
+from probing.tasks import SPLITS, TASKS
 from tests.probing.test_activations import Counting
 
 RUNTIME = types.SimpleNamespace(precision="float32", xla=False, kind="CPU")

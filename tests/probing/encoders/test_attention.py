@@ -15,8 +15,7 @@ from probing.encoders.attention import Attention
 from probing.learning.schedule import Schedule
 from probing.records import Record, Target
 from probing.results import tables
-from probing.results.result import SPLITS
-from probing.tasks import TASKS
+from probing.tasks import SPLITS, TASKS
 from tests.nsmc_bert.model.families import make as make_kin
 from tests.probing.test_activations import Counting
 

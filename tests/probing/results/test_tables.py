@@ -11,8 +11,8 @@ from nsmc_bert.base.errors import UserError
 from probing import scoring
 from probing.results import forms, published, runs, tables
 from probing.results.layers import by_layer
-from probing.results.result import SPLITS, Difference
-from probing.tasks import TASKS
+from probing.results.result import Difference
+from probing.tasks import SPLITS, TASKS
 
 # SHA-256 of bert-base-uncased's model.safetensors
 BASE = "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"
