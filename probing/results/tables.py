@@ -198,7 +198,7 @@ class _Measured:
     of: dict[Key, list[Result]] = dataclasses.field(default_factory=dict)
 
     def combine(
-        self, key: Key, parts: Sequence[Key], drawn: np.ndarray, value: float, seeds: int, unlike: str, signed: bool
+        self, key: Key, parts: Sequence[Key], drawn: np.ndarray, *, value: float, seeds: int, unlike: str, signed: bool
     ) -> None:
         """Adds a mean or a difference of figures that are there."""
         of = [self.figures[part] for part in parts]
@@ -210,17 +210,17 @@ class _Measured:
         self.drawn[key] = drawn
         self.figures[key] = Figure(
             *key,
-            value,
-            scoring.interval(drawn),
-            seeds,
-            " and ".join(split for split in SPLITS if any(split in figure.split for figure in of)),
-            corpora[0] if len(corpora) == 1 else f"{len(corpora)} corpora",
-            None if why_not else known.get(key),
-            why_not or ("" if key in known else NOT_PUBLISHED),
-            next((figure.other_data for figure in of if figure.other_data), ""),
-            unlike,
-            of[0].command,
-            signed,
+            value=value,
+            interval=scoring.interval(drawn),
+            seeds=seeds,
+            split=" and ".join(split for split in SPLITS if any(split in figure.split for figure in of)),
+            corpus=corpora[0] if len(corpora) == 1 else f"{len(corpora)} corpora",
+            published=None if why_not else known.get(key),
+            why_not=why_not or ("" if key in known else NOT_PUBLISHED),
+            other_data=next((figure.other_data for figure in of if figure.other_data), ""),
+            unlike=unlike,
+            command=of[0].command,
+            signed=signed,
         )
 
 
@@ -251,16 +251,16 @@ def figures(results: Iterable[Result], samples: int = 1000, differences: bool = 
             measured.drawn[key], measured.of[key] = drawn, group
             measured.figures[key] = Figure(
                 *key,
-                mean_f1(group, row),
-                scoring.interval(drawn),
-                len(group),
-                first.split,
-                first.corpus,
-                None if why_not else known.get(key),
-                why_not or ("" if key in known else NOT_PUBLISHED),
-                published.other_data(first),
-                odd.get((task, encoder, representation), ""),
-                first.command,
+                value=mean_f1(group, row),
+                interval=scoring.interval(drawn),
+                seeds=len(group),
+                split=first.split,
+                corpus=first.corpus,
+                published=None if why_not else known.get(key),
+                why_not=why_not or ("" if key in known else NOT_PUBLISHED),
+                other_data=published.other_data(first),
+                unlike=odd.get((task, encoder, representation), ""),
+                command=first.command,
             )
     columns = list(dict.fromkeys((encoder, representation) for _, encoder, representation in groups))
     for column in columns:
@@ -288,10 +288,10 @@ def _average(measured: _Measured, encoder: str, representation: str) -> None:
             (MACRO, encoder, representation),
             parts,
             np.mean([measured.drawn[part] for part in parts], 0),
-            float(np.mean([figure.value for figure in of])),
-            min(figure.seeds for figure in of),
-            f"{', '.join(marked)} is marked" if marked else "",
-            of[0].signed,
+            value=float(np.mean([figure.value for figure in of])),
+            seeds=min(figure.seeds for figure in of),
+            unlike=f"{', '.join(marked)} is marked" if marked else "",
+            signed=of[0].signed,
         )
 
 
@@ -318,7 +318,9 @@ def _difference(measured: _Measured, key: Key, minuend: Key, subtrahend: Key, sa
     apart = ", ".join(filter(None, (one[0].unlike(other[0]), less.unpaired)))
     assert less.drawn is not None
     unlike = f"its two sides differ in {apart}" if apart else ""
-    measured.combine(key, [minuend, subtrahend], less.drawn, less.value, less.seeds, unlike, True)
+    measured.combine(
+        key, [minuend, subtrahend], less.drawn, value=less.value, seeds=less.seeds, unlike=unlike, signed=True
+    )
 
 
 def _odd(groups: Mapping[tuple[str, str, str], list[Result]]) -> dict[tuple[str, str, str], str]:
@@ -390,11 +392,11 @@ def _gained(before: list[Result], after: list[Result], samples: int) -> list[Fig
                 row,
                 f"{other.encoder} - {first.encoder}",
                 first.representation,
-                less.value,
-                scoring.interval(less.drawn),
-                less.seeds,
-                first.split,
-                first.corpus,
+                value=less.value,
+                interval=scoring.interval(less.drawn),
+                seeds=less.seeds,
+                split=first.split,
+                corpus=first.corpus,
                 unlike=first.unlike(other),
                 signed=True,
             )
