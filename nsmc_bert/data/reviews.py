@@ -152,7 +152,7 @@ class _Reading:
         wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
         text_at, label_at = tables.locate(table, wanted)
         self._note(table.note)
-        told: dict[str, int | None] = {}
+        numbers: dict[str, int | None] = {}  # of the labels lately met
         for row in table:
             text, problem = tables.text_at(row, text_at, text_column)
             if problem is None and self._skip_empty and not text.strip():
@@ -160,17 +160,14 @@ class _Reading:
                 continue
             if problem is None:
                 spelt = tables.text_of(row.values[label_at])
-                if spelt not in told:
-                    if len(told) == DIFFERENT:
-                        told.clear()
-                    told[spelt] = self._number(spelt)
-                label = told[spelt]
+                if spelt not in numbers:
+                    if len(numbers) == DIFFERENT:
+                        numbers.clear()
+                    numbers[spelt] = self._number(spelt)
+                label = numbers[spelt]
                 if len(self._found) > MOST:
-                    found, expected = (
-                        f"a label more than {MOST} different ones",
-                        "one of few classes; see --label_column",
-                    )
-                    raise Located(table.name, row.line, found, expected)
+                    found = f"a label more than {MOST} different ones"
+                    raise Located(table.name, row.line, found, "one of few classes; see --label_column")
                 if label == LEFT_OUT:
                     self.left_out += 1
                     continue
@@ -179,8 +176,8 @@ class _Reading:
                     self.labels.append(label)
                     continue
                 problem = row.line, f"the label {shorten(spelt)}", self._labelling.expected
-                if self._labelling.is_rating(spelt):
-                    self._others |= {spelt, *_understood(told)}
+                if self._labelling.is_rating(spelt) or spelt.strip() and not self._skip:
+                    self._others |= {spelt, *(known for known, number in numbers.items() if number is not None)}
                     raise Located(table.name, *self._advised(problem, table, label_at))
                 if not spelt.strip():
                     if not self._skip:
@@ -191,9 +188,6 @@ class _Reading:
                     continue
                 if len(self._others) < DIFFERENT:
                     self._others.add(spelt)
-                if not self._skip:
-                    self._others |= _understood(told)
-                    raise Located(table.name, *self._advised(problem, table, label_at))
             if not self._skip:
                 raise Located(table.name, *problem)
             self._bad_rows += 1
@@ -275,10 +269,6 @@ class _Reading:
             each = ", ".join(f"{name} {count}" for name, count in zip(self.classes.names, counts))
             notes.append(f"reviews of each {'rating' if self.classes.is_ordered else 'class'}: {each}")
         return tuple(notes)
-
-
-def _understood(told: dict[str, int | None]) -> set[str]:
-    return {spelt for spelt, label in told.items() if label is not None}
 
 
 def contradictions(corpus: Corpus) -> tuple[int, int]:

@@ -350,8 +350,8 @@ class Table:
         if sheet and sheet not in self._workbook:
             place = int(sheet) if re.fullmatch(r"[1-9]\d{0,5}", sheet, re.ASCII) else 0
             if not 1 <= place <= len(visible):
-                there = ", ".join(visible)
-                raise UserError(f"{self.name}: found the sheets {there}, expected one of them or its number in --sheet")
+                found = f"the sheets {', '.join(visible)}"
+                raise UserError(f"{self.name}: found {found}, expected one of them or its number in --sheet")
             sheet = visible[place - 1]
         opened = {title: self._sheet(title) for title in ([sheet] if sheet else visible)}
         self.sheets = {title: columns for title, (columns, _) in opened.items() if columns}
@@ -429,28 +429,40 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
                 table.name, 1, f"the columns {shorten(table.columns, 200)}", f"a header line with one column {name!r}"
             )
     missing = {flag: held for flag, (name, held) in wanted.items() if name not in table.columns or not name}
-    if not missing:
-        return [table.columns.index(name) for name in names]
+    if missing:
+        raise _unlocated(table, wanted, missing)
+    return [table.columns.index(name) for name in names]
+
+
+def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Mapping[str, str]) -> UserError:
+    """What is wrong with a table that lacks columns, and what to do, by its first rows.
+
+    Args:
+        table: of which nothing was read yet.
+        wanted: as in `locate`.
+        missing: {flag: what it holds} of those that it lacks.
+    """
+    names = [name for name, _ in wanted.values() if name]
     if not any(table.columns):
-        raise Located(table.name, 1, "an empty line", "a header line that names the columns")
+        return Located(table.name, 1, "an empty line", "a header line that names the columns")
     if table.format in ("csv", "tsv") and (other := _other_delimiter(table)):
         found = f"{_counted(table.delimiter, len(table.columns) - 1)} but {_counted(*other)}"
         flag = "--delimiter='\\t'" if other[0] == "\t" else f"--delimiter='{other[0]}'"
-        raise Located(table.name, 1, f"{found} in the header line", f"columns; {flag}")
+        return Located(table.name, 1, f"{found} in the header line", f"columns; {flag}")
     columns = shorten_names(table.columns)
     lacking = [repr(name) for flag, (name, _) in wanted.items() if flag in missing and name]
     none = f", none of them {' or '.join(lacking)}" if lacking else ""
     if table.format == "tsv" and all(map(_in_quotes, table.columns)):
-        raise UserError(f"{table.name}:1: found the columns {columns}{none}; are they quoted? {READ_QUOTED}")
+        return UserError(f"{table.name}:1: found the columns {columns}{none}; are they quoted? {READ_QUOTED}")
     first = list(itertools.islice(table, SAMPLE))
     has_lines = table.has_header and table.format in ("csv", "tsv", "xlsx")
     for row in first[:ABOVE]:
         if names and has_lines and set(names) <= {text_of(value) for value in row.values}:
             found = f"the header line with {' and '.join(map(repr, names))}"
-            raise Located(table.name, row.line, found, "it in the first line; delete the rows above it")
+            return Located(table.name, row.line, found, "it in the first line; delete the rows above it")
     rows = [row for row in first if row.problem is None]
     if len(table.columns) == 1 and len(rows) == len(first) and "label" in [held for _, held in wanted.values()]:
-        raise UserError(
+        return UserError(
             f"{table.name}:1: found one column, {columns}, expected a text and a label; texts without labels are for "
             "predict, or pretrain --data="
         )
@@ -464,12 +476,10 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
         numbers = any(_is_number_of(column, at, rows) for at, column in enumerate(table.columns))
         names_too = "" if numbers else f"; or {which}"
         which = f"is there no header line? {_names_proposed(table.columns, rows, wanted)}{names_too}"
-    raise UserError(f"{table.name}:1: found the columns {columns}{none}; {which}")
+    return UserError(f"{table.name}:1: found the columns {columns}{none}; {which}")
 
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-
-
 _LABEL = re.compile(r"-?(\d|10)(\.\d+)?|neg|negative|pos|positive|부정|긍정")
 _LABEL_NAME = re.compile(r"label|라벨|레이블|rating|star|score|별|평점|점수|감정|감성|sentiment|긍정|긍부정")
 
@@ -540,8 +550,8 @@ def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Itera
             scores[column] = sum(len(re.findall(r"[^\W\d_]", value)) for value in different) / len(values)
         else:
             # at most a dozen labels, and numbers that are ratings; a name may say that it is them
-            told = sum(bool(_LABEL.fullmatch(value.strip().casefold())) for value in values) / len(values)
-            scores[column] = told * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(column.casefold()))
+            labelled = sum(bool(_LABEL.fullmatch(value.strip().casefold())) for value in values) / len(values)
+            scores[column] = labelled * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(column.casefold()))
     best = max(scores, key=lambda column: scores[column], default="")
     return best if best and scores[best] > (0 if held == "text" else 0.5) else ""
 
