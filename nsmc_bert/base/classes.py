@@ -99,8 +99,8 @@ class Classes:
         missing = [names[place] for place in range(len(self)) if place not in present]
         return f"none labelled {', '.join(missing)}" if missing and not self.is_ordered else ""
 
-    def check_same(self, other: Classes, whose: str, wanted: str) -> None:
-        """Checks that a class of another's is the class of the same place here.
+    def check_same(self, other: Classes, whose: str) -> None:
+        """Checks that a class of another's is the class of the same place here, of a model.
 
         Own words for the same classes may stand in a table: as many, in the same order. A name is the same in small
         letters, and two of WORDS for one thing are the same where there is none.
@@ -108,7 +108,6 @@ class Classes:
         Args:
             other: the other classes.
             whose: what these are of, such as "some.csv".
-            wanted: what `self` is of, such as "those of the model".
 
         Raises:
             UserError: there are more or fewer, a name has another place, or both are ratings and of other values.
@@ -120,7 +119,7 @@ class Classes:
             known, meaning = (own, name) if name in own else (meant, WORDS.get(name, name))
             moved = moved or meaning in known and known[place : place + 1] != [meaning]
         if len(other) != len(self) or moved:
-            raise UserError(f"{whose}: found labels of {other}, expected {wanted}, {self}")
+            raise UserError(f"{whose}: found labels of {other}, expected those of the model, {self}")
 
     def expected(self, probabilities: ArrayLike) -> np.ndarray:
         """The expected rating, float64 [n], of probabilities [n, classes]."""

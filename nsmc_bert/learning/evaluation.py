@@ -131,11 +131,11 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
         log("WARNING: these are the reviews that the model has learned from; the figures are not of unseen ones")
     for part in (data.test, data.train):
         if part is not None:
-            model.classes.check_same(part.classes, str(part.path), "those of the model")
+            model.classes.check_same(part.classes, str(part.path))
     if data.test is not None:
         for other in how.against:  # before anything is computed
             known = checkpoints.read_classes(_folder_of(other))
-            model.classes.check_same(known, f"--against={other}", "those of the model")
+            model.classes.check_same(known, f"--against={other}")
     if how.calibrated:
         held_out = recalibration.find(how.calibrate_on, data, record, columns, log, classes=model.classes)
         calibrated, changed = recalibration.calibrate(model, held_out, record)

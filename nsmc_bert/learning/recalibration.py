@@ -58,7 +58,7 @@ def find(
         chosen = Reviews(data.name, True, [train.texts[row] for row in rows], train.labels[rows])
     else:
         mine = reviews.read(calibrate_on, **columns)
-        classes.check_same(mine.classes, calibrate_on, "those of the model")
+        classes.check_same(mine.classes, calibrate_on)
         if mine.skipped:
             log(f"  {mine.skipped} bad rows skipped")
         for note in mine.notes:
