@@ -232,8 +232,12 @@ def padded(encoded: Encoded, pad_id: int, limit: int) -> dict[str, np.ndarray]:
         {"input_ids", "attention_mask" (1 on tokens, 0 on padding)}, both int32 [rows, places].
     """
     lengths = encoded.lengths
-    rows, places = padded_shape(len(lengths), int(lengths.max()), limit)
-    mask = np.zeros((rows, places), np.int32)
+    return filled(encoded, pad_id, *padded_shape(len(lengths), int(lengths.max()), limit))
+
+
+def filled(encoded: Encoded, pad_id: int, rows: int, places: int) -> dict[str, np.ndarray]:
+    """The same of any shape that has room for the texts."""
+    lengths, mask = encoded.lengths, np.zeros((rows, places), np.int32)
     mask[: len(lengths)] = np.arange(places) < lengths[:, None]
     ids = np.full_like(mask, pad_id)
     ids[mask > 0] = encoded.ids

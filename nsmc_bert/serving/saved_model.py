@@ -191,12 +191,10 @@ def compare(
 
 def _padded(encoded: Encoded, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
     """input_ids and attention_mask of texts, int32 [n, positions of the longest]."""
-    import numpy as np
+    from nsmc_bert.model import packing
 
-    mask = (np.arange(encoded.lengths.max()) < encoded.lengths[:, None]).astype(np.int32)
-    ids = np.full(mask.shape, pad_id, np.int32)
-    ids[mask > 0] = encoded.ids
-    return ids, mask
+    inputs = packing.filled(encoded, pad_id, len(encoded), int(encoded.lengths.max()))
+    return inputs["input_ids"], inputs["attention_mask"]
 
 
 def _equal_rows(ids: np.ndarray, mask: np.ndarray, others: np.ndarray, other_mask: np.ndarray) -> np.ndarray:
