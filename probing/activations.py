@@ -63,12 +63,8 @@ class Store:
     def __init__(
         self, root: str | os.PathLike[str], encoder: Encoder, log: Callable[[str], None] = print, verify: bool = False
     ) -> None:
-        self.encoder, self.folder, self._log, self.verify = (
-            encoder,
-            Path(root).expanduser() / encoder.fingerprint,
-            log,
-            verify,
-        )
+        self.encoder, self._log, self.verify = encoder, log, verify
+        self.folder = Path(root).expanduser() / encoder.fingerprint
         self._files: list[int] = []
         self._known: dict[bytes, tuple[int, int]] = {}  # key: (first position, positions)
         self._damaged: set[tuple[bytes, int]] = set()  # (key, first position)

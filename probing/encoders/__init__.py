@@ -148,7 +148,7 @@ class Encoder:
 
     def representation(self, name: str) -> Representation:
         """The Representation of that name; UserError if there is none."""
-        raise NotImplementedError
+        return transformer_representation(name, len(self.widths))
 
 
 def load(
@@ -303,11 +303,11 @@ def _family_by_config(path: Path, where: str | os.PathLike[str]) -> str:
     return "gpt" if kind == "openai-gpt" else "bert"
 
 
-def called(family: str, name: str | os.PathLike[str], random_weights: int | None) -> str:
+def called(name: str | os.PathLike[str], random_weights: int | None, family: str = "") -> str:
     """The name that results know an encoder by: that of a folder of ELMo or CoVe says the family, as no config.json
     does.
     """
-    name = str(name) if str(name).startswith(family + ":") else f"{family}:{name}"
+    name = str(name) if not family or str(name).startswith(family + ":") else f"{family}:{name}"
     return name if random_weights is None else f"{name}, random weights (seed {random_weights})"
 
 

@@ -28,6 +28,7 @@ from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import families, forward
 from nsmc_bert.model.families import network
 from probing import alignment, encoders
+from probing.encoders import batches
 from probing.encoders.bert import Bert
 
 if TYPE_CHECKING:
@@ -84,12 +85,8 @@ class Attention(encoders.Encoder):
             self._of_batch = of_batch
         out: list[list[np.ndarray]] = [[] for _ in payloads]
         lengths = np.array([payload.shape[1] - 4 for payload in payloads], int)
-        order, first = np.argsort(-lengths, kind="stable"), 0
         heads = self.widths[0] // 2
-        while first < len(order):
-            length = int(lengths[order[first]])
-            rows = order[first : first + max(WEIGHTS // (heads * length**2), 1)]
-            first += len(rows)
+        for rows, length in batches.by_length(lengths, lambda length: WEIGHTS // (heads * length**2)):
             ids = np.full((len(rows), length), self._encoder.tokenizer.pad_id, np.int32)
             mask = np.zeros((len(rows), length), np.int32)
             edges = np.zeros((len(rows), max(len(payloads[row]) for row in rows), 4), np.int32)

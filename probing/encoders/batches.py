@@ -49,7 +49,8 @@ def encode(
             high = len(window) if last == len(inner) else last - begin + around
             jobs.append((number, 0 if first == 0 else first + around, window, low, high))
     out = [[np.empty((len(payload), width), np.float16) for width in widths] for payload in payloads]
-    for rows, length in _batches(np.array([len(job[2]) for job in jobs], int), tokens):
+    lengths = np.array([len(job[2]) for job in jobs], int)
+    for rows, length in by_length(lengths, lambda length: tokens // length):
         for layer, states in enumerate(run([jobs[row][2] for row in rows], length)):
             for line, row in zip(np.asarray(states), rows):
                 number, place, _, low, high = jobs[row]
@@ -57,12 +58,17 @@ def encode(
     return out
 
 
-def _batches(lengths: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, int]]:
-    """(row numbers, positions) of each batch, the longest first: the peak of memory comes at once."""
+def by_length(lengths: np.ndarray, most: Callable[[int], int]) -> Iterator[tuple[np.ndarray, int]]:
+    """(row numbers, positions) of batches of about one length, the longest first: the peak of memory comes at once.
+
+    Args:
+        lengths: int [rows].
+        most: how many rows so many positions long a batch has at most, unless it is one.
+    """
     order, first = np.argsort(-lengths, kind="stable"), 0
     while first < len(order):
         length = int(lengths[order[first]])
-        rows = order[first : first + max(tokens // length, 1)]
+        rows = order[first : first + max(most(length), 1)]
         yield rows, length
         first += len(rows)
 

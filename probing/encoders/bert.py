@@ -58,7 +58,7 @@ class Bert(encoders.Encoder):
         bert = self._load()
         config = bert.config
         families.check_tokenizer(config, self.tokenizer.vocab_size, self.tokenizer.pad_id)
-        self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
+        self.name = encoders.called(name, random_weights)
         projected = families.of(config).width(config) != config.hidden_size
         self.layer0 = (
             f"lexical: LayerNorm(word embedding){', projected' if projected else ''}"
@@ -138,9 +138,6 @@ class Bert(encoders.Encoder):
     def _batch(self, payloads: list[np.ndarray], length: int) -> list[tf.Tensor]:
         mask = np.arange(length) < np.array([len(payload) for payload in payloads])[:, None]
         return self._states(batches.fill(payloads, length, self.tokenizer.pad_id), mask.astype(np.int32))
-
-    def representation(self, name: str) -> encoders.Representation:
-        return encoders.transformer_representation(name, len(self.widths))
 
     def _all_states(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> list[tf.Tensor]:
         bert = self._bert

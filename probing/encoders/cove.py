@@ -75,11 +75,8 @@ class Cove(encoders.Encoder):
         random_weights: int | None = None,
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self._seed, self._log, self._dtype = (
-            random_weights,
-            log or (lambda line: None),
-            encoders.compute_dtype(precision),
-        )
+        self._seed, self._dtype = random_weights, encoders.compute_dtype(precision)
+        self._log = log or (lambda line: None)
         path = _weights_path(folder)
         weights = _load(path)
         if random_weights is None:
@@ -87,7 +84,7 @@ class Cove(encoders.Encoder):
             read = self._glove.fingerprint
         else:
             weights, read = _random(weights, random_weights), f"random{random_weights}"
-        self.name, self.layer0 = encoders.called("cove", name, random_weights), "lexical: GloVe"
+        self.name, self.layer0 = encoders.called(name, random_weights, "cove"), "lexical: GloVe"
         self._width, units = weights["weight_ih_l0"].shape[1], weights["weight_hh_l0"].shape[1]
         self.widths = (self._width, 2 * units)
         self.fingerprint = "-".join((checkpoints.fingerprint(weights), read, self._dtype))

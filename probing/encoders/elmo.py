@@ -68,7 +68,7 @@ class Elmo(encoders.Encoder):
             weights = _load(_only(folder, "*weights.hdf5", "*.hdf5"), options, path)
         else:
             weights = _random(options, random_weights)
-        self.name = encoders.called("elmo", name, random_weights)
+        self.name = encoders.called(name, random_weights, "elmo")
         self.layer0 = "lexical: character layer"
         self.widths = (options.projection, *(2 * options.projection,) * options.layers)
         self._options, self._dtype = options, encoders.compute_dtype(precision)

@@ -86,7 +86,7 @@ class Gpt(encoders.Encoder):
                 f"{folder}: found a vocabulary of {self.tokenizer.size} pieces, expected the "
                 f"embedding's {rows}, or up to {SPECIAL} fewer"
             )
-        self.name = str(name) if random_weights is None else f"{name}, random weights (seed {random_weights})"
+        self.name = encoders.called(name, random_weights)
         self.layer0 = "lexical: token embedding" if layer0 == "lexical" else "positions: token and position embedding"
         self.layer0 += f"; words cut by {self.tokenizer.splitter}"
         self.widths = (width,) * (config["n_layer"] + 1)
@@ -120,9 +120,6 @@ class Gpt(encoders.Encoder):
         return batches.encode(
             payloads, self.widths, self._batch, tokens=TOKENS, limit=self.max_positions, margin=MARGIN
         )
-
-    def representation(self, name: str) -> encoders.Representation:
-        return encoders.transformer_representation(name, len(self.widths))
 
     def layers(self, input_ids: tf.Tensor) -> list[tf.Tensor]:
         """The states of every layer, with layer 0 as it was asked for.
