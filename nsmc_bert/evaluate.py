@@ -3,7 +3,7 @@
 from absl import flags
 
 from nsmc_bert import options
-from nsmc_bert.base import cli
+from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import ReviewSources, find_data
@@ -38,7 +38,7 @@ flags.DEFINE_string("calibrated", Evaluation.calibrated, "New folder that the ca
 flags.DEFINE_enum(
     "precision",
     Evaluation.precision,
-    ["float32", "mixed_bfloat16", "mixed_float16"],
+    runtime.POLICIES,
     "Number format of the matrix products.",
 )
 USAGE = Usage(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import flags
 
+from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import tables
 from nsmc_bert.data.find import ReviewSources
@@ -244,19 +245,19 @@ def define_runtime_flags() -> None:
     flags.DEFINE_enum(
         "precision",
         "auto",
-        ["auto", "float32", "mixed_bfloat16", "mixed_float16"],
+        runtime.PRECISIONS,
         "Number format of the matrix products in training; auto goes by the hardware. Results are always float32.",
     )
     flags.DEFINE_enum(
         "xla",
         "auto",
-        ["auto", "on", "off"],
+        runtime.XLA,
         "Whether XLA compiles the training step: on, as a whole; auto, as a whole for one GPU and for TPUs, on one "
         "CPU the pieces between the matrix products, nothing elsewhere; off, nothing.",
     )
     flags.DEFINE_enum(
         "strategy",
         "auto",
-        ["auto", "one", "mirrored", "multiworker", "tpu"],
+        runtime.STRATEGIES,
         "How devices share the work: auto takes every GPU of this machine, and the workers that TF_CONFIG names.",
     )

@@ -3,7 +3,7 @@
 from absl import flags
 
 from nsmc_bert import options
-from nsmc_bert.base import cli
+from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.serving import server
@@ -14,7 +14,7 @@ options.define_positive_label_flag()
 flags.DEFINE_enum(
     "precision",
     Serving.precision,
-    ["float32", "mixed_bfloat16", "mixed_float16"],
+    runtime.POLICIES,
     "Number format of the matrix products.",
 )
 flags.DEFINE_string(

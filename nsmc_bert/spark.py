@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert import bundled
-from nsmc_bert.base import system
+from nsmc_bert.base import runtime, system
 from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.quiet import import_tensorflow
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from nsmc_bert.model.classifier import SentimentClassifier
-
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def predict(
@@ -67,14 +65,14 @@ def predict(
         UserError: a package is missing, there is no such model, no such column or one of something else than text, or
             the frame has predictions already.
     """
-    _check_packages()
+    system.check_installed(("pyarrow", "pyspark"), "spark", "to compute with Spark")
     if not hasattr(frame, "mapInArrow"):
         raise UserError(
             f"frame: found a {type(frame).__name__}, expected a Spark DataFrame; "
             "nsmc_bert.label_frame takes one of pandas"
         )
-    if precision not in PRECISIONS:
-        raise UserError(f"precision: found {precision}, expected one of {', '.join(PRECISIONS)}")
+    if precision not in runtime.POLICIES:
+        raise UserError(f"precision: found {precision}, expected one of {', '.join(runtime.POLICIES)}")
     from nsmc_bert.model.checkpoints import read_classes
 
     positive = [positive_label] if isinstance(positive_label, str) and positive_label else positive_label
@@ -88,16 +86,6 @@ def predict(
     # by names of their own: mapInArrow asks for each column by its name, and stops at two of one name, and at a dot
     numbered = frame.toDF(*(f"column{place}" for place in range(len(frame.columns))))
     return numbered.mapInArrow(lambda batches: labelling.batches(batches), _with_answers(frame.schema, names))
-
-
-def _check_packages() -> None:
-    try:
-        import pyarrow  # noqa: F401
-        import pyspark  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"found no {error.name}, expected it to compute with Spark: {system.install('nsmc-bert[spark]')}"
-        ) from None
 
 
 def _place(model: str | os.PathLike[str] | None) -> str | None:

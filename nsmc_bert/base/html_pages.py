@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base import system
-from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -89,11 +88,9 @@ def check() -> None:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        how = system.install("nsmc-bert[report]")
-        raise UserError(f"found no matplotlib, expected it for the page: {how}") from None
+    system.check_installed(["matplotlib"], "report", "for the page")
+    import matplotlib
+
     matplotlib.use("Agg")
 
 

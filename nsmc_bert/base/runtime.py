@@ -30,7 +30,8 @@ from nsmc_bert.base.json_files import parse_json
 if TYPE_CHECKING:
     import tensorflow as tf
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # of Keras
+PRECISIONS = ("auto", *POLICIES)
 XLA = ("auto", "on", "off")
 Result = TypeVar("Result")
 STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
@@ -160,8 +161,8 @@ def configure(precision: str = "auto", xla: str = "auto", strategy: str = "auto"
         )
     words = "one device" if made.num_replicas_in_sync == 1 else f"{strategy}, {made.num_replicas_in_sync} replicas"
     fused = xla == "auto" and kind == "CPU" and made.num_replicas_in_sync == 1
-    how = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
-    return Runtime(made, kind, precision, compiled, fused, f"{words} ({kind}), {precision}, {how}")
+    xla_used = "XLA" if compiled else "XLA between the matrix products" if fused else "no XLA"
+    return Runtime(made, kind, precision, compiled, fused, f"{words} ({kind}), {precision}, {xla_used}")
 
 
 def share_gpus() -> list[tf.config.PhysicalDevice]:

@@ -11,12 +11,16 @@ open files              as many as the user may have            as many as there
 
 import contextlib
 import ctypes
+import importlib
 import os
 import shlex
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from nsmc_bert.base.errors import UserError
 
 try:
     import fcntl
@@ -106,6 +110,25 @@ def interpreter() -> str:
 def install(what: str) -> str:
     """The command that installs a package, or an extra of this project's, for this interpreter."""
     return f"{interpreter()} -m pip install {shlex.quote(what)}"
+
+
+def check_installed(packages: Iterable[str], extra: str, purpose: str) -> None:
+    """Imports packages that only those have who asked for them.
+
+    Args:
+        packages: their names.
+        extra: the one of this project's that has them.
+        purpose: what they are there for, in words, such as "to serve".
+
+    Raises:
+        UserError: one is not installed.
+    """
+    try:
+        for name in packages:
+            importlib.import_module(name)
+    except ImportError as error:
+        command = install(f"nsmc-bert[{extra}]")
+        raise UserError(f"found no {error.name}, expected it {purpose}: {command}") from None
 
 
 def share_freed_memory() -> None:

@@ -25,13 +25,7 @@ def check() -> None:
     Raises:
         UserError: a package is not installed.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import tf2onnx  # noqa: F401
-    except ImportError as error:
-        how = system.install("nsmc-bert[onnx]")
-        raise UserError(f"found no {error.name}, expected it for ONNX: {how}") from None
+    system.check_installed(("onnx", "onnxruntime", "tf2onnx"), "onnx", "for ONNX")
 
 
 def convert(servable: Servable, weights: str) -> bytes:

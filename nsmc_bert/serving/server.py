@@ -95,14 +95,7 @@ def check() -> None:
     Raises:
         UserError: a package is not installed.
     """
-    try:
-        import httptools  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        how = system.install("nsmc-bert[serve]")
-        raise UserError(f"found no {error.name}, expected it to serve: {how}") from None
+    system.check_installed(("httptools", "prometheus_client", "starlette", "uvicorn"), "serve", "to serve")
 
 
 def bind(host: str, port: int) -> socket.socket:
