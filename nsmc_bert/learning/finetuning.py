@@ -715,9 +715,9 @@ def record(
         measured["best_epoch"] = learned["best"]["epoch"]
     elif out_of_fold is not None and prepared.fold is not None:
         labels, classes = prepared.labels, data.classes
-        said = cross_validation.calibrated(out_of_fold, labels, prepared.fold, classes)
-        measured["cross_validation"] = metrics.report(said, labels, classes=classes)
-        tested["errors"] = confident_errors(prepared.texts, labels, said, classes, ERRORS)
+        probabilities = cross_validation.calibrated(out_of_fold, labels, prepared.fold, classes)
+        measured["cross_validation"] = metrics.report(probabilities, labels, classes=classes)
+        tested["errors"] = confident_errors(prepared.texts, labels, probabilities, classes, ERRORS)
     if data.test is not None:
         tested = evaluate(model, data, errors=ERRORS, perturb=how.perturb)
     settings = {"dropout": how.dropout, "augment": how.augment, "precision": devices.precision, "weights": how.weights}

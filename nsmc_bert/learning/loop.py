@@ -547,7 +547,7 @@ class State:
         if self._remembered is not None:
             self._write(self._best, *self._remembered)
             self._remembered = None
-        self._write(self._checkpoint, _values(self._variables), _told(progress))
+        self._write(self._checkpoint, _values(self._variables), _as_json(progress))
 
     def restore(self) -> RunProgress | None:
         """Reads it back; None where there is nothing yet.
@@ -561,7 +561,7 @@ class State:
         """Keeps the present weights as the best so far, in memory until the next `save`: on the disk they would be of
         an epoch that the checkpoint beside them does not know.
         """
-        self._remembered = [value.copy() for value in _values(self._weights)], _told(progress)
+        self._remembered = [value.copy() for value in _values(self._weights)], _as_json(progress)
 
     def recall(self) -> None:
         """Brings the best weights back that were saved.
@@ -606,7 +606,7 @@ def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
     return [np.asarray(variable.numpy()) for variable in variables]
 
 
-def _told(progress: RunProgress) -> str:
+def _as_json(progress: RunProgress) -> str:
     return json.dumps(dataclasses.asdict(progress))
 
 

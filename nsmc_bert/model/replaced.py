@@ -208,11 +208,11 @@ class ReplacedTokenDetector(LanguageModel):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **options: Any
     ) -> tf.Tensor:
         """Keras', with what was replaced among the targets."""
-        return super().compute_loss(x, *_told(y, y_pred), sample_weight, **options)
+        return super().compute_loss(x, *_complete(y, y_pred), sample_weight, **options)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> dict[str, tf.Tensor]:
         """Likewise."""
-        return super().compute_metrics(x, *_told(y, y_pred), sample_weight)
+        return super().compute_metrics(x, *_complete(y, y_pred), sample_weight)
 
     def _objectives(self) -> dict[str, tuple[keras.losses.Loss, float, list[keras.metrics.Metric]]]:
         figures = [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0), _Share(name="share")]
@@ -247,7 +247,7 @@ class ReplacedTokenDetector(LanguageModel):
         return "ForPreTraining", {f"{name}.{part}": value for part, value in self.detection.values().items()}
 
 
-def _told(y: Mapping[str, tf.Tensor], y_pred: Mapping[str, tf.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _complete(y: Mapping[str, tf.Tensor], y_pred: Mapping[str, tf.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Targets and outputs, once what was replaced is known."""
     outputs = dict(y_pred)
     return {**y, "replaced": outputs.pop("was_replaced")}, outputs
