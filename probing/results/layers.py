@@ -115,16 +115,18 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> La
         return None
     widths = next((result.widths for result in every if result.widths), None)
     layers = len(widths) if widths else max(mixes[0].layers) + 1 if mixes else 0
+    whole, interval = _whole(steps, samples) if len(steps) == layers > 1 else (None, None)
     return Layers(
         every[0].task,
         encoder,
-        cumulative,
-        single,
-        np.mean([mix.shares for mix in mixes], 0) if mixes else None,
-        float(np.mean([mix.gamma for mix in mixes])) if mixes else None,
-        published.why_not(every[0], "positions"),
-        next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
-        *(_whole(steps, samples) if len(steps) == layers > 1 else (None, None)),
+        cumulative=cumulative,
+        single=single,
+        shares=np.mean([mix.shares for mix in mixes], 0) if mixes else None,
+        gamma=float(np.mean([mix.gamma for mix in mixes])) if mixes else None,
+        why_not=published.why_not(every[0], "positions"),
+        unlike=next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
+        whole=whole,
+        interval=interval,
     )
 
 
