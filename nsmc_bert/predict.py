@@ -16,7 +16,7 @@ from nsmc_bert import bundled, options
 from nsmc_bert.base import cli, files, runtime
 from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.cli import say
-from nsmc_bert.base.errors import Located, UserError
+from nsmc_bert.base.errors import Located, UserError, counted
 from nsmc_bert.base.progress import DELAY, Progress
 from nsmc_bert.base.text_files import decompressed
 from nsmc_bert.base.text_tables import one_line
@@ -125,7 +125,7 @@ def main() -> None:
     else:
         _classify(model, chunks, _printer(form, source, model.classes), shown=_prints_to_a_file())
     if source.skipped:
-        say(f"{source.skipped} bad rows skipped")
+        say(f"{counted(source.skipped, 'bad row')} skipped")
 
 
 def _write(
@@ -158,7 +158,8 @@ def _classify(model: "SentimentClassifier", chunks: Iterator[list[Review]], sink
             if bar:
                 bar.update(len(chunk))
     if truncated:
-        say(f"{truncated} reviews longer than {model.max_length - 2} pieces: only their beginnings were read")
+        read = "its beginning was read" if truncated == 1 else "their beginnings were read"
+        say(f"{counted(truncated, 'review')} longer than {model.max_length - 2} pieces: only {read}")
     if unread:
         hold = "1 review holds" if unread == 1 else f"{unread} reviews hold"
         of = "it" if unread == 1 else "them"

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from nsmc_bert.base import system
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.base.progress import Progress
@@ -89,8 +89,8 @@ class Store:
                 missing = {key: payload for key, payload in wanted.items() if key not in self._known}
                 positions = sum(len(payload) for payload in missing.values())
                 self._log(
-                    f"activations: {len(wanted)} sentences, {len(wanted) - len(missing)} of them in the store already; "
-                    f"{size(positions * self._bytes)} to write to {self.folder}"
+                    f"activations: {counted(len(wanted), 'sentence')}, {len(wanted) - len(missing)} of them in the "
+                    f"store already; {size(positions * self._bytes)} to write to {self.folder}"
                 )
                 free = shutil.disk_usage(self.folder).free
                 if positions * self._bytes > 0.95 * free:

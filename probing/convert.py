@@ -24,7 +24,7 @@ from typing import Any
 from absl import flags
 
 from nsmc_bert.base import cli, system
-from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError, counted, shorten
 from nsmc_bert.base.files import make_folder, write_text
 from nsmc_bert.base.usage import Usage
 from probing import conversion, records
@@ -209,7 +209,7 @@ def _check_not_empty(summary: Summary, split: str, made_of: str) -> None:
         raise UserError(f"{where}found no sentence for {split}, expected at least one")
     if not summary.targets:
         reasons = "; ".join(f"{reason} ({_number(times)})" for reason, times in sorted(summary.notes.items()))
-        found = f"{_number(summary.records)} sentences and no target in them for {split}"
+        found = f"{counted(summary.records, 'sentence', ',')} and no target in them for {split}"
         raise UserError(f"{where}found {found}, expected at least one{reasons and f'; {reasons}'}")
 
 
@@ -260,12 +260,12 @@ def describe(done: Mapping[str, Summary], task: Task, published: bool) -> Iterat
     """The lines that say what was written: a dict of Summary, a Task, whether to set the published counts beside."""
     for name, summary in done.items():
         counts = summary.records, summary.targets
-        line = f"{summary.path.name}: {_counts(*counts)}, {len(summary.labels)} labels"
+        line = f"{summary.path.name}: {_counts(*counts)}, {counted(len(summary.labels), 'label')}"
         if published and name in task.counts:
             line += "; as published" if counts == task.counts[name] else f"; published: {_counts(*task.counts[name])}"
         yield line
         if summary.empty:
-            yield f"  {_number(summary.empty)} records without targets, which training and scoring pass over"
+            yield f"  {counted(summary.empty, 'record', ',')} without targets, which training and scoring pass over"
         for reason, times in sorted(summary.notes.items()):
             yield f"  {reason} ({_number(times)})"
     labels = sum((summary.labels for summary in done.values()), Counter())
@@ -286,7 +286,7 @@ def beside(done: Mapping[str, Summary], task: Task, output: Path) -> Iterator[st
 
 
 def _counts(number: int, targets: int) -> str:
-    return f"{_number(number)} records, {_number(targets)} targets"
+    return f"{counted(number, 'record', ',')}, {counted(targets, 'target', ',')}"
 
 
 def _number(number: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsmc_bert.base.errors import UserError, shorten
+from nsmc_bert.base.errors import UserError, counted, shorten
 from nsmc_bert.base.files import feed
 from nsmc_bert.base.text_files import decompressed, readable
 from probing import alignment, conversion, records
@@ -100,8 +100,8 @@ class Aligned:
             dropped = "".join(f"; {count} {reason}" for reason, count in part.dropped.items())
             sentences = len(np.unique(part.sentences))
             log(
-                f"{task.name}, {split}: {part.records} records, {len(part)} targets, {sentences} different sentences"
-                f"{dropped}"
+                f"{task.name}, {split}: {counted(part.records, 'record')}, {counted(len(part), 'target')}, "
+                f"{counted(sentences, 'different sentence')}{dropped}"
             )
             if known := self.in_train.get(split):
                 log(f"  {known} of the sentences are in train too")
@@ -114,7 +114,7 @@ class Aligned:
                 log(f"  encoded in windows: {text}")
         self.names = tuple(sorted({name for part in self.examples.values() for name in part.names}))
         self.examples = {split: part.renumbered(self.names) for split, part in self.examples.items()}
-        log(f"{task.name}: {len(self.names)} labels")
+        log(f"{task.name}: {counted(len(self.names), 'label')}")
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
         for split, other in itertools.combinations(checksums, 2):
             if checksums[split] == checksums[other]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsmc_bert.base import runtime
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.files import make_folder, write_atomically
 from probing import alignment, scoring
 from probing.corpora import Aligned, Corpus
@@ -118,7 +118,7 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
             study.encoder, layer0=study.layer0, precision=devices.precision, random_weights=random_weights, log=log
         )
         layers, width = len(encoder.widths) - 1, encoder.widths[-1]
-        log(f"encoder: {encoder.name}, {layers} layer{'s' * (layers != 1)} of {width}; layer 0 is {encoder.layer0}")
+        log(f"encoder: {encoder.name}, {counted(layers, 'layer')} of {width}; layer 0 is {encoder.layer0}")
         if study.attention:
             from probing.encoders.attention import Attention
 

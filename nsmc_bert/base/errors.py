@@ -29,6 +29,11 @@ class Located(UserError):
         super().__init__(f"{where}: found {found}, expected {expected}")
 
 
+def counted(number: int, noun: str, form: str = "") -> str:
+    """A number, written in a form of `format`, with what is counted: "1 review", "2 reviews"."""
+    return f"{number:{form}} {noun}{'s' * (number != 1)}"
+
+
 def shorten(value: object, limit: int = 60) -> str:
     """repr() of a value, cut to `limit` characters so that an error stays one readable line."""
     text = repr(value)

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nsmc_bert.base import system
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.json_files import parse_json
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def keep_compiled(folder: Path) -> None:
 def processor() -> str:
     """The processor's name and cores, as far as the system tells."""
     name = (_cpu_lines("model name") or [platform.processor() or platform.machine()])[0]
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{name}, {counted(os.cpu_count() or 1, 'core')}"
 
 
 def versions() -> dict[str, str]:

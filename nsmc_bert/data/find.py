@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.data import nsmc, reviews, tables
 from nsmc_bert.data.labels import ALL, Labelling
 from nsmc_bert.data.texts import documents
@@ -137,9 +137,9 @@ def find_data(sources: ReviewSources, *, log: Callable[[str], None], to_train: b
         data = _nsmc(sources, to_train, log)
     for name, part in (("train", data.train), ("test", data.test)):
         if part is not None:
-            log(f"{data.name}, {name}: {part.path} ({len(part)} reviews)")
+            log(f"{data.name}, {name}: {part.path} ({counted(len(part), 'review')})")
             if part.skipped:
-                log(f"  {part.skipped} bad rows skipped")
+                log(f"  {counted(part.skipped, 'bad row')} skipped")
             for note in part.notes:
                 log(f"  {note}")
             if data.folder == "reviews":
@@ -166,7 +166,7 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     for part, of in ((train, "learn from"), (test, "measure on")):
         if to_train and part is not None and (lacking := part.classes.lacking(part.labels.tolist())):
             raise UserError(
-                f"{part.path}: found {len(part)} reviews, {lacking}, expected {part.classes.some} "
+                f"{part.path}: found {counted(len(part), 'review')}, {lacking}, expected {part.classes.some} "
                 f"to {of}; --label_column, --labels and --positive_from say what labels are"
             )
     named = train or test

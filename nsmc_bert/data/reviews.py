@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nsmc_bert import bundled
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.errors import Located, UserError, counted, shorten
 from nsmc_bert.data import tables
 from nsmc_bert.data.labels import LEFT_OUT, MOST, Labelling, classes_of, plain
 
@@ -230,14 +230,17 @@ class _Reading:
             expected += self._advice({*self._others, *map(str, set(self.labels))}) if self._others else ""
             if not good:
                 raise Located(path, line, f"{found}, and no good row in {self.skipped}", expected)
-            found += f", and {bad} bad rows of {bad + good}"
+            found += f", and {counted(bad, 'bad row')} of {bad + good}"
             raise Located(path, line, found, f"{expected}; most rows have to be good, even with --skip_bad_rows")
         if not self.texts and self.left_out:
             raise Located(
-                name, None, f"all {self.left_out} ratings between the two", "some of either; see --negative_to"
+                name,
+                None,
+                f"all {counted(self.left_out, 'rating')} between the two",
+                "some of either; see --negative_to",
             )
         if not self.texts and self.empty:
-            raise Located(name, None, f"{self.empty} rows, none with a text", "texts; see --text_column")
+            raise Located(name, None, f"{counted(self.empty, 'row')}, none with a text", "texts; see --text_column")
         if not self.texts:
             raise Located(name, None, "a header line and no rows", "one row a line below it")
         if self._labelling.finds:
@@ -250,7 +253,7 @@ class _Reading:
         if self.missing:
             notes.insert(0, f"{self.missing} of them without a label")
         if self.empty:
-            notes.append(f"{self.empty} review{'s' * (self.empty > 1)} without text left out")
+            notes.append(f"{counted(self.empty, 'review')} without text left out")
         counts = [0] * len(self.classes)
         for label in self.labels:
             counts[label] += 1
@@ -376,7 +379,7 @@ def _shuffled(texts: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, 
     numbers: dict[str, int] = {}
     text_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
     if len(numbers) < 2:
-        found = f"the same text {len(texts)} times" if len(texts) > 1 else f"{len(texts)} reviews"
+        found = f"the same text {len(texts)} times" if len(texts) > 1 else counted(len(texts), "review")
         raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
     return text_of, np.bincount(text_of), np.random.Generator(np.random.PCG64(seed)).permutation(len(numbers))
 

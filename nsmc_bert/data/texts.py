@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from nsmc_bert.base.errors import Located, UserError, shorten
+from nsmc_bert.base.errors import Located, UserError, counted, shorten
 from nsmc_bert.base.text_files import BOM, Stream, Utf8, check_text, decompressed, readable, undecodable
 from nsmc_bert.data import tables
 
@@ -86,25 +86,25 @@ def look_for_tabs(
     Raises:
         Located: the first line is NSMC's header.
     """
-    tabs = counted = 0
+    tabs = seen = 0
     alike = True
     for line in lines:
-        if alike and counted < LOOKED_AT and line:
-            if not counted and line == NSMC_HEADER:
+        if alike and seen < LOOKED_AT and line:
+            if not seen and line == NSMC_HEADER:
                 expected = f"one text a line; it heads a table: {flag}=document"
                 raise Located(name, 1, f"the line {shorten(line)}", expected)
-            tabs = line.count("\t") if not counted else tabs
+            tabs = line.count("\t") if not seen else tabs
             alike = line.count("\t") == tabs > 0
-            counted += 1
-            if alike and counted == LOOKED_AT:
-                tell(_is_table(name, tabs, counted, flag))
+            seen += 1
+            if alike and seen == LOOKED_AT:
+                tell(_is_table(name, tabs, seen, flag))
         yield line
-    if alike and 1 < counted < LOOKED_AT:
-        tell(_is_table(name, tabs, counted, flag))
+    if alike and 1 < seen < LOOKED_AT:
+        tell(_is_table(name, tabs, seen, flag))
 
 
-def _is_table(name: str | os.PathLike[str], tabs: int, counted: int, flag: str) -> UserError:
-    found = f"{tabs} tab{'s' * (tabs > 1)} in each of the first {counted} lines"
+def _is_table(name: str | os.PathLike[str], tabs: int, seen: int, flag: str) -> UserError:
+    found = f"{counted(tabs, 'tab')} in each of the first {seen} lines"
     return Located(
         name,
         None,
@@ -171,7 +171,7 @@ def documents(
             if rating_column:
                 ratings.append(rating - 1)
     if skipped:
-        log(f"{skipped} bad rows skipped")
+        log(f"{counted(skipped, 'bad row')} skipped")
     if not texts:
         raise UserError(f"{', '.join(map(str, paths))}: found no text, expected one text a line")
     return texts, np.array(ratings, np.int32) if rating_column else None

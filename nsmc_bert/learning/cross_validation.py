@@ -19,7 +19,7 @@ import numpy as np
 
 from nsmc_bert.base import tensors
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.files import write_atomically
 from nsmc_bert.base.progress import clock
 from nsmc_bert.model import calibration, metrics
@@ -74,7 +74,7 @@ def predict(
         shutil.rmtree(run_dir, ignore_errors=True)
         out_of_fold[rows] = _read(kept, (len(rows), len(classes)))
         figures = metrics.report(out_of_fold[rows], labels[rows], classes=classes)
-        log(f"{name}: {metrics.headline(figures)} of {len(rows)} reviews")
+        log(f"{name}: {metrics.headline(figures)} of {counted(len(rows), 'review')}")
         if left:
             log(left)
     return out_of_fold

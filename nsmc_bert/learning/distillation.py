@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nsmc_bert.base import files, tensors
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.progress import Progress
 from nsmc_bert.model import checkpoints, families, heads, packing, tokenizers
 
@@ -53,7 +53,7 @@ def targets(
     total = np.zeros((len(texts), len(classes)), np.float32)
     for teacher in teachers:
         who, model = fingerprint(teacher, positive_label, classes), None
-        log(f"asking {teacher} about {len(texts)} texts")
+        log(f"asking {teacher} about {counted(len(texts), 'text')}")
         with Progress(len(texts), "texts", title="ask") as bar:
             for start in range(0, len(texts), PIECE):
                 piece = texts[start : start + PIECE]

@@ -13,7 +13,7 @@ import numpy as np
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
 from nsmc_bert.base.classes import SENTIMENT
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import perturbation, reviews
@@ -168,11 +168,12 @@ class Prepared:
 
     def __str__(self) -> str:
         tokens, plan, epochs = int(self.encoded.lengths.sum()), self.plan, self.settings.epochs
+        truncated = counted(int(self.encoded.truncated.sum()), "review")
         held_out = "none held out" if self.validation_set is None else f"{len(self.validation_set[0])} to validate on"
         return (
-            f"{len(self.texts)} reviews to train on, {held_out}; {tokens} tokens, "
-            f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {self.encoded.truncated.sum()} reviews cut at "
-            f"{self.max_length} pieces; {epochs} epoch{'s' * (epochs != 1)} of {len(plan)} step{'s' * (len(plan) != 1)}"
+            f"{counted(len(self.texts), 'review')} to train on, {held_out}; {tokens} tokens, "
+            f"{plan.tokens} computed ({plan.tokens / tokens:.2f} times), {truncated} cut at {self.max_length} "
+            f"pieces; {counted(epochs, 'epoch')} of {counted(len(plan), 'step')}"
         )
 
 
@@ -435,9 +436,10 @@ def _check_split(train: reviews.Corpus, *parts: np.ndarray) -> None:
     """Raises UserError where the reviews to train on, or those to validate on, lack a label."""
     for rows, to in zip(parts, ("train on", "choose the epoch by")):
         if lacking := train.classes.lacking(train.labels[rows].tolist()):
-            found = f"{len(rows)} reviews to {to}, {lacking}"
+            found = f"{counted(len(rows), 'review')} to {to}, {lacking}"
             if lacking.startswith("all "):
-                found = f"all {len(rows)} reviews to {to} {lacking.removeprefix('all ')}"
+                every = "the one review" if len(rows) == 1 else f"all {len(rows)} reviews"
+                found = f"{every} to {to} {lacking.removeprefix('all ')}"
             raise UserError(
                 f"{train.path}: found {found}, expected {train.classes.some}; add reviews, of each label two different "
                 "ones or more"

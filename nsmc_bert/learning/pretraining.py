@@ -13,7 +13,7 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime, system
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.learning import provenance
 from nsmc_bert.learning.card import OBJECTIVES, encoder_card
@@ -128,7 +128,8 @@ class Prepared:
     def __str__(self) -> str:
         encoded, held_out = self.train_set[0], self.validation_set[0]
         return (
-            f"{len(encoded)} texts to learn from, {len(held_out)} to validate on; {encoded.lengths.sum()} tokens a pass"
+            f"{counted(len(encoded), 'text')} to learn from, {len(held_out)} to validate on; {encoded.lengths.sum()} "
+            "tokens a pass"
         )
 
 

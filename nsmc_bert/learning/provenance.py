@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nsmc_bert import bundled
 from nsmc_bert.base import runtime
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION
 from nsmc_bert.data.reviews import Corpus
@@ -127,7 +127,7 @@ class Start:
             self.config.vocab_size = self.tokenizer.vocab_size
             self.config.pad_token_id = self.tokenizer.pad_id
             layers = self.config.num_hidden_layers
-            self.name = f"random weights, {layers} layer{'s' * (layers != 1)} of {self.config.hidden_size}"
+            self.name = f"random weights, {counted(layers, 'layer')} of {self.config.hidden_size}"
             self.fingerprint = str(self.config.to_json_string(use_diff=False))
 
     def _weights(self) -> Mapping[str, "np.ndarray"]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nsmc_bert.base.classes import SENTIMENT, Classes
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
 from nsmc_bert.learning.card import model_card
@@ -60,7 +60,7 @@ def find(
         mine = reviews.read(calibrate_on, **columns)
         classes.check_same(mine.classes, calibrate_on)
         if mine.skipped:
-            log(f"  {mine.skipped} bad rows skipped")
+            log(f"  {counted(mine.skipped, 'bad row')} skipped")
         for note in mine.notes:
             log(f"  {note}")
         chosen = Reviews(calibrate_on, False, mine.texts, mine.labels)
@@ -74,7 +74,8 @@ def find(
     if len(chosen.texts) < minimum:
         why = "" if classes == SENTIMENT else f": {calibration.EACH} for each of {len(classes)} classes"
         raise UserError(
-            f"{chosen.name}: found {len(chosen.texts)} reviews to calibrate on, expected {minimum} or more{why}"
+            f"{chosen.name}: found {counted(len(chosen.texts), 'review')} to calibrate on, expected {minimum} or "
+            f"more{why}"
         )
     return chosen
 

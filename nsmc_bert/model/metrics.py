@@ -12,6 +12,7 @@ import numpy as np
 
 from nsmc_bert.base import text_tables
 from nsmc_bert.base.classes import SENTIMENT, Classes
+from nsmc_bert.base.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -208,7 +209,7 @@ def lines(figures: Mapping[str, Any], title: str) -> list[str]:
     """A report in readable lines."""
     low, high = figures["accuracy_interval95"]
     return [
-        f"{title}: {figures['n']} reviews",
+        f"{title}: {counted(figures['n'], 'review')}",
         f"  accuracy {100 * figures['accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
         + one_class(figures),
         *_of_ratings(figures),

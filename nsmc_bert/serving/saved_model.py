@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsmc_bert import bundled
 from nsmc_bert.base import files
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.data import reviews, texts
 from nsmc_bert.serving.server import WARM
 
@@ -85,7 +85,7 @@ class Comparison:
         cut = "" if self.otherwise is None else f"the graph cuts {self.otherwise} of them otherwise; the others' "
         moved = "1 text gets" if self.labelled == 1 else f"{self.labelled} texts get"
         apart = f"probabilities differ from predict's by at most {self.apart:.2g}"
-        return f"{self.texts} texts: {cut}{apart}; {moved} another class"
+        return f"{counted(self.texts, 'text')}: {cut}{apart}; {moved} another class"
 
 
 def export(how: Export, log: Callable[[str], None]) -> Path:

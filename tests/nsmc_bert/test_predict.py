@@ -93,7 +93,7 @@ def test_a_long_review_is_cut_and_said_so(command, model):
     assert re.match(r"error: standard input:2: found bytes that are no UTF-8", result.stderr)
     result = command("predict", f"--model={model}", input="영화 " * 100_000 + "\n짧다\n")
     assert result.returncode == 0
-    assert result.stderr == "1 reviews longer than 62 pieces: only their beginnings were read\n"
+    assert result.stderr == "1 review longer than 62 pieces: only its beginning was read\n"
     assert len(result.stdout.split("\n")) == 3
 
 
@@ -225,7 +225,7 @@ def test_a_table_without_a_named_column_is_not_read_as_lines(command, model, ord
     # lines with tabs are read, but it is said that they are rather a table's; of bad ones how many there were
     assert result.stderr == (
         "WARNING: tabs.txt: found 1 tab in each of the first 2 lines, expected one text a line; "
-        "--text_column=NAME names a table's column of the text, blanks for tabs make lines of it\n1 bad rows skipped\n"
+        "--text_column=NAME names a table's column of the text, blanks for tabs make lines of it\n1 bad row skipped\n"
     )
     result = command("predict", f"--model={model}", input="id\tdocument\tlabel\n1\t좋다\t1\n")
     assert (result.returncode, result.stdout) == (1, "")
@@ -318,7 +318,7 @@ def test_a_bad_row_leaves_the_old_file(command, model, orders):
     assert (orders / "result.xlsx").read_text() == "old"
     arguments = ["--input=orders.csv", "--text_column=리뷰", "--skip_bad_rows"]
     result = command("predict", f"--model={model}", *arguments, cwd=orders)
-    assert (result.returncode, result.stderr, len(rows_of(result.stdout))) == (0, "1 bad rows skipped\n", 3)
+    assert (result.returncode, result.stderr, len(rows_of(result.stdout))) == (0, "1 bad row skipped\n", 3)
 
 
 def test_reviews_without_a_table_as_csv(command, model, tmp_path):

@@ -148,7 +148,7 @@ def test_own_reviews_and_several_seeds(command, tiny_config, tmp_path):
     (tmp_path / "mine.csv").write_text(ROWS + "좋아요,\n", encoding="utf-8")
     result = command("train", *arguments, "--skip_bad_rows", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "1 bad rows skipped" in result.stderr
+    assert "1 bad row skipped" in result.stderr
     assert re.search(
         r"^validation accuracy over 2 seeds: mean \d+\.\d\d, standard deviation \d+\.\d\d", result.stdout, re.M
     )

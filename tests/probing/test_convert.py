@@ -47,10 +47,10 @@ def test_a_treebank(command, tmp_path):
     result = command("--source=conllu", "--task=dep", "--input=UD", "--output=data/new")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.split("\n") == [
-        "dep.train.jsonl: 1 records, 4 targets, 4 labels",
+        "dep.train.jsonl: 1 record, 4 targets, 4 labels",
         "dep.dev.jsonl: 2 records, 5 targets, 5 labels",
         "  word with white space inside, or empty: written with _ (1)",
-        "dep.test.jsonl: 1 records, 4 targets, 4 labels",
+        "dep.test.jsonl: 1 record, 4 targets, 4 labels",
         "labels: 5 in all, 4 of the 49 published; others: nope; missing: acl, acl:relcl, advcl, amod, appos, aux, "
         "aux:pass, "
         "case, cc, cc:preconj and 35 more",
@@ -74,20 +74,20 @@ def test_the_published_counts_stand_beside(command, tmp_path):
     arguments = ["--source=conllu", "--task=dep", "--input=UD", "--output=."]
     result = command(*arguments, "--as_published", "--split=train")
     assert result.stdout.startswith(
-        "dep.train.jsonl: 1 records, 4 targets, 4 labels\n  last sentence of the file: left out"
+        "dep.train.jsonl: 1 record, 4 targets, 4 labels\n  last sentence of the file: left out"
     )
     treebank(tmp_path / "UD", train=FUN + "\n" + FUN, dev=FUN + "\n" + FUN, test=FUN + "\n" + FUN)
     lines = command(*arguments, "--as_published").stdout.split("\n")
-    assert lines[0] == "dep.train.jsonl: 1 records, 4 targets, 4 labels"  # another treebank than that of the published
+    assert lines[0] == "dep.train.jsonl: 1 record, 4 targets, 4 labels"  # another treebank than that of the published
     path = tmp_path / "onto" / "train" / "data" / "chinese" / "annotations" / "x.gold_conll"
     path.parent.mkdir(parents=True)
     path.write_text(conll(BRAND))
     arguments = ["--source=conll2012", "--task=pos", "--input=onto"]
     lines = command(*arguments, "--language=chinese", "--output=c").stdout.split("\n")
-    assert lines[0] == "pos.train.jsonl: 1 records, 13 targets, 8 labels"
+    assert lines[0] == "pos.train.jsonl: 1 record, 13 targets, 8 labels"
     path.rename(tmp_path / "onto" / "train" / "x.gold_conll")
     lines = command(*arguments, "--output=e").stdout.split("\n")
-    assert lines[0].startswith("pos.train.jsonl: 1 records, 13 targets, 8 labels; published: 115,812 records, ")
+    assert lines[0].startswith("pos.train.jsonl: 1 record, 13 targets, 8 labels; published: 115,812 records, ")
 
 
 BAD = {
@@ -123,7 +123,7 @@ BAD = {
     ),
     "no target": (
         ["--source=conllu", "--task=dep", "--input=bare-dev.conllu", "--split=dev", "--output=n"],
-        "error: {folder}/bare-dev.conllu: found 1 sentences and no target in them for dev, expected at least one; word "
+        "error: {folder}/bare-dev.conllu: found 1 sentence and no target in them for dev, expected at least one; word "
         "without a head or relation: no target (1)",
     ),
     "output": (

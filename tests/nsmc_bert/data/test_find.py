@@ -122,7 +122,7 @@ def test_own_columns_and_bad_rows(files, lines):
     sources = ReviewSources(train_file=path, text_column="리뷰", label_column="별", delimiter="\t", skip_bad_rows=True)
     data = find.find_data(sources, log=lines.append)
     assert (data.train.texts, data.test) == (["좋다", "싫다"], None)
-    assert lines == [f"mine.txt, train: {path} (2 reviews)", "  1 bad rows skipped"]
+    assert lines == [f"mine.txt, train: {path} (2 reviews)", "  1 bad row skipped"]
 
 
 def test_one_label_teaches_nothing_but_can_be_measured_on(files, lines):
@@ -145,9 +145,7 @@ def test_what_is_said_of_own_labels(files, lines):
 
 def test_a_test_of_one_label_measures_no_training(files, lines):
     sources = ReviewSources(train_file=files("a.tsv", ["좋다", "싫다"]), test_file=files("b.tsv", ["좋다"], [1]))
-    with pytest.raises(
-        UserError, match=r"b.tsv: found 1 reviews, all labelled 1, expected some of either label to mea"
-    ):
+    with pytest.raises(UserError, match=r"b.tsv: found 1 review, all labelled 1, expected some of either label to mea"):
         find.find_data(sources, log=lines.append)
 
 
@@ -215,7 +213,7 @@ def test_texts_are_read_as_the_sources_say(files, tmp_path, lines):
         file.write("한 열\n")
     sources = TextSources(data=(path,), text_column="글", columns=("글", "별"), skip_bad_rows=True)
     texts, _ = find.find_texts(sources, log=lines.append)
-    assert (texts, lines) == (["최고", "좋다", "싫다"], ["1 bad rows skipped", f"{path}: 3 different texts"])
+    assert (texts, lines) == (["최고", "좋다", "싫다"], ["1 bad row skipped", f"{path}: 3 different texts"])
 
 
 @pytest.mark.parametrize(

@@ -509,7 +509,7 @@ def test_split_at_the_edges():
 def test_splits_that_cannot_be():
     for share in (0, 1, -0.5, 1.5, float("nan")):
         assert f"found {share} as the share" in error_of(reviews.split, ["a", "b"], share, 0)
-    assert "found 1 reviews, expected at least 2" in error_of(reviews.split, ["a"], 0.5, 0)
+    assert "found 1 review, expected at least 2" in error_of(reviews.split, ["a"], 0.5, 0)
     assert "found 0 reviews, expected at least 2" in error_of(reviews.split, [], 0.5, 0)
     assert "found the same text 3 times" in error_of(reviews.split, ["a"] * 3, 0.5, 0)
     assert "found -1 as the seed" in error_of(reviews.split, ["a", "b"], 0.5, -1)

@@ -225,7 +225,7 @@ def test_bad_rows_of_documents_are_counted(tmp_path):
     path = write(tmp_path, "글,별\n좋다,1\n싫다\n그냥,0\n최고,5\n", "a.csv")
     read, ratings = texts.documents([path], text_column="글", rating_column="별", **arguments)
     assert (read, ratings.tolist()) == (["좋다", "최고"], [0, 4])
-    assert said == ["1 bad rows skipped", "2 bad rows skipped"]
+    assert said == ["1 bad row skipped", "2 bad rows skipped"]
 
 
 def test_quotation_marks_of_documents_are_said(tmp_path):

@@ -398,7 +398,9 @@ def test_a_part_that_lacks_a_class_is_no_part():
         UserError, match="a.csv: found 2 reviews to choose the epoch by, none labelled 칭찬, expected some"
     ):
         finetuning._check_split(corpus, np.arange(3), np.array([3, 4]))
-    with pytest.raises(UserError, match="found all 1 reviews to train on labelled 칭찬, expected some of each label; "):
+    with pytest.raises(
+        UserError, match="found the one review to train on labelled 칭찬, expected some of each label; "
+    ):
         finetuning._check_split(corpus, np.array([2]), np.arange(3))
     stars = dataclasses.replace(corpus, classes=ratings([1, 2, 3]))
     finetuning._check_split(stars, np.arange(2), np.arange(5))
