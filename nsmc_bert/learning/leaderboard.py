@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from nsmc_bert.base import html_pages, runtime, text_tables
-from nsmc_bert.base.errors import UserError
+from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.files import write_text
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.learning import page, provenance
 from nsmc_bert.learning.finetuning import RUNS, FineTuning, fine_tune
+from nsmc_bert.learning.provenance import none_in_training
 from nsmc_bert.model import checkpoints, families, metrics
 
 SPEED = "speed.json"  # beside the runs of an encoder: how fast its model predicts
@@ -86,7 +87,8 @@ class Entry:
         n = first["test"]["n"]
         low, high = metrics.wilson(round(self.accuracy * n), n)
         spread = f" ± {100 * np.std(accuracies, ddof=1):.2f}" if len(accuracies) > 1 else ""
-        parts = [_mean(self.figures(part)) for part in ("test_unseen", "test_spaces", "test_typo")]
+        unseen = [] if none_in_training(first) else self.figures("test_unseen")
+        parts = [_mean(shares) for shares in (unseen, self.figures("test_spaces"), self.figures("test_typo"))]
         beside = [f"{self.published.accuracy:.2f}", self.published.protocol] if self.published else ["", ""]
         return [
             self.encoder,
@@ -224,7 +226,8 @@ def rows(entries: Sequence[Entry]) -> list[list[str]]:
 def notes(entries: Sequence[Entry], data: Data) -> list[str]:
     """What stands below the table."""
     assert data.test is not None
-    measured = f"{data.measured}: {len(data.test)} test reviews."
+    none = ", none of them in training" * any(none_in_training(entry.results[0]) for entry in entries)
+    measured = f"{data.measured}: {counted(len(data.test), 'test review')}{none}."
     return [measured, PROTOCOL, *([BESIDE] if any(entry.published for entry in entries) else [])]
 
 

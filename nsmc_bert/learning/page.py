@@ -10,8 +10,9 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
+from nsmc_bert.base.errors import counted
 from nsmc_bert.data.find import NSMC
-from nsmc_bert.learning.provenance import PARTS, record_of
+from nsmc_bert.learning.provenance import PARTS, none_in_training, record_of
 from nsmc_bert.model import metrics
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -69,7 +70,7 @@ def write(
     pictures = html_pages.draw(_plots(figures, record, rows))
     title = f"How good is {model or 'the classifier that ships'}"
     reviews = html.escape(data + metrics.one_class(figures["test"]))
-    body = [f"<p>Measured on {figures['test']['n']} reviews of {reviews}.</p>", _figures(figures)]
+    body = [f"<p>Measured on {counted(figures['test']['n'], 'review')} of {reviews}.</p>", _figures(figures)]
     if "precision" in figures["test"]:
         body.append(_classes(figures["test"]))
     if figures.get("against"):
@@ -214,8 +215,9 @@ def _figures(figures: Mapping[str, Any]) -> str:
         if "kappa" in figures["test"]
         else []
     )
+    repeated = none_in_training(figures)
     for part, title in PARTS.items():
-        if report := figures.get(part):
+        if (report := figures.get(part)) and not (repeated and part == "test_unseen"):
             low, high = report["accuracy_interval95"]
             lines.append(
                 [
@@ -231,7 +233,8 @@ def _figures(figures: Mapping[str, Any]) -> str:
             if "kappa" in report:
                 lines[-1] += [f"{100 * report['within_one']:.2f}"]
                 lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_median", "rmse_expected")]
-    caption = "The interval is Wilson's; the calibration error has 15 bins."
+    caption = "No text of the test is in training. " * repeated
+    caption += "The interval is Wilson's; the calibration error has 15 bins."
     if "kappa" in figures["test"]:
         caption += (
             " Kappa is weighted by the square of the distance. The mean error is absolute: of the most probable "

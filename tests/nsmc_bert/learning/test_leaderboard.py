@@ -50,6 +50,15 @@ def test_a_line_by_hand():
     assert leaderboard.Entry("x", [result(0.9)], 1.0, None, "BERT").cells()[4] == "90.00"  # one seed has no spread
 
 
+def test_figures_of_unseen_reviews_stand_there_where_they_are_of_others(data):
+    apart = leaderboard.Entry("x", [result(0.9, test_unseen={"n": 100, "accuracy": 0.9})], 1.0, None, "BERT")
+    shared = leaderboard.Entry("x", [result(0.9, test_unseen={"n": 80, "accuracy": 0.85})], 1.0, None, "BERT")
+    at = leaderboard.HEADER.index("unseen, %")
+    assert (apart.cells()[at], shared.cells()[at]) == ("", "85.00")
+    assert leaderboard.notes([apart], data)[0] == "bundled sample: 224 test reviews, none of them in training."
+    assert leaderboard.notes([shared], data)[0] == "bundled sample: 224 test reviews."
+
+
 @pytest.fixture
 def data():
     return Data("bundled sample", "sample", *reviews.sample())

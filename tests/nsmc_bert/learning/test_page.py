@@ -120,6 +120,15 @@ def test_models_that_it_is_compared_with(figures, tmp_path):
     assert f"This one: {page.OFFICIAL}." in text
 
 
+def test_figures_of_unseen_reviews_stand_there_where_they_are_of_others(figures, tmp_path):
+    texts = []
+    for n in (200, 150):
+        page.write(tmp_path, {**figures, "test_unseen": {**figures["test"], "n": n}}, {}, 5, "mine.csv", "", "")
+        texts.append((tmp_path / "classifier.html").read_text(encoding="utf-8"))
+    assert ["No text of the test is in training." in text for text in texts] == [True, False]
+    assert ["test that is unseen" in text for text in texts] == [False, True]
+
+
 def test_other_reviews_are_not_set_beside_published_figures(figures, tmp_path):
     paths = page.write(tmp_path, figures, {"history": "another tool's"}, 5, "mine.csv", "", "")
     assert not {"beside_published_models.svg", "training.svg"} & {path.name for path in paths}
