@@ -253,7 +253,7 @@ class _Source:
                 say(f"{table.name}: {table.note}")
             with table:
                 for row in table:
-                    text, problem = tables.text_at(row, at, FLAGS.text_column)
+                    text, problem = tables.text_at(row, at, table.columns[at])
                     if row.strange:
                         problem = problem or self._problem(row)
                     if problem is None:

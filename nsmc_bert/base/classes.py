@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -129,8 +130,8 @@ class Classes:
 
 
 def plain(name: str) -> str:
-    """A name in small letters, without the spaces around it."""
-    return name.strip().lower()
+    """A name in small letters and whole syllables, without the spaces around it."""
+    return unicodedata.normalize("NFC", name.strip()).lower()
 
 
 SENTIMENT = Classes()

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 
 from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
@@ -317,5 +318,5 @@ def classes_of(labels: Collection[str]) -> tuple[Classes, list[int]]:
 
 
 def plain(label: str) -> str:
-    """A label without the spaces around it and without case; of 1.0 the same as of 1."""
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", label.strip().casefold())
+    """A label without the spaces around it and without case; of 1.0 the same as of 1, of jamo as of their syllables."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", unicodedata.normalize("NFC", label.strip()).casefold())

@@ -154,7 +154,7 @@ class _Reading:
         self._note(table.note)
         numbers: dict[str, int | None] = {}  # of the labels lately met
         for row in table:
-            text, problem = tables.text_at(row, text_at, text_column)
+            text, problem = tables.text_at(row, text_at, table.columns[text_at])
             if problem is None and self._skip_empty and not text.strip():
                 self.empty += 1
                 continue

@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import tempfile
+import unicodedata
 import warnings
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -322,7 +323,8 @@ class Table:
         """
         if len(self.sheets) < 2:
             return
-        having = [sheet for sheet, columns in self.sheets.items() if names and set(names) <= set(columns)]
+        wanted = set(map(_composed, names))
+        having = [sheet for sheet, columns in self.sheets.items() if wanted and wanted <= set(map(_composed, columns))]
         if len(having) == 1:
             self.columns, self._rows = self._sheet(having[0])
             others = ", ".join(sheet for sheet in self.sheets if sheet != having[0])
@@ -418,8 +420,13 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
         Located: a name is missing, and which it might be, or it comes twice.
         UserError: it is not known which sheet of a workbook is meant.
     """
+    table.turn_to([name for name, _ in wanted.values() if name])
+    composed = {_composed(column): column for column in table.columns}
+    wanted = {
+        flag: (name if name in table.columns else composed.get(_composed(name), name), held)
+        for flag, (name, held) in wanted.items()
+    }
     names = [name for name, _ in wanted.values() if name]
-    table.turn_to(names)
     if not table.columns:
         columns = " with the columns " + " and ".join(map(repr, names)) if names else ""
         raise Located(table.name, None, "an empty file", f"a header line{columns}, then one row a line")
@@ -477,6 +484,11 @@ def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Map
         names_too = "" if numbers else f"; or {which}"
         which = f"is there no header line? {_names_proposed(table.columns, rows, wanted)}{names_too}"
     return UserError(f"{table.name}:1: found the columns {columns}{none}; {which}")
+
+
+def _composed(name: str) -> str:
+    """A column's name as one types it: macOS takes the syllables of some apart, which looks the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

@@ -204,7 +204,7 @@ def _rows(
         if table.note:
             log(f"{table.name}: {table.note}")
         for row in table:
-            text, problem = tables.text_at(row, at[0], text_column)
+            text, problem = tables.text_at(row, at[0], table.columns[at[0]])
             rating = 0
             if problem is None and rating_column:
                 value = tables.text_of(row.values[at[1]])

@@ -1,5 +1,7 @@
 """nsmc_bert.data.labels: what numbers and words mean, and what is proposed where they mean nothing."""
 
+import unicodedata
+
 import pytest
 
 from nsmc_bert.base.classes import SENTIMENT
@@ -17,6 +19,12 @@ from tests.nsmc_bert.data.test_reviews import error_of
 )
 def test_labels_without_a_rule(said, label):
     assert Labelling().of(said) == label
+
+
+def test_labels_whose_syllables_macos_has_taken_apart():
+    apart = [unicodedata.normalize("NFD", label) for label in ("긍정", "불만", "문의")]
+    assert (Labelling().of(apart[0]), Labelling(("불만", "칭찬")).of(apart[1])) == (1, 0)
+    assert Labelling(("불만", "문의", "칭찬")).of(apart[2]) == 1
 
 
 def test_ones_own_labels():

@@ -12,6 +12,7 @@ import lzma
 import os
 import sys
 import tracemalloc
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -706,6 +707,18 @@ def test_columns_in_quotation_marks_are_said(tmp_path, rows, said):
 def test_files_without_columns(tmp_path, content, message):
     path = write(tmp_path, content, "a.csv")
     assert error_of(locate, path) == f"{path}{message}"
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_columns_whose_syllables_macos_has_taken_apart(tmp_path, ending):
+    name = unicodedata.normalize("NFD", "리뷰")
+    line = json.dumps({"id": "1", name: "글"}, ensure_ascii=False)
+    path = write(tmp_path, f"id,{name}\n1,글\n" if ending == "csv" else line + "\n" + '{"id": "2"}\n', f"a.{ending}")
+    with Table(path) as table:
+        at = tables.locate(table, {"--text_column": ("리뷰", "text")})
+        told = [tables.text_at(row, at[0], table.columns[at[0]]) for row in table]
+    assert (at, told[0]) == ([1], ("글", None))
+    assert all(problem for _, problem in told[1:])  # an object without it
 
 
 def test_values_as_text():
