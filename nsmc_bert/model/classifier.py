@@ -283,7 +283,7 @@ class SentimentClassifier(PackedModel):
                 weight); or what Keras takes.
             y: int [n], numbers of classes: of two 0 negative and 1 positive.
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster: that of the train
-                command, which on small data is lowered so far that a pass has 40 steps.
+                command, which on small data is lowered, down to 256, to make 40 steps a pass.
             epochs: passes over the data.
             verbose, callbacks: as in Keras.
             validation_split: the share of the reviews, taken from the end, that is held out for validation.
