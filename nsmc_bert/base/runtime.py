@@ -38,6 +38,7 @@ STRATEGIES = ("auto", "one", "mirrored", "multiworker", "tpu")
 # what NVIDIA's driver puts on Linux, and on Linux in Windows
 DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
 LEAST_FREE = 100_000_000  # bytes on the disk that programs are kept on
+_computing: int | None = None  # the id of the process in which there is a model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +199,22 @@ def idle_gpu() -> str:
         "NVIDIA's driver is here, but TensorFlow finds no GPU and computes on the CPU: "
         f"{system.install('nsmc-bert[gpu]')} brings CUDA's libraries; a container wants --gpus=all besides"
     )
+
+
+def check_process() -> None:
+    """Notes that this process computes; a process forked from one that does would wait for TensorFlow's threads, which
+    fork leaves behind, without end.
+
+    Raises:
+        UserError: this is such a process.
+    """
+    global _computing
+    _computing = _computing or os.getpid()
+    if _computing != os.getpid():
+        raise UserError(
+            f"found process {os.getpid()} forked from one with a model, {_computing}, in which TensorFlow would not "
+            "compute; expected one that starts anew, multiprocessing.get_context('spawn'), or models in workers alone"
+        )
 
 
 def accelerated() -> bool:

@@ -99,6 +99,7 @@ class SentimentClassifier(PackedModel):
         precision: str = "float32",
         fused: bool | None = None,
     ) -> None:
+        runtime.check_process()
         super().__init__("sentiment_classifier", precision)
         self.classes = labels if isinstance(labels, Classes) else Classes(tuple(labels))
         # === Layers ===
@@ -472,6 +473,7 @@ class SentimentClassifier(PackedModel):
             >>> max(words, key=lambda word: word.added).text
             '재미있네요'
         """
+        runtime.check_process()
         return explanation.explain(self, text)
 
     def slopes(self, ends: tf.Tensor, mask: tf.Tensor, points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -483,6 +485,7 @@ class SentimentClassifier(PackedModel):
 
     def encode(self, texts: Sequence[str]) -> tokenizers.Encoded:
         """Token ids of a sequence of strings: a tokenizers.Encoded of at most `max_length` positions each."""
+        runtime.check_process()
         return self.tokenizer.encode(texts, self.max_length)
 
     shown = ("loss", "accuracy")  # what progress shows while it trains
@@ -597,8 +600,10 @@ def load(
         A SentimentClassifier, not compiled.
 
     Raises:
-        UserError: no such folder, a broken one, an encoder without a classifier, or a classifier of something else.
+        UserError: no such folder, a broken one, an encoder without a classifier, or a classifier of something else; or
+            see runtime.check_process.
     """
+    runtime.check_process()
     runtime.share_gpus()
     loaded = checkpoints.load_encoder(bundled.CLASSIFIER if folder is None else folder)
     outputs = 0 if loaded.classifier is None else len(loaded.classifier[1])

@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import itertools
 import json
+import os
 import pickle
 import sys
 import threading
@@ -128,6 +129,16 @@ def test_encoded_features_go_keras_way(model):
     encoded = model.encode(TEXTS[:1])
     features = {"input_ids": encoded.ids[None], "attention_mask": np.ones_like(encoded.ids[None])}
     np.testing.assert_allclose(model.predict(features, verbose=0), model.predict(TEXTS[0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("use", ["predict", "evaluate", "explain", "load"])
+def test_a_model_in_a_forked_process_is_refused(model, monkeypatch, use):
+    """There TensorFlow would wait for threads that are not."""
+    parent, act = os.getpid(), nsmc_bert.load if use == "load" else getattr(model, use)
+    arguments = [] if use == "load" else [TEXTS, [0] * len(TEXTS)] if use == "evaluate" else [TEXTS[0]]
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    with pytest.raises(UserError, match=f"found process {parent + 1} forked from one with a model, {parent}, in which"):
+        act(*arguments)
 
 
 def test_long_text_is_read_to_its_limit_with_a_warning(model):
