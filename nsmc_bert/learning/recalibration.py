@@ -12,7 +12,7 @@ from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
 from nsmc_bert.learning.card import model_card
-from nsmc_bert.learning.provenance import PARTS, checksum_of
+from nsmc_bert.learning.provenance import PARTS, checksum_of, has_learned_from
 from nsmc_bert.model import calibration
 from nsmc_bert.model.classifier import SentimentClassifier
 
@@ -50,8 +50,8 @@ def find(
         classes: what the model tells apart.
 
     Raises:
-        UserError: the file cannot be read, or its labels are of other classes; the model was not trained on data.train,
-            so that nobody knows what it has seen of it; or there are too few reviews.
+        UserError: the file cannot be read, its labels are of other classes, or the model has learned from it; the model
+            was not trained on data.train, so that nobody knows what it has seen of it; or there are too few reviews.
     """
     if calibrate_on == HELD_OUT:
         train, rows = _held_out(data, record)
@@ -59,6 +59,12 @@ def find(
     else:
         mine = reviews.read(calibrate_on, **columns)
         classes.check_same(mine.classes, calibrate_on)
+        if has_learned_from(record, mine):
+            held_out = "" if record["data"].get("folds") else f", or --calibrate_on={HELD_OUT}, what training held out"
+            raise UserError(
+                f"--calibrate_on={calibrate_on}: found reviews that the model has learned from, and is too sure of; "
+                f"expected others{held_out}"
+            )
         if mine.skipped:
             log(f"  {counted(mine.skipped, 'bad row')} skipped")
         for note in mine.notes:

@@ -124,6 +124,19 @@ def test_rows_that_were_passed_over_are_said(tmp_path):
     assert said == ["  2 bad rows skipped", "  1 of them without a label"]
 
 
+@pytest.mark.parametrize("by", ["train_sha1", "reviews_sha1"])  # the file, or its rows, of whatever format
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_file_that_it_has_learned_from_is_refused(tmp_path, by, folds):
+    (tmp_path / "mine.tsv").write_text(REVIEWS, encoding="utf-8")
+    path, data = str(tmp_path / "mine.tsv"), Data("mine", "reviews", None, None)
+    mine = reviews.read(path)
+    learned = {by: mine.sha1 if by == "train_sha1" else checksum_of(mine), "folds": folds}
+    assert len(recalibration.find(path, data, {"data": {by: "other"}}, {}, print).texts) == 400
+    with pytest.raises(UserError, match="found reviews that the model has learned from") as caught:
+        recalibration.find(path, data, {"data": learned}, {}, print)
+    assert ("--calibrate_on=validation" in str(caught.value)) == (not folds)
+
+
 @pytest.mark.parametrize(
     "record",
     [
