@@ -127,9 +127,11 @@ class SentimentClassifier(PackedModel):
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
         names = ("input_ids", "segments", "positions", "firsts")
-        self._forward = tf.function(self._probabilities, input_signature=[dict.fromkeys(names, ids)], autograph=False)
+        # of each model a function of its own: several models of one method TensorFlow takes for one that it traces anew
+        forward, forward_one = functools.partial(self._probabilities), functools.partial(self._probabilities)
+        self._forward = tf.function(forward, input_signature=[dict.fromkeys(names, ids)], autograph=False)
         self._forward_one = tf.function(
-            self._probabilities, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
+            forward_one, input_signature=[dict.fromkeys(("input_ids", "attention_mask"), ids)], autograph=False
         )
         self._slopes = tf.function(
             functools.partial(explanation.slopes, self),

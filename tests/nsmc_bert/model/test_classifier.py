@@ -131,6 +131,17 @@ def test_encoded_features_go_keras_way(model):
     np.testing.assert_allclose(model.predict(features, verbose=0), model.predict(TEXTS[0]), atol=1e-6)
 
 
+def test_several_models_are_not_taken_for_one_that_is_traced_anew(make_model, monkeypatch):
+    """TensorFlow would warn of expensive tracing from the fifth on."""
+    from tensorflow.python.eager.polymorphic_function import polymorphic_function
+
+    warned = []
+    monkeypatch.setattr(polymorphic_function.logging, "warning", warned.append)
+    for seed in range(5):
+        make_model(seed).predict(TEXTS)
+    assert not warned
+
+
 @pytest.mark.parametrize("use", ["predict", "evaluate", "explain", "load"])
 def test_a_model_in_a_forked_process_is_refused(model, monkeypatch, use):
     """There TensorFlow would wait for threads that are not."""
