@@ -35,11 +35,11 @@ def test_the_folder(folder):
 
 
 def test_the_slide(model):
-    """As sure as such reviews of NSMC's test are right: 94.5 % of those that the model gives about the first one's
+    """As sure as such reviews of NSMC's test are right: 94.3 % of those that the model gives about the first one's
     odds.
     """
-    np.testing.assert_allclose(model.predict("이 영화 엄청 재미있네요"), [[0.061, 0.939]], atol=0.001)
-    np.testing.assert_allclose(model.predict("이 영화 엄청 재미없네요"), [[0.990, 0.010]], atol=0.001)
+    np.testing.assert_allclose(model.predict("이 영화 엄청 재미있네요"), [[0.059, 0.941]], atol=0.001)
+    np.testing.assert_allclose(model.predict("이 영화 엄청 재미없네요"), [[0.995, 0.005]], atol=0.001)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def test_all_of_twenty_pairs(wrong_pairs):
 def test_its_figures_are_what_the_pages_say():
     record = json.loads((bundled.CLASSIFIER / "training.json").read_text(encoding="utf-8"))
     readme, results = ((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/results.md"))
-    for part, least in (("test", 0.909), ("test_unseen", 0.909), ("test_spaces", 0.9), ("test_typo", 0.895)):
+    for part, least in (("test", 0.91), ("test_unseen", 0.91), ("test_spaces", 0.905), ("test_typo", 0.9)):
         assert record[part]["accuracy"] >= least
         assert f"| {100 * record[part]['accuracy']:.2f} (" in results
     assert record["test"]["n"] == 50_000
     assert record["test"]["ece"] <= 0.012
-    assert "[0.061, 0.939]" in readme and f"| {100 * record['test']['accuracy']:.2f} |" in readme
+    assert "[0.059, 0.941]" in readme and f"| {100 * record['test']['accuracy']:.2f} |" in readme
 
 
 def test_their_cards_are_their_records():
