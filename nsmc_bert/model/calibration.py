@@ -57,12 +57,13 @@ class Calibration:
 
 
 def shown(bias: float | Sequence[float]) -> str:
-    """A bias, or that of each class, with three digits.
+    """A bias, or that of each class, with three digits; what rounds to 0 has a plus.
 
-    >>> shown(0.25), shown((-0.5, 0.25, 0.25))
-    ('+0.250', '-0.500, +0.250, +0.250')
+    >>> shown(-1e-9), shown((-0.5, 0.25, 0.25))
+    ('+0.000', '-0.500, +0.250, +0.250')
     """
-    return ", ".join(f"{value:+.3f}" for value in (bias if isinstance(bias, Sequence) else [bias]))
+    each = bias if isinstance(bias, Sequence) else [bias]
+    return ", ".join(f"{round(value, 3) + 0.0:+.3f}" for value in each)  # -0.0 + 0.0 is 0.0
 
 
 def fit(probabilities: ArrayLike, labels: ArrayLike, *, ordered: bool = False) -> Calibration:

@@ -10,7 +10,7 @@ def test_the_command(command, tiny_config, tmp_path):
     assert line.startswith(f"{tiny_config}  BERT ") and " 0.1 " in line
     (model,) = (tmp_path / "board").glob("*/model")
     assert "Command: `python -m nsmc_bert.leaderboard " in (model / "README.md").read_text(encoding="utf-8")
-    assert (empty, measured) == ("", "bundled sample: 224 test reviews.")
+    assert (empty, measured) == ("", "bundled sample: 224 test reviews, none of them in training.")
     for name in ("html", "md", "csv"):
         assert (tmp_path / "board" / f"leaderboard.{name}").is_file()
     again = command("leaderboard", *arguments, cwd=tmp_path)

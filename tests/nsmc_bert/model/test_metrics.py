@@ -27,13 +27,10 @@ def test_calibration_error_by_hand():
     # ten bins: .95 and .9 in the last, right; .8 right; .7 and .6 wrong
     expected = (abs(2 - 1.85) + abs(1 - 0.8) + 0.7 + 0.6) / 5
     assert metrics.expected_calibration_error(P, Y, bins=10) == pytest.approx(expected, abs=1e-6)
-    # what is certain is of the last bin too, beside .9; .7 is of the one before
-    certain, labels = np.array([[1.0, 0.0], [0.1, 0.9], [0.3, 0.7]]), np.array([1, 1, 1])
-    assert metrics.expected_calibration_error(certain, labels, bins=5) == pytest.approx((abs(1 - 1.9) + 0.3) / 3)
-    assert [tuple(one.values()) for one in metrics.reliability(certain, labels, bins=5)] == [
-        (1, 0.7, 1),
-        (2, 0.95, 0.5),
-    ]
+    # what is certain is of the last of fifteen bins too, beside .95
+    certain, labels = np.array([[1.0, 0.0], [0.05, 0.95], [0.3, 0.7]]), np.array([1, 1, 1])
+    assert metrics.expected_calibration_error(certain, labels) == pytest.approx((abs(1 - 1.95) + 0.3) / 3)
+    assert [tuple(one.values()) for one in metrics.reliability(certain, labels)] == [(1, 0.7, 1), (2, 0.975, 0.5)]
 
 
 def test_a_report_takes_fifteen_bins():
