@@ -137,7 +137,7 @@ def _states(
         projections = [layer.query, layer.key, layer.value]
         if read is not None and number == last:
             keys_values = block.project(x, projections[1:])
-            rows = read + tf.range(0, batch * length, length)[:, None]
+            rows = read + (tf.range(batch) * length)[:, None]
             x = _take(x, tf.reshape(rows, [-1]))
             parts = [block.project(x, projections[:1]), keys_values]
             if positions is not None:
