@@ -132,10 +132,12 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
     for part in (data.test, data.train):
         if part is not None:
             model.classes.check_same(part.classes, str(part.path))
+    others: dict[str, SentimentClassifier] = {}
     if data.test is not None:
         for other in how.against:  # before anything is computed
             known = checkpoints.read_classes(_folder_of(other))
             model.classes.check_same(known, f"--against={other}")
+            others[other] = load(_folder_of(other), how.precision, how.positive_label)
     if how.calibrated:
         held_out = recalibration.find(how.calibrate_on, data, record, columns, log, classes=model.classes)
         calibrated, changed = recalibration.calibrate(model, held_out, record)
@@ -148,7 +150,9 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
         recalibration.save(model, target, record, changed, figures, data, command)
         log(f"wrote {target}")
     if how.against:
-        figures["against"] = [_compared(other, how, data.test, probabilities, record, log) for other in how.against]
+        figures["against"] = [
+            _compared(other, others[other], data.test, probabilities, record, log) for other in how.against
+        ]
     if how.json:
         measured = {"model": str(folder), "data": data.measured, "test_sha1": data.test.sha1, **figures}
         write_text(how.json, json.dumps(measured, ensure_ascii=False, indent=1) + "\n")
@@ -165,38 +169,35 @@ def _folder_of(other: str) -> str | Path:
 
 def _compared(
     other: str,
-    how: Evaluation,
+    model: "SentimentClassifier",
     test: reviews.Corpus,
     probabilities: np.ndarray,
     record: Mapping[str, Any],
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The model beside another one.
+    """What is measured beside another model.
 
     Args:
         other: its folder or hub name, or SHIPS.
-        how: what else was asked for.
+        model: the other model.
         test: the reviews.
-        probabilities: float32 [n, classes], what the model says of them.
-        record: the model's training.json, or {}.
+        probabilities: float32 [n, classes], what the measured model says of them.
+        record: that one's training.json, or {}.
         log: called with a warning where the other has learned from the reviews.
 
     Returns:
-        {"model": its name, "supervision": what each learned from, [the model, the other], "accuracy": the other's} and
+        {"model": the other's name, "supervision": what each learned from, the other last, "accuracy": the other's} and
         Comparison.figures.
     """
-    from nsmc_bert.model.classifier import load
-
-    folder = _folder_of(other)
-    theirs = record_of(folder)
+    theirs = record_of(_folder_of(other))
     if has_learned_from(theirs, test):
         log(f"WARNING: {other} has learned from these reviews, and is not to be compared on them")
-    said = _predicted(load(folder, how.precision, how.positive_label), test.texts, other)
-    comparison, classes = compare(probabilities, said, test.labels, classes=test.classes), test.classes
+    said = _predicted(model, test.texts, other)
+    comparison = compare(probabilities, said, test.labels, classes=model.classes)
     return {
         "model": other,
         "supervision": [page.supervision(each) for each in (record, theirs)],
-        "accuracy": metrics.report(said, test.labels, classes=classes)["accuracy"],
+        "accuracy": metrics.report(said, test.labels, classes=model.classes)["accuracy"],
         **comparison.figures,
     }
 

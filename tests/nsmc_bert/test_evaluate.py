@@ -102,6 +102,13 @@ def test_a_model_of_other_classes_is_no_other_to_compare_with(trained, command, 
     assert result.stderr.splitlines()[-1].startswith("error: --against=other: found labels of")
 
 
+def test_another_that_cannot_be_compared_with_is_told_before_anything_is_computed(command, tmp_path):
+    page = "--calibrate_on=x.tsv", "--calibrated=made"  # no such file, which is read after that
+    result = command("evaluate", "--sample", f"--against={bundled.ENCODER}", *page, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"error: {bundled.ENCODER}: found an encoder without a two-class")
+
+
 def test_an_unknown_perturbation(command):
     result = command("evaluate", "--sample", "--perturb=spaces,caps")
     assert (result.returncode, result.stderr) == (1, "error: --perturb=spaces,caps: expected some of spaces, typo\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nsmc_bert.base import system
-from nsmc_bert.base.classes import SENTIMENT, ratings
+from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data.find import Data, ReviewSources
 from nsmc_bert.data.reviews import Corpus
@@ -65,6 +65,20 @@ class Rater:
 
     def predict_encoded(self, encoded, on_batch):
         return np.array([{"좋다": [0.1, 0.2, 0.7], "싫다": [0.2, 0.5, 0.3]}[text] for text in encoded], np.float32)
+
+
+def test_a_model_of_ratings_is_compared_by_their_distance_however_the_table_names_them():
+    """Of "싫다", a 1, the other says 3 and is two off, this one says 2."""
+    named = Classes(("하", "중", "상"))
+    test = Corpus(["좋다", "싫다"], np.array([2, 0], np.int32), Path("some.tsv"), "sha", classes=named)
+    mine = np.array([[0.1, 0.2, 0.7], [0.3, 0.4, 0.3]])
+
+    class Other(Rater):
+        def predict_encoded(self, encoded, on_batch):
+            return np.array([[0.1, 0.2, 0.7], [0.1, 0.2, 0.7]], np.float32)
+
+    made = evaluation._compared(evaluation.SHIPS, Other(), test, mine, {}, print)
+    assert (made["accuracy"], made["both_right"], made["neither"], made["mae_difference"]) == (0.5, 1, 1, -0.5)
 
 
 def test_figures_of_ratings_by_hand():
