@@ -187,9 +187,10 @@ def share_gpus() -> list[tf.config.PhysicalDevice]:
 
 def idle_gpu() -> str:
     """What is to be said where a GPU of NVIDIA's would be left idle, as TensorFlow finds none though their driver is
-    there; "" elsewhere, and where CUDA_VISIBLE_DEVICES hides some.
+    there; "" elsewhere, and where CUDA_VISIBLE_DEVICES hides them all.
     """
-    if "CUDA_VISIBLE_DEVICES" in os.environ or not any(path.exists() for path in DRIVERS):
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").lstrip()  # "" and -1, or what else is no GPU, are none
+    if not re.match(r"\d|GPU-|MIG-", first) or not any(path.exists() for path in DRIVERS):
         return ""
     import tensorflow as tf
 

@@ -174,7 +174,7 @@ def test_what_the_driver_says_of_gpus(tmp_path):
 
 
 def test_a_gpu_that_is_left_idle_is_told_of(monkeypatch, tmp_path):
-    """By commands and in Python; not where there is no driver, where TensorFlow has the GPU, or where it was hidden."""
+    """By commands and in Python; not without a driver, where TensorFlow has the GPU, or where all are hidden."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     driver = tmp_path / "version"
     monkeypatch.setattr(runtime, "DRIVERS", (driver,))
@@ -188,8 +188,9 @@ def test_a_gpu_that_is_left_idle_is_told_of(monkeypatch, tmp_path):
     cli.import_tensorflow()
     assert lines == [f"WARNING: {runtime.idle_gpu()}"]
     with monkeypatch.context() as hidden:
-        hidden.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert runtime.idle_gpu() == ""
+        for devices in ("", "-1", "0", "1,0", "GPU-8a7b"):
+            hidden.setenv("CUDA_VISIBLE_DEVICES", devices)
+            assert bool(runtime.idle_gpu()) == (devices not in ("", "-1")), devices
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
     assert runtime.idle_gpu() == ""
 
