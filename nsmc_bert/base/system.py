@@ -123,12 +123,12 @@ def check_installed(packages: Iterable[str], extra: str, purpose: str) -> None:
     Raises:
         UserError: one is not installed.
     """
-    try:
-        for name in packages:
-            importlib.import_module(name)
-    except ImportError as error:
-        command = install(f"nsmc-bert[{extra}]")
-        raise UserError(f"found no {error.name}, expected it {purpose}: {command}") from None
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:  # of a package that is there and broken, without a name
+            command = install(f"nsmc-bert[{extra}]")
+            raise UserError(f"found no {error.name or package}, expected it {purpose}: {command}") from None
 
 
 def share_freed_memory() -> None:

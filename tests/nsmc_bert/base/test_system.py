@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from nsmc_bert.base import system
+from nsmc_bert.base.errors import UserError
 from tests.conftest import ROOT
 
 
@@ -20,6 +21,14 @@ def anywhere(request, monkeypatch):
         for name in ("preadv", "pwrite"):
             monkeypatch.delattr(os, name, raising=False)
     return request.param
+
+
+def test_a_package_that_is_broken_or_missing_is_named(tmp_path, monkeypatch):
+    (tmp_path / "broken_package.py").write_text("raise ImportError('another version was there')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("broken_package", "missing_package"):
+        with pytest.raises(UserError, match=rf"found no {name}, expected it to serve: .*'nsmc-bert\[serve\]'"):
+            system.check_installed(["os", name], "serve", "to serve")
 
 
 def test_reads_and_writes_at_offsets(anywhere, tmp_path):
