@@ -464,7 +464,7 @@ def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Map
     first = list(itertools.islice(table, SAMPLE))
     has_lines = table.has_header and table.format in ("csv", "tsv", "xlsx")
     for row in first[:ABOVE]:
-        if names and has_lines and set(names) <= {text_of(value) for value in row.values}:
+        if names and has_lines and set(map(_composed, names)) <= {_composed(text_of(value)) for value in row.values}:
             found = f"the header line with {' and '.join(map(repr, names))}"
             return Located(table.name, row.line, found, "it in the first line; delete the rows above it")
     rows = [row for row in first if row.problem is None]
@@ -487,7 +487,7 @@ def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Map
 
 
 def _composed(name: str) -> str:
-    """A column's name as one types it: macOS takes the syllables of some apart, which looks the same."""
+    """What stands in a table as one types it: macOS takes the syllables of some apart, which looks the same."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -562,8 +562,9 @@ def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Itera
             scores[column] = sum(len(re.findall(r"[^\W\d_]", value)) for value in different) / len(values)
         else:
             # at most a dozen labels, and numbers that are ratings; a name may say that it is them
-            labelled = sum(bool(_LABEL.fullmatch(value.strip().casefold())) for value in values) / len(values)
-            scores[column] = labelled * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(column.casefold()))
+            spelt, name = [_composed(value.strip()).casefold() for value in values], _composed(column).casefold()
+            labelled = sum(bool(_LABEL.fullmatch(value)) for value in spelt) / len(values)
+            scores[column] = labelled * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(name))
     best = max(scores, key=lambda column: scores[column], default="")
     return best if best and scores[best] > (0 if held == "text" else 0.5) else ""
 

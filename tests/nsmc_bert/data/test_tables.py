@@ -721,6 +721,20 @@ def test_columns_whose_syllables_macos_has_taken_apart(tmp_path, ending):
     assert all(problem for _, problem in told[1:])  # an object without it
 
 
+def test_proposals_are_those_of_whole_syllables(tmp_path):
+    for content in (
+        "리뷰,결과\n참 좋은 영화,긍정\n별로,부정\n",  # labels are known by their words
+        "리뷰,라벨\n참 좋은 영화,3\n별로,11\n",  # or a column by its name
+        "2024년\n문서,document,label\n1,좋다,1\n",
+        "2024년\n번호,리뷰,별점\n1,좋다,1\n",
+    ):
+        names = ("리뷰", "별점") if "별점" in content else ("document", "label")
+        whole = write(tmp_path, content, "whole.csv")
+        apart = write(tmp_path, unicodedata.normalize("NFD", content), "apart.csv")
+        said = unicodedata.normalize("NFC", error_of(locate, apart, *names)).replace("apart.csv", "whole.csv")
+        assert said == error_of(locate, whole, *names)
+
+
 def test_values_as_text():
     moment = datetime.datetime(2024, 1, 5, 9, 30)
     values = ["a", None, float("nan"), True, 5, 0.5, moment, moment.replace(hour=0, minute=0), b"\xea\xb0\x80", [1]]
