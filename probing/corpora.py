@@ -107,7 +107,8 @@ class Aligned:
                 log(f"  {known} of the sentences are in train too")
             if new := [number for number, name in enumerate(part.names) if name not in self.examples["train"].names]:
                 names = ", ".join(shorten(part.names[number]) for number in new[:NAMED]) + ", …" * (len(new) > NAMED)
-                log(f"  {np.isin(part.labels, new).sum()} targets have labels that train has not: {names}")
+                targets = counted(int(part.gold()[:, new].any(1).sum()), "target")
+                log(f"  {targets} with labels that train has not: {names}")
             for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
                 log("  " + line)
             for text in part.named:

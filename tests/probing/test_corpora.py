@@ -3,7 +3,8 @@
 import pytest
 
 from nsmc_bert.base.errors import UserError
-from probing import corpora, records
+from probing import corpora, encoders, records
+from probing.records import Record, Target
 from probing.tasks import SPLITS, TASKS
 from tests.conftest import ROOT
 
@@ -33,6 +34,19 @@ def test_files_that_are_named_one_by_one(tmp_path):
         corpora.find(TASKS["pos"], "", {**files, "dev": ""})
     with pytest.raises(UserError, match="--data=records: found --train_file=.*a.jsonl beside it, expected one of them"):
         corpora.find(TASKS["pos"], "records", files)
+
+
+def test_a_target_with_two_labels_that_train_has_not_is_one(encoder_folder, tmp_path):
+    """Of the two targets of dev the first has two such labels, and the second none."""
+    files = {}
+    for split, labels in (("train", [("a",), ("b",)]), ("dev", [("a", "x", "y"), ("b",)])):
+        targets = tuple(Target((word, word + 1), (word, word + 1), names) for word, names in enumerate(labels))
+        files[split] = str(tmp_path / f"{split}.jsonl")
+        records.write(files[split], [Record("영화 최고", targets)], multi_label=True)
+    said: list[str] = []
+    corpus = corpora.find(TASKS["spr1"], "", {**files, "test": ""})
+    corpora.Aligned(corpus, encoders.load(str(encoder_folder)), said.append)
+    assert "  1 target with labels that train has not: 'x', 'y'" in said
 
 
 def test_every_task_has_its_flagfile():

@@ -208,7 +208,7 @@ def test_labels_that_train_has_not_are_named(probe, tmp_path):
     (data / "pos.test.jsonl").write_text(test.replace(often, '" A"').replace(once, '"c"', 1), encoding="utf-8")
     _, said = probe([1], dataclasses.replace(SCHEDULE, epochs=1))
     named = [line for line in said if "that train has not" in line]
-    assert len(named) == 1 and named[0].startswith(f"  {test.count(often) + 1} targets have labels that train has not:")
+    assert len(named) == 1 and named[0].startswith(f"  {test.count(often) + 1} targets with labels that train has not:")
     assert sorted(named[0].partition(": ")[2].split(", ")) == ["' A'", "'c'"]
 
 
