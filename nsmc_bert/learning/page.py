@@ -18,10 +18,8 @@ from nsmc_bert.model import metrics
 PUBLISHED = Path(__file__).parent / "published.csv"
 CAVEAT = (
     "Published accuracies on NSMC's test. Most were chosen as the best of several checkpoints on the test itself, "
-    "which is worth some "
-    "0.1 to 0.4 points; this project's models are chosen on validation and read the test once. Models that have read "
-    "star ratings, or "
-    "learned from others that have, had more supervision than NSMC's labels: the table says which."
+    "which is worth some 0.1 to 0.4 points; this project's models are chosen on validation. Models that have read star "
+    "ratings, or learned from others that have, had more supervision than NSMC's labels: the table says which."
 )
 BESIDE = "Beside published models"  # the heading of their plot and table
 OURS = "nsmc_bert: "  # begins the names of this project's models
