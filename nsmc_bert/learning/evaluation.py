@@ -21,15 +21,19 @@ from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
 from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
-from nsmc_bert.learning.provenance import PARTS, command_line, has_learned_from, none_in_training, record_of
+from nsmc_bert.learning.provenance import (
+    SHIPS,
+    command_line,
+    has_learned_from,
+    measured_parts,
+    none_in_training,
+    record_of,
+)
 from nsmc_bert.model import checkpoints, metrics
 from nsmc_bert.model.comparison import compare
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
-
-
-SHIPS = "classifier"  # the word for the classifier that ships, in place of a folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,12 +219,10 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_parts(figures: Mapping[str, Any], before: str = "") -> Iterator[str]:
     """The figures of each part; what would repeat those of the test is said in its first line."""
-    repeated = none_in_training(figures)
-    for part, title in PARTS.items():
-        if figures.get(part) and not (repeated and part == "test_unseen"):
-            first, *others = metrics.lines(figures[part], before + title)
-            yield first + ", none of them in training" * (repeated and part == "test")
-            yield from others
+    for part, title in measured_parts(figures).items():
+        first, *others = metrics.lines(figures[part], before + title)
+        yield first + ", none of them in training" * (part == "test" and none_in_training(figures))
+        yield from others
 
 
 def _of_comparison(other: Mapping[str, Any]) -> Iterator[str]:
@@ -320,14 +322,12 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for result in results:
         lines += _of_parts(result, f"seed {result['seed']}, ")
-    for part in PARTS:
-        repeated = part == "test_unseen" and none_in_training(results[0])
-        if len(results) > 1 and results[0].get(part) and not repeated:
-            lines += [
-                f"{part} {name} over {len(results)} seeds: mean {np.mean(values):.{digits}f}, standard deviation "
-                f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
-                for name, digits, values in _over_seeds([result[part] for result in results])
-            ]
+    for part in measured_parts(results[0]) if len(results) > 1 else ():
+        lines += [
+            f"{part} {name} over {len(results)} seeds: mean {np.mean(values):.{digits}f}, standard deviation "
+            f"{np.std(values, ddof=1):.{digits}f} ({', '.join(f'{value:.{digits}f}' for value in values)})"
+            for name, digits, values in _over_seeds([result[part] for result in results])
+        ]
     lines += dict.fromkeys(warning for result in results for warning in result.get("warnings", ()))
     best = max(results, key=lambda result: metrics.score(result.get("validation") or result["cross_validation"]))
     example = "이 영화 엄청 재미있네요" if best.get("data", {}).get("name", NSMC) in (NSMC, SAMPLE) else "…"

@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' fla
 
 RUNS = Path("runs")  # where runs go that are given no folder
 HEADS = ("auto", "kept", "new")
-CLASSIFIER = "classifier"  # the word for the one that ships, in place of a folder
 FEW = 200  # of the user's own reviews, below which the classifier that ships is the better start: docs/results.md
 ALL_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 500, 2, 30  # epochs are added until there are so many steps
 # peaks of the learning rate for encoders of these widths: measured for the narrow one, published advice for the wide
@@ -281,7 +280,7 @@ def start_of(how: FineTuning, data: Data) -> tuple[Start, str]:
     assert data.train is not None
     encoder, count, two = how.encoder, len(data.train), data.classes == SENTIMENT
     few = two and not encoder and data.folder == "reviews" and count < FEW and not how.tokenizer
-    ships = few or encoder == CLASSIFIER
+    ships = few or encoder == provenance.SHIPS
     start = Start(bundled.CLASSIFIER if ships else encoder or bundled.ENCODER, how.tokenizer)
     if how.head == "kept" or how.head == "auto" and ships and two:
         # what ships says itself which is positive: there the teachers' labels are meant

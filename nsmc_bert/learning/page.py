@@ -12,7 +12,7 @@ from nsmc_bert import bundled
 from nsmc_bert.base import html_pages
 from nsmc_bert.base.errors import counted
 from nsmc_bert.data.find import NSMC
-from nsmc_bert.learning.provenance import PARTS, none_in_training, record_of
+from nsmc_bert.learning.provenance import measured_parts, none_in_training, record_of
 from nsmc_bert.model import metrics
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -213,25 +213,24 @@ def _figures(figures: Mapping[str, Any]) -> str:
         if "kappa" in figures["test"]
         else []
     )
-    repeated = none_in_training(figures)
-    for part, title in PARTS.items():
-        if (report := figures.get(part)) and not (repeated and part == "test_unseen"):
-            low, high = report["accuracy_interval95"]
-            lines.append(
-                [
-                    title,
-                    f"{report['n']}",
-                    f"{100 * report['accuracy']:.2f}",
-                    f"{100 * low:.2f} to {100 * high:.2f}",
-                    f"{100 * report['macro_f1']:.2f}",
-                    f"{report['ece']:.3f}",
-                    f"{report['log_loss']:.3f}",
-                ]
-            )
-            if "kappa" in report:
-                lines[-1] += [f"{100 * report['within_one']:.2f}"]
-                lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_median", "rmse_expected")]
-    caption = "No text of the test is in training. " * repeated
+    for part, title in measured_parts(figures).items():
+        report = figures[part]
+        low, high = report["accuracy_interval95"]
+        lines.append(
+            [
+                title,
+                f"{report['n']}",
+                f"{100 * report['accuracy']:.2f}",
+                f"{100 * low:.2f} to {100 * high:.2f}",
+                f"{100 * report['macro_f1']:.2f}",
+                f"{report['ece']:.3f}",
+                f"{report['log_loss']:.3f}",
+            ]
+        )
+        if "kappa" in report:
+            lines[-1] += [f"{100 * report['within_one']:.2f}"]
+            lines[-1] += [f"{report[name]:.3f}" for name in ("kappa", "mae", "mae_median", "rmse_expected")]
+    caption = "No text of the test is in training. " * none_in_training(figures)
     caption += "The interval is Wilson's; the calibration error has 15 bins."
     if "kappa" in figures["test"]:
         caption += (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nsmc_bert.model.families.network import Encoder
 
 BUNDLED = "bundled"  # the word for the encoder that ships, in place of a folder
+SHIPS = "classifier"  # that for the classifier
 PARTS = {  # of a record, and what they are called
     "validation": "validation",
     "cross_validation": "cross-validation",
@@ -260,6 +261,12 @@ def none_in_training(figures: Mapping[str, Any]) -> bool:
     """Whether no test review is a training review, so that the figures of unseen ones are those of all again."""
     test, unseen = figures.get("test"), figures.get("test_unseen")
     return bool(test and unseen and test["n"] == unseen["n"])
+
+
+def measured_parts(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Those of PARTS that were measured, less what would only repeat the test's: {part: what it is called}."""
+    repeated = {"test_unseen"} if none_in_training(figures) else set()
+    return {part: title for part, title in PARTS.items() if figures.get(part) and part not in repeated}
 
 
 def has_learned_from(record: Mapping[str, Any], corpus: Corpus) -> bool:
