@@ -28,7 +28,9 @@ flags.DEFINE_list(
 )
 flags.DEFINE_float("gpu_share", 1.0, "Share of the reviews and steps that the part gpu measures.", lower_bound=0.0)
 flags.DEFINE_list("gpu_parts", list(gpu.PARTS), "What the part gpu measures, in this order.")
-flags.register_validator("gpu_parts", lambda parts: set(parts) <= set(gpu.PARTS), ", ".join(gpu.PARTS) + " are there")
+flags.register_validator(
+    "gpu_parts", lambda parts: {*parts} <= {*gpu.PARTS, "choices"}, ", ".join(gpu.PARTS) + " and choices are there"
+)
 flags.DEFINE_float("gpu_seconds", 150.0, "The most that one process of the part gpu may take.", lower_bound=1.0)
 flags.DEFINE_string(
     "probing_data",

@@ -5,9 +5,10 @@
 Takes some ten minutes on one H100, by an estimate: none was there. What is measured is printed as it comes, on
 standard error, so that what is cut off loses nothing; `--gpu_parts=pretrain,train` measures some parts alone. Every
 measurement is a process of its own, so that none has another's memory; one that fails, or takes longer than
-`--gpu_seconds`, leaves the others. The first row says what computed: without a GPU, or where TensorFlow or PyTorch
-finds none, it runs too, slowly, which shows that it works and measures no GPU; `--gpu_share=0.01` takes a hundredth of
-the reviews and steps.
+`--gpu_seconds`, leaves the others. `--gpu_parts=choices`, which is not measured unless it is named, holds what was
+chosen without a card, XLA's flags and steps a call, against what else there is. The first row says what computed:
+without a GPU, or where TensorFlow or PyTorch finds none, it runs too, slowly, which shows that it works and measures no
+GPU; `--gpu_share=0.01` takes a hundredth of the reviews and steps.
 """
 
 import collections
@@ -35,6 +36,23 @@ SMALL, LARGE, BASE = (
     "12 768 12",
 )  # layers, width and attention heads: what ships, its teachers, klue/bert-base
 PARTS = ("correct", "first", "pretrain", "train", "predict", "probing", "large", "base")  # what matters most first
+CHOICES = {  # what else a step could be: XLA's flags, how much of it XLA compiles, steps a call
+    "matrix products of Triton or cuBLAS, tried out": (
+        "--xla_gpu_enable_triton_gemm=true --xla_gpu_autotune_level=4",
+        "auto",
+        1,
+    ),
+    "matrix products of cuBLAS, tried out": (
+        "--xla_gpu_enable_triton_gemm=false --xla_gpu_autotune_level=4",
+        "auto",
+        1,
+    ),
+    "no CUDA graphs": ("--xla_gpu_enable_command_buffer=", "auto", 1),
+    "rounded to bfloat16 wherever it is written so": ("--xla_allow_excess_precision=false", "auto", 1),
+    "16 steps a call": ("", "auto", 16),
+    "XLA between the matrix products": ("", "pieces", 1),
+    "no XLA": ("", "off", 1),
+}
 
 
 def rows(
@@ -185,6 +203,27 @@ class _Bench:
         for batch in (128, 768):  # what is usual, and as many as a batch has here
             peer = self._peer("training", file, self._count(peers_reviews), *shape, "bert", batch)
             yield _row(f"fine-tune {name}, reviews/s (peer: Trainer, batches of {batch})", here, peer)
+
+    def choices(self) -> Iterator[Row]:
+        """What was chosen without a card (the peer here) beside what else there is, and how long each process took in
+        all, compiling included."""
+        for kind, shape, reviews, budget in (
+            ("training", SMALL, 300_000, 16384),
+            ("pretraining", SMALL, 300_000, 32768),
+            ("training", BASE, 20_000, 16384),
+        ):
+            family = ("bert",) if kind == "training" else ()
+            arguments = kind, self.train_file, self._count(reviews), *shape.split(), budget, *family
+            chosen = None
+            choices = {"as it is": ("", "auto", 1), **CHOICES}
+            for number, (name, (flags, xla, steps)) in enumerate(choices.items()):
+                # a cache of its own, so that each compiles all that it needs
+                env = {"XLA_FLAGS": flags, "NSMC_BERT_CACHE": f"{self.folder}/choice-{number}", "TF_XLA_FLAGS": ""}
+                began = time.monotonic()
+                rate = self._worker(*arguments, xla, steps, env=env)
+                seconds = time.monotonic() - began
+                chosen = chosen or rate
+                yield _row(f"{kind} {shape.replace(' ', ' x ', 1)}, {name} ({seconds:.0f} s)", rate, chosen)
 
     def predict(self) -> Iterator[Row]:
         """Prediction, with the peer's batches of several sizes."""

@@ -129,8 +129,8 @@ def logits(folder, path, count, out):
     np.save(out, logit(nsmc_bert.load(folder).predict(reviews.read(path).texts[: int(count)])))
 
 
-def training(path, count, layers=4, width=256, heads=4, budget=3072, family="bert"):
-    """Reviews a second over one epoch after two warm-up steps, tokenisation excluded as in the peer."""
+def training(path, count, layers=4, width=256, heads=4, budget=3072, family="bert", xla="auto", steps_per_call=1):
+    """Reviews a second over one epoch after two warm-up calls, tokenisation excluded as in the peer."""
     import numpy as np
 
     from nsmc_bert.data import reviews
@@ -139,18 +139,20 @@ def training(path, count, layers=4, width=256, heads=4, budget=3072, family="ber
     data = reviews.read(path)
     rows = np.resize(np.arange(len(data)), int(count))  # of more than there are, some come again
     texts, labels = [data.texts[row] for row in rows], data.labels[rows]
-    seconds, _ = _epoch(SentimentClassifier, texts, labels, layers, width, heads, budget, family)
+    shape = layers, width, heads, budget, family
+    seconds, _ = _epoch(SentimentClassifier, texts, labels, *shape, xla, int(steps_per_call))
     print(len(texts) / seconds)
 
 
-def pretraining(path, count, layers=4, width=256, heads=4, budget=3072):
+def pretraining(path, count, layers=4, width=256, heads=4, budget=3072, xla="auto", steps_per_call=1):
     """Tokens a second of masked language modelling likewise, padding not counted."""
     from nsmc_bert.data import reviews
     from nsmc_bert.model.masked_lm import MaskedLanguageModel
 
     texts = reviews.read(path).texts
     texts = [texts[row % len(texts)] for row in range(int(count))]
-    seconds, tokens = _epoch(MaskedLanguageModel, texts, None, layers, width, heads, budget)
+    shape = layers, width, heads, budget, "bert"
+    seconds, tokens = _epoch(MaskedLanguageModel, texts, None, *shape, xla, int(steps_per_call))
     print(tokens / seconds)
 
 
@@ -187,30 +189,34 @@ def host(path, steps_per_call):
     from nsmc_bert.model.classifier import SentimentClassifier
 
     data, steps = reviews.read(path), int(steps_per_call)
-    learner, encoded, plan = _learner(SentimentClassifier, data.texts[:6000], 4, 16, 2, 256, "bert", steps)
+    learner, encoded, plan = _learner(SentimentClassifier, data.texts[:6000], 4, 16, 2, 256, "bert", "auto", steps)
     learner.fit_batches(encoded, data.labels, plan, 0, 2 * steps)
     start, calls = time.thread_time(), 320 // steps
     learner.fit_batches(encoded, data.labels, plan, 0, calls * steps)
     print(1000 * (time.thread_time() - start) / (calls * steps))
 
 
-def _epoch(model, texts, labels, layers, width, heads, budget, family="bert"):
+def _epoch(model, texts, labels, layers, width, heads, budget, family, xla, steps_per_call):
     """(seconds, tokens) of an epoch of a model with random weights."""
-    learner, encoded, plan = _learner(model, texts, layers, width, heads, budget, family)
-    learner.fit_batches(encoded, labels, plan, 0, min(2, len(plan)))
+    learner, encoded, plan = _learner(model, texts, layers, width, heads, budget, family, xla, steps_per_call)
+    learner.fit_batches(encoded, labels, plan, 0, min(2 * steps_per_call, len(plan)))
     start = time.perf_counter()
     learner.fit_batches(encoded, labels, plan, 0, len(plan))
     learner.optimizer.iterations.numpy()  # waits for the device
     return time.perf_counter() - start, int(encoded.lengths.sum())
 
 
-def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=1):
-    """A compiled model with random weights, the texts as it reads them, and the plan of a pass."""
+def _learner(model, texts, layers, width, heads, budget, family, xla="auto", steps_per_call=1):
+    """A compiled model with random weights, the texts as it reads them, and the plan of a pass.
+
+    Of `xla`, "pieces" is what a CPU has by default, whatever computes: XLA between the matrix products.
+    """
     from nsmc_bert.base import runtime
     from nsmc_bert.model import checkpoints, optimizers, tokenizers
     from nsmc_bert.model.classifier import SentimentClassifier
 
-    devices = runtime.configure()
+    pieces = xla == "pieces"
+    devices = runtime.configure(xla="off" if pieces else xla)
     tokenizer = tokenizers.bundled()
     config = _config(layers, width, heads, family)
     if model is not SentimentClassifier:
@@ -219,7 +225,7 @@ def _learner(model, texts, layers, width, heads, budget, family, steps_per_call=
         checkpoints.build(config, 0),
         tokenizer,
         precision=devices.precision,
-        fused=None if devices.fused else False,
+        fused=True if pieces else None if devices.fused else False,
     )
     encoded = tokenizer.encode(texts, 128)
     plan = learner.pack(encoded, learner.plan(encoded, token_budget=int(budget), seed=0))  # as a pass ahead
