@@ -70,7 +70,7 @@ def test_a_word_cut_in_two_has_pieces_of_its_characters(first, second):
         glued=[1],
         continuations=tokenizer.continuations,
     )
-    assert "".join(map(tokenizer._backend.id_to_token, sentence.payload)) == "▁" + first + second
+    assert "".join(map(tokenizer.backend.id_to_token, sentence.payload)) == "▁" + first + second
     assert sentence.starts[1] == len(tokenizer.pieces([first])[0])
 
 
