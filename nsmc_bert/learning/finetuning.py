@@ -18,7 +18,7 @@ from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
-from nsmc_bert.learning import cross_validation, distillation, provenance
+from nsmc_bert.learning import cross_validation, distillation, provenance, run_folder
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.evaluation import confident_errors, evaluate
 from nsmc_bert.learning.provenance import Start
@@ -229,8 +229,6 @@ def fine_tune(
     assert data.train is not None
     start, why = start_of(how, data)
     devices = runtime.configure(precision=how.precision, xla=how.xla, strategy=how.strategy)
-    from nsmc_bert.learning import loop
-
     log(f"computing on {devices.description}")
     log(f"starting from {start.name}{why}")
     prepared = prepare(data, how, start, devices, unlabelled)
@@ -245,7 +243,7 @@ def fine_tune(
     for run in runs(prepared):
         seed, finished = run.settings.seed, run.model / "training.json"
         if finished.exists():
-            loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir)
+            run_folder.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir)
             log(f"seed {seed}: finished already, in {run.model}")
             results.append({**read_json(finished, provenance.FINISHED), "folder": str(run.model)})
             lacking = [name for name in how.perturb if f"test_{name}" not in results[-1]]
@@ -255,7 +253,7 @@ def fine_tune(
                     f"--model={run.model} measures it"
                 )
             continue
-        held.append(loop.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir))
+        held.append(run_folder.claim(run.folder, run.identity, devices.chief, part_of=prepared.run_dir))
         if len(how.seeds) > 1:
             log(f"seed {seed}")
         if targets is None:  # teachers are asked when it is known that there is something to learn, and once

@@ -1,17 +1,13 @@
 """The training run: validation, early stopping, checkpoints, resume.
 
-All state is in the run folder. A run that was killed at any moment goes on from the last checkpoint when it is started
-again with the same settings, and ends with the weights of the uninterrupted run: batches, dropout and learning rate are
-functions of the seed and the step alone.
+All state is in the run's folder: run_folder.py says whose it is, state.py what it holds. A run that was killed at any
+moment goes on from the last checkpoint when it is started again with the same settings, and ends with the weights of
+the uninterrupted run: batches, dropout and learning rate are functions of the seed and the step alone.
 """
 
 import dataclasses
 import functools
-import itertools
-import json
 import math
-import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +17,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from nsmc_bert.base import tensors
-from nsmc_bert.base.classes import of_record
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.files import Lock, lock, make_folder, write_atomically, write_text
-from nsmc_bert.base.json_files import parse_json, read_json
 from nsmc_bert.base.progress import Progress
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.learning.passes import Passes
+from nsmc_bert.learning.run_folder import claim
+from nsmc_bert.learning.state import RunProgress, State
 from nsmc_bert.model.optimizers import WarmupLinearDecay, adamw, make_variables
 from nsmc_bert.model.packing import Plan
 from nsmc_bert.model.tokenizers import Encoded
@@ -128,65 +122,6 @@ class Record(TypedDict):
     seconds: float
 
 
-@dataclasses.dataclass
-class RunProgress:
-    """How far a run is: what a checkpoint holds beside its tensors.
-
-    Attributes:
-        epoch: epochs that are done.
-        step: steps of the next epoch that are done.
-        seconds: of work so far, of all processes.
-        history: a dict for each epoch that is done; see Record.
-        bad: epochs since the best one.
-        done: whether training has stopped before its last epoch.
-        sums: by name the figures of the next epoch's steps so far, added up, and "steps", their number.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    bad: int = 0
-    done: bool = False
-    sums: dict[str, float] = dataclasses.field(default_factory=dict)
-
-    @property
-    def steps(self) -> int:
-        """The steps of the epochs that are done."""
-        return self.history[-1]["steps"] if self.history else 0
-
-    def add(self, figures: Mapping[str, float], stop: int) -> None:
-        """Adds the steps up to `stop` of this epoch, of which `figures` are the means, to its sums.
-
-        Keras' own means begin anew with each piece. They are over batches, whose texts count so that each batch counts
-        the same.
-        """
-        if "steps" not in self.sums:  # the first piece; or a state of before steps were counted, whose sums are others
-            self.sums.clear()
-        for name, value in {**figures, "steps": 1}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + (stop - self.step) * value
-        self.step = stop
-
-    def end_epoch(self, figures: dict[str, Any] | None, steps: int, rate: float, better: bool, patience: int) -> None:
-        """Puts the epoch that has been learned into the history.
-
-        Args:
-            figures: of validation, or None without it.
-            steps: of this epoch.
-            rate: reviews a second.
-            better: whether it is the best so far.
-            patience: epochs without a better one after which training stops.
-        """
-        counted = self.sums.pop("steps")
-        means = {name: value / counted for name, value in self.sums.items()}
-        record = {"epoch": self.epoch + 1, "steps": self.steps + steps, **means}
-        validation = {} if figures is None else {"validation": figures}
-        self.history.append({**record, "reviews_per_second": rate, **validation})
-        self.bad = 0 if better else self.bad + 1
-        self.done = self.bad >= patience
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
-
-
 def train(
     model: Trainable,
     train_set: tuple[Encoded, Any],
@@ -244,7 +179,7 @@ def train(
     else:
         _begin_anew(model.optimizer)
     held = claim(run_dir, identity, chief)  # noqa: F841  until this function ends
-    state = State(run_dir, model)
+    state = State(run_dir, model.weights, model.optimizer)
     restored = state.restore()
     progress = restored or RunProgress()
     several = _has_workers(model.distribute_strategy)
@@ -332,7 +267,7 @@ class _Run:
 
     model: Trainable
     settings: Settings
-    state: "State"
+    state: State
     progress: RunProgress
     schedule: WarmupLinearDecay
     bar: Progress
@@ -431,183 +366,6 @@ def _differs_between_workers(strategy: tf.distribute.Strategy, value: tf.Tensor)
         return strategy.reduce("SUM", strategy.run(lambda mine: tf.abs(mine - tf.round(mean)), [value]), axis=None)
 
     return distance().numpy() > 0
-
-
-def claim(
-    run_dir: Path, identity: Mapping[str, Any], chief: bool = True, *, part_of: Path | None = None
-) -> Lock | None:
-    """Makes the run folder ours, or checks that it is.
-
-    Args:
-        run_dir: the folder.
-        identity: all that decides the run's result.
-        chief: whether this process writes into it.
-        part_of: the --run_dir, where this folder is one of several in it.
-
-    Returns:
-        Of the chief the hold on it: nobody else may claim it before that is gone.
-
-    Raises:
-        UserError: it holds another run, or something that is no run; another process is at work in it; or it cannot be
-            written.
-    """
-    path = run_dir / "run.json"
-    identity = json.loads(json.dumps(identity))
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"{run_dir}: found a file, expected a folder, or nothing, for --run_dir")
-    files = list(run_dir.iterdir()) if run_dir.exists() else []  # before it is known whose they are: of several
-    if path.exists():  # workers the chief may be writing its record just now
-        recorded = read_json(path, RECORDED, "a run's record; choose another --run_dir")
-        for key in sorted({*identity, *recorded}):
-            if identity.get(key) != recorded.get(key):
-                raise UserError(
-                    f"{run_dir}: holds another run: {_difference(key, recorded.get(key), identity.get(key))}; "
-                    f"choose another folder, --run_dir={_vacant(part_of or run_dir)}, or delete this one"
-                )
-    elif not all(file.name == "lock" or _is_left_over(file) for file in files):
-        raise UserError(f"{run_dir}: found files that are no run's, expected an empty or new folder for --run_dir")
-    if not chief:
-        return None
-    make_folder(run_dir)
-    held = lock(run_dir)
-    for left_over in filter(_is_left_over, run_dir.glob("*")):
-        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
-    if not path.exists():
-        write_text(path, json.dumps(identity, indent=1) + "\n")
-    return held
-
-
-RECORDED = {"classes?": {"names": [str], "values": [float]}}  # what is read of a run's record, beside equal or not
-CHECKSUMS = {  # keys of an identity whose values say nothing to a reader: what another value means
-    "data": "what was learned from is not what is there now",
-    "texts": "what was learned from is not what is there now",
-    "ratings": "the ratings are not those that are there now",
-    "test": "the test reviews are not those that are there now",
-    "unlabelled": "the texts without labels are not those that are there now",
-    "teachers": "it had other teachers",
-    "encoder": "it started from another encoder",
-    "tokenizer": "it had another tokenizer",
-}
-
-
-def _difference(key: str, there: Any, now: Any) -> str:
-    """How the record of another run differs from this one's, in words."""
-    if key in CHECKSUMS:
-        return CHECKSUMS[key]
-    if key == "classes":
-        return f"{of_record({key: there})} there, {of_record({key: now})} now"
-    return f"{key}={there} there, {now} now"
-
-
-def _vacant(folder: Path) -> Path:
-    """A name like a folder's, with another number, that nothing has."""
-    name = re.sub(r"-\d+$", "", folder.name)
-    numbered = (folder.with_name(f"{name}-{number}") for number in itertools.count(2))
-    return next(path for path in numbered if not path.exists())
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether a file or folder is what a killed run was about to write."""
-    ours = r"(run\.json|(checkpoint|best)\.safetensors|\.(model|encoder))\.part-\d+|\.(model|encoder)\.old-\d+"
-    return bool(
-        re.fullmatch(ours + r"|\.tmp\w{6}", path.name)
-    )  # .tmpXXXXXX is what safetensors writes before it renames it
-
-
-PROGRESS = {  # the shape of a RunProgress in a checkpoint
-    "epoch": int,
-    "step": int,
-    "seconds": float,
-    "history": [{"validation?": dict}],
-    "bad": int,
-    "done": bool,
-    "sums": {str: float},
-}
-
-
-class State:
-    """A run's files: checkpoint.safetensors (weights, optimizer, progress) and best.safetensors (weights).
-
-    Args:
-        run_dir: the run's folder.
-        model: compiled, its optimizer built.
-    """
-
-    def __init__(self, run_dir: Path, model: Trainable):
-        self._checkpoint, self._best = run_dir / "checkpoint.safetensors", run_dir / "best.safetensors"
-        self._weights, optimizer = model.weights, model.optimizer
-        self._variables = [*self._weights, *optimizer.variables]
-        self._remembered: tuple[list[np.ndarray], str] | None = None  # what the next `save` writes as the best
-        # a LossScaleOptimizer lists its inner optimizer's variables alone
-        if isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer):
-            self._variables += [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale._counter]
-
-    def save(self, progress: RunProgress) -> None:
-        """Writes everything that the next step depends on, and the best weights so far where they are new."""
-        if self._remembered is not None:
-            self._write(self._best, *self._remembered)
-            self._remembered = None
-        self._write(self._checkpoint, _values(self._variables), _as_json(progress))
-
-    def restore(self) -> RunProgress | None:
-        """Reads it back; None where there is nothing yet.
-
-        Raises:
-            UserError: it is no checkpoint of this run.
-        """
-        return self._read(self._checkpoint, self._variables)
-
-    def remember(self, progress: RunProgress) -> None:
-        """Keeps the present weights as the best so far, in memory until the next `save`: on the disk they would be of
-        an epoch that the checkpoint beside them does not know.
-        """
-        self._remembered = [value.copy() for value in _values(self._weights)], _as_json(progress)
-
-    def recall(self) -> None:
-        """Brings the best weights back that were saved.
-
-        Raises:
-            UserError: they are missing, or of another run.
-        """
-        if self._read(self._best, self._weights) is None:
-            raise UserError(
-                f"{self._best}: missing, expected the best epoch's weights; delete the run's folder to start over"
-            )
-
-    @staticmethod
-    def _write(path: Path, values: Sequence[np.ndarray], progress: str) -> None:
-        from safetensors.numpy import save_file
-
-        arrays = {f"{i:04d}": value for i, value in enumerate(values)}
-        write_atomically(path, lambda part: save_file(arrays, str(part), {"progress": progress}))
-
-    @staticmethod
-    def _read(path: Path, variables: Sequence[tf.Variable]) -> RunProgress | None:
-        if not path.exists():
-            return None
-        file = tensors.Safetensors(path, "checkpoint of this run", "delete it to start over", finite=False)
-        expected = [f"{i:04d}" for i in range(len(variables))]
-        if sorted(file) != expected or any(
-            file.shape(name) != tuple(variable.shape) for name, variable in zip(expected, variables)
-        ):
-            raise UserError(f"{path}: not a checkpoint of this run (other tensors); delete it to start over")
-        progress = parse_json(
-            file.metadata.get("progress", ""), f"{path}, progress", PROGRESS, "a run's; delete it to start over"
-        )
-        try:
-            for name, variable in zip(expected, variables):
-                variable.assign(file[name])
-        except TypeError as error:  # of another dtype
-            raise UserError(f"{path}: not a checkpoint of this run ({error}); delete it to start over") from None
-        return RunProgress(**{name: progress[name] for name in PROGRESS})
-
-
-def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
-    return [np.asarray(variable.numpy()) for variable in variables]
-
-
-def _as_json(progress: RunProgress) -> str:
-    return json.dumps(dataclasses.asdict(progress))
 
 
 def _log_scalar(tag: str, value: Any, step: int) -> None:

@@ -15,7 +15,7 @@ from nsmc_bert import bundled
 from nsmc_bert.base import runtime, system
 from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.base.json_files import read_json
-from nsmc_bert.learning import provenance
+from nsmc_bert.learning import provenance, run_folder
 from nsmc_bert.learning.card import OBJECTIVES, encoder_card
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import tokenizers
@@ -165,19 +165,17 @@ def pretrain(
     checksum = provenance.checksum(texts)
     tokenizer = learned_tokenizer(texts, checksum, how, devices, log) if how.vocab_size else how.tokenizer
     start = Start(how.encoder or bundled.CONFIG, tokenizer)
-    from nsmc_bert.learning import loop
-
     log(f"computing on {devices.description}")
     log(f"starting from {start.name}")
     prepared = prepare(texts, ratings, checksum, how, start, devices)
     log(str(prepared))
     folder, finished = prepared.encoder, prepared.encoder / "training.json"
     if finished.exists():
-        loop.claim(prepared.run_dir, prepared.identity, devices.chief)
+        run_folder.claim(prepared.run_dir, prepared.identity, devices.chief)
         log(f"finished already, in {folder}")
         shape = {**provenance.TRAINING, "validation": {str: float}}
         return {**read_json(finished, shape), "folder": str(folder)}
-    held = loop.claim(prepared.run_dir, prepared.identity, devices.chief)  # noqa: F841  until the encoder is saved
+    held = run_folder.claim(prepared.run_dir, prepared.identity, devices.chief)  # noqa: F841  until the encoder is saved
     model, learned = learn(prepared, log)
     result = record(prepared, model, learned)
     if devices.chief:

@@ -214,7 +214,7 @@ def identity(devices: runtime.Runtime, start: Start, settings: "Settings", **oth
         **others: what else decides the result, each a value that JSON can hold.
 
     Returns:
-        A flat dict, as loop.claim takes it.
+        A flat dict, as run_folder.claim takes it.
     """
     return {
         "encoder": start.fingerprint,

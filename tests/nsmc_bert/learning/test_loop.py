@@ -4,13 +4,11 @@ import dataclasses
 import json
 import os
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nsmc_bert.base.classes import ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.learning import loop
 from nsmc_bert.model import optimizers, packing
@@ -177,21 +175,6 @@ def test_both_models_are_what_the_loop_needs(make_model, make_bert, tiny_tokeniz
         assert [name for name in needed if not hasattr(model, name)] == []
 
 
-def test_a_pass_is_put_into_the_history_by_hand():
-    progress = loop.RunProgress()
-    progress.add({"loss": 0.5, "accuracy": 0.5}, 2)
-    assert (progress.step, progress.sums) == (2, {"loss": 1.0, "accuracy": 1.0, "steps": 2.0})
-    progress.add({"loss": 0.25, "accuracy": 1.0}, 6)
-    progress.end_epoch({"accuracy": 0.75}, 6, 10.0, better=True, patience=1)
-    first = {"epoch": 1, "steps": 6, "loss": 2 / 6, "accuracy": 5 / 6, "reviews_per_second": 10.0}
-    assert progress.history == [{**first, "validation": {"accuracy": 0.75}}]
-    assert (progress.epoch, progress.step, progress.sums, progress.bad, progress.done) == (1, 0, {}, 0, False)
-    progress.sums = {"loss": 9.0}  # of a state without a count, whose sums are of something else
-    progress.add({"loss": 1.0}, 6)
-    progress.end_epoch({"accuracy": 0.5}, 6, 10.0, better=False, patience=1)
-    assert (progress.steps, progress.history[-1]["loss"], progress.bad, progress.done) == (12, 1.0, 1, True)
-
-
 def test_what_a_checkpoint_says_of_the_progress(begin, tmp_path):
     """These keys stand in the checkpoint of every run that can be gone on with."""
     from safetensors import safe_open
@@ -298,106 +281,6 @@ def test_a_finished_run_is_not_trained_again(begin, tmp_path, monkeypatch):
     np.testing.assert_array_equal(model.classifier.kernel, learned)
 
 
-def test_the_folder_of_another_run_is_left_alone(make_model, tmp_path):
-    loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
-    loop.claim(tmp_path / "run", {"seed": 1, "epochs": 3})
-    with pytest.raises(UserError, match="holds another run: epochs=3 there, 4 now; choose another .*/run-2, or delete"):
-        loop.claim(tmp_path / "run", {"seed": 1, "epochs": 4})
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.doc").write_text("x")
-    with pytest.raises(UserError, match="files that are no run's"):
-        loop.claim(tmp_path / "mine", {})
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.doc"]
-    (tmp_path / "run" / "run.json").write_text("{")
-    with pytest.raises(UserError, match="no valid JSON"):
-        loop.claim(tmp_path / "run", {})
-
-
-def test_how_another_run_differs_is_told_as_people_call_it(tmp_path):
-    stars = ratings([1, 2, 3, 4, 5])
-    record = {"seed": 1, "data": "0f3a", "test": "77ab", **stars.recorded}
-    loop.claim(tmp_path / "stars" / "seed-1", record)
-    (tmp_path / "stars-2").mkdir()
-    for other, words in (
-        ({**record, "classes": None}, "ratings from 1 to 5 there, negative and positive now"),
-        ({**record, "classes": {"names": list("가나다"), "values": []}}, "there, 3 classes, 가, 나, 다 now"),
-        ({**record, "data": "9c2e"}, "what was learned from is not what is there now"),
-        ({**record, "test": None}, "the test reviews are not those that are there now"),
-    ):
-        with pytest.raises(UserError) as refused:
-            loop.claim(tmp_path / "stars" / "seed-1", other, part_of=tmp_path / "stars")
-        assert f"{words}; choose another folder, --run_dir={tmp_path / 'stars-3'}, or delete this" in str(refused.value)
-    (tmp_path / "stars" / "seed-1" / "run.json").write_text('{"classes": {"names": 5}}')
-    with pytest.raises(UserError, match="run.json: found no classes.values"):
-        loop.claim(tmp_path / "stars" / "seed-1", record)
-
-
-def test_a_broken_checkpoint_is_named(begin, tmp_path):
-    settings = loop.Settings(epochs=1, token_budget=512)
-    run(begin(settings), tmp_path / "run", settings)
-    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
-    with pytest.raises(UserError, match="checkpoint.safetensors: found no whole checkpoint of this run"):
-        run(begin(settings), tmp_path / "run", settings)
-
-
-def test_what_a_killed_save_left_behind_is_cleared_away(make_model, tmp_path):
-    """A kill can leave half a model folder; only a run's own left-overs go, and only in its own folder."""
-    loop.claim(tmp_path / "run", {"seed": 1})
-    (tmp_path / "run" / ".model.part-12").mkdir()
-    (tmp_path / "run" / ".model.part-12" / "config.json").write_text("{")
-    (tmp_path / "run" / ".model.old-12").mkdir()
-    for name in ("checkpoint.safetensors.part-12", ".tmpbQ1Ua4"):  # the second is safetensors' own
-        (tmp_path / "run" / name).write_text("")
-    (tmp_path / "run" / "thesis.part-1.doc").write_text("x")
-    loop.claim(tmp_path / "run", {"seed": 1})
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["lock", "run.json", "thesis.part-1.doc"]
-    (tmp_path / "mine").mkdir()
-    for name in ("thesis.part-1.doc", "best.safetensors.part-3"):
-        (tmp_path / "mine" / name).write_text("x")
-    with pytest.raises(UserError, match="files that are no run's"):
-        loop.claim(tmp_path / "mine", {})
-    assert len(list((tmp_path / "mine").iterdir())) == 2
-
-
-def test_a_worker_that_looks_while_the_chief_writes_its_record_is_of_the_run(tmp_path, monkeypatch):
-    (tmp_path / "run").mkdir()
-    listed = Path.iterdir
-
-    def listed_late(folder):
-        (folder / "run.json").write_text('{"seed": 1}')
-        return listed(folder)
-
-    monkeypatch.setattr(Path, "iterdir", listed_late)
-    assert loop.claim(tmp_path / "run", {"seed": 1}, chief=False) is None
-
-
-def test_two_starts_of_one_run_do_not_destroy_each_other(tmp_path):
-    """The second is refused before it clears away what the first is about to write; the other workers of one run share
-    its folder.
-    """
-    script = (
-        "import pathlib, sys, nsmc_bert\nfrom nsmc_bert.learning import loop\n"
-        "print(loop.claim(pathlib.Path(sys.argv[1]), {}, False), "
-        "flush=True)\nloop.claim(pathlib.Path(sys.argv[1]), {})"
-    )
-    held = loop.claim(tmp_path / "run", {})
-    (tmp_path / "run" / "checkpoint.safetensors.part-1").write_text("half")
-    other = forked.run(["-c", script, tmp_path / "run"], cwd=ROOT, env=environment())
-    assert other.stdout == "None\n"
-    assert "run: another process is at work in it (process %d on" % os.getpid() in other.stderr
-    assert (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
-    del held
-    loop.claim(tmp_path / "run", {})
-    assert not (tmp_path / "run" / "checkpoint.safetensors.part-1").exists()
-
-
-def test_a_file_where_the_run_should_be(tmp_path):
-    (tmp_path / "run").write_text("x")
-    with pytest.raises(UserError, match="run: found a file, expected a folder"):
-        loop.claim(tmp_path / "run", {})
-
-
 def test_a_loss_that_is_not_finite_stops_the_run(begin, tmp_path):
     model = begin()
     model.classifier.kernel.assign(np.full(model.classifier.kernel.shape, np.nan))
@@ -418,13 +301,6 @@ def test_float16_goes_on_with_its_loss_scale(begin, tmp_path):
     again.optimizer._loss_scale._current_loss_scale.assign(3.0)
     run(again, tmp_path / "run")
     assert [float(again.optimizer.loss_scale), int(again.optimizer.dynamic_counter)] == expected
-
-
-def test_missing_best_weights_are_not_passed_over(begin, tmp_path):
-    run(begin(), tmp_path / "run")
-    (tmp_path / "run" / "best.safetensors").unlink()
-    with pytest.raises(UserError, match="best.safetensors: missing"):
-        run(begin(), tmp_path / "run")
 
 
 KILLED = """
