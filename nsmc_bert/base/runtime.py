@@ -174,7 +174,7 @@ def share_gpus() -> list[tf.config.PhysicalDevice]:
     """
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         tf.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in gpus:
@@ -222,7 +222,7 @@ def accelerated() -> bool:
     """Whether there is a GPU or a TPU, on which other forms of a sum are fast than on a CPU."""
     import tensorflow as tf
 
-    return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+    return any(tf.config.get_visible_devices(kind) for kind in ("GPU", "TPU"))
 
 
 def is_memory_full(error: BaseException) -> bool:

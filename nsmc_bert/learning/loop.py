@@ -85,7 +85,7 @@ class Trainable(Protocol):
         """What `compile` made of its optimizer: that, or a LossScaleOptimizer around it."""
 
     def compile(self, optimizer: keras.optimizers.Optimizer, **options: Any) -> None:
-        """Keras' compile: `jit_compile` and, for labels that are probabilities, `loss` and `weighted_metrics`."""
+        """Keras' compile: `jit_compile` and, for labels that are probabilities, `loss` and `metrics`."""
 
     def plan(self, encoded: Encoded, *, token_budget: int, seed: int, epoch: int) -> Plan:
         """The batches of a pass over texts, of a number that its devices can share."""
@@ -239,7 +239,7 @@ def compile_model(model: Trainable, settings: Settings, *, probabilities: bool, 
         options: dict[str, Any] = {"jit_compile": jit}
         if probabilities:
             options["loss"] = keras.losses.CategoricalCrossentropy()
-            options["weighted_metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+            options["metrics"] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
         model.compile(adamw(schedule, settings.weight_decay, settings.clip_norm), **options)
     make_variables(model)
     return schedule
@@ -302,7 +302,7 @@ class _Run:
                     f"the loss is {figures['loss']} after step {stop} of epoch {progress.epoch + 1}, expected a finite "
                     f"one; lower --learning_rate, {self.settings.learning_rate:g}, in a new --run_dir"
                 )
-            progress.add(figures, stop)
+            progress.add(figures, stop, int(plan.splits[stop] - plan.splits[progress.step]))
             if stop < len(plan):
                 self._save_when_due()
 

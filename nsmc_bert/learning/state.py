@@ -37,7 +37,8 @@ class RunProgress:
         history: a dict for each epoch that is done; see Record.
         bad: epochs since the best one.
         done: whether training has stopped before its last epoch.
-        sums: by name the figures of the next epoch's steps so far, added up, and "steps", their number.
+        sums: by name the figures of the next epoch's steps so far, added up, and the numbers of these "steps" and of
+            their "texts".
     """
 
     epoch: int = 0
@@ -53,16 +54,21 @@ class RunProgress:
         """The steps of the epochs that are done."""
         return self.history[-1]["steps"] if self.history else 0
 
-    def add(self, figures: Mapping[str, float], stop: int) -> None:
-        """Adds the steps up to `stop` of this epoch, of which `figures` are the means, to its sums.
+    def add(self, figures: Mapping[str, float], stop: int, texts: int) -> None:
+        """Adds the steps up to `stop` of this epoch to its sums.
 
-        Keras' own means begin anew with each piece. They are over batches, whose texts count so that each batch counts
-        the same.
+        Args:
+            figures: Keras' means of these steps alone: of "loss" over the steps, of all others over what is in them,
+                which is texts or goes by their number.
+            stop: the last of the steps, and one.
+            texts: how many they have.
         """
-        if "steps" not in self.sums:  # the first piece; or a state of before steps were counted, whose sums are others
+        if "texts" not in self.sums:  # the first piece; or a state of before texts were counted, whose sums are others
             self.sums.clear()
-        for name, value in {**figures, "steps": 1}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + (stop - self.step) * value
+        counts = {"steps": float(stop - self.step), "texts": float(texts)}
+        added = {name: value * counts[_counted(name)] for name, value in figures.items()}
+        for name, value in {**added, **counts}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
         self.step = stop
 
     def end_epoch(self, figures: dict[str, Any] | None, steps: int, rate: float, better: bool, patience: int) -> None:
@@ -75,14 +81,19 @@ class RunProgress:
             better: whether it is the best so far.
             patience: epochs without a better one after which training stops.
         """
-        counted = self.sums.pop("steps")
-        means = {name: value / counted for name, value in self.sums.items()}
+        counts = {name: self.sums.pop(name) for name in ("steps", "texts")}
+        means = {name: value / counts[_counted(name)] for name, value in self.sums.items()}
         record = {"epoch": self.epoch + 1, "steps": self.steps + steps, **means}
         validation = {} if figures is None else {"validation": figures}
         self.history.append({**record, "reviews_per_second": rate, **validation})
         self.bad = 0 if better else self.bad + 1
         self.done = self.bad >= patience
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+
+
+def _counted(figure: str) -> str:
+    """What a figure of training is a mean over."""
+    return "steps" if figure == "loss" else "texts"
 
 
 class State:

@@ -560,11 +560,18 @@ def _bare(config: PretrainedConfig) -> Encoder:
         import_utils._sklearn_available = before
 
     import tensorflow as tf
+    import tf_keras as keras
 
     logging.getLogger("transformers.modeling_tf_utils").addFilter(_is_no_farewell)
-    with tf.variable_creator_scope(_vacant):
-        bert = TFBertModel(config, name="bert")  # type: ignore[arg-type]  # a BERT's, by its model_type
-        bert.build_in_name_scope()
+    # its weights are float32; a user's global policy is for layers of the user's own
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("float32")
+    try:
+        with tf.variable_creator_scope(_vacant):
+            bert = TFBertModel(config, name="bert")  # type: ignore[arg-type]  # a BERT's, by its model_type
+            bert.build_in_name_scope()
+    finally:
+        keras.mixed_precision.set_global_policy(before)
     return bert
 
 

@@ -124,6 +124,7 @@ class SentimentClassifier(PackedModel):
         self._seed, self._dropout_seed = seed, _NoWeight(tf.Variable(seed, trainable=False, dtype=tf.int64))
         self.fused = fused
         self._passes = 0  # that `fit` has made
+        self._weighs_metrics = True
         # === Compiled once, for every shape; for the first text, not at all ===
         ids = tf.TensorSpec([None, None], tf.int32)
         names = ("input_ids", "segments", "positions", "firsts")
@@ -175,9 +176,8 @@ class SentimentClassifier(PackedModel):
     def _probabilities(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         dropout = None
         if training:
-            optimizer = getattr(self, "optimizer", None)
-            # a training loop of the user's own, without compile, draws its masks from TensorFlow's seed
-            step = optimizer.iterations if optimizer else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
+            # a training loop of the user's own, which gives no step, draws its masks from TensorFlow's seed
+            step = inputs["step"] if "step" in inputs else tf.random.uniform([], maxval=2**31, dtype=tf.int64)
             dropout = forward.Dropout(self._dropout_seed.variable, step)
         ids, packed = inputs["input_ids"], "segments" in inputs
         firsts = inputs["firsts"] if packed else tf.zeros([tf.shape(ids)[0], 1], tf.int32)
@@ -194,12 +194,10 @@ class SentimentClassifier(PackedModel):
         pooled = forward.pool(self.bert, tf.reshape(hidden_states, [-1, 1, self.bert.config.hidden_size]), dropout)
         if dropout is not None:
             pooled = dropout(pooled, forward.classifier_dropout(self.bert.config))
-        probabilities = tf.nn.softmax(self.classifier(pooled))
-        return (
-            tf.reshape(probabilities, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(self.classes)])
-            if packed
-            else probabilities
-        )
+        logits = self.classifier(pooled)
+        if packed:
+            logits = tf.reshape(logits, [-1, firsts.shape[1] or tf.shape(firsts)[1], len(self.classes)])
+        return tf.nn.softmax(logits)
 
     def compile(
         self,
@@ -218,15 +216,18 @@ class SentimentClassifier(PackedModel):
         has them.
 
         Raises:
-            UserError: with `jit_compile`, or several devices, a metric of one's own that would count what is empty in
-                packed batches.
+            UserError: a loss of one's own, or with `jit_compile` or several devices a metric, that would count what is
+                empty in packed batches.
         """
         if optimizer == "auto":
             optimizer = adamw(5e-5)
         if loss == "auto":
             loss = ordinal.Loss() if self.classes.is_ordered else keras.losses.SparseCategoricalCrossentropy()
         if metrics is None and weighted_metrics is None:
-            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        self._weighs_metrics = all(
+            keras_metrics.weighable(each, len(self.classes)) for each in (metrics, weighted_metrics)
+        )
         adapted = functools.partial(
             keras_metrics.adapted,
             classes=len(self.classes),
@@ -250,14 +251,27 @@ class SentimentClassifier(PackedModel):
         """Whether XLA, which knows fixed shapes, compiles the whole step."""
         return bool(self._jit_compile) or self._is_on_tpus
 
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, collections.abc.Mapping):  # dropout is a function of the seed and the step
+            x = {**x, "step": tf.convert_to_tensor(self.optimizer.iterations)}
+        return super().train_step((x, y, sample_weight))
+
+    def compute_loss(
+        self, x: Any = None, y: tf.Tensor = None, y_pred: tf.Tensor = None, sample_weight: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if _is_packed(x):
+            y, y_pred, sample_weight = _one_a_row(y, y_pred, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight)
+
     def compute_metrics(
         self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
-        if isinstance(x, dict) and "segments" in x:  # packed; Keras' metrics know one text a row
+        if _is_packed(x):
             real = tf.reshape(tf.sequence_mask(tf.reduce_max(x["segments"], 1), y_pred.shape[1]), [-1])
-            y, y_pred = tf.reshape(y, [-1, *y.shape[2:]]), tf.reshape(y_pred, [-1, len(self.classes)])
-            sample_weight = None if sample_weight is None else tf.reshape(sample_weight, [-1])
-            if self._is_compiled_whole:  # metrics are told which are none
+            y, y_pred, sample_weight = _one_a_row(y, y_pred, sample_weight)
+            sample_weight = None if sample_weight is None else sample_weight / x["scale"]
+            if self._weighs_metrics:  # they are told which are none
                 y_pred._keras_mask = tf.cast(real, tf.float32)
             else:
                 y, y_pred = tf.boolean_mask(y, real), tf.boolean_mask(y_pred, real)
@@ -283,8 +297,8 @@ class SentimentClassifier(PackedModel):
 
         Args:
             x: text in any of the forms of `predict`, with `y`; or a tf.data.Dataset of (text, label) or (text, label,
-                weight); or what Keras takes.
-            y: int [n], numbers of classes: of two 0 negative and 1 positive.
+                weight), which is read once, its own batches and order notwithstanding; or what Keras takes.
+            y: int [n] or [n, 1], numbers of classes: of two 0 negative and 1 positive; or one-hot [n, classes].
             batch_size: reviews a batch; None fills batches up to a token budget, which is faster: that of the train
                 command, which on small data is lowered, down to 256, to make 40 steps a pass.
             epochs: passes over the data.
@@ -305,6 +319,7 @@ class SentimentClassifier(PackedModel):
         """
         _check_callbacks(callbacks)
         options.update(verbose=verbose, callbacks=callbacks)
+        self._eval_data_handler = None  # of a `fit` that was interrupted, on whose data Keras would validate this one
         x, is_text = _peek(x, y is not None)
         if not is_text:
             return super().fit(
@@ -627,6 +642,25 @@ def load(
     return model
 
 
+def _is_packed(x: Any) -> bool:
+    """Whether a batch has several texts a row."""
+    return isinstance(x, collections.abc.Mapping) and "segments" in x
+
+
+def _one_a_row(
+    y: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    """Labels [rows, slots, …], what `call` says of packed rows [rows, slots, classes] and weights [rows, slots] as of
+    texts with a row each, which Keras' losses and metrics know: [rows * slots, …].
+    """
+    flat = tf.reshape(y_pred, [-1, y_pred.shape[-1]])
+    # Keras' cross-entropies look for the softmax before them and compute from its logits, whose gradient never vanishes
+    if not tf.executing_eagerly() and y_pred.op.type == "Softmax":
+        flat = tf.nn.softmax(tf.reshape(y_pred.op.inputs[0], [-1, y_pred.shape[-1]]))
+    weights = None if sample_weight is None else tf.reshape(sample_weight, [-1])
+    return tf.reshape(y, [-1, *y.shape[2:]]), flat, weights
+
+
 def _is_text(x: Any) -> bool:
     """Whether x is text in one of the forms that `predict` takes."""
     if isinstance(x, tf.data.Dataset):
@@ -726,6 +760,10 @@ def _learnable(x: Any, y: Any, weights: Any, *, classes: int) -> tuple[list[str]
     if not texts:
         raise UserError("found no text to learn from or to measure on, expected at least one")
     labels = np.asarray(y if y is not None else ())
+    if labels.shape == (len(texts), classes) and (np.sort(labels, 1) == [*[0] * (classes - 1), 1]).all():
+        labels = labels.argmax(1)
+    if labels.shape == (len(texts), 1):
+        labels = labels[:, 0]
     if labels.shape != (len(texts),) or not np.isin(labels, range(classes)).all():
         raise UserError(
             f"labels: found shape {labels.shape}, values {shorten(np.unique(labels)[:5].tolist())}; expected "

@@ -113,11 +113,10 @@ class Hide:
         key = tf.where(hideable, tf.gather(draws[:, :, 0], word, batch_dims=1), 2.0)
         # a word is taken whole if what its text is to hide is not reached by the words before it
         beside = tf.logical_and(segments[:, :, None] == segments[:, None, :], hideable[:, None, :])
-        pieces = tf.reduce_sum(tf.cast(beside, tf.int32), 2)
-        before = tf.reduce_sum(tf.cast(tf.logical_and(beside, key[:, None, :] < key[:, :, None]), tf.int32), 2)
-        wanted = tf.maximum(
-            tf.cast(tf.round(self.share * tf.cast(pieces, tf.float32)), tf.int32), tf.minimum(pieces, 1)
-        )
+        # in float32, which counts to 2 ** 24: TensorFlow adds up int32 on the host
+        pieces = tf.reduce_sum(tf.cast(beside, tf.float32), 2)
+        before = tf.reduce_sum(tf.cast(tf.logical_and(beside, key[:, None, :] < key[:, :, None]), tf.float32), 2)
+        wanted = tf.maximum(tf.round(self.share * pieces), tf.minimum(pieces, 1.0))
         taken = tf.logical_and(hideable, before < wanted)
         room = min(math.ceil(ROOM * self.share * length), length)
         taken = tf.logical_and(taken, tf.cumsum(tf.cast(taken, tf.int32), 1) <= room)

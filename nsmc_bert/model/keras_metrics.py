@@ -85,6 +85,17 @@ def adapted(metrics: Any, classes: int = 2, *, compiled: bool = False, replicas:
     return [_adapted(metric, classes, compiled, replicas) for metric in tf.nest.flatten(metrics)]
 
 
+def weighable(metrics: Any, classes: int = 2) -> bool:
+    """Whether each of the `metrics` of Keras' compile leaves out what has a weight of 0."""
+    own = (each for each in tf.nest.flatten(metrics) if not isinstance(each, str) and not _is_keras_function(each))
+    try:
+        for metric in own:
+            _check_each(metric, classes)
+    except UserError:
+        return False
+    return True
+
+
 def _adapted(given: Any, classes: int, compiled: bool, replicas: int) -> Any:
     metric = given
     if isinstance(metric, str):
@@ -119,27 +130,49 @@ def _is_keras_function(metric: Any) -> bool:
 def _check_each(metric: Any, classes: int) -> None:
     """Raises UserError for what has no value for each text, and so cannot be weighed."""
     function = getattr(metric, "_fn", metric) if type(metric) is _METRICS.MeanMetricWrapper else metric
-    if type(function).__module__.startswith("tf_keras."):
+    if function is None or type(function).__module__.startswith("tf_keras."):
         return
-    if not isinstance(function, keras.metrics.Metric):
-        try:
-            value = function(tf.constant([[0.0], [1.0]]), tf.fill([2, classes], 1.0 / classes))
-        except Exception:  # of one's own: Keras says what is wrong with it where it is called
-            return
-        if np.ndim(value):
-            return
-    name = getattr(function, "name", None) or getattr(function, "__name__", repr(function))
+    if not isinstance(function, keras.metrics.Metric) and _has_value_for_each(function, classes):
+        return
     raise UserError(
-        f"metrics: found {name}, which would count what is empty in packed batches, where XLA compiles the whole step "
-        "or devices share a batch; expected a metric of Keras', or a function with a value for each text"
+        f"metrics: found {_name(function)}, which would count what is empty in packed batches, where XLA compiles the "
+        "whole step or devices share a batch; expected a metric of Keras', or a function with a value for each text"
     )
+
+
+def _has_value_for_each(function: Callable[[tf.Tensor, tf.Tensor], Any], classes: int) -> bool:
+    """Whether a function of labels [n, 1] and probabilities [n, classes] has a value for each text."""
+    try:
+        value = function(tf.constant([[0.0], [1.0]]), tf.fill([2, classes], 1.0 / classes))
+    except Exception:  # of one's own: Keras says what is wrong with it where it is called
+        return True
+    return np.ndim(value) > 0
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "name", None) or getattr(function, "__name__", repr(function)))
 
 
 def adapted_loss(loss: Any, classes: int = 2) -> Any:
     """The `loss` of Keras' compile, ready for int labels [...] and probabilities [..., classes]: a loss of Keras' that
     wants one-hot labels gets them; any other, one of the user's own among them, is given back as it is.
+
+    Raises:
+        UserError: it would count what is empty in a packed batch: it has one value for all, or adds the texts' up.
     """
     found = _LOSSES.get(loss) if isinstance(loss, str) else loss
+    is_loss = isinstance(found, _LOSSES.Loss)
+    if is_loss and found.reduction not in (_LOSSES.Reduction.AUTO, _LOSSES.Reduction.SUM_OVER_BATCH_SIZE):
+        raise UserError(
+            f"loss: found {found.name} with the reduction {found.reduction}, expected sum_over_batch_size: batches are "
+            "packed, and their mean is that over their texts"
+        )
+    own = callable(found) and not _is_keras_function(found)
+    if own and not _has_value_for_each(found.call if is_loss else found, classes):
+        raise UserError(
+            f"loss: found {_name(found)}, which has one value for a batch and would count what is empty in packed "
+            "ones; expected a value for each text, of which Keras takes the mean"
+        )
     if isinstance(found, _ADAPTED_LOSSES) or _is_keras_function(found) and not found.__name__.startswith(_SPARSE):
         return AdaptedLoss(found, classes)
     return loss

@@ -157,7 +157,7 @@ def _kind() -> str:
 
     if tf.config.list_logical_devices("TPU"):
         return "TPU"
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
 def ahead(encoded: Encoded, plan: Plan, pad_id: int) -> Packed:
@@ -282,8 +282,8 @@ def dataset(
     Returns:
         A tf.data.Dataset of {"input_ids", "segments", "positions": int32 [rows, length], "firsts": int32 [rows,
         slots_per_row]}; with labels, of (those, the labels of its slots [rows, slots_per_row, …], float32 [rows,
-        slots_per_row] weights). The weights of empty slots are 0 and the others make the mean over the batch the mean
-        over its texts, times their own weights.
+        slots_per_row] weights). The weights of empty slots are 0, the others are the texts' own times "scale", float32
+        [], another feature then, which makes the mean over the batch the mean over its texts.
     """
     import tensorflow as tf
 
@@ -378,7 +378,8 @@ def _labelled(data: tf.data.Dataset, labels: np.ndarray | None, weights: np.ndar
         if known is None:
             return features
         some, real = tf.maximum(texts, 0), tf.cast(texts >= 0, tf.float32) * scale
-        return features, tf.gather(known, some), real if each is None else real * tf.gather(each, some)
+        weights = real if each is None else real * tf.gather(each, some)
+        return {**features, "scale": scale}, tf.gather(known, some), weights
 
     return untuned(data.map(element, num_parallel_calls=2, deterministic=True).prefetch(4))
 

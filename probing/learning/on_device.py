@@ -145,7 +145,7 @@ def _sentences(parts: Sequence[Examples]) -> dict[bytes, tuple[Examples, int]]:
 
 def _variables(shapes: Mapping[int, tuple[int, int]]) -> dict[int, tf.Variable] | None:
     """Variables of zeros in float16, or None where the device has no room for them and for what a step needs."""
-    on_gpu, counts = bool(tf.config.list_physical_devices("GPU")), [math.prod(shape) for shape in shapes.values()]
+    on_gpu, counts = bool(tf.config.get_visible_devices("GPU")), [math.prod(shape) for shape in shapes.values()]
     if max(counts) > MOST_NUMBERS or not on_gpu and 2 * sum(counts) > WITHOUT_GPU:
         return None
     # nobody says how much is free: it is taken

@@ -18,7 +18,7 @@ def machine(monkeypatch):
 
     def pretend(capabilities):
         gpus = list(range(len(capabilities)))
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else [])
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus if kind == "GPU" else [])
         monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda *_: None)
         details = lambda gpu: {"compute_capability": capabilities[gpu]}  # noqa: E731
         monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
@@ -220,7 +220,7 @@ def test_where_programs_cannot_be_kept_they_are_not(flags, monkeypatch, tmp_path
 
 def test_float32_on_a_gpu_is_float32(monkeypatch):
     before = tf.config.experimental.tensor_float_32_execution_enabled()
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [mock.Mock()])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [mock.Mock()])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", mock.Mock(side_effect=RuntimeError))
     try:
         tf.config.experimental.enable_tensor_float_32_execution(True)

@@ -11,15 +11,15 @@ from nsmc_bert.model import optimizers
 
 def test_a_pass_is_put_into_the_history_by_hand():
     progress = RunProgress()
-    progress.add({"loss": 0.5, "accuracy": 0.5}, 2)
-    assert (progress.step, progress.sums) == (2, {"loss": 1.0, "accuracy": 1.0, "steps": 2.0})
-    progress.add({"loss": 0.25, "accuracy": 1.0}, 6)
+    progress.add({"loss": 0.5, "accuracy": 0.5}, 2, 10)
+    assert (progress.step, progress.sums) == (2, {"loss": 1.0, "accuracy": 5.0, "steps": 2.0, "texts": 10.0})
+    progress.add({"loss": 0.25, "accuracy": 1.0}, 6, 30)
     progress.end_epoch({"accuracy": 0.75}, 6, 10.0, better=True, patience=1)
-    first = {"epoch": 1, "steps": 6, "loss": 2 / 6, "accuracy": 5 / 6, "reviews_per_second": 10.0}
+    first = {"epoch": 1, "steps": 6, "loss": 2 / 6, "accuracy": 35 / 40, "reviews_per_second": 10.0}
     assert progress.history == [{**first, "validation": {"accuracy": 0.75}}]
     assert (progress.epoch, progress.step, progress.sums, progress.bad, progress.done) == (1, 0, {}, 0, False)
-    progress.sums = {"loss": 9.0}  # of a state without a count, whose sums are of something else
-    progress.add({"loss": 1.0}, 6)
+    progress.sums = {"loss": 9.0, "steps": 4.0}  # of a state without texts, whose sums are of something else
+    progress.add({"loss": 1.0}, 6, 40)
     progress.end_epoch({"accuracy": 0.5}, 6, 10.0, better=False, patience=1)
     assert (progress.steps, progress.history[-1]["loss"], progress.bad, progress.done) == (12, 1.0, 1, True)
 

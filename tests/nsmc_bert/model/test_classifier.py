@@ -357,7 +357,7 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     assert model.evaluate(texts, labels, 4, verbose=0) == pytest.approx([loss.mean(), right.mean()], abs=1e-5)
     model.compile()
     found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights)
-    assert found == pytest.approx([(weights * loss).sum() / 9, (weights * right).sum() / weights.sum()], abs=1e-5)
+    assert found == pytest.approx([(weights * loss).sum() / 9, right.mean()], abs=1e-5)  # as Keras weighs neither
     dataset = tf.data.Dataset.from_tensor_slices((texts, labels, weights)).batch(2)
     assert model.evaluate(dataset, batch_size=4, verbose=0) == pytest.approx(found, abs=1e-6)
     metrics = [
@@ -368,7 +368,7 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
         "binary_accuracy",
         "mse",
     ]
-    model.compile(metrics=metrics, weighted_metrics=["AUC", "Recall"])
+    model.compile(metrics=metrics, weighted_metrics=["AUC", "Recall", "TruePositives", "accuracy"])
     found = model.evaluate(texts, labels, 4, verbose=0, sample_weight=weights, return_dict=True)
     said = p[:, 1] > 0.5
     assert found["acc"] == found["binary_accuracy"] == pytest.approx(right.mean())
@@ -376,6 +376,8 @@ def test_figures_are_those_of_all_texts_however_they_are_batched(make_model):
     assert found["auc"] == pytest.approx((ahead > 0).mean(), abs=2e-3)
     assert found["precision"] == pytest.approx(y[said].mean())
     assert found["recall"] == pytest.approx((weights * said * y).sum() / (weights * y).sum())
+    assert found["true_positives"] == pytest.approx((weights * said * y).sum())
+    assert found["accuracy"] == pytest.approx((weights * right).sum() / weights.sum())
     assert found["mse"] == pytest.approx(((p - np.eye(2)[y]) ** 2).mean(), abs=1e-6)
 
 
@@ -400,11 +402,89 @@ def test_a_loss_of_ones_own_may_branch_on_tensors(make_model):
     def loss(y, p):
         if tf.reduce_sum(p) > 0:  # which AutoGraph makes a tf.cond
             p = p + 1.0
-        return tf.reduce_mean(p)
+        return tf.reduce_mean(p, -1)
 
     model = make_model()
     model.compile(loss=loss)
     assert model.fit(["꿀잼", "노잼"], [1, 0], verbose=0).history["loss"] == [pytest.approx(1.5)]
+
+
+def focal(y, p):
+    """Written for labels [n, 1] and probabilities [n, classes], as Keras gives them."""
+    chosen = tf.gather(p, tf.cast(tf.reshape(y, [-1, 1]), tf.int32), batch_dims=1)[:, 0]
+    return -((1 - chosen) ** 2) * tf.math.log(chosen)
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["", "xla"])
+def test_a_loss_of_ones_own_sees_one_text_a_row(make_model, jit):
+    """By hand, and as of a batch that was packed by nobody."""
+    texts, labels, weights = MEASURED
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.compile("sgd", loss=focal, jit_compile=jit)
+    chosen = model.predict(texts)[np.arange(9), labels]
+    expected = (weights * -((1 - chosen) ** 2) * np.log(chosen)).sum() / 9
+    for batch_size in (4, None):
+        found = model.evaluate(texts, labels, batch_size, verbose=0, sample_weight=weights)[0]
+        assert found == pytest.approx(expected, rel=1e-5)
+    padded = packing.padded(model.encode(texts), model.tokenizer.pad_id, 16)
+    padded = {name: array[:9] for name, array in padded.items()}
+    assert model.test_on_batch(padded, np.array(labels), weights)[0] == pytest.approx(expected, rel=1e-5)
+    assert model.fit(texts, labels, verbose=0, sample_weight=weights).history["loss"] == [
+        pytest.approx(expected, rel=1e-5)
+    ]
+
+
+def test_a_text_that_is_wholly_wrong_is_learned_from(make_model):
+    """A probability that float32 rounds to 1 leaves a gradient: softmax less label."""
+    model = make_model(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.classifier.set_weights([np.zeros([8, 2], np.float32), np.float32([0.0, 20.0])])
+    model.compile(tf.keras.optimizers.SGD(1.0))
+    assert model.fit(["꿀잼"] * 2, [0, 0], verbose=0).history["loss"] == [pytest.approx(20.0, rel=1e-5)]
+    np.testing.assert_allclose(model.classifier.bias, [1.0, 19.0], rtol=1e-5)
+
+
+def test_a_loop_of_ones_own_draws_a_mask_each_time(make_model):
+    model = make_model(hidden_dropout_prob=0.5)
+    model.compile()
+    padded = packing.padded(model.encode(["이 영화 엄청 재미있네요"]), model.tokenizer.pad_id, 16)
+    first, second = (model({name: tf.constant(array) for name, array in padded.items()}, training=True) for _ in "12")
+    assert (first != second).numpy().any()
+
+
+def test_a_fit_that_was_interrupted_leaves_no_validation_behind(make_model):
+    class Stop(tf.keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    (texts, labels, _), model = MEASURED, make_model()
+    model.compile(tf.keras.optimizers.SGD(0.0))
+    said = model.predict(texts).argmax(1)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(texts, labels, validation_data=(texts, said), callbacks=[Stop()], verbose=0)
+    assert model.fit(texts, labels, validation_data=(texts, 1 - said), verbose=0).history["val_accuracy"] == [0.0]
+
+
+def test_labels_in_the_forms_that_keras_takes(make_model):
+    (texts, labels, _), model = MEASURED, make_model()
+    model.compile()
+    expected = model.evaluate(texts, labels, verbose=0)
+    for form in (np.array(labels)[:, None], np.eye(2)[labels], np.eye(2, dtype=bool)[labels]):
+        assert model.evaluate(texts, form, verbose=0) == expected
+    for wrong in (np.full([9, 2], 0.5), np.zeros([9, 2]), np.eye(3)[labels]):
+        with pytest.raises(UserError, match="labels: found shape"):
+            model.evaluate(texts, wrong)
+
+
+def test_a_global_policy_is_for_layers_of_ones_own(make_model):
+    policy = tf.keras.mixed_precision
+    policy.set_global_policy("mixed_bfloat16")
+    try:
+        model = make_model(precision="mixed_bfloat16")
+        model.compile()
+        assert model.fit(["꿀잼", "노잼"], [1, 0], verbose=0).history["loss"]
+        assert policy.global_policy().name == "mixed_bfloat16"
+    finally:
+        policy.set_global_policy("float32")
 
 
 def test_classes_and_reviews_are_weighed_in_training(make_model):

@@ -175,5 +175,19 @@ def test_losses_of_one_hot_labels_are_keras_own(loss, form):
 
 
 def test_losses_of_numbers_and_of_ones_own_are_left_alone():
-    for loss in ("sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy(), f1, ordinal.Loss()):
+    own = lambda y, p: p[:, 0]  # noqa: E731
+    for loss in ("sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy(), own, ordinal.Loss()):
         assert keras_metrics.adapted_loss(loss) is loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (f1, "loss: found f1, which has one value for a batch"),
+        (keras.losses.Huber(reduction="sum"), "found huber_loss with the reduction sum, expected sum_over_batch_size"),
+        (keras.losses.Huber(reduction="none"), "with the reduction none"),
+    ],
+)
+def test_losses_that_would_count_what_is_empty_are_refused(loss, message):
+    with pytest.raises(UserError, match=message):
+        keras_metrics.adapted_loss(loss)

@@ -175,6 +175,7 @@ def test_passes_are_made_one_after_the_other(batch_size, replicas, monkeypatch):
     for (features, *others), (wanted, *wanted_others) in zip(found, expected):
         real = wanted_others[1].shape[0]
         assert features["input_ids"].shape[0] >= real
+        np.testing.assert_allclose(features.pop("scale") * real, wanted.pop("scale") * features["input_ids"].shape[0])
         for name, value in wanted.items():
             np.testing.assert_array_equal(features[name][:real], value)
         np.testing.assert_array_equal(others[0][:real][wanted_others[1] > 0], wanted_others[0][wanted_others[1] > 0])
@@ -202,6 +203,7 @@ def test_dataset_by_hand():
     np.testing.assert_allclose(weights, [[2, 2], [0, 0]])
     np.testing.assert_array_equal(second[0]["input_ids"], [[1] * 8, [2, 9, 3, 1, 1, 1, 1, 1]])
     np.testing.assert_allclose(second[2], [[0, 0], [4, 0]])
+    assert (features.pop("scale"), second[0].pop("scale")) == (2.0, 4.0)
     assert {value.dtype for value in features.values()} == {tf.int32}
     # measured, eight slots in two batches, three of them taken: the mean over all is the mean over the three, times
     # their weights
