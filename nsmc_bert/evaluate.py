@@ -6,7 +6,7 @@ from nsmc_bert import options
 from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.usage import Usage
-from nsmc_bert.data.find import ReviewSources, find_data
+from nsmc_bert.data.find import find_data
 from nsmc_bert.learning.evaluation import Evaluation, measure, told_by_model
 
 options.define_data_flags(to_train=False)
@@ -54,11 +54,11 @@ USAGE = Usage(
 
 def main() -> None:
     """Measures a model, and prints its figures."""
-    how, sources = options.from_flags(Evaluation, perturb=options.perturbations()), options.from_flags(ReviewSources)
-    sources = told_by_model(sources, how.model)
+    how = options.from_flags(Evaluation, perturb=options.perturbations())
+    sources = told_by_model(options.review_sources(to_train=False), how.model)
     data = find_data(sources, log=say, to_train=False)
     cli.import_tensorflow()
-    for line in measure(data, how, columns={**sources.keywords, "two_classes": True}, log=say):
+    for line in measure(data, how, sources.reading, log=say):
         print(line)
 
 

@@ -10,7 +10,7 @@ from nsmc_bert.base import cli, text_tables
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.usage import Usage
-from nsmc_bert.data.find import ReviewSources, find_data
+from nsmc_bert.data.find import find_data
 from nsmc_bert.learning import leaderboard
 from nsmc_bert.learning.finetuning import FineTuning
 from nsmc_bert.learning.provenance import command_line
@@ -73,7 +73,7 @@ def main(encoders: list[str]) -> None:
         "perturb": options.perturbations(),
     }
     how = options.from_flags(FineTuning, **fixed)
-    data = find_data(options.from_flags(ReviewSources), log=say)
+    data = find_data(options.review_sources(), log=say)
     cli.import_tensorflow()
     folder, command = Path(FLAGS.run_dir).expanduser(), command_line("leaderboard")
 

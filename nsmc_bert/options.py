@@ -9,8 +9,9 @@ from nsmc_bert.base import runtime
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import tables
 from nsmc_bert.data.find import ReviewSources
-from nsmc_bert.data.labels import MIDDLES
+from nsmc_bert.data.labels import MIDDLES, Labelling
 from nsmc_bert.data.perturbation import PERTURBATIONS
+from nsmc_bert.data.reviews import Reading
 
 if TYPE_CHECKING:  # predict starts without them
     from nsmc_bert.learning.finetuning import FineTuning
@@ -33,6 +34,23 @@ def from_flags(settings: type[Settings], **values: Any) -> Settings:
             value = flags.FLAGS[field.name].value
             values[field.name] = tuple(value) if isinstance(value, list) else value
     return settings(**values)
+
+
+def review_sources(to_train: bool = True) -> ReviewSources:
+    """Where reviews are looked for and how they are read, as the flags of `define_data_flags` say it.
+
+    Args:
+        to_train: whether the command learns from them, or measures a model that is there already: one that knows other
+            classes than negative and positive tells what labels are, see evaluation.told_by_model.
+    """
+    reading = from_flags(
+        Reading,
+        layout=from_flags(tables.Layout),
+        labelling=from_flags(Labelling),
+        skip_empty=True,
+        two_classes=not to_train,
+    )
+    return from_flags(ReviewSources, reading=reading)
 
 
 def define_data_flags(to_train: bool = True) -> None:
@@ -76,13 +94,13 @@ def define_data_flags(to_train: bool = True) -> None:
     flags.DEFINE_string("test_file", "", test_file)
     flags.DEFINE_string(
         "text_column",
-        ReviewSources.text_column,
+        Reading.text_column,
         "Name of the column of your file that holds the text. Where it is not there, the column that it might be is "
         "proposed.",
     )
     flags.DEFINE_string(
         "label_column",
-        ReviewSources.label_column,
+        Reading.label_column,
         "Name of the column of your file that holds the label: 0, negative, neg or 부정; 1, positive, pos or 긍정; or "
         "what --labels names, or ratings, with --positive_from and --negative_to or with --ratings. evaluate takes the "
         "names of the model's classes where nothing is said.",
@@ -90,33 +108,33 @@ def define_data_flags(to_train: bool = True) -> None:
     define_table_flags()
     flags.DEFINE_list(
         "labels",
-        list(ReviewSources.labels),
+        list(Labelling.labels),
         "Your own two labels, negative first, such as 나쁨,좋음; or those of more classes, such as 불만,문의,칭찬; "
         "case and spaces around them do not count. Any other label is then a bad row. The word all takes each label "
         "that the column has as a class.",
     )
     flags.DEFINE_float(
         "positive_from",
-        ReviewSources.positive_from,
+        Labelling.positive_from,
         "Ratings from this one on are positive, such as 4 of five stars. Goes with --negative_to; without both, and "
         "without --ratings, a column of ratings stops the command.",
     )
     flags.DEFINE_float(
         "negative_to",
-        ReviewSources.negative_to,
+        Labelling.negative_to,
         "Ratings up to this one are negative, such as 2 of five stars. What lies between the two is left out, and "
         "counted, or a class of its own: see --middle.",
     )
     flags.DEFINE_enum(
         "middle",
-        ReviewSources.middle,
+        Labelling.middle,
         MIDDLES,
         "What becomes of ratings between --negative_to and --positive_from: left_out, or class, which makes a third "
         "class of them, neutral.",
     )
     flags.DEFINE_string(
         "ratings",
-        ReviewSources.ratings,
+        Labelling.ratings,
         "The first and the last rating of the label column, such as 1:5 for stars, or 0.5:5:0.5 with the step: each is "
         "a class, and training knows their order.",
     )
@@ -127,32 +145,32 @@ def define_table_flags() -> None:
     """The flags that say how tables are written, where their names do not; all commands that read them share these."""
     flags.DEFINE_string(
         "delimiter",
-        ReviewSources.delimiter,
+        tables.Layout.delimiter,
         "Character between the columns of your file, also written as \\t. Default: comma for .csv, tab for other text. "
         "With any other than the tab, columns may be quoted; with a tab they are where --input_format=csv says so.",
     )
     flags.DEFINE_enum(
         "input_format",
-        ReviewSources.input_format,
+        tables.Layout.input_format,
         [tables.AUTO, *tables.FORMATS],
         "Format of your tables; auto goes by the ending of the file, and takes one that says nothing for TSV. Standard "
         "input has no ending, and needs it.",
     )
     flags.DEFINE_string(
         "encoding",
-        ReviewSources.encoding,
+        tables.Layout.encoding,
         "Encoding of your text files: cp949, also called euc-kr; utf-16-le, utf-16-be. Default: UTF-8, and UTF-16 "
         "where a file begins with its mark. Nothing is guessed: a file in CP949 is refused until it is named.",
     )
     flags.DEFINE_string(
         "sheet",
-        ReviewSources.sheet,
+        tables.Layout.sheet,
         "Name of the sheet of your Excel file, or its number from 1. Default: the one that holds rows; where several "
         "do, the one that has the named columns, and if that is not one alone, the command stops and lists them.",
     )
     flags.DEFINE_list(
         "columns",
-        list(ReviewSources.columns),
+        list(tables.Layout.columns),
         "Names of the columns, in their order, of a table that has no header line, such as 별점,글.",
     )
 
@@ -161,7 +179,7 @@ def define_skip_flag() -> None:
     """The flag that lets bad rows be passed over; all commands that read tables or lines share it."""
     flags.DEFINE_bool(
         "skip_bad_rows",
-        ReviewSources.skip_bad_rows,
+        Reading.skip_bad_rows,
         "Go on at a row or a line that cannot be read, and count it, instead of stopping there. Where labels are read "
         "it stops all the same if more than half of the rows are bad; those without a label do not count.",
     )

@@ -286,10 +286,7 @@ def _source() -> _Source:
         return _Source(given)
     if not paths and sys.stdin.isatty():
         raise UserError('found no review: expected --text="…", --input=FILE, or reviews on standard input')
-    layout = tables.Layout(
-        FLAGS.input_format, FLAGS.delimiter or None, FLAGS.encoding, FLAGS.sheet, tuple(FLAGS.columns)
-    )
-    return _Source(paths=tables.expand(paths or [STDIN]), layout=layout)
+    return _Source(paths=tables.expand(paths or [STDIN]), layout=options.from_flags(tables.Layout))
 
 
 def _closed_behind(reviews: Iterable[str], stream: contextlib.AbstractContextManager) -> Iterator[str]:

@@ -7,6 +7,7 @@ from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data.find import TextSources, find_texts
+from nsmc_bert.data.tables import Layout
 from nsmc_bert.learning.card import OBJECTIVES
 from nsmc_bert.learning.pretraining import Pretraining, pretrain, summary
 from nsmc_bert.model import packing
@@ -146,7 +147,7 @@ USAGE = Usage(
 
 def main() -> None:
     """Pretrains, and prints the figures and what to do next."""
-    texts, ratings = find_texts(options.from_flags(TextSources), log=say)
+    texts, ratings = find_texts(options.from_flags(TextSources, layout=options.from_flags(Layout)), log=say)
     cli.import_tensorflow()
     for line in summary(pretrain(texts, ratings, options.from_flags(Pretraining), log=say)):
         print(line)

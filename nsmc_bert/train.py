@@ -7,7 +7,7 @@ from nsmc_bert.base import cli
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.usage import Usage
-from nsmc_bert.data.find import VALIDATION, ReviewSources, find_data
+from nsmc_bert.data.find import VALIDATION, find_data
 from nsmc_bert.data.tables import Layout
 from nsmc_bert.data.texts import documents
 from nsmc_bert.learning.evaluation import summary
@@ -158,11 +158,11 @@ def main() -> None:
     )
     if FLAGS.unlabelled and not FLAGS.teachers:
         raise UserError(f"--unlabelled={FLAGS.unlabelled[0]}: found no --teachers beside it, expected both")
-    data = find_data(options.from_flags(ReviewSources), log=say)
+    data = find_data(options.review_sources(), log=say)
     unlabelled: list[str] = []
     if FLAGS.unlabelled:
         column = FLAGS.unlabelled_column
-        layout = Layout(delimiter=FLAGS.delimiter or None, encoding=FLAGS.encoding, sheet=FLAGS.sheet)
+        layout = Layout(delimiter=FLAGS.delimiter, encoding=FLAGS.encoding, sheet=FLAGS.sheet)
         unlabelled, _ = documents(
             FLAGS.unlabelled,
             text_column=column,

@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import UserError, counted
 from nsmc_bert.data import nsmc, reviews, tables
-from nsmc_bert.data.labels import ALL, Labelling
 from nsmc_bert.data.texts import documents
 
 if TYPE_CHECKING:
@@ -32,15 +31,7 @@ class ReviewSources:
         train_file: the user's own reviews to learn from, or "": a file, several with commas between them, a pattern of
             their names, or tables.STDIN.
         test_file: the user's own reviews to measure on, likewise.
-        text_column: name of the column of the user's files that holds the text.
-        label_column: name of the column of the user's files that holds the label.
-        delimiter: character between the columns of the user's files; "" for a comma in .csv and a tab otherwise.
-        input_format: one of tables.FORMATS, or tables.AUTO for that of the ending.
-        encoding: of the user's files; "" for UTF-8, or UTF-16 by its mark.
-        sheet: of the user's workbooks; see tables.Layout.
-        columns: names of the columns of the user's files, in their order, where these have no header line.
-        labels, positive_from, negative_to, middle, ratings: how their labels are told; see labels.Labelling.
-        skip_bad_rows: go on at a row that cannot be read, and count it.
+        reading: how the user's own files are read.
     """
 
     nsmc_dir: str = ""
@@ -50,39 +41,7 @@ class ReviewSources:
     sample: bool = False
     train_file: str = ""
     test_file: str = ""
-    text_column: str = "document"
-    label_column: str = "label"
-    delimiter: str = ""
-    input_format: str = tables.AUTO
-    encoding: str = ""
-    sheet: str = ""
-    columns: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    positive_from: float | None = None
-    negative_to: float | None = None
-    middle: str = Labelling.middle
-    ratings: str = Labelling.ratings
-    skip_bad_rows: bool = False
-
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """The keyword arguments of reviews.read for the user's own files."""
-        return {
-            "text_column": self.text_column,
-            "label_column": self.label_column,
-            "delimiter": self.delimiter or None,
-            "input_format": self.input_format,
-            "encoding": self.encoding,
-            "sheet": self.sheet,
-            "columns": self.columns,
-            "labels": self.labels,
-            "positive_from": self.positive_from,
-            "negative_to": self.negative_to,
-            "middle": self.middle,
-            "ratings": self.ratings,
-            "skip_bad_rows": self.skip_bad_rows,
-            "skip_empty": True,
-        }
+    reading: reviews.Reading = reviews.Reading(skip_empty=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,12 +116,11 @@ def _own(sources: ReviewSources, to_train: bool) -> Data:
     """The user's own files."""
     if sources.train_file == sources.test_file == tables.STDIN:
         raise UserError("found --train_file=- and --test_file=-, expected one of them to be standard input")
-    # a model that is there and knows other classes has told what labels are: see evaluation.told_by_model
-    keywords = {**sources.keywords, "two_classes": not to_train}
-    train = reviews.read(sources.train_file, **keywords) if sources.train_file else None
-    if train is not None and sources.labels == (ALL,):  # what the reviews to learn from have is what all are told by
-        keywords["labels"] = () if train.classes == SENTIMENT else train.classes.names
-    test = reviews.read(sources.test_file, **keywords) if sources.test_file else None
+    how = sources.reading
+    train = reviews.read(sources.train_file, how) if sources.train_file else None
+    if train is not None and how.labelling.finds:  # what the reviews to learn from have is what all are told by
+        how = how.told_by(train.classes)
+    test = reviews.read(sources.test_file, how) if sources.test_file else None
     for part, of in ((train, "learn from"), (test, "measure on")):
         if to_train and part is not None and (lacking := part.classes.lacking(part.labels.tolist())):
             raise UserError(
@@ -194,7 +152,8 @@ def _nsmc(sources: ReviewSources, to_train: bool, log: Callable[[str], None]) ->
             download=sources.download,
             log=log,
         )
-        return Data(NSMC, "nsmc", *(reviews.read(p, skip_bad_rows=sources.skip_bad_rows) for p in (train, test)))
+        how = reviews.Reading(skip_bad_rows=sources.reading.skip_bad_rows)
+        return Data(NSMC, "nsmc", reviews.read(train, how), reviews.read(test, how))
     except nsmc.NsmcUnavailable as error:
         if sources.nsmc_dir or not to_train:
             raise
@@ -213,7 +172,7 @@ class TextSources:
         text_column: name of the column of the text, where the files are tables; or "".
         rating_column: name of a column of star ratings, whole numbers from 1, to learn beside the text; or "".
         nsmc_dir: folder that holds NSMC, whose test reviews and validation split are left out; or "".
-        delimiter, input_format, encoding, sheet, columns: how the files are written; see tables.Layout.
+        layout: how the files are written.
         skip_bad_rows: go on at a line or a row that cannot be read, and count it.
     """
 
@@ -221,11 +180,7 @@ class TextSources:
     text_column: str = ""
     rating_column: str = ""
     nsmc_dir: str = ""
-    delimiter: str = ""
-    input_format: str = tables.AUTO
-    encoding: str = ""
-    sheet: str = ""
-    columns: tuple[str, ...] = ()
+    layout: tables.Layout = tables.AS_NAMED
     skip_bad_rows: bool = False
 
 
@@ -246,14 +201,11 @@ def find_texts(sources: TextSources, *, log: Callable[[str], None]) -> "tuple[li
         raise UserError("found no --data, expected a file of texts, one a line")
     if sources.rating_column and not sources.text_column:
         raise UserError(f"--rating_column={sources.rating_column}: found no --text_column beside it, expected both")
-    layout = tables.Layout(
-        sources.input_format, sources.delimiter or None, sources.encoding, sources.sheet, sources.columns
-    )
     texts, ratings = documents(
         sources.data,
         text_column=sources.text_column,
         rating_column=sources.rating_column,
-        layout=layout,
+        layout=sources.layout,
         skip_bad_rows=sources.skip_bad_rows,
         log=log,
     )

@@ -46,52 +46,54 @@ class Corpus:
         return len(self.texts)
 
 
-def read(
-    path: str | os.PathLike[str],
-    *,
-    text_column: str = "document",
-    label_column: str = "label",
-    delimiter: str | None = None,
-    skip_bad_rows: bool = False,
-    skip_empty: bool = False,
-    two_classes: bool = False,
-    input_format: str = tables.AUTO,
-    encoding: str = "",
-    sheet: str = "",
-    columns: Sequence[str] = (),
-    labels: Sequence[str] = (),
-    positive_from: float | None = None,
-    negative_to: float | None = None,
-    middle: str = Labelling.middle,
-    ratings: str = Labelling.ratings,
-) -> Corpus:
-    r"""Reads labelled texts from tables of any kind that tables.Table reads.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How labelled reviews are read from tables.
 
-    A text may be empty, as some of NSMC's are, unless `skip_empty` says otherwise.
-
-    Args:
-        path: the file, several with commas between them, a pattern of their names, or tables.STDIN.
+    Attributes:
         text_column, label_column: names of the columns that are read.
-        delimiter: the character between two columns. Default: a comma for .csv, a tab for other texts. Between tabs
-            columns are quoted where `input_format` is "csv", otherwise a quotation mark is a character like any other.
+        layout: how the tables are written.
+        labelling: how labels are told.
         skip_bad_rows: pass over rows with another number of columns than the header, no label or another one, broken
             quoting or bytes that cannot be decoded, and count them, instead of raising.
         skip_empty: leave out rows whose text is empty or white space, whatever their label: stars that came without a
             word teach nothing and measure nothing.
         two_classes: whether a model that knows negative and positive alone is to answer; see Labelling.advice.
-        input_format: one of tables.FORMATS, or tables.AUTO.
-        encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
-        sheet: of a workbook, see tables.Layout.
-        columns: names of the columns, in their order, of tables without a header line; () for those that have one.
-        labels, positive_from, negative_to, middle, ratings: how labels are told, see Labelling.
+    """
+
+    text_column: str = "document"
+    label_column: str = "label"
+    layout: tables.Layout = tables.AS_NAMED
+    labelling: Labelling = Labelling()
+    skip_bad_rows: bool = False
+    skip_empty: bool = False
+    two_classes: bool = False
+
+    def told_by(self, classes: Classes) -> Reading:
+        """The same, with the names of classes as labels; of negative and positive 0 and 1."""
+        return dataclasses.replace(self, labelling=Labelling(() if classes == SENTIMENT else classes.names))
+
+
+AS_PUBLISHED = Reading()  # as NSMC is
+
+
+def read(path: str | os.PathLike[str], how: Reading = AS_PUBLISHED) -> Corpus:
+    r"""Reads labelled texts from tables of any kind that tables.Table reads.
+
+    A text may be empty, as some of NSMC's are, unless `how` leaves these out.
+
+    Args:
+        path: the file, several with commas between them, a pattern of their names, or tables.STDIN.
+        how: which columns are read, and how.
 
     Returns:
         Corpus.
 
     Raises:
-        Located: what is wrong with the file, and on which line. A row of several lines is known by its first. Even with
-            `skip_bad_rows`: more than half of the rows are bad, or labels are ratings and there is no rule for them.
-        UserError: the file cannot be opened, or an argument is wrong.
+        Located: what is wrong with the file, and on which line. A row of several lines is known by its first. Even
+            where bad rows are skipped: more than half of the rows are bad, or labels are ratings and there is no rule
+            for them.
+        UserError: the file cannot be opened.
 
     Example:
         >>> corpus = read("nsmc_bert/bundled/sample_test.tsv")
@@ -102,28 +104,23 @@ def read(
 
     import numpy as np
 
-    labelling = Labelling(tuple(labels), positive_from, negative_to, middle, ratings)
-    layout = tables.Layout(input_format, delimiter, encoding, sheet, tuple(columns))
     digest = hashlib.sha1(usedforsecurity=False)
-    reading = _Reading(labelling, skip_bad_rows, skip_empty, two_classes)
+    reader = _Reader(how)
     paths = tables.expand(path)
     for each in paths:
-        with tables.Table(each, layout, digest=digest) as table:
-            reading.read(table, text_column, label_column)
+        with tables.Table(each, how.layout, digest=digest) as table:
+            reader.read(table)
     name = tables.STDIN_NAME if paths == [tables.STDIN] else os.path.expanduser(path)
-    reading.check(name)
-    told, sha1 = np.array(reading.labels, np.int32), digest.hexdigest()
-    return Corpus(reading.texts, told, Path(name), sha1, reading.skipped, reading.notes(), reading.classes)
+    reader.check(name)
+    told, sha1 = np.array(reader.labels, np.int32), digest.hexdigest()
+    return Corpus(reader.texts, told, Path(name), sha1, reader.skipped, reader.notes(), reader.classes)
 
 
-class _Reading:
+class _Reader:
     """What has been read of labelled tables.
 
     Args:
-        labelling: how labels are told.
-        skip_bad_rows: whether bad rows are passed over.
-        skip_empty: whether rows without text are left out.
-        two_classes: whether nothing is proposed that makes other classes than negative and positive.
+        how: which columns are read, and how.
 
     Attributes:
         texts, labels: of the good rows; a label is the number of its class.
@@ -133,12 +130,11 @@ class _Reading:
         empty: how many rows without text were left out.
     """
 
-    def __init__(self, labelling: Labelling, skip_bad_rows: bool, skip_empty: bool, two_classes: bool) -> None:
-        self._labelling, self._skip, self._skip_empty = labelling, skip_bad_rows, skip_empty
-        self._two_classes = two_classes
+    def __init__(self, how: Reading) -> None:
+        self._how, self._labelling, self._skip = how, how.labelling, how.skip_bad_rows
         self.texts: list[str] = []
         self.labels: list[int] = []
-        self.classes = labelling.classes
+        self.classes = how.labelling.classes
         self.missing = self.left_out = self.empty = self._bad_rows = 0
         # the first of either kind: the table's name, and what is wrong
         self._bad: tuple[str, tables.Problem] | None = None
@@ -147,15 +143,18 @@ class _Reading:
         self._of_tables: list[str] = []  # notes
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
 
-    def read(self, table: tables.Table, text_column: str, label_column: str) -> None:
+    def read(self, table: tables.Table) -> None:
         """Reads one table."""
-        wanted = {"--text_column": (text_column, "text"), "--label_column": (label_column, "label")}
+        wanted = {
+            "--text_column": (self._how.text_column, "text"),
+            "--label_column": (self._how.label_column, "label"),
+        }
         text_at, label_at = tables.locate(table, wanted)
         self._note(table.note)
         numbers: dict[str, int | None] = {}  # of the labels lately met
         for row in table:
             text, problem = tables.text_at(row, text_at, table.columns[text_at])
-            if problem is None and self._skip_empty and not text.strip():
+            if problem is None and self._how.skip_empty and not text.strip():
                 self.empty += 1
                 continue
             if problem is None:
@@ -219,7 +218,7 @@ class _Reading:
         return line, found, expected + self._advice({other for other in self._others if other.strip()})
 
     def _advice(self, others: set[str]) -> str:
-        return self._labelling.advice(others, self._two_classes)
+        return self._labelling.advice(others, self._how.two_classes)
 
     def check(self, name: str) -> None:
         """Whether enough rows are good, of those that have a label: a table may be labelled in part."""

@@ -78,7 +78,7 @@ class Layout:
     Attributes:
         input_format: one of FORMATS; AUTO for that of the file's ending.
         delimiter: character between two columns of CSV; a tab makes it TSV, which has no quoting, unless
-            `input_format` says that it is CSV. None for the format's own.
+            `input_format` says that it is CSV. "" for the format's own.
         encoding: one of text_files.ENCODINGS, for text without a mark; "" for UTF-8.
         sheet: name of a workbook's sheet, or its number among those that are not hidden, from 1; "" for the one that
             holds rows or, of several, the one that has the columns; see `locate`.
@@ -89,7 +89,7 @@ class Layout:
     """
 
     input_format: str = AUTO
-    delimiter: str | None = None
+    delimiter: str = ""
     encoding: str = ""
     sheet: str = ""
     columns: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Layout:
         if self.input_format not in (AUTO, *FORMATS):
             raise UserError(f"--input_format={self.input_format}: expected one of {', '.join((AUTO, *FORMATS))}")
         delimiter = "\t" if self.delimiter == "\\t" else self.delimiter  # a tab as it is written on command lines
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        if delimiter and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise UserError(f"found {shorten(delimiter)} as the delimiter, expected one character, such as , or ;")
         object.__setattr__(self, "delimiter", delimiter)
         object.__setattr__(self, "encoding", text_files.check_encoding(self.encoding))

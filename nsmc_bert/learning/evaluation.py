@@ -12,14 +12,13 @@ import numpy as np
 
 from nsmc_bert import bundled
 from nsmc_bert.base import html_pages, system
-from nsmc_bert.base.classes import SENTIMENT, Classes
+from nsmc_bert.base.classes import Classes
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.files import write_text
 from nsmc_bert.base.progress import DELAY, Progress
 from nsmc_bert.base.text_tables import one_line
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import NSMC, SAMPLE, Data, ReviewSources
-from nsmc_bert.data.labels import ALL
 from nsmc_bert.learning import page
 from nsmc_bert.learning.provenance import (
     SHIPS,
@@ -101,20 +100,20 @@ def told_by_model(sources: ReviewSources, model: str) -> ReviewSources:
                 f"--model={model}: learned from {learned}, expected reviews to measure it on, --test_file=FILE (or "
                 "--nsmc_dir=FOLDER, for NSMC's)"
             )
-    told = sources.labels or sources.ratings or sources.positive_from is not None
-    if told and sources.labels != (ALL,):
+    labelling = sources.reading.labelling
+    if not (labelling.is_default or labelling.finds):
         return sources
     classes = checkpoints.read_classes(model or bundled.CLASSIFIER)
-    return dataclasses.replace(sources, labels=() if classes == SENTIMENT else classes.names)
+    return dataclasses.replace(sources, reading=sources.reading.told_by(classes))
 
 
-def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Callable[[str], None]) -> Iterator[str]:
+def measure(data: Data, how: Evaluation, reading: reviews.Reading, *, log: Callable[[str], None]) -> Iterator[str]:
     """Measures a model, calibrates it before if that is wanted, and writes what is to be written.
 
     Args:
         data: the reviews, with test reviews among them.
         how: what to measure, and where figures, page and calibrated model go.
-        columns: keyword arguments of reviews.read for a file in `how.calibrate_on`.
+        reading: how a file in `how.calibrate_on` is read.
         log: called with each line that is no result.
 
     Yields:
@@ -143,7 +142,7 @@ def measure(data: Data, how: Evaluation, *, columns: Mapping[str, Any], log: Cal
             model.classes.check_same(known, f"--against={other}")
             others[other] = load(_folder_of(other), how.precision, how.positive_label)
     if how.calibrated:
-        held_out = recalibration.find(how.calibrate_on, data, record, columns, log, classes=model.classes)
+        held_out = recalibration.find(how.calibrate_on, data, record, reading, log, classes=model.classes)
         calibrated, changed = recalibration.calibrate(model, held_out, record)
         yield str(calibrated)
     probabilities = None if data.test is None else _predicted(model, data.test.texts, "test")

@@ -33,7 +33,7 @@ def find(
     calibrate_on: str,
     data: Data,
     record: Mapping[str, Any],
-    columns: Mapping[str, Any],
+    reading: reviews.Reading,
     log: Callable[[str], None],
     minimum: int = 0,
     classes: Classes = SENTIMENT,
@@ -44,7 +44,7 @@ def find(
         calibrate_on: a file, or HELD_OUT.
         data: the reviews at hand; data.train is what HELD_OUT is cut from.
         record: the model's training.json, or {}.
-        columns: keyword arguments of reviews.read for a file.
+        reading: how a file is read.
         log: called with each line to show.
         minimum: of them; 0 for as many as all numbers of a calibration take, calibration.EACH a class.
         classes: what the model tells apart.
@@ -57,7 +57,7 @@ def find(
         train, rows = _held_out(data, record)
         chosen = Reviews(data.name, True, [train.texts[row] for row in rows], train.labels[rows])
     else:
-        mine = reviews.read(calibrate_on, **columns)
+        mine = reviews.read(calibrate_on, reading)
         classes.check_same(mine.classes, calibrate_on)
         if has_learned_from(record, mine):
             held_out = "" if record["data"].get("folds") else f", or --calibrate_on={HELD_OUT}, what training held out"

@@ -19,7 +19,6 @@ from nsmc_bert.base import cli, runtime
 from nsmc_bert.base.cli import say
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import perturbation, reviews
-from nsmc_bert.data.find import ReviewSources
 from nsmc_bert.learning import finetuning
 from nsmc_bert.learning.provenance import Start
 from nsmc_bert.model import metrics, packing
@@ -143,7 +142,7 @@ def draw(labels, size, seed, measured):
 
 def main():
     """Measures, and prints a table."""
-    corpus = reviews.read(FLAGS.train_file, **options.from_flags(ReviewSources).keywords)
+    corpus = reviews.read(FLAGS.train_file, options.review_sources().reading)
     if len(FLAGS.sizes) != len(FLAGS.draws):
         raise UserError(f"--draws={','.join(FLAGS.draws)}: expected as many numbers as --sizes")
     cli.import_tensorflow()

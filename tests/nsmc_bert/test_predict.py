@@ -245,7 +245,7 @@ def test_what_is_written_is_a_table_again_and_can_be_trained_on(command, model, 
     result = command("predict", f"--model={model}", *arguments, cwd=orders)
     assert (result.returncode, result.stderr, result.stdout) == (0, f"wrote out/result.{ending}\n", "")
     assert os.listdir(orders / "out") == [f"result.{ending}"]
-    again = reviews.read(orders / "out" / f"result.{ending}", text_column="리뷰")
+    again = reviews.read(orders / "out" / f"result.{ending}", reviews.Reading("리뷰"))
     assert again.texts == reviews_of
     # and what was written is a table to predict on, whose own columns stay
     arguments = [f"--input=out/result.{ending}", "--text_column=리뷰", "--output=csv"]

@@ -9,8 +9,13 @@ from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import find, nsmc, reviews
 from nsmc_bert.data.find import ReviewSources, TextSources
+from nsmc_bert.data.labels import ALL, Labelling
+from nsmc_bert.data.reviews import Reading
+from nsmc_bert.data.tables import Layout
 
 TRAIN = [f"글 {i}" for i in range(20)]
+STARS = Reading(labelling=Labelling(positive_from=4, negative_to=2), skip_empty=True)
+EVERY = Reading(labelling=Labelling((ALL,)))  # label is a class
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def test_several_files_are_called_by_the_first(files, lines):
 
 def test_stars_without_a_word_are_left_out_of_own_tables_and_not_of_nsmc(files, lines, nsmc_dir):
     path = files("mine.tsv", ["좋다", "", "싫다", " ", "\u3000"], [5, 5, 1, 1, ""])
-    sources = ReviewSources(train_file=path, test_file=path, positive_from=4, negative_to=2)
+    sources = ReviewSources(train_file=path, test_file=path, reading=STARS)
     data = find.find_data(sources, log=lines.append)
     assert (data.train.texts, data.test.labels.tolist(), data.train.skipped) == (["좋다", "싫다"], [1, 0], 0)
     assert "  3 reviews without text left out" in lines and not any("stand" in line for line in lines)
@@ -76,12 +81,14 @@ def test_what_is_proposed_to_measure_by_is_what_two_classes_can_answer(files, li
     with pytest.raises(UserError, match="--labels=all takes each as a class"):
         find.find_data(ReviewSources(train_file=path), log=lines.append)
     with pytest.raises(UserError, match="--labels=불만,칭찬 --skip_bad_rows$"):
-        find.find_data(ReviewSources(test_file=path), log=lines.append, to_train=False)
+        sources = ReviewSources(test_file=path, reading=Reading(two_classes=True))
+        find.find_data(sources, log=lines.append, to_train=False)
 
 
 def test_a_table_without_a_header_line(files, lines):
     path = files("mine.txt", ["좋다", "싫다"], header="최고\t1")
-    data = find.find_data(ReviewSources(train_file=path, columns=("document", "label")), log=lines.append)
+    named = Reading(layout=Layout(columns=("document", "label")))
+    data = find.find_data(ReviewSources(train_file=path, reading=named), log=lines.append)
     assert (data.train.texts, data.train.labels.tolist()) == (["최고", "좋다", "싫다"], [1, 0, 1])
 
 
@@ -96,7 +103,7 @@ def test_test_reviews_that_are_all_learned_from_are_said(files, lines):
 def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
     train = files("mine.tsv", TRAIN, ["나", "다", "가", "라"] * 5)
     test = files("test.tsv", ["a", "b", "a", "c", "d"], ["다", "가", "가", "나", "라"])
-    data = find.find_data(ReviewSources(train_file=train, test_file=test, labels=("all",)), log=lines.append)
+    data = find.find_data(ReviewSources(train_file=train, test_file=test, reading=EVERY), log=lines.append)
     assert data.classes.names == data.test.classes.names == ("가", "나", "다", "라")
     assert data.test.labels.tolist() == [2, 0, 0, 1, 3]
     assert lines[-1] == "  1 text stands there with several labels, in 2 reviews"
@@ -104,23 +111,23 @@ def test_a_test_is_told_by_the_classes_that_are_learned(files, lines):
     with pytest.raises(
         UserError, match="other.tsv:2: found the label '마', expected one of 가, 나, 다, 라, as --labels or"
     ):
-        find.find_data(ReviewSources(train_file=train, test_file=other, labels=("all",)), log=lines.append)
+        find.find_data(ReviewSources(train_file=train, test_file=other, reading=EVERY), log=lines.append)
     few = files("few.tsv", ["a", "b", "c"], ["나", "다", "다"])
     with pytest.raises(
         UserError, match="found 3 reviews, none labelled 가, 라, expected some of each label to measure"
     ):
-        find.find_data(ReviewSources(train_file=train, test_file=few, labels=("all",)), log=lines.append)
+        find.find_data(ReviewSources(train_file=train, test_file=few, reading=EVERY), log=lines.append)
     two = ReviewSources(
         train_file=files("two.tsv", ["a", "b"], [1, 0]), test_file=files("t.tsv", ["a", "b"], [0, "1.0"])
     )
-    data = find.find_data(dataclasses.replace(two, labels=("all",)), log=lines.append)
+    data = find.find_data(dataclasses.replace(two, reading=EVERY), log=lines.append)
     assert (data.classes, data.test.labels.tolist()) == (SENTIMENT, [0, 1])
 
 
 def test_own_columns_and_bad_rows(files, lines):
     path = files("mine.txt", ["좋다", "싫다", "글"], [1, 0, 70], "리뷰;별".replace(";", "\t"))
-    sources = ReviewSources(train_file=path, text_column="리뷰", label_column="별", delimiter="\t", skip_bad_rows=True)
-    data = find.find_data(sources, log=lines.append)
+    own = Reading("리뷰", "별", Layout(delimiter="\t"), skip_bad_rows=True)
+    data = find.find_data(ReviewSources(train_file=path, reading=own), log=lines.append)
     assert (data.train.texts, data.test) == (["좋다", "싫다"], None)
     assert lines == [f"mine.txt, train: {path} (2 reviews)", "  1 bad row skipped"]
 
@@ -135,7 +142,7 @@ def test_one_label_teaches_nothing_but_can_be_measured_on(files, lines):
 
 def test_what_is_said_of_own_labels(files, lines):
     path = files("mine.tsv", ["좋다", "싫다", "좋다", "글", "글"], [5, 1, 2, 3, 4])
-    data = find.find_data(ReviewSources(train_file=path, positive_from=4, negative_to=2), log=lines.append)
+    data = find.find_data(ReviewSources(train_file=path, reading=STARS), log=lines.append)
     assert data.train.labels.tolist() == [1, 0, 0, 1]
     assert lines[1:] == [
         "  2 rated 4 or more: positive; 2 rated 2 or less: negative; 1 between them left out",
@@ -211,7 +218,7 @@ def test_texts_are_read_as_the_sources_say(files, tmp_path, lines):
     path = files("mine.txt", ["좋다", "싫다"], header="최고\t1")
     with open(path, "a", encoding="utf-8") as file:
         file.write("한 열\n")
-    sources = TextSources(data=(path,), text_column="글", columns=("글", "별"), skip_bad_rows=True)
+    sources = TextSources(data=(path,), text_column="글", layout=Layout(columns=("글", "별")), skip_bad_rows=True)
     texts, _ = find.find_texts(sources, log=lines.append)
     assert (texts, lines) == (["최고", "좋다", "싫다"], ["1 bad row skipped", f"{path}: 3 different texts"])
 

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from nsmc_bert.base.classes import SENTIMENT
 from nsmc_bert.base.errors import Located, UserError
 from nsmc_bert.data import nsmc, reviews
+from nsmc_bert.data.labels import ALL, Labelling
+from nsmc_bert.data.reviews import Reading
+from nsmc_bert.data.tables import Layout
 
 HEADER = "id\tdocument\tlabel\n"
+SKIP = Reading(skip_bad_rows=True)
 
 
 def write(folder, content, name="reviews.tsv"):
@@ -56,14 +60,16 @@ def test_windows_line_ends_a_byte_order_mark_and_empty_lines(tmp_path):
 
 
 def test_other_columns_and_delimiters(tmp_path):
-    keywords = dict(text_column="평", label_column="점")
-    assert reviews.read(write(tmp_path, "점;평\n1;'a'\n"), delimiter=";", **keywords).texts == ["'a'"]
-    assert reviews.read(write(tmp_path, '점;평\n1;"a;\n""b"""\n'), delimiter=";", **keywords).texts == ['a;\n"b"']
-    assert reviews.read(write(tmp_path, '점\t평\n1\t"a"\n', "x.csv"), delimiter="\t", **keywords).texts == ['"a"']
-    assert reviews.read(write(tmp_path, "점\t평\n1\ta\n", "x.csv"), delimiter="\\t", **keywords).texts == ["a"]
-    assert reviews.read(write(tmp_path, '점,평\r\n1,"a, b"\r\n', "X.CSV"), **keywords).texts == ["a, b"]
-    for bad in ("", ",,", '"', "\n"):
-        assert "as the delimiter, expected one character" in error_of(reviews.read, tmp_path / "X.CSV", delimiter=bad)
+    def texts(delimiter, content, name="reviews.tsv"):
+        return reviews.read(write(tmp_path, content, name), Reading("평", "점", Layout(delimiter=delimiter))).texts
+
+    assert texts(";", "점;평\n1;'a'\n") == ["'a'"]
+    assert texts(";", '점;평\n1;"a;\n""b"""\n') == ['a;\n"b"']
+    assert texts("\t", '점\t평\n1\t"a"\n', "x.csv") == ['"a"']
+    assert texts("\\t", "점\t평\n1\ta\n", "x.csv") == ["a"]
+    assert texts("", '점,평\r\n1,"a, b"\r\n', "X.CSV") == ["a, b"]
+    for bad in (",,", '"', "\n"):
+        assert "as the delimiter, expected one character" in error_of(Layout, delimiter=bad)
 
 
 table_texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\t\n"))
@@ -92,7 +98,7 @@ def test_any_text_that_the_csv_module_wrote(tmp_path_factory, rows, quoting, del
     stream = io.StringIO(newline="")
     csv.writer(stream, quoting=quoting, delimiter=delimiter).writerows([("document", "label"), *rows])
     path = write(tmp_path_factory.mktemp("csv"), stream.getvalue(), "reviews.csv")
-    data = reviews.read(path, delimiter=delimiter)
+    data = reviews.read(path, Reading(layout=Layout(delimiter=delimiter)))
     assert list(zip(data.texts, data.labels.tolist())) == rows
 
 
@@ -173,11 +179,11 @@ def test_what_is_wrong_with_a_csv(tmp_path, content, message):
 
 def test_bad_rows_are_skipped_and_counted(tmp_path):
     content = HEADER.encode() + b"1\ta\t1\n2\t\xff\t1\n3\n4\tb\t\n5\tc\td\t0\n\n6\te\t0\n7\tf\t0\n8\tg\t0\n"
-    data = reviews.read(write(tmp_path, content), skip_bad_rows=True)
+    data = reviews.read(write(tmp_path, content), SKIP)
     assert (data.texts, data.labels.tolist(), data.skipped) == (["a", "e", "f", "g"], [1, 0, 0, 0], 4)
     assert data.notes == ("1 of them without a label",)
     content = b'document,label\n"a\n\xff",1\nb,1\n"c"d,1\n\xff"e",x\nf,21\n"g\n",0\nh,1\ni,0\n'
-    data = reviews.read(write(tmp_path, content, "x.csv"), skip_bad_rows=True)
+    data = reviews.read(write(tmp_path, content, "x.csv"), SKIP)
     assert (data.texts, data.labels.tolist(), data.skipped) == (["b", "g\n", "h", "i"], [1, 0, 1, 0], 4)
 
 
@@ -195,24 +201,23 @@ ROWS = "".join("good %d,1\n" % i for i in range(60))
 )
 def test_a_stray_quotation_mark_costs_its_own_line_alone(tmp_path, bad, skipped):
     path = write(tmp_path, "document,label\nfirst,1\n" + bad % ROWS + 'last,0\n"two\nlines",1\n', "x.csv")
-    data = reviews.read(path, skip_bad_rows=True)
+    data = reviews.read(path, SKIP)
     assert data.texts == ["first", *("good %d" % i for i in range(60)), "last", "two\nlines"]
     assert data.skipped == skipped
     assert error_of(reviews.read, path).startswith(f"{path}:3: found ")
 
 
 def test_bad_bytes_behind_a_stray_quotation_mark_are_bad_all_the_same(tmp_path):
-    data = reviews.read(
-        write(tmp_path, b'document,label\n"a,1\n\xff,1\nb,1\nb,1\nb,1\n"c"d,1\n', "x.csv"), skip_bad_rows=True
-    )
+    path = write(tmp_path, b'document,label\n"a,1\n\xff,1\nb,1\nb,1\nb,1\n"c"d,1\n', "x.csv")
+    data = reviews.read(path, SKIP)
     assert (data.texts, data.skipped) == (["b", "b", "b"], 3)
 
 
 def test_what_cannot_be_skipped(tmp_path):
     path = write(tmp_path, HEADER + "1\n2\n")
-    message = error_of(reviews.read, path, skip_bad_rows=True)
+    message = error_of(reviews.read, path, SKIP)
     assert message.startswith(f"{path}:2: found 1 column, and no good row in 2, expected 3")
-    assert ":1: found bytes" in error_of(reviews.read, write(tmp_path, b"\xff\tlabel\n"), skip_bad_rows=True)
+    assert ":1: found bytes" in error_of(reviews.read, write(tmp_path, b"\xff\tlabel\n"), SKIP)
 
 
 def test_files_that_cannot_be_opened(tmp_path):
@@ -239,6 +244,10 @@ def test_a_folder_below_home(tmp_path, monkeypatch):
 # Labels
 
 
+def told_by(skip_bad_rows=False, **labelling):
+    return Reading(labelling=Labelling(**labelling), skip_bad_rows=skip_bad_rows)
+
+
 def table_of(folder, labels, name="mine.csv"):
     rows = "".join(f"글 {number},{label}\n" for number, label in enumerate(labels))
     return write(folder, "document,label\n" + rows, name)
@@ -247,21 +256,23 @@ def table_of(folder, labels, name="mine.csv"):
 def test_words_and_floats_are_labels(tmp_path):
     labels = ["1.0", "0.", "Negative", " POS ", "긍정", "부정", "neg", "positive"]
     assert reviews.read(table_of(tmp_path, labels)).labels.tolist() == [1, 0, 0, 1, 1, 0, 0, 1]
-    own = reviews.read(table_of(tmp_path, ["좋음", "나쁨", " 좋음"]), labels=["나쁨", "좋음"])
+    how = told_by(labels=("나쁨", "좋음"))
+    own = reviews.read(table_of(tmp_path, ["좋음", "나쁨", " 좋음"]), how)
     assert own.labels.tolist() == [1, 0, 1]
     assert own.notes == ("1 labelled 나쁨: negative; 2 labelled 좋음: positive",)
-    found = error_of(reviews.read, table_of(tmp_path, ["좋음", "1"]), labels=["나쁨", "좋음"])
+    found = error_of(reviews.read, table_of(tmp_path, ["좋음", "1"]), how)
     assert ":3: found the label '1', expected 나쁨 (negative) or 좋음 (positive), by --labels" in found
 
 
 def test_ratings_by_a_rule(tmp_path):
     path = table_of(tmp_path, [5, 4, 3, 2, 1, "4.5", "3.0"])
-    data = reviews.read(path, positive_from=4, negative_to=2)
+    how = told_by(positive_from=4, negative_to=2)
+    data = reviews.read(path, how)
     assert (data.texts, data.labels.tolist()) == (["글 0", "글 1", "글 3", "글 4", "글 5"], [1, 1, 0, 0, 1])
     assert data.notes == ("3 rated 4 or more: positive; 2 rated 2 or less: negative; 2 between them left out",)
-    found = error_of(reviews.read, table_of(tmp_path, [5, "별 둘"]), positive_from=4, negative_to=2)
+    found = error_of(reviews.read, table_of(tmp_path, [5, "별 둘"]), how)
     assert ":3: found the label '별 둘', expected a number, by --positive_from and --negative_to" in found
-    found = error_of(reviews.read, table_of(tmp_path, [3, 3]), positive_from=4, negative_to=2)
+    found = error_of(reviews.read, table_of(tmp_path, [3, 3]), how)
     assert "found all 2 ratings between the two, expected some of either" in found
 
 
@@ -278,7 +289,7 @@ def test_ratings_by_a_rule(tmp_path):
 )
 def test_ratings_without_a_rule_stop(tmp_path, labels, advice, skip_bad_rows):
     """Those of one star are no positive reviews, whatever is skipped."""
-    found = error_of(reviews.read, table_of(tmp_path, labels), skip_bad_rows=skip_bad_rows)
+    found = error_of(reviews.read, table_of(tmp_path, labels), told_by(skip_bad_rows))
     assert ", expected 0 (negative) or 1 (positive); " in found and advice in found
 
 
@@ -294,56 +305,58 @@ def test_words_of_ones_own_stop_with_all_that_the_column_holds(tmp_path, labels,
 
 
 def test_a_file_of_which_most_is_bad_stops(tmp_path):
-    found = error_of(reviews.read, table_of(tmp_path, [1, 0, "", "x", "x", "y"]), skip_bad_rows=True)
+    found = error_of(reviews.read, table_of(tmp_path, [1, 0, "", "x", "x", "y"]), SKIP)
     assert "mine.csv:5: found the label 'x', and 3 bad rows of 5, expected 0 (negative) or 1 (positive)" in found
     assert found.endswith("; most rows have to be good, even with --skip_bad_rows")
-    assert reviews.read(table_of(tmp_path, [1, 0, "x", "y"]), skip_bad_rows=True).skipped == 2
-    found = error_of(reviews.read, table_of(tmp_path, ["good", "bad", "good"]), skip_bad_rows=True)
+    assert reviews.read(table_of(tmp_path, [1, 0, "x", "y"]), SKIP).skipped == 2
+    found = error_of(reviews.read, table_of(tmp_path, ["good", "bad", "good"]), SKIP)
     assert "and no good row in 3, expected 0 (negative) or 1 (positive); which is which? --labels=bad,good" in found
 
 
 def test_a_table_may_be_labelled_in_part(tmp_path):
-    data = reviews.read(table_of(tmp_path, ["", 1, 0, *[""] * 20, "x"]), skip_bad_rows=True)
+    data = reviews.read(table_of(tmp_path, ["", 1, 0, *[""] * 20, "x"]), SKIP)
     assert (data.texts, data.skipped, data.notes) == (["글 1", "글 2"], 22, ("21 of them without a label",))
-    found = error_of(reviews.read, table_of(tmp_path, ["", ""]), skip_bad_rows=True)
+    found = error_of(reviews.read, table_of(tmp_path, ["", ""]), SKIP)
     assert found.endswith("mine.csv:2: found the label '', and no good row in 2, expected 0 (negative) or 1 (positive)")
 
 
 def test_a_table_of_which_no_row_has_a_text_stops(tmp_path):
     path = write(tmp_path, HEADER + "1\t\t1\n2\t \t0\n")
     assert reviews.read(path).texts == ["", " "]
-    assert error_of(reviews.read, path, skip_empty=True).endswith(
+    assert error_of(reviews.read, path, Reading(skip_empty=True)).endswith(
         ": found 2 rows, none with a text, expected texts; see --text_column"
     )
 
 
 def test_more_classes_and_ratings(tmp_path):
     path = table_of(tmp_path, ["중립", "불만", "칭찬 ", "", "불만"])
-    own = reviews.read(path, labels=["불만", "중립", "칭찬"], skip_bad_rows=True)
+    own = reviews.read(path, told_by(True, labels=("불만", "중립", "칭찬")))
     assert (own.labels.tolist(), own.classes.names) == ([1, 0, 2, 0], ("불만", "중립", "칭찬"))
     assert own.notes == ("1 of them without a label", "reviews of each class: 불만 2, 중립 1, 칭찬 1")
-    found = error_of(reviews.read, path, labels=["불만", "중립", "문의"])
+    found = error_of(reviews.read, path, told_by(labels=("불만", "중립", "문의")))
     assert ":4: found the label '칭찬 ', expected one of 불만, 중립, 문의, as --labels or the model names them" in found
-    every = reviews.read(path, labels=["all"], skip_bad_rows=True)
+    every = reviews.read(path, told_by(True, labels=(ALL,)))
     assert (every.labels.tolist(), every.classes) == (own.labels.tolist(), own.classes)
-    assert ":5: found the label '', expected a label; --skip_bad_rows" in error_of(reviews.read, path, labels=["all"])
-    stars = reviews.read(table_of(tmp_path, [5, 1, "3.0"]), ratings="1:5")
+    found = error_of(reviews.read, path, told_by(labels=(ALL,)))
+    assert ":5: found the label '', expected a label; --skip_bad_rows" in found
+    stars = reviews.read(table_of(tmp_path, [5, 1, "3.0"]), told_by(ratings="1:5"))
     assert (stars.labels.tolist(), stars.classes.values) == ([4, 0, 2], (1, 2, 3, 4, 5))
     assert stars.notes == ("reviews of each rating: 1 1, 2 0, 3 1, 4 0, 5 1",)
-    found = error_of(reviews.read, table_of(tmp_path, [5, 7]), ratings="1:5")
+    found = error_of(reviews.read, table_of(tmp_path, [5, 7]), told_by(ratings="1:5"))
     assert ":3: found the label '7', expected one of the ratings from 1 to 5, by --ratings" in found
 
 
 def test_labels_found_are_those_of_0_and_1_where_they_are_those(tmp_path):
-    data = reviews.read(table_of(tmp_path, ["1", "0.0", "1.0"]), labels=["all"])
+    data = reviews.read(table_of(tmp_path, ["1", "0.0", "1.0"]), told_by(labels=(ALL,)))
     assert (data.labels.tolist(), data.classes, data.notes) == ([1, 0, 1], SENTIMENT, ())
-    found = error_of(reviews.read, table_of(tmp_path, [f"{number}번" for number in range(101)]), labels=["all"])
+    path = table_of(tmp_path, [f"{number}번" for number in range(101)])
+    found = error_of(reviews.read, path, told_by(labels=(ALL,)))
     assert ":102: found a label more than 100 different ones, expected one of few classes; see --label_column" in found
 
 
 def test_the_middle_of_a_rule_may_be_a_class(tmp_path):
     path = table_of(tmp_path, [5, 4, 3, 2, 1, "4.5", "3.0"])
-    data = reviews.read(path, positive_from=4, negative_to=2, middle="class")
+    data = reviews.read(path, told_by(positive_from=4, negative_to=2, middle="class"))
     assert (len(data), data.labels.tolist()) == (7, [2, 2, 1, 0, 0, 2, 1])
     assert data.notes == ("3 rated 4 or more: positive; 2 rated 2 or less: negative; 2 between them: neutral",)
 
@@ -364,7 +377,7 @@ def test_the_sheet_that_was_chosen_is_said(tmp_path):
     assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
     assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
     assert "found one column, text, expected a text and a label; " in error_of(
-        reviews.read, tmp_path / "mine.xlsx", sheet="2"
+        reviews.read, tmp_path / "mine.xlsx", Reading(layout=Layout(sheet="2"))
     )
 
 
@@ -383,10 +396,10 @@ def test_quotation_marks_between_tabs_are_said(tmp_path):
         "quotation marks around columns, as in 5 of the first 5 rows, are taken as text; --input_format=csv "
         "--delimiter='\\t' reads them as quoting",
     )
-    data = reviews.read(path, input_format="csv", delimiter="\t")
+    data = reviews.read(path, Reading(layout=Layout("csv", "\t")))
     assert (data.texts, data.notes) == (['a "b"', "c", *['d "e"'] * 3], ())
     path = write(tmp_path, 'document\tlabel\n"그는 ""최고""라 했다"\t1\n"두\n줄"\t1\n보통\t0\n좋다\t1\n')
-    assert "--input_format=csv" in "".join(reviews.read(path, skip_bad_rows=True).notes)
+    assert "--input_format=csv" in "".join(reviews.read(path, SKIP).notes)
 
 
 # Splits

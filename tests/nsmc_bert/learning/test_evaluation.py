@@ -9,7 +9,8 @@ from nsmc_bert.base import system
 from nsmc_bert.base.classes import SENTIMENT, Classes, ratings
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data.find import Data, ReviewSources
-from nsmc_bert.data.reviews import Corpus
+from nsmc_bert.data.labels import ALL, Labelling
+from nsmc_bert.data.reviews import Corpus, Reading
 from nsmc_bert.learning import evaluation
 from nsmc_bert.learning.evaluation import Evaluation
 from nsmc_bert.model import metrics
@@ -166,15 +167,18 @@ def test_a_summary_of_ratings_goes_by_the_expected_rating():
 def test_labels_are_told_by_the_model_where_nothing_else_is_said(make_model, tmp_path):
     make_model(labels=("불만", "문의", "칭찬")).save(tmp_path / "three")
     three, two = str(tmp_path / "three"), ""
-    for labels in ((), ("all",)):
-        assert evaluation.told_by_model(ReviewSources(labels=labels), three).labels == ("불만", "문의", "칭찬")
-        assert evaluation.told_by_model(ReviewSources(labels=labels), two).labels == ()
-    for sources in (
-        ReviewSources(labels=("a", "b", "c")),
-        ReviewSources(ratings="1:3"),
-        ReviewSources(positive_from=4, negative_to=2),
-    ):
-        assert evaluation.told_by_model(sources, three) == sources
+
+    def told(labelling, model):
+        sources = ReviewSources(reading=Reading("리뷰", labelling=labelling, skip_empty=True))
+        reading = evaluation.told_by_model(sources, model).reading
+        assert (reading.text_column, reading.skip_empty) == ("리뷰", True)
+        return reading.labelling
+
+    for labelling in (Labelling(), Labelling((ALL,))):
+        assert told(labelling, three) == Labelling(("불만", "문의", "칭찬"))
+        assert told(labelling, two) == Labelling()
+    for labelling in (Labelling(("a", "b", "c")), Labelling(ratings="1:3"), Labelling((), 4, 2)):
+        assert told(labelling, three) == labelling
 
 
 def test_no_worker_but_the_chief_has_a_summary():

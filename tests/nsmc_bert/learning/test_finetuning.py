@@ -355,7 +355,7 @@ def test_a_cross_validated_run(tiny_config, tmp_path, sample, devices):
     assert evaluation.summary([warned, warned])[-3] == seen
     # what it has learned from says nothing of its confidence
     with pytest.raises(UserError, match="has learned from all its reviews, and is calibrated by cross-validation"):
-        recalibration.find("validation", data, result, {}, lines.append, minimum=1)
+        recalibration.find("validation", data, result, reviews.AS_PUBLISHED, lines.append, minimum=1)
 
 
 def test_few_reviews_of_ones_own_start_from_the_classifier():

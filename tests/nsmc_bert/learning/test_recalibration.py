@@ -11,6 +11,8 @@ import nsmc_bert
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
+from nsmc_bert.data.labels import Labelling
+from nsmc_bert.data.reviews import AS_PUBLISHED, Reading
 from nsmc_bert.learning import recalibration
 from nsmc_bert.learning.provenance import checksum_of
 from tests.conftest import logit
@@ -80,7 +82,7 @@ def test_what_cannot_be_done_is_one_line(trained, command, tmp_path, arguments, 
 
 
 def find(data, record, **options):
-    return recalibration.find("validation", data, record, {}, lambda line: None, **options)
+    return recalibration.find("validation", data, record, AS_PUBLISHED, lambda line: None, **options)
 
 
 def test_what_training_held_out_is_what_it_recorded():
@@ -101,8 +103,8 @@ def test_what_training_held_out_is_what_it_recorded():
 def test_the_same_file_by_another_rule_is_not_what_was_learned(tmp_path):
     path = tmp_path / "stars.csv"
     path.write_text("document,label\n" + "".join(f"글 {number},{number % 5 + 1}\n" for number in range(1000)))
-    rules = [{"positive_from": 4, "negative_to": 2}, {"positive_from": 5, "negative_to": 4}]
-    one, other = (reviews.read(path, **rule) for rule in rules)
+    rules = Labelling(positive_from=4, negative_to=2), Labelling(positive_from=5, negative_to=4)
+    one, other = (reviews.read(path, Reading(labelling=rule)) for rule in rules)
     assert one.sha1 == other.sha1
     learned = {"train_sha1": one.sha1, "reviews_sha1": checksum_of(one), "by_label": True}
     for train, known in ((one, True), (other, False)):
@@ -120,7 +122,7 @@ def test_rows_that_were_passed_over_are_said(tmp_path):
     path.write_text("document,label\n좋다,1\n싫다,0\n글\n글,\n", encoding="utf-8")
     said = []
     data = Data("mine", "reviews", None, None)
-    recalibration.find(str(path), data, {}, {"skip_bad_rows": True}, said.append, minimum=1)
+    recalibration.find(str(path), data, {}, Reading(skip_bad_rows=True), said.append, minimum=1)
     assert said == ["  2 bad rows skipped", "  1 of them without a label"]
 
 
@@ -131,9 +133,9 @@ def test_a_file_that_it_has_learned_from_is_refused(tmp_path, by, folds):
     path, data = str(tmp_path / "mine.tsv"), Data("mine", "reviews", None, None)
     mine = reviews.read(path)
     learned = {by: mine.sha1 if by == "train_sha1" else checksum_of(mine), "folds": folds}
-    assert len(recalibration.find(path, data, {"data": {by: "other"}}, {}, print).texts) == 400
+    assert len(recalibration.find(path, data, {"data": {by: "other"}}, AS_PUBLISHED, print).texts) == 400
     with pytest.raises(UserError, match="found reviews that the model has learned from") as caught:
-        recalibration.find(path, data, {"data": learned}, {}, print)
+        recalibration.find(path, data, {"data": learned}, AS_PUBLISHED, print)
     assert ("--calibrate_on=validation" in str(caught.value)) == (not folds)
 
 
@@ -161,8 +163,8 @@ def test_more_classes_take_more_reviews_and_their_own_labels(make_model, tmp_pat
     rows = "".join(f"글 {number},{('불만', '문의', '칭찬')[number % 3]}\n" for number in range(300))
     (tmp_path / "mine.csv").write_text("document,label\n" + rows, encoding="utf-8")
     model, data = make_model(labels=("불만", "문의", "칭찬")), Data("mine", "reviews", None, None)
-    path, columns = str(tmp_path / "mine.csv"), {"labels": model.labels}
-    arguments = path, data, {}, columns, lambda line: None
+    path, reading = str(tmp_path / "mine.csv"), AS_PUBLISHED.told_by(model.classes)
+    arguments = path, data, {}, reading, lambda line: None
     with pytest.raises(
         UserError, match="found 300 reviews to calibrate on, expected 450 or more: 150 for each of 3 cla"
     ):
