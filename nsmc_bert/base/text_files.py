@@ -39,10 +39,14 @@ _NO_TEXT = {  # how files begin that are no text in UTF-8: what they are, and wh
 
 
 def check_text(path: str | os.PathLike[str], line: bytes) -> None:
-    """Raises Located where the first line of a file shows that it is something else than text in UTF-8."""
+    """Raises Located where the first line of a file shows that it is something else than lines of text in UTF-8."""
     for begin, kind in _NO_TEXT.items():
         if re.match(begin, line):
             raise Located(path, 1, f"bytes that are no UTF-8: {shorten(line[:12])}", f"UTF-8 text; this is {kind}")
+    if b"\n" not in line and b"\r" in line.rstrip(b"\r"):  # as Excel writes CSV for the Macintosh
+        found = "carriage returns and no line feed"
+        expected = "lines that end in a line feed; tr '\\r' '\\n' makes them, of UTF-16 behind iconv -t utf-8"
+        raise Located(path, 1, found, expected)
 
 
 class Utf8:

@@ -599,15 +599,15 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         lines = self.text.lines(MAX_LINE + 1)
         for number, line in enumerate(lines, 1):
-            if number == 1 and self.takes_list and line.removeprefix(BOM).lstrip().startswith(b"["):
+            if number == 1:
+                text_files.check_text(self.name, line)
+                line = line.removeprefix(BOM)
+            if number == 1 and self.takes_list and line.lstrip().startswith(b"["):
                 line = self._whole(line, lines)
             elif len(line) > MAX_LINE:
                 raise Located(
                     self.name, number, f"more than {MAX_LINE:,} bytes without an end of line", "text in lines"
                 )
-            if number == 1:
-                text_files.check_text(self.name, line)
-                line = line.removeprefix(BOM)
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
@@ -632,7 +632,8 @@ def _plain_rows(source: _Lines) -> Iterator[Row]:
     """The rows of a table without quoting."""
     for number, line in enumerate(source, 1):
         problem, source.problem = source.problem, None
-        yield Row(number, line.removesuffix("\n").removesuffix("\r").split("\t"), problem)
+        # Python's csv module ends lines in \r\n, of which a file of Windows that is open as text makes \r\r\n
+        yield Row(number, line.removesuffix("\n").rstrip("\r").split("\t"), problem)
 
 
 def _json_rows(source: _Lines) -> Iterator[Row]:

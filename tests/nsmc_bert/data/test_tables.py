@@ -47,6 +47,16 @@ def test_every_text_format(tmp_path):
     assert read(write(tmp_path, lines, "a.dat"), Layout(input_format="jsonl")) == expected
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_line_ends_of_windows_that_were_written_twice(tmp_path, name):
+    rows = [["id", "리뷰"], ["1", "좋다"], ["2", ""]]
+    delimiter = "\t" if name == "a.tsv" else ","
+    with open(tmp_path / name, "w", encoding="utf-8", newline="\r\n") as file:  # as text files are written there
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    assert (tmp_path / name).read_bytes().count(b"\r\r\n") == 3
+    assert read(tmp_path / name) == (rows[0], rows[1:])
+
+
 @pytest.mark.parametrize(
     ("ending", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("GZ", gzip.compress)]
 )

@@ -51,6 +51,19 @@ def test_what_is_advised_for_bytes_that_are_no_text(tmp_path, content, advice):
         assert str(caught.value).endswith(expected)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
+def test_lines_without_a_line_feed_are_no_lines(tmp_path, name):
+    """Excel writes them as CSV for the Macintosh; all of it would be one text, or one header."""
+    path = write(tmp_path, "document,label\r좋다,1\r싫다,0\r".encode(), name)
+    expected = f"{path}:1: found carriage returns and no line feed, expected lines that end in a line feed; tr "
+    assert error_of(reviews.read, path).startswith(expected)
+    assert error_of(texts.documents, [path], text_column="" if name == "a.txt" else "document").startswith(expected)
+    with pytest.raises(Located, match="found carriage returns and no line feed"):
+        list(text_files.lines(path))
+    assert stream_lines("좋다\r".encode()) == ["좋다"]
+    assert stream_lines("좋\r다\n싫다".encode()) == ["좋\r다", "싫다"]
+
+
 def stream_lines(data):
     return list(texts.lines(io.BytesIO(data), "standard input"))
 
