@@ -197,6 +197,7 @@ class Table:
         marked: whether the text was in UTF-16, in a named encoding, or had UTF-8's mark, as Excel writes and wants it.
         schema: of Parquet, the pyarrow.Schema.
         sheets: of a workbook, the columns of each sheet that may be meant, by its name.
+        needed: places of the columns that `locate` found, without whose values a row is a bad one.
         note: what there is to say of the sheet that was chosen, or "".
         has_header: whether the table names its columns itself.
 
@@ -219,9 +220,11 @@ class Table:
         self.schema: Any = None
         self.marked = False
         self.sheets: dict[str, list[str]] = {}
+        self.needed: list[int] = []
         self.note = ""
         self.has_header = not layout.columns
         self._named = list(layout.columns)
+        self._formulas: dict[str, Any] = {}
         self._looked_at = self._with_quotes = self._opened = 0
         self._files = contextlib.ExitStack()
         try:
@@ -262,7 +265,18 @@ class Table:
                     row = row._replace(problem=(row.line, found, expected))
                 elif self.format == "tsv" and self._looked_at < QUOTED_ROWS:
                     self._look_at(row)
+                elif self._formulas:
+                    row = self._valued(row)
                 yield row
+
+    def _valued(self, row: Row) -> Row:
+        """A row of a workbook, a bad one where a needed column has a formula without a value."""
+        values = [None if isinstance(value, Formula) else value for value in row.values]
+        formula = next((row.values[at] for at in self.needed if isinstance(row.values[at], Formula)), None)
+        if formula is None:
+            return row._replace(values=values)
+        expected = "values; Excel computes them where the file is opened and saved"
+        return Row(row.line, values, (row.line, f"the formula {shorten(formula)} without a value", expected))
 
     def _look_at(self, row: Row) -> None:
         """Counts what shows that a TSV is quoted."""
@@ -348,6 +362,8 @@ class Table:
             self.columns = list(self.schema.names)
             return rows
         self._workbook = _workbook(file, self.name)
+        if _has_uncomputed(file, self.name):
+            self._formulas = _worksheets(file, self.name, data_only=False)
         visible = [title for title, each in self._workbook.items() if each.sheet_state == "visible"]
         if sheet and sheet not in self._workbook:
             place = int(sheet) if re.fullmatch(r"[1-9]\d{0,5}", sheet, re.ASCII) else 0
@@ -362,7 +378,7 @@ class Table:
 
     def _sheet(self, title: str) -> tuple[list[str], Iterator[Row]]:
         """(columns, rows below them) of a workbook's sheet."""
-        rows = _sheet_rows(self._workbook[title], self.name)
+        rows = _sheet_rows(self._workbook[title], self._formulas.get(title), self.name)
         first = next(rows, None)
         if first is None:
             return [], rows
@@ -438,7 +454,8 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
     missing = {flag: held for flag, (name, held) in wanted.items() if name not in table.columns or not name}
     if missing:
         raise _unlocated(table, wanted, missing)
-    return [table.columns.index(name) for name in names]
+    table.needed = [table.columns.index(name) for name in names]
+    return table.needed
 
 
 def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Mapping[str, str]) -> UserError:
@@ -802,18 +819,43 @@ def _workbook(file: BinaryIO, name: str) -> dict[str, Any]:
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         raise UserError(f"{name}: found an old Excel workbook, or one with a password, expected .xlsx; save it as that")
     _check_no_text(start, name)
-    openpyxl = package("openpyxl", name)
+    package("openpyxl", name)
     with _others_errors(name, WORKBOOK):
         with zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MAX_UNPACKED:
             raise UserError(f"{name}: found more than {MAX_UNPACKED >> 30} GiB unpacked, expected less")
-        file.seek(0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is no data: styles, validation
-            return {
-                each.title: each for each in openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
-            }
+    return _worksheets(file, name, data_only=True)
+
+
+def _worksheets(file: BinaryIO, name: str, data_only: bool) -> dict[str, Any]:
+    """The sheets of a workbook by their names, with the values of formulas or with these themselves."""
+    file.seek(0)
+    with _others_errors(name, WORKBOOK), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is no data: styles, validation
+        opened = package("openpyxl", name).load_workbook(file, read_only=True, data_only=data_only)
+        return {each.title: each for each in opened.worksheets}
+
+
+class Formula(str):
+    """A formula of a workbook whose value nobody has computed: its text."""
+
+
+_UNCOMPUTED = re.compile(rb"(</(\w+:)?f>|<(\w+:)?f\b[^<>]*/>)\s*(<(\w+:)?v\s*(/>|></)|</)")
+
+
+def _has_uncomputed(file: BinaryIO, name: str) -> bool:
+    """Whether a workbook has formulas without values, as openpyxl and other libraries write them."""
+    with _others_errors(name, WORKBOOK), zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if "worksheets/" in entry.filename:
+                end = b""
+                with archive.open(entry) as part:
+                    while piece := part.read(1 << 20):
+                        if _UNCOMPUTED.search(end + piece):
+                            return True
+                        end = piece[-1000:]
+    return False
 
 
 def _check_no_text(start: bytes, name: str) -> None:
@@ -835,21 +877,36 @@ def _check_no_text(start: bytes, name: str) -> None:
         raise UserError(f"{name}: found text, expected {expected}")
 
 
-def _sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
-    """The rows of a workbook's sheet that hold anything, without the empty cells at their ends."""
+def _sheet_rows(sheet: Any, formulas: Any, name: str) -> Iterator[Row]:
+    """The rows of a workbook's sheet that hold anything, without the empty cells at their ends.
+
+    Args:
+        sheet: with values.
+        formulas: the same with formulas, where some may have no value; or None.
+        name: what errors call the workbook.
+    """
     with _others_errors(name, WORKBOOK):
-        sheet.reset_dimensions()  # what a file says of its size would be filled up with empty cells
+        for each in filter(None, (sheet, formulas)):
+            each.reset_dimensions()  # what a file says of its size would be filled up with empty cells
         rows = sheet.iter_rows()
+        others = formulas.iter_rows() if formulas else None
     while True:
         with _others_errors(name, WORKBOOK):
             cells = next(rows, None)
             if cells is None:
                 return
-            values = [_shown(cell) for cell in cells]
+            values = list(map(_value, cells, next(others))) if others else [_shown(cell) for cell in cells]
         while values and values[-1] is None:
             values.pop()
         if values:
             yield Row(cells[len(values) - 1].row, values)
+
+
+def _value(cell: Any, formula: Any) -> Any:
+    """A cell's value as it is shown or, of one that nobody has computed, the Formula; Excel's own may come to ""."""
+    if cell.value is None and cell.data_type != "str" and formula.data_type == "f":
+        return Formula(getattr(formula.value, "text", formula.value))
+    return _shown(cell)
 
 
 def _shown(cell: Any) -> Any:

@@ -13,6 +13,7 @@ import os
 import sys
 import tracemalloc
 import unicodedata
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -222,6 +223,45 @@ def test_a_workbook_as_people_have_it(tmp_path):
     packed.write_bytes(gzip.compress((tmp_path / "a.xlsx").read_bytes()))
     with Table(packed) as table:
         assert len(list(table)) == 3
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "<f>1+1</f><v />",  # as openpyxl writes
+        "<f>1+1</f><v></v>",
+        "<f>1+1</f>",
+        '<f t="array" ref="A4">1+1</f>',
+        None,  # <f>1+1</f>, with a prefix
+    ],
+)
+def test_a_formula_without_a_value_is_no_empty_text(tmp_path, cell):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["리뷰", "별점", "기타"], ["좋다", 5, "=2"], ["=3", "=4", None], ["=1+1", 1, None]):
+        book.active.append(row)
+    book.save(tmp_path / "made.xlsx")
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(tmp_path / "made.xlsx") as made, zipfile.ZipFile(path, "w") as changed:
+        for name in made.namelist():
+            text = made.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                # what Excel has computed to an empty text, and to a number
+                text = text.replace('<c r="A3"><f>3</f><v />', '<c r="A3" t="str"><f>3</f><v></v>')
+                text = text.replace("<f>4</f><v />", "<f>4</f><v>8</v>")
+                text = text.replace("<f>1+1</f><v />", cell or "<f>1+1</f><v />")
+                if cell is None:
+                    text = text.replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?")
+                    text = text.replace("xmlns=", "xmlns:x=")
+            changed.writestr(name, text)
+    with Table(path) as table:
+        assert [row.values for row in table] == [["좋다", 5, None], [None, 8, None], [None, 1, None]]
+    with Table(path) as table:
+        assert tables.locate(table, {"--text_column": ("리뷰", "text"), "--label_column": ("별점", "label")}) == [0, 1]
+        *good, bad = table
+    assert [row.problem for row in good] == [None, None]
+    expected = "values; Excel computes them where the file is opened and saved"
+    assert bad.problem == (4, "the formula '=1+1' without a value", expected)
 
 
 @pytest.fixture
