@@ -277,7 +277,7 @@ def contradictions(corpus: Corpus) -> tuple[int, int]:
     """(texts that stand in a corpus with more labels than one, the reviews that these are)."""
     labels_of: dict[str, list[int]] = {}
     for text, label in zip(corpus.texts, corpus.labels.tolist()):
-        labels_of.setdefault(text, []).append(label)
+        labels_of.setdefault(tables.composed(text), []).append(label)
     both = [labels for labels in labels_of.values() if len(set(labels)) > 1]
     return len(both), sum(map(len, both))
 
@@ -376,7 +376,7 @@ def _shuffled(texts: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, 
     if seed < 0:
         raise UserError(f"found {seed} as the seed of the split, expected 0 or more")
     numbers: dict[str, int] = {}
-    text_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
+    text_of = np.array([numbers.setdefault(tables.composed(text), len(numbers)) for text in texts], np.int64)
     if len(numbers) < 2:
         found = f"the same text {len(texts)} times" if len(texts) > 1 else counted(len(texts), "review")
         raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
@@ -402,11 +402,11 @@ def _shares(rows: np.ndarray, texts: np.ndarray, share: float) -> np.ndarray:
 
 
 def unseen(texts: Iterable[str], known: Iterable[str]) -> np.ndarray:
-    """Which of n texts do not stand word for word in `known`: bool [n]."""
+    """Which of n texts do not stand word for word in `known`, as syllables or taken apart: bool [n]."""
     import numpy as np
 
-    seen = set(known)
-    return np.array([text not in seen for text in texts], bool)
+    seen = set(map(tables.composed, known))
+    return np.array([tables.composed(text) not in seen for text in texts], bool)
 
 
 def sample() -> tuple[Corpus, Corpus]:

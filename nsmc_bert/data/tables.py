@@ -337,8 +337,8 @@ class Table:
         """
         if len(self.sheets) < 2:
             return
-        wanted = set(map(_composed, names))
-        having = [sheet for sheet, columns in self.sheets.items() if wanted and wanted <= set(map(_composed, columns))]
+        wanted = set(map(composed, names))
+        having = [sheet for sheet, columns in self.sheets.items() if wanted and wanted <= set(map(composed, columns))]
         if len(having) == 1:
             self.columns, self._rows = self._sheet(having[0])
             others = ", ".join(sheet for sheet in self.sheets if sheet != having[0])
@@ -437,9 +437,9 @@ def locate(table: Table, wanted: Mapping[str, tuple[str, str]]) -> list[int]:
         UserError: it is not known which sheet of a workbook is meant.
     """
     table.turn_to([name for name, _ in wanted.values() if name])
-    composed = {_composed(column): column for column in table.columns}
+    spelt = {composed(column): column for column in table.columns}
     wanted = {
-        flag: (name if name in table.columns else composed.get(_composed(name), name), held)
+        flag: (name if name in table.columns else spelt.get(composed(name), name), held)
         for flag, (name, held) in wanted.items()
     }
     names = [name for name, _ in wanted.values() if name]
@@ -481,7 +481,7 @@ def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Map
     first = list(itertools.islice(table, SAMPLE))
     has_lines = table.has_header and table.format in ("csv", "tsv", "xlsx")
     for row in first[:ABOVE]:
-        if names and has_lines and set(map(_composed, names)) <= {_composed(text_of(value)) for value in row.values}:
+        if names and has_lines and set(map(composed, names)) <= {composed(text_of(value)) for value in row.values}:
             found = f"the header line with {' and '.join(map(repr, names))}"
             return Located(table.name, row.line, found, "it in the first line; delete the rows above it")
     rows = [row for row in first if row.problem is None]
@@ -503,9 +503,9 @@ def _unlocated(table: Table, wanted: Mapping[str, tuple[str, str]], missing: Map
     return UserError(f"{table.name}:1: found the columns {columns}{none}; {which}")
 
 
-def _composed(name: str) -> str:
+def composed(text: str) -> str:
     """What stands in a table as one types it: macOS takes the syllables of some apart, which looks the same."""
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", text)
 
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -579,7 +579,7 @@ def _likely(columns: Sequence[str], rows: Sequence[Row], held: str, taken: Itera
             scores[column] = sum(len(re.findall(r"[^\W\d_]", value)) for value in different) / len(values)
         else:
             # at most a dozen labels, and numbers that are ratings; a name may say that it is them
-            spelt, name = [_composed(value.strip()).casefold() for value in values], _composed(column).casefold()
+            spelt, name = [composed(value.strip()).casefold() for value in values], composed(column).casefold()
             labelled = sum(bool(_LABEL.fullmatch(value)) for value in spelt) / len(values)
             scores[column] = labelled * (len(different) <= 12) + 0.5 * bool(_LABEL_NAME.search(name))
     best = max(scores, key=lambda column: scores[column], default="")

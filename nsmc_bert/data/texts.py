@@ -164,9 +164,9 @@ def documents(
         else:
             rows = ((text, 0) for text in look_for_tabs(_lines(path, layout.encoding, on_bad), path, flag, _raise))
         for text, rating in rows:
-            if not text or text in seen:
+            if not text or (same := tables.composed(text)) in seen:
                 continue
-            seen.add(text)
+            seen.add(same)
             texts.append(text)
             if rating_column:
                 ratings.append(rating - 1)

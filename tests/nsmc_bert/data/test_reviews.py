@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -364,6 +365,22 @@ def test_the_middle_of_a_rule_may_be_a_class(tmp_path):
 def test_contradictions(tmp_path):
     path = write(tmp_path, "document,label\na,1\nb,0\na,0\na,1\nb,0\nc,0\nc,1\n", "mine.csv")
     assert reviews.contradictions(reviews.read(path)) == (2, 5)
+
+
+def test_a_text_whose_syllables_are_taken_apart_is_the_same_text(tmp_path):
+    """macOS writes them so, and the tokenizer that ships puts them together."""
+    texts = [f"좋다 {number}" for number in range(10)]
+    apart = [unicodedata.normalize("NFD", text) for text in texts]
+    rows = "".join(f"{text},1\n{other},0\n" for text, other in zip(texts, apart))
+    both = reviews.read(write(tmp_path, f"document,label\n{rows}", "mine.csv"))
+    assert both.texts[1::2] == apart and len(set(both.texts)) == 20
+    assert reviews.contradictions(both) == (10, 20)
+    assert not reviews.unseen(apart, texts).any() and not reviews.unseen(texts, apart).any()
+    for labels in (None, both.labels):
+        train, validation = reviews.split(both.texts, 0.3, 0, labels)
+        assert set(train // 2).isdisjoint(validation // 2)
+    fold = reviews.folds(both.texts, 3, 0, both.labels)
+    assert (fold[::2] == fold[1::2]).all()
 
 
 def test_the_sheet_that_was_chosen_is_said(tmp_path):

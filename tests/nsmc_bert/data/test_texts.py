@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tracemalloc
+import unicodedata
 
 import numpy as np
 import pytest
@@ -62,6 +63,12 @@ def test_lines_without_a_line_feed_are_no_lines(tmp_path, name):
         list(text_files.lines(path))
     assert stream_lines("좋다\r".encode()) == ["좋다"]
     assert stream_lines("좋\r다\n싫다".encode()) == ["좋\r다", "싫다"]
+
+
+def test_a_text_whose_syllables_are_taken_apart_is_kept_once(tmp_path):
+    apart = unicodedata.normalize("NFD", "좋다")
+    path = write(tmp_path, f"{apart}\n싫다\n좋다\n", "a.txt")
+    assert texts.documents([path])[0] == [apart, "싫다"]
 
 
 def stream_lines(data):
