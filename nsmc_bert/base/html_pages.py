@@ -143,8 +143,8 @@ def plain(lines: Iterable[Sequence[str]], note: str, text: Collection[str] = ())
 
 
 def _cell(text: str, is_text: bool) -> str:
-    if not is_text and (number := re.match(r"\[?([-+]?\d+(\.\d+)?)", text)):
-        key = "" if number[0] == text else f' data-key="{number[1].lstrip("+")}"'
+    if not is_text and (number := re.match(r"[\[<]?([-+]?\d+(\.\d+)?)", text)):
+        key = "" if number[1] == text else f' data-key="{number[1].lstrip("+")}"'
         return f"<td{key}>{html.escape(text)}</td>"
     return f'<td class="text{" long" * (len(text) > 40)}">{html.escape(text)}</td>'
 

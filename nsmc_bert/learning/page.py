@@ -245,7 +245,8 @@ def _against(others: Sequence[Mapping[str, Any]]) -> str:
     lines = [["model", "accuracy, %", "difference", "95 % interval", "this alone", "other alone", "p", "supervision"]]
     for other in others:
         low, high = (f"{100 * end:+.2f}" for end in other["interval95"])
-        difference, p = f"{100 * other['difference']:+.2f}", f"{other['mcnemar_p']:.4f}"
+        difference = f"{100 * other['difference']:+.2f}"
+        p = f"{other['mcnemar_p']:.4f}" if other["mcnemar_p"] >= 0.0001 else "<0.0001"
         alone = [str(other[name]) for name in ("this_alone", "other_alone")]
         row = [other["model"], f"{100 * other['accuracy']:.2f}", difference, f"{low} to {high}", *alone, p]
         lines.append([*row, other["supervision"][1]])

@@ -118,6 +118,11 @@ def test_models_that_it_is_compared_with(figures, tmp_path):
     shown = re.findall("<td[^>]*>([^<]*)", cells)
     assert shown == ["81.00", "+8.00", "+1.65 to +14.03", "9", "1", "0.0215", page.RATED]
     assert f"This one: {page.OFFICIAL}." in text
+    # of 19 reviews that one alone gets right the other gets none: p is 2 / 2 ** 19
+    comparison = Comparison(both=70, first=19, second=0, neither=11).figures
+    page.write(tmp_path, {**figures, "against": [{**other, **comparison}]}, {}, 5, "a.csv", "mine", "")
+    text = (tmp_path / "classifier.html").read_text(encoding="utf-8")
+    assert '<td>0</td><td data-key="0.0001">&lt;0.0001</td><td class="text">' in text
 
 
 def test_figures_of_unseen_reviews_stand_there_where_they_are_of_others(figures, tmp_path):
