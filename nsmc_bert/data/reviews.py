@@ -28,7 +28,8 @@ class Corpus:
         texts: list of str.
         labels: int32 [n], the numbers of their classes: of two 0 negative and 1 positive.
         path: the file they were read from, or the pattern of several.
-        sha1: the checksum of the bytes of that file, unpacked, or of those files one after the other, in hex.
+        sha1: the checksum of the bytes of that file, unpacked, or of those files one after the other, in hex; of a
+            workbook of several sheets with the name of the one that was read behind them.
         skipped: how many bad rows were passed over.
         notes: what else there is to say of how they were read, in lines.
         classes: what the labels are of.
@@ -110,6 +111,7 @@ def read(path: str | os.PathLike[str], how: Reading = AS_PUBLISHED) -> Corpus:
     for each in paths:
         with tables.Table(each, how.layout, digest=digest) as table:
             reader.read(table)
+            digest.update(table.sheet.encode())
     name = tables.STDIN_NAME if paths == [tables.STDIN] else os.path.expanduser(path)
     reader.check(name)
     told, sha1 = np.array(reader.labels, np.int32), digest.hexdigest()

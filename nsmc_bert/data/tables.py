@@ -197,6 +197,7 @@ class Table:
         marked: whether the text was in UTF-16, in a named encoding, or had UTF-8's mark, as Excel writes and wants it.
         schema: of Parquet, the pyarrow.Schema.
         sheets: of a workbook, the columns of each sheet that may be meant, by its name.
+        sheet: the name of the one that is read, of a workbook that has several; otherwise "".
         needed: places of the columns that `locate` found, without whose values a row is a bad one.
         note: what there is to say of the sheet that was chosen, or "".
         has_header: whether the table names its columns itself.
@@ -220,6 +221,7 @@ class Table:
         self.schema: Any = None
         self.marked = False
         self.sheets: dict[str, list[str]] = {}
+        self.sheet = ""
         self.needed: list[int] = []
         self.note = ""
         self.has_header = not layout.columns
@@ -340,9 +342,10 @@ class Table:
         wanted = set(map(composed, names))
         having = [sheet for sheet, columns in self.sheets.items() if wanted and wanted <= set(map(composed, columns))]
         if len(having) == 1:
-            self.columns, self._rows = self._sheet(having[0])
-            others = ", ".join(sheet for sheet in self.sheets if sheet != having[0])
-            self.note = f"the sheet {having[0]} is read, which alone has the columns; not read: {others}"
+            self.sheet = having[0]
+            self.columns, self._rows = self._sheet(self.sheet)
+            others = ", ".join(sheet for sheet in self.sheets if sheet != self.sheet)
+            self.note = f"the sheet {self.sheet} is read, which alone has the columns; not read: {others}"
             return
         each = "; ".join(f"{sheet} with {shorten_names(columns, 80)}" for sheet, columns in self.sheets.items())
         named = " and ".join(map(repr, names))
@@ -373,7 +376,9 @@ class Table:
             sheet = visible[place - 1]
         opened = {title: self._sheet(title) for title in ([sheet] if sheet else visible)}
         self.sheets = {title: columns for title, (columns, _) in opened.items() if columns}
-        self.columns, rows = opened[next(iter(self.sheets))] if self.sheets else ([], iter(()))
+        first = next(iter(self.sheets), "")
+        self.sheet = first if len(self._workbook) > 1 else ""
+        self.columns, rows = opened[first] if self.sheets else ([], iter(()))
         return rows
 
     def _sheet(self, title: str) -> tuple[list[str], Iterator[Row]]:

@@ -393,6 +393,8 @@ def test_the_sheet_that_was_chosen_is_said(tmp_path):
     data = reviews.read(tmp_path / "mine.xlsx")
     assert (data.texts, data.labels.tolist()) == (["좋다", "싫다"], [1, 0])
     assert data.notes == ("the sheet Sheet is read, which alone has the columns; not read: 지난달",)
+    named = reviews.read(tmp_path / "mine.xlsx", Reading(layout=Layout(sheet="1")))
+    assert (named.notes, named.sha1) == ((), data.sha1)
     assert "found one column, text, expected a text and a label; " in error_of(
         reviews.read, tmp_path / "mine.xlsx", Reading(layout=Layout(sheet="2"))
     )

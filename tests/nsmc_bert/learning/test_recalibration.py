@@ -2,6 +2,7 @@
 of that.
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from nsmc_bert.data import reviews
 from nsmc_bert.data.find import Data
 from nsmc_bert.data.labels import Labelling
 from nsmc_bert.data.reviews import AS_PUBLISHED, Reading
+from nsmc_bert.data.tables import Layout
 from nsmc_bert.learning import recalibration
 from nsmc_bert.learning.provenance import checksum_of
 from tests.conftest import logit
@@ -137,6 +139,22 @@ def test_a_file_that_it_has_learned_from_is_refused(tmp_path, by, folds):
     with pytest.raises(UserError, match="found reviews that the model has learned from") as caught:
         recalibration.find(path, data, {"data": learned}, AS_PUBLISHED, print)
     assert ("--calibrate_on=validation" in str(caught.value)) == (not folds)
+
+
+def test_another_sheet_of_the_workbook_that_it_has_learned_from_is_taken(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for title in ("배운 것", "남은 것"):
+        sheet = book.create_sheet(title)
+        for row in (["document", "label", "other"], *([f"{title} {i}", i % 2, 1 - i % 2] for i in range(400))):
+            sheet.append(row)
+    path = str(tmp_path / "mine.xlsx")
+    book.save(path)
+    learned, left = (Reading(layout=Layout(sheet=title)) for title in ("배운 것", "남은 것"))
+    record, data = {"data": {"train_sha1": reviews.read(path, learned).sha1}}, Data("mine", "reviews", None, None)
+    assert recalibration.find(path, data, record, left, print).texts[0] == "남은 것 0"
+    with pytest.raises(UserError, match="found reviews that the model has learned from"):
+        recalibration.find(path, data, record, dataclasses.replace(learned, label_column="other"), print)
 
 
 @pytest.mark.parametrize(
