@@ -56,10 +56,10 @@ class SentimentClassifier(PackedModel):
     """Classifies Korean reviews as negative or positive, or by any other classes: an encoder, its pooler, dropout, a
     dense layer, softmax.
 
-    A Keras model in every respect, `compile`, `fit`, `evaluate` and `predict` included, but that these also take text:
-    a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict` takes a
-    bare string too, from any number of threads. Whatever the form, the same text gives the same probabilities (in
-    float32 to 1e-6). Pickled, copied or kept by joblib, it has its weights, tokenizer and settings, and is not
+    A Keras model in every respect, but that `fit`, `evaluate`, `predict` and `train_on_batch` with its kin also take
+    text: a list, tuple, NumPy array or pandas Series of strings, a generator or a tf.data.Dataset of them. `predict`
+    takes a bare string too, from any number of threads. Whatever the form, the same text gives the same probabilities
+    (in float32 to 1e-6). Pickled, copied or kept by joblib, it has its weights, tokenizer and settings, and is not
     compiled.
 
     Args:
@@ -394,6 +394,30 @@ class SentimentClassifier(PackedModel):
         _refuse(options, "steps")
         batches, steps = self._measurable(*self._learnable(x, y, sample_weight), batch_size)
         return super().evaluate(batches, steps=steps, **options)
+
+    def train_on_batch(
+        self, x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *others: Any, **options: Any
+    ) -> Any:
+        """Keras' train_on_batch, which also takes text and its labels, as `fit` does."""
+        return super().train_on_batch(*self._batch(x, y, sample_weight), *others, **options)
+
+    def test_on_batch(
+        self, x: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, *others: Any, **options: Any
+    ) -> Any:
+        """Keras' test_on_batch, which also takes text and its labels."""
+        return super().test_on_batch(*self._batch(x, y, sample_weight), *others, **options)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Keras' predict_on_batch, which also takes text, as `predict` does."""
+        return self.predict(x) if _is_text(x) else super().predict_on_batch(x)
+
+    def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """A batch as Keras takes it: of text its token ids, a row each, with labels and weights."""
+        if not _is_text(x):
+            return x, y, sample_weight
+        texts, labels, weights = self._learnable(x, y, sample_weight)
+        padded = packing.padded(self.encode(texts), self.tokenizer.pad_id, self.max_length)
+        return {name: array[: len(texts)] for name, array in padded.items()}, labels, weights
 
     def _learnable(self, x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Texts, labels of this model's classes and weights from the forms that `fit` takes."""

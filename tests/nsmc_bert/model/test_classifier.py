@@ -253,6 +253,25 @@ def test_fit_takes_datasets_and_validation_split(make_model):
             model.fit(texts[:count], labels[:count], validation_split=share)
 
 
+def test_one_batch_of_text_is_what_fit_evaluate_and_predict_make_of_it(make_model):
+    texts, labels, weights = [*GOOD, *BAD, "최고 " * 6], [1] * 4 + [0] * 5, [1, 2, 0, 1, 1, 3, 1, 1, 2]
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    one, other = make_model(**still), make_model(**still)
+    for model in (one, other):
+        model.compile(tf.keras.optimizers.SGD(0.1))
+    loss = one.fit(texts, labels, batch_size=9, sample_weight=weights, verbose=0).history["loss"][0]
+    assert other.train_on_batch(np.array(texts), labels, weights)[0] == pytest.approx(loss, abs=1e-5)
+    for mine, theirs in zip(one.get_weights(), other.get_weights()):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    figures = one.test_on_batch(tuple(texts), labels, sample_weight=weights, return_dict=True)
+    expected = one.evaluate(texts, labels, sample_weight=weights, return_dict=True, verbose=0)
+    assert figures == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(one.predict_on_batch(texts), one.predict(texts), atol=1e-6)
+    assert one.predict_on_batch(texts[0]).shape == (1, 2)
+    with pytest.raises(UserError, match="expected one 0 or 1 for each of 9 texts"):
+        one.train_on_batch(texts, labels[1:])
+
+
 def test_a_fit_that_xla_compiles_has_one_shape(make_model, monkeypatch):
     """That of the pass with most rows, of batches of three: others have a few, which do no harm."""
     model, given = make_model(), {}
