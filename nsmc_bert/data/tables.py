@@ -267,18 +267,21 @@ class Table:
                     row = row._replace(problem=(row.line, found, expected))
                 elif self.format == "tsv" and self._looked_at < QUOTED_ROWS:
                     self._look_at(row)
-                elif self._formulas:
+                elif self.format == "xlsx":
                     row = self._valued(row)
                 yield row
 
     def _valued(self, row: Row) -> Row:
-        """A row of a workbook, a bad one where a needed column has a formula without a value."""
+        """A row of a workbook, a bad one where a needed column has a formula without a value, or an error."""
         values = [None if isinstance(value, Formula) else value for value in row.values]
-        formula = next((row.values[at] for at in self.needed if isinstance(row.values[at], Formula)), None)
-        if formula is None:
-            return row._replace(values=values)
-        expected = "values; Excel computes them where the file is opened and saved"
-        return Row(row.line, values, (row.line, f"the formula {shorten(formula)} without a value", expected))
+        problem = None
+        for value in (row.values[at] for at in self.needed):
+            if isinstance(value, Formula):
+                expected = "values; Excel computes them where the file is opened and saved"
+                problem = problem or (row.line, f"the formula {shorten(value)} without a value", expected)
+            elif isinstance(value, CellError):
+                problem = problem or (row.line, f"Excel's error {value}", "a value; correct the cell's formula")
+        return Row(row.line, values, problem)
 
     def _look_at(self, row: Row) -> None:
         """Counts what shows that a TSV is quoted."""
@@ -846,6 +849,10 @@ class Formula(str):
     """A formula of a workbook whose value nobody has computed: its text."""
 
 
+class CellError(str):
+    """What Excel shows in place of a value that cannot be computed, such as #NAME? of a text that begins with =."""
+
+
 _UNCOMPUTED = re.compile(rb"(</(\w+:)?f>|<(\w+:)?f\b[^<>]*/>)\s*(<(\w+:)?v\s*(/>|></)|</)")
 
 
@@ -916,8 +923,10 @@ def _value(cell: Any, formula: Any) -> Any:
 
 def _shown(cell: Any) -> Any:
     """A cell's value; a whole number that is shown with zeros before it, such as a customer's, as it is shown; text
-    without the escapes in which a workbook writes what XML cannot say, such as _x000D_.
+    without the escapes in which a workbook writes what XML cannot say, such as _x000D_; an error as a CellError.
     """
+    if cell.data_type == "e" and cell.value is not None:
+        return CellError(cell.value)
     if isinstance(cell.value, str) and "_x" in cell.value:
         return re.sub("_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), cell.value)
     if type(cell.value) is int and cell.value >= 0 and re.fullmatch(r"0{2,40}", cell.number_format or ""):

@@ -264,6 +264,22 @@ def test_a_formula_without_a_value_is_no_empty_text(tmp_path, cell):
     assert bad.problem == (4, "the formula '=1+1' without a value", expected)
 
 
+def test_an_error_of_excel_is_no_text(tmp_path):
+    """As of a text that begins with =, which Excel takes for a formula."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["리뷰", "기타"], ["좋다", "#N/A"], ["#NAME?", 1], ["싫다 #NAME?", "#NAME"]):
+        book.active.append(row)
+    assert (book.active["A3"].data_type, book.active["A4"].data_type) == ("e", "s")
+    book.save(tmp_path / "a.xlsx")
+    with Table(tmp_path / "a.xlsx") as table:
+        tables.locate(table, {"--text_column": ("리뷰", "text")})
+        rows = list(table)
+    assert [row.values for row in rows] == [["좋다", "#N/A"], ["#NAME?", 1], ["싫다 #NAME?", "#NAME"]]
+    bad = 3, "Excel's error #NAME?", "a value; correct the cell's formula"
+    assert [row.problem for row in rows] == [None, bad, None]
+
+
 @pytest.fixture
 def workbook(tmp_path):
     """Makes a workbook of sheets by their names, each with its header and one row; returns its path."""
