@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -31,7 +32,8 @@ def with_typo(texts: Iterable[str], seed: int = 0) -> list[str]:
     """The texts with one jamo each mistyped: the key beside it was hit, shift was forgotten, or a final was left out.
 
     Args:
-        texts: sequence of str; one without Hangul syllables stays as it is.
+        texts: sequence of str; one without Hangul syllables stays as it is. Those that are taken apart (NFD) are put
+            together.
         seed: of the places and the slips; a text's slip depends on nothing but the seed and its place in the sequence.
 
     Returns:
@@ -70,6 +72,7 @@ def augment(texts: Sequence[str], share: float, seed: int, epoch: int) -> tuple[
 
 
 def _mistype(text: str, random: np.random.Generator) -> str:
+    text = unicodedata.normalize("NFC", text)
     places = [i for i, character in enumerate(text) if FIRST <= ord(character) <= LAST]
     if not places:
         return text

@@ -5,6 +5,7 @@ ratings how far what was said is from them.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -172,11 +173,12 @@ LENGTHS = (1, 6, 11, 21, 31, 51, 81, 121)  # characters from which on a group of
 
 
 def by_length(texts: Sequence[str], probabilities: ArrayLike, labels: ArrayLike) -> list[dict[str, Any]]:
-    """Accuracy of reviews by their characters: a list of {"from", "n", "accuracy", "interval95"}, the groups of LENGTHS
-    that occur.
+    """Accuracy of reviews by their characters, a syllable counted as one however it is written: a list of {"from",
+    "n", "accuracy", "interval95"}, the groups of LENGTHS that occur.
     """
     right = np.asarray(probabilities).argmax(1) == np.asarray(labels)
-    group = np.searchsorted(LENGTHS, [max(len(text), 1) for text in texts], side="right") - 1
+    lengths = [max(len(unicodedata.normalize("NFC", text)), 1) for text in texts]
+    group = np.searchsorted(LENGTHS, lengths, side="right") - 1
     out = []
     for number, first in enumerate(LENGTHS):
         here = right[group == number]

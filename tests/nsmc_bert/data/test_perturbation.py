@@ -36,6 +36,11 @@ def test_what_has_no_syllable_stays():
     assert first != "가" and last != "힣"
 
 
+def test_syllables_that_are_taken_apart_are_mistyped_too():
+    text = "재미있다"
+    assert perturbation.with_typo([unicodedata.normalize("NFD", text)]) == perturbation.with_typo([text]) != [text]
+
+
 def test_every_syllable_has_a_slip():
     for code in range(perturbation.FIRST, perturbation.LAST + 1):
         slips = perturbation._slips(chr(code))

@@ -1,5 +1,7 @@
 """nsmc_bert.model.metrics against values computed by hand."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,8 @@ def test_accuracy_by_length_by_hand():
     found = metrics.by_length(texts, probabilities, np.array([0, 1, 1, 1, 0]))
     assert [(one["from"], one["n"], one["accuracy"]) for one in found] == [(1, 2, 0.5), (6, 2, 1.0), (121, 1, 0.0)]
     assert found[1]["interval95"] == metrics.wilson(2, 2)
+    apart = [unicodedata.normalize("NFD", text) for text in texts]
+    assert metrics.by_length(apart, probabilities, np.array([0, 1, 1, 1, 0])) == found
 
 
 P3 = np.array([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.1, 0.5, 0.4]])
