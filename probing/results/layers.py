@@ -17,6 +17,8 @@ from probing.results import published
 from probing.results.result import Result, draws, mean_f1
 from probing.tasks import TASKS, Task
 
+TAIL = 0.025  # the share of bootstrap values that an end of an interval leaves out
+
 
 def expected_layer(scores: ArrayLike) -> float:
     """The layer at which the score rises, on average over its rises.
@@ -68,8 +70,8 @@ class Layers:
             None where there are less than two.
         whole: float64 [layers + 1], F1 of the same over the seeds that all of its probes have, where it goes to the
             last layer; what expected layer and K are of. None where it does not.
-        interval: of the expected layer, 95 % by the bootstrap over sentences and seeds; None where it is not whole, or
-            its probes share no seed.
+        interval: of the expected layer, 95 % by the bootstrap over sentences and seeds, without ends, (-inf, inf),
+            where the rise may be chance, see `_interval`; None where it is not whole, or its probes share no seed.
         single: float64 [layers + 1], F1 of top_0 (or lex, which is the same), top_1, …, NaN where one was not run; or
             None.
         shares: float64 [layers + 1], mixing weights of mix (of ELMo, full), the mean over seeds, or None.
@@ -153,8 +155,22 @@ def _whole(steps: list[list[Result]], samples: int) -> tuple[np.ndarray, tuple[f
     beside = [result for group in shared for result in group]
     drawn = [draws(group, samples=samples, split="dev", beside=beside) for group in shared]
     assert all(each is not None for each in drawn)  # rows of a table are counted
-    values = [expected_layer(each) for each in np.transpose(drawn)]  # type: ignore[arg-type]
-    return scores, scoring.interval([value for value in values if np.isfinite(value)] or [np.nan])
+    return scores, _interval(np.array([expected_layer(each) for each in np.transpose(drawn)]))  # type: ignore[arg-type]
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of bootstrap values of an expected layer, float64 [samples].
+
+    A NaN is of a draw without a rise, which fits any layer: it counts among the lowest for the lower end, and among the
+    highest for the upper one. Where there are more than an end leaves out the rise may be chance, and there are no
+    ends, as of every ratio whose denominator may be 0 (Fieller 1954).
+    """
+    flat = np.isnan(values)
+    if flat.mean() > TAIL:
+        return -np.inf, np.inf
+    low, _ = scoring.interval(np.where(flat, np.nanmin(values), values))
+    _, high = scoring.interval(np.where(flat, np.nanmax(values), values))
+    return low, high
 
 
 def _single(named: Mapping[str, list[Result]]) -> np.ndarray | None:

@@ -25,7 +25,8 @@ from probing.tasks import SPLITS, TASKS
 
 NOT_COMPARED, UNLIKE, OUTSIDE, CHANGED = "†", "‡", "*", "§"
 LAYERS = {  # what columns of layers have, by how their heads begin
-    "expected layer": "where F1 rises, on average over its rises, - where it ends no higher than it begins",
+    "expected layer": "where F1 rises, on average over its rises, - where it ends no higher than it begins, "
+    "-inf to inf where its rise may be chance",
     "centre of gravity": "the mean layer by the mixing weights",
     "K": "how far that is from no preference, in bits",
     "gamma": "what the mix is scaled by",

@@ -16,6 +16,18 @@ def test_expected_layer_by_hand():
     assert math.isnan(layers.expected_layer([66, 69, 67, 63, 55]))  # it would be layer 4.25 of four
 
 
+def test_an_interval_by_hand():
+    """A draw without a rise counts at both ends, and where there are more than an end leaves out there is none."""
+    values = np.arange(1000.0)
+    assert layers._interval(values) == pytest.approx((24.975, 974.025))
+    values[-20:] = np.nan
+    assert layers._interval(values) == pytest.approx((4.975, 974.025))
+    values[-25:] = np.nan
+    assert layers._interval(values) == pytest.approx((0, 974))
+    values[-26:] = np.nan
+    assert layers._interval(values) == (-np.inf, np.inf)
+
+
 def test_centre_of_gravity_by_hand():
     assert layers.centre_of_gravity([0.5, 0.25, 0.25]) == pytest.approx(0.75)
     assert layers.centre_of_gravity([1, 1, 1]) == pytest.approx(1)

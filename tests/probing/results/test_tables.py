@@ -185,13 +185,17 @@ def test_an_expected_layer_is_of_all_layers(tmp_path):
     assert one.whole is not None and one.interval is None
 
 
-def test_a_draw_without_a_rise_says_nothing_of_the_layer(tmp_path):
-    """Seed 1 stays where it was, and is drawn twice now and then; seed 2 rises by 2, 2 and 2."""
+@pytest.mark.parametrize(("rising", "interval"), [(1, (-np.inf, np.inf)), (3, (2, 2))])
+def test_a_draw_without_a_rise_fits_any_layer(tmp_path, rising, interval):
+    """Seed 1 stays where it was, the others rise by 2, 2 and 2. Of two seeds every fourth draw has the first one alone,
+    and the rise may be chance; of four every 256th.
+    """
     mix = {"layers": [0, 1, 2, 3], "shares": [0.25] * 4, "gamma": 1.0}
     for name, right in (("mix_0", 2), ("mix_1", 4), ("mix_2", 6), ("mix", 8)):
-        of_dev(tmp_path, name, [2, right], widths=[8, 8, 8, 8], mix=mix if name == "mix" else None)
-    (one,) = by_layer(runs.load([tmp_path]), samples=50)
-    np.testing.assert_allclose(one.interval, [2, 2])
+        of_dev(tmp_path, name, [2] + rising * [right], widths=[8, 8, 8, 8], mix=mix if name == "mix" else None)
+    (one,) = by_layer(runs.load([tmp_path]))
+    np.testing.assert_allclose(one.interval, interval)
+    assert tables.layer_table([one]).lines[0][2] == "2.00 ({:.2f} to {:.2f})".format(*interval)
 
 
 def test_gains_are_paired(tmp_path):
