@@ -127,11 +127,8 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
         representations = representations or encoder.published
         for name in representations:
             encoder.representation(name)
-        for folder in of_before(encoder, corpora, run_dir, study.store):
-            log(
-                f"{folder}: of before an encoder's configuration was told apart; made anew beside it, and may be "
-                f"deleted"
-            )
+        for folder in of_before(encoder, corpora, run_dir, study.store, random_weights is not None):
+            log(f"{folder}: of before encoders were told apart as now; made anew beside it, and may be deleted")
         states: Store | Recompute
         if study.activations == "recompute":
             states = activations.Recompute(encoder, log)
@@ -144,12 +141,15 @@ def run(corpora: Sequence[Corpus], study: Study, devices: runtime.Runtime, log: 
     return results
 
 
-def of_before(encoder: Encoder, corpora: Sequence[Corpus], run_dir: Path, store: str | Path) -> list[Path]:
-    """The folders of results and states that may be those of this encoder, or of one with another configuration."""
-    if not encoder.earlier:
-        return []
-    name = _folder_of(encoder.earlier)
-    folders = [Path(store).expanduser() / encoder.earlier, *(run_dir / corpus.task.name / name for corpus in corpora)]
+def of_before(
+    encoder: Encoder, corpora: Sequence[Corpus], run_dir: Path, store: str | Path, random_weights: bool = False
+) -> list[Path]:
+    """The folders of results and states that may be those of this encoder, or of one with another configuration; with
+    random weights also those of results that encoders of its shape had in common.
+    """
+    folders = [Path(store).expanduser() / encoder.earlier] * bool(encoder.earlier)
+    for fingerprint in [encoder.earlier] * bool(encoder.earlier) + [encoder.fingerprint] * random_weights:
+        folders += [run_dir / corpus.task.name / _folder_of(fingerprint) for corpus in corpora]
     return [folder for folder in folders if folder.is_dir()]
 
 

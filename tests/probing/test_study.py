@@ -268,6 +268,14 @@ def test_an_encoder_that_was_moved_is_the_same_one(probe, tmp_path, monkeypatch)
     assert by_encoder(runs.load([tmp_path / "runs"])) == one + two
     table = tables.beside(runs.load([tmp_path / "runs"]), 100)
     assert [line[1] for line in table.lines if line[-1]] == ["b/one", "b/two"]
+    # a folder of before each had its own, which all encoders of that shape had in common
+    (own,) = (path.parent for path in tmp_path.glob("runs/pos/*/*.json") if "two, random" in path.read_text("utf-8"))
+    older = own.rename(own.with_name(study._folder_of("random-tokenizer")))
+    _, said = probe([1], once, **options)
+    assert probe.steps and own.is_dir()
+    assert [line for line in said if "told apart" in line] == [
+        f"{older}: of before encoders were told apart as now; made anew beside it, and may be deleted"
+    ]
 
 
 def test_the_same_file_as_two_splits_is_said(probe, tmp_path):
