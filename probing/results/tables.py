@@ -467,10 +467,10 @@ def beside(results: Iterable[Result], samples: int = 1000) -> Table:
     """What stands beside F1: control task and selectivity, description length, the random encoder.
 
     F1 is over all labels, as the control task's is; selectivity is the difference of the two (Hewitt and Liang 2019).
-    Description length and compression are of the online code (Voita and Titov 2020). The last column is what the task's
-    own figure has more than that of the same encoder with random weights. Both differences are over the seeds that
-    their sides share, with paired intervals of so many bootstrap samples; selectivity has none where older results
-    have not counted all labels together.
+    Description length and compression are of the online code (Voita and Titov 2020), over the seeds that have it. The
+    last column is what the task's own figure has more than that of the same encoder with random weights. Both
+    differences are over the seeds that their sides share, with paired intervals of so many bootstrap samples;
+    selectivity has none where older results have not counted all labels together. Notes say where not all seeds count.
     """
     groups: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for result in results:
@@ -506,6 +506,10 @@ def beside(results: Iterable[Result], samples: int = 1000) -> Table:
                 notes.append(
                     f"{title}, {name} {representation}: {what} over {both} of {most} seeds, which both sides have"
                 )
+        for what, side in (("description length", real), ("control task's length", control)):
+            measured = sum(bool(result.description_length) for result in side)
+            if 0 < measured < len(side):
+                notes.append(f"{title}, {name} {representation}: {what} over {measured} of {len(side)} seeds")
     header = ["", "encoder", "representation", "split", "F1, all labels", "control task", "selectivity"]
     header += ["description length, kbit", "compression", "control task's length, kbit", "its compression"]
     header += ["random encoder", "gain over it"]

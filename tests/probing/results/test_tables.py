@@ -514,6 +514,14 @@ def test_controls_and_description_length_stand_beside(tmp_path):
         ["Part-of-Speech", "mine", "top_1", "test", table.lines[2][4], "", "", "3.00", "3.00", "", ""],
     ]
     assert table.notes == [] == tables.beside([]).lines
+    # measured of some seeds alone
+    for seed in (2, 3):
+        write(tmp_path, "pos", "mine", "top_1", 0.8, seed=seed)
+    table = tables.beside(runs.load([tmp_path]), 100)
+    assert table.lines[2][7:9] == ["3.00", "3.00"]
+    assert table.notes == ["Part-of-Speech, mine top_1: description length over 1 of 3 seeds"]
+    for path in tmp_path.glob("pos/*/top_1-seed[23].*"):
+        path.unlink()
     # seeds that only one side has are no part of the difference; where none is shared that is marked, and said
     write(tmp_path, "pos", "mine", "lex", 0.2, seed=2)
     table = tables.beside(runs.load([tmp_path]), 100)
