@@ -78,6 +78,7 @@ class Layers:
         gamma: likewise a float.
         why_not: why the published ones are not held beside, in words, or "".
         unlike: what only some of the probes say of how they were measured, in words, or "".
+        seeds: of how many of the probes' seeds `whole` is, in words; "" for all.
     """
 
     task: Task
@@ -90,6 +91,7 @@ class Layers:
     unlike: str = ""
     whole: np.ndarray | None = None
     interval: tuple[float, float] | None = None
+    seeds: str = ""
 
 
 def by_layer(results: Iterable[Result], samples: int = 1000) -> list[Layers]:
@@ -117,7 +119,7 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> La
         return None
     widths = next((result.widths for result in every if result.widths), None)
     layers = len(widths) if widths else max(mixes[0].layers) + 1 if mixes else 0
-    whole, interval = _whole(steps, samples) if len(steps) == layers > 1 else (None, None)
+    whole, interval, seeds = _whole(steps, samples) if len(steps) == layers > 1 else (None, None, "")
     return Layers(
         every[0].task,
         encoder,
@@ -129,6 +131,7 @@ def _of_one(encoder: str, named: Mapping[str, list[Result]], samples: int) -> La
         unlike=next(filter(None, (every[0].unlike(result, True) for result in every)), ""),
         whole=whole,
         interval=interval,
+        seeds=seeds,
     )
 
 
@@ -143,19 +146,22 @@ def _cumulative(named: Mapping[str, list[Result]], mixed: list[Result]) -> list[
     return [named[name] for name in names] if len(names) > 1 else []
 
 
-def _whole(steps: list[list[Result]], samples: int) -> tuple[np.ndarray, tuple[float, float] | None]:
+def _whole(steps: list[list[Result]], samples: int) -> tuple[np.ndarray, tuple[float, float] | None, str]:
     """F1 on dev of each step, and the interval of their expected layer, over the seeds that all of them have; where
-    there are none F1 over all, and no interval.
+    there are none F1 over all, and no interval. And of how many seeds that is, in words; "" for all.
     """
-    seeds = set.intersection(*({result.seed for result in group} for group in steps))
+    of_steps = [{result.seed for result in group} for group in steps]
+    seeds, every = set.intersection(*of_steps), set.union(*of_steps)
     shared = [[result for result in group if result.seed in seeds or not seeds] for group in steps]
     scores = np.array([mean_f1(group, split="dev") for group in shared])
     if not seeds:
-        return scores, None
+        return scores, None, "no interval, since its probes share no seed"
     beside = [result for group in shared for result in group]
     drawn = [draws(group, samples=samples, split="dev", beside=beside) for group in shared]
     assert all(each is not None for each in drawn)  # rows of a table are counted
-    return scores, _interval(np.array([expected_layer(each) for each in np.transpose(drawn)]))  # type: ignore[arg-type]
+    values = np.array([expected_layer(each) for each in np.transpose(drawn)])  # type: ignore[arg-type]
+    some = f"over {len(seeds)} of {len(every)} seeds, which all of its probes have" if seeds < every else ""
+    return scores, _interval(values), some
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

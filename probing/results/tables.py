@@ -577,6 +577,8 @@ def _layer_notes(every: Iterable[Layers]) -> list[str]:
             out.append(f"{UNLIKE} layers of {layers.encoder}, {layers.task.title}: probes differ in {layers.unlike}")
         if layers.why_not.startswith("other "):
             out.append(f"layers of {layers.encoder}, {layers.task.title}: {layers.why_not}; not compared")
+        if layers.seeds:
+            out.append(f"expected layer of {layers.encoder}, {layers.task.title}: {layers.seeds}")
     return out
 
 

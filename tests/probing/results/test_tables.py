@@ -174,7 +174,9 @@ def test_an_expected_layer_is_of_all_layers(tmp_path):
     # all records are alike, and one seed is shared: rises of 2, 2 and 2 there, whatever is drawn
     np.testing.assert_allclose(one.whole, [0.2, 0.4, 0.6, 0.8])
     np.testing.assert_allclose(one.interval, [2, 2])
-    assert tables.layer_table([one]).lines[0][2] == "2.00 (2.00 to 2.00)"
+    table = tables.layer_table([one])
+    assert table.lines[0][2] == "2.00 (2.00 to 2.00)"
+    assert table.notes[0] == "expected layer of mine, Dependencies: over 1 of 2 seeds, which all of its probes have"
     falling = dataclasses.replace(one, whole=one.whole[::-1])
     assert tables.layer_table([falling]).lines[0][2:4] == ["-", "-"]
     for path in tmp_path.glob("dep/mine/mix-seed1.*"):
@@ -183,6 +185,8 @@ def test_an_expected_layer_is_of_all_layers(tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace('"seed": 1', '"seed": 3'), encoding="utf-8")
     (one,) = by_layer(runs.load([tmp_path]))
     assert one.whole is not None and one.interval is None
+    note = "expected layer of mine, Dependencies: no interval, since its probes share no seed"
+    assert tables.layer_table([one]).notes[0] == note
 
 
 @pytest.mark.parametrize(("rising", "interval"), [(1, (-np.inf, np.inf)), (3, (2, 2))])
