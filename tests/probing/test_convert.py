@@ -350,6 +350,17 @@ def test_what_was_written_into_the_corpus_is_not_read(tmp_path):
     assert list(bio.splits(tmp_path, "entities", split="test")) == ["test"]
 
 
+def test_a_split_of_the_release_is_as_published(command, data_dir):
+    """The counts tell it, whether its folder or one file was named; what is cut in tenths is another split."""
+    folder = data_dir / "probing" / "UD_English-EWT-r2.2"
+    arguments = ["--source=conllu", "--task=dep", "--as_published"]
+    first = "dep.dev.jsonl: 2,000 records, 25,110 targets, 46 labels; as published\n"
+    assert command(*arguments, f"--input={folder}", "--split=dev", "--output=a").stdout.startswith(first)
+    file = folder / "en_ewt-ud-dev.conllu.gz"
+    assert command(*arguments, f"--input={file}", "--split=dev", "--output=b").stdout.startswith(first)
+    assert "published\n" not in command(*arguments, f"--input={file}", "--in_tenths", "--output=c").stdout
+
+
 def test_the_published_files_have_as_many_bytes(data_dir, tmp_path):
     """The published SPR2 and SemEval development files hold 244,313 and 297,383 bytes; keys stand in another order
     there.
