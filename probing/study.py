@@ -318,6 +318,7 @@ class _OfTask:
             begun=begun,
             checkpoint_seconds=context.study.checkpoint_seconds,
             title=self.task.name,
+            log=lambda line: self.log(f"{self.task.name}: {line}"),
         )
         waited = 100 * seconds.waited / max(seconds.total, 1e-9)
         self.log(f"{self.task.name}: trained in {seconds.total:.0f} s, of which {waited:.0f} % waiting for states")

@@ -70,5 +70,7 @@ def test_probing_is_one_program_a_probe_set_and_one_for_each_split(fresh, tiny_c
         "--run_dir=run",
         "--store=store",
     ]
+    result = fresh("probing.run", *arguments)
     # the step, and what two splits of other sizes are measured by
-    assert programs(fresh("probing.run", *arguments)) == ["__inference_function"] * 3
+    assert programs(result) == ["__inference_function"] * 3
+    assert re.search(r"^dep: first step done after \d+ s, tracing and compiling included$", result.stderr, re.M)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 DELAY = 5.0  # seconds that a bar waits for work that is mostly short
 
@@ -86,6 +86,24 @@ class Progress:
             f"{self._title} {self._done} of {self._total} {self._unit} ({percent:.0f} %){shown}, "
             f"{rate:.0f} {self._unit}/s, {clock(left)} left"
         )
+
+
+class FirstStep:
+    """Says how long it took until the first step of a training was done, which is when it was traced and compiled.
+
+    Args:
+        log: called with the line.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log, self._start, self._is_done = log, time.monotonic(), False
+
+    def done(self) -> None:
+        """To be called behind every step."""
+        if not self._is_done:
+            self._is_done = True
+            seconds = time.monotonic() - self._start
+            self._log(f"first step done after {seconds:.0f} s, tracing and compiling included")
 
 
 def clock(seconds: float) -> str:

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.progress import Progress
+from nsmc_bert.base.progress import FirstStep, Progress
 from nsmc_bert.base.watchdog import Watchdog
 from nsmc_bert.learning.passes import Passes
 from nsmc_bert.learning.run_folder import claim
@@ -272,7 +272,7 @@ class _Run:
     schedule: WarmupLinearDecay
     bar: Progress
     watchdog: Watchdog
-    first: "FirstStep"
+    first: FirstStep
     checkpoint_seconds: float | None
     chief: bool
 
@@ -291,10 +291,10 @@ class _Run:
         """
         progress = self.progress
         self.schedule.begin(progress.epoch, progress.steps, len(plan))
-        follow = _Follow(self.bar, plan, progress, self.schedule, self.watchdog)
+        follow = _Follow(self.bar, plan, progress, self.schedule, self.watchdog, self.first)
         while progress.step < len(plan):
             began, stop = time.monotonic(), min(len(plan), progress.step + self._piece())
-            self.model.fit_batches(encoded, labels, plan, progress.step, stop, [self.first, follow])
+            self.model.fit_batches(encoded, labels, plan, progress.step, stop, [follow])
             figures = follow.ask()
             self._pace = (time.monotonic() - began) / (stop - progress.step)
             if not math.isfinite(figures["loss"]):
@@ -374,41 +374,29 @@ def _log_scalar(tag: str, value: Any, step: int) -> None:
     tf.summary.write(tag, tf.cast(value, tf.float32), step, metadata)
 
 
-class FirstStep(keras.callbacks.Callback):
-    """Logs how long it took until the first step of a process was done, which is when it was traced and compiled.
-
-    Args:
-        log: called with the line.
-    """
-
-    def __init__(self, log: Callable[[str], None]):
-        super().__init__()
-        self._log, self._start, self._is_logged = log, time.monotonic(), False
-        self._supports_tf_logs = True
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not self._is_logged:
-            self._is_logged = True
-            seconds = time.monotonic() - self._start
-            self._log(f"first step done after {seconds:.0f} s, tracing and compiling included")
-
-
 class _Follow(keras.callbacks.Callback):
     """Shows and logs the progress of one epoch, over its pieces. It asks the device for figures once a second, not at
     every step: an answer has to wait until all steps so far are done."""
 
     def __init__(
-        self, bar: Progress, plan: Plan, progress: RunProgress, schedule: WarmupLinearDecay, watchdog: Watchdog
+        self,
+        bar: Progress,
+        plan: Plan,
+        progress: RunProgress,
+        schedule: WarmupLinearDecay,
+        watchdog: Watchdog,
+        first: FirstStep,
     ):
         super().__init__()
         self._bar, self._plan, self._progress, self._schedule = bar, plan, progress, schedule
-        self._watchdog = watchdog
+        self._watchdog, self._first = watchdog, first
         self._asked = 0.0
         self._figures: dict[str, float] = {}
         self._latest: Any = {}
         self._supports_tf_logs = True  # Keras then leaves the figures on the device
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._first.done()
         step = self._progress.step + batch
         self._latest = logs
         asks = time.monotonic() - self._asked >= ASK_SECONDS

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from nsmc_bert.base.errors import UserError
-from nsmc_bert.base.progress import Progress
+from nsmc_bert.base.progress import FirstStep, Progress
 from nsmc_bert.base.watchdog import Watchdog
 from probing import activations
 from probing.encoders import Encoder
@@ -197,6 +197,7 @@ def train(
     begun: Path | None = None,
     checkpoint_seconds: float = 60.0,
     title: str = "",
+    log: Callable[[str], None] = lambda line: None,
 ) -> tuple[dict[ProbeKey, dict[str, Any]], Seconds]:
     """Trains probes to their best figures on dev, or goes on with what `begun` or `path` holds.
 
@@ -209,6 +210,7 @@ def train(
         begun: a file of the state of these and other probes, from which these go on; None for `path`.
         checkpoint_seconds: about how often the state is saved.
         title: shown with the progress.
+        log: called with the line that says how long the first step took.
 
     Returns:
         {key: {"history": [{step, loss, dev_f1}], "best_step", "dev_f1", "stopped_at"}}, and what it took.
@@ -220,9 +222,10 @@ def train(
     saved = time.monotonic()
     done = training.step * schedule.batch_records
     bar = Progress(training.total * schedule.batch_records, "records", done=done, title=title)
+    first = FirstStep(log)
     with bar, Watchdog() as watchdog:
         while training.goes_on():
-            training.learn(bar, watchdog)
+            training.learn(bar, watchdog, first)
             if time.monotonic() - saved > checkpoint_seconds:
                 resume.save(path, probes, training.progress, training.best_weights, identity)
                 saved = time.monotonic()
@@ -264,7 +267,7 @@ class _Training:
         """Whether there is a probe that learns still."""
         return self.step < self.total and not all(state["done"] for state in self.state.values())
 
-    def learn(self, bar: Progress, watchdog: Watchdog) -> None:
+    def learn(self, bar: Progress, watchdog: Watchdog, first: FirstStep) -> None:
         """Takes steps up to the next validation, which is made, or to the next chance to save the state."""
         active = tuple(key for key in self.probes.keys if not self.state[key.name]["done"])
         taking = tuple(self.probes.keys) if self.probes.one_program else active
@@ -274,6 +277,7 @@ class _Training:
             losses += tf.cast(self._take_step(number, taking), tf.float64)
             if number % WAIT == 0:  # not at every step, which a GPU would then wait for
                 losses.numpy()
+            first.done()
             watchdog.alive()
             bar.update(self.schedule.batch_records, **_shown(self.state, active))
         for key, value in zip(taking, losses.numpy()):

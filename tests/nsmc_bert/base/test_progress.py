@@ -2,7 +2,8 @@
 
 import re
 
-from nsmc_bert.base.progress import Progress, clock
+from nsmc_bert.base import progress
+from nsmc_bert.base.progress import FirstStep, Progress, clock
 
 
 def test_clock():
@@ -36,3 +37,12 @@ def test_a_bar_waits_for_work_that_takes_long(monkeypatch, capsys):
         with Progress(10, "reviews", delay=delay) as bar:
             bar.update(10)
         assert ("10/10" in capsys.readouterr().err) == shown
+
+
+def test_the_first_step_is_said_once(monkeypatch):
+    times, said = iter((100.0, 107.6)), []
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    first = FirstStep(said.append)
+    for _ in range(3):
+        first.done()
+    assert said == ["first step done after 8 s, tracing and compiling included"]
