@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from nsmc_bert.base.errors import UserError, counted, shorten
 from nsmc_bert.base.files import feed
 from nsmc_bert.base.text_files import decompressed, readable
-from probing import alignment, conversion, records
+from probing import alignment, conversion, records, scoring
 from probing.encoders import Encoder
 from probing.tasks import SPLITS, Task
 
@@ -82,6 +82,9 @@ class Aligned:
         names: the labels, sorted.
         examples: {split: alignment.Examples}.
         in_train: {split: how many of its sentences train has too} of dev and test.
+
+    Raises:
+        UserError: the task's figure counts none of the labels.
     """
 
     def __init__(self, corpus: Corpus, encoder: Encoder, log: Callable[[str], None], edges: bool = False):
@@ -106,9 +109,8 @@ class Aligned:
             if known := self.in_train.get(split):
                 log(f"  {known} of the sentences are in train too")
             if new := [number for number, name in enumerate(part.names) if name not in self.examples["train"].names]:
-                names = ", ".join(shorten(part.names[number]) for number in new[:NAMED]) + ", …" * (len(new) > NAMED)
                 targets = counted(int(part.gold()[:, new].any(1).sum()), "target")
-                log(f"  {targets} with labels that train has not: {names}")
+                log(f"  {targets} with labels that train has not: {_some([part.names[number] for number in new])}")
             for line in alignment.unknown_words(part.unk, part.words) if part.unk is not None else ():
                 log("  " + line)
             for text in part.named:
@@ -116,6 +118,12 @@ class Aligned:
         self.names = tuple(sorted({name for part in self.examples.values() for name in part.names}))
         self.examples = {split: part.renumbered(self.names) for split, part in self.examples.items()}
         log(f"{task.name}: {counted(len(self.names), 'label')}")
+        if not scoring.columns(task, self.names)[task.title].any():
+            counts = scoring.columns(task, task.labels)[task.title]
+            raise UserError(
+                f"{corpus.paths['train']}: found the labels {_some(self.names)}, none of which F1 of {task.title} "
+                f"counts, expected {_some([task.labels[i] for i in np.flatnonzero(counts)])}; rename them in all splits"
+            )
         checksums = {split: conversion.checksum(path) for split, path in corpus.paths.items()}
         for split, other in itertools.combinations(checksums, 2):
             if checksums[split] == checksums[other]:
@@ -156,3 +164,8 @@ class Aligned:
                 ):
                     digest.update(b"" if values is None else np.ascontiguousarray(values).data)
         return digest.hexdigest()
+
+
+def _some(labels: Sequence[str]) -> str:
+    """Labels, the first NAMED of them."""
+    return ", ".join(map(shorten, labels[:NAMED])) + ", …" * (len(labels) > NAMED)

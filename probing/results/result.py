@@ -174,8 +174,10 @@ class Result:
 
     @property
     def rows(self) -> list[str]:
-        """The rows of a table that it has figures for."""
-        return list(self.figures[self.split])
+        """The rows of a table that it has figures for: the task's own, and those that count any target or mistake."""
+        return [
+            row for row, score in self.figures[self.split].items() if row == self.task.title or score.counts != PRF()
+        ]
 
     @property
     def layer0_kind(self) -> str:

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from probing import records, scoring
+from probing import corpora, records, scoring
+from probing.tasks import SPLITS
 
 
 @pytest.fixture(scope="module")
@@ -344,4 +345,17 @@ def test_a_broken_record_is_named_with_its_line(command, arguments, data, tmp_pa
     line = result.stderr.rstrip("\n").split("\n")[-1]
     assert re.match(
         r"error: .*pos.dev.jsonl:16: found span1 \[0, 2\] in target 1, expected a span of the sentence's 1 words", line
+    )
+
+
+def test_labels_that_the_figure_does_not_count_are_refused(command, tmp_path):
+    for split in SPLITS:
+        text = (corpora.BUNDLED / f"coref.{split}.jsonl").read_text(encoding="utf-8")
+        changed = text.replace('"label":"1"', '"label":"yes"').replace('"label":"0"', '"label":"no"')
+        (tmp_path / f"coref.{split}.jsonl").write_text(changed, encoding="utf-8")
+    result = command("probing.run", "--task=coref", "--data=.", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith(
+        "error: coref.train.jsonl: found the labels 'no', 'yes', none of which F1 of OntoNotes coref. counts, "
+        "expected '1'; rename them in all splits\n"
     )

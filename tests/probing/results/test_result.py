@@ -122,6 +122,13 @@ def test_a_file_has_all_of_it(tmp_path):
     assert (draws([loaded], "Part-of-Speech", 100) <= 1).all()
 
 
+def test_a_row_that_nothing_is_counted_of_has_no_figure():
+    """Of roles without modifiers F1 of these is 0 of 0; a result of before counts were kept says nothing of that."""
+    of = {"SRL (all)": Score.of(PRF()), "Core roles": Score.of(PRF(fn=1)), "Non-core roles": Score.of(PRF())}
+    assert made(task=TASKS["srl"], figures={"test": of}).rows == ["SRL (all)", "Core roles"]
+    assert made(task=TASKS["srl"], figures={"test": dict.fromkeys(of, Score(0.0))}).rows == list(of)
+
+
 def test_counts_of_all_labels_and_the_sentences_of_records(tmp_path):
     """Of relations, whose own row leaves the label Other out."""
     other = made(
