@@ -84,8 +84,13 @@ class Figure:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published figure lies in the interval; None where there is none."""
-        return None if self.published is None else self.interval[0] <= self.published <= self.interval[1]
+        """Whether the published figure, which has one decimal, lies in the interval, rounded alike; None where there is
+        none.
+        """
+        if self.published is None:
+            return None
+        low, value, high = (round(100 * share, 1) for share in (self.interval[0], self.published, self.interval[1]))
+        return low <= value <= high
 
     @property
     def marked(self) -> bool:
@@ -642,10 +647,11 @@ def _computed(
 ) -> str:
     if values is None:
         return ""
-    if np.isnan(compute(values)):
+    value, known = compute(values), np.nan if beside is None else compute(beside)
+    if np.isnan(value):
         return "-"
     around = "" if interval is None else " ({:.2f} to {:.2f})".format(*interval)
-    return f"{compute(values):.2f}{around}" + (f" [{compute(beside):.2f}]" if beside is not None else "")
+    return f"{value:.2f}{around}" + ("" if np.isnan(known) else f" [{known:.2f}]")
 
 
 def _less(

@@ -10,7 +10,7 @@ import pytest
 from nsmc_bert.base.errors import UserError
 from probing import scoring
 from probing.results import forms, published, runs, tables
-from probing.results.layers import by_layer
+from probing.results.layers import Layers, by_layer
 from probing.results.result import Difference
 from probing.tasks import SPLITS, TASKS
 
@@ -107,6 +107,13 @@ def test_layers_by_hand(tmp_path):
     assert tables.layer_table([one]).notes[:-1] == [
         "layers of bert-base, Dependencies: other layer 0: lexical, published positions; not compared"
     ]
+
+
+def test_a_published_curve_that_does_not_rise_has_no_expected_layer_either():
+    """BERT-base's of Winograd coreference ends below where it begins."""
+    rising = Layers(TASKS["dpr"], "bert-base", None, None, None, None, whole=np.linspace(0.5, 0.8, 13))
+    line = tables.layer_table([rising]).lines[0]
+    assert line[2] == "6.50" and re.fullmatch(r"0\.00 \[\d\.\d\d\]", line[3])
 
 
 def test_single_layers_begin_with_lex_and_may_have_gaps(tmp_path):
@@ -357,6 +364,13 @@ def test_a_figure_beside_the_published_one(tmp_path):
     assert cell.published == pytest.approx(published.f1()[("Part-of-Speech", "bert-base", "mix")])
     assert cell.interval[0] < cell.value < cell.interval[1]
     assert cell.inside is (cell.interval[0] <= cell.published <= cell.interval[1])
+
+
+@pytest.mark.parametrize(("low", "high", "inside"), [(0.9674, 0.97, True), (0.9676, 0.97, False), (0.96, 0.9666, True)])
+def test_a_published_figure_has_one_decimal(low, high, inside):
+    """Where the interval begins at 96.7, as it is printed, 96.7 lies in it."""
+    cell = tables.Figure("Part-of-Speech", "bert-base", "mix", 0.967, (low, high), 1, "test", "corpus", published=0.967)
+    assert cell.inside is inside
 
 
 def test_the_mean_over_seeds_and_no_control(tmp_path):
