@@ -115,7 +115,8 @@ def bootstrap(
     """F1 of resampled test sets: sentences are drawn with replacement, and so are the seeds.
 
     Two figures of the same sentences and `seed` are of the same draws, which makes their difference a paired one
-    (Sellam et al. 2021, with seeds and sentences crossed).
+    (Sellam et al. 2021, with seeds and sentences crossed). Of n seeds (n - 1) / n of the variance between seeds is
+    drawn, of one nothing.
 
     Args:
         counts: int [seeds, records, 3].
