@@ -511,6 +511,9 @@ def beside(results: Iterable[Result], samples: int = 1000) -> Table:
                 notes.append(
                     f"{title}, {name} {representation}: {what} over {both} of {most} seeds, which both sides have"
                 )
+        if random and mean_f1(real) != mean_f1(real, ALL_LABELS):
+            own = f"{100 * mean_f1(real):.1f}"
+            notes.append(f"{title}, {name} {representation}: gain over random weights by the task's own row, {own}")
         for what, side in (("description length", real), ("control task's length", control)):
             measured = sum(bool(result.description_length) for result in side)
             if 0 < measured < len(side):

@@ -602,3 +602,15 @@ def test_what_the_same_shape_with_random_weights_has(tmp_path):
     assert [line[:3] + line[-2:] for line in table.lines] == [
         ["Part-of-Speech", "mine", "mix", f"{100 * random.f1():.1f}", gain]
     ]
+    assert table.notes == []
+    # F1 of relations is of all labels but one, and stands beside F1 of all of them
+    for name, share, control in (("mine", 0.9, ""), ("mine, random weights (seed 0)", 0.6, "random_encoder")):
+        write(tmp_path, "rel", name, "mix", share, control=control)
+    (path,) = tmp_path.glob("rel/mine/mix-seed1.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["figures"]["test"]["labels"]["Other"] = [0, 7, 7]
+    path.write_text(json.dumps(result), encoding="utf-8")
+    (real,) = (each for each in runs.load([tmp_path]) if each.task.name == "rel" and not each.control)
+    assert tables.beside(runs.load([tmp_path])).notes == [
+        f"Rel. (SemEval), mine mix: gain over random weights by the task's own row, {100 * real.f1():.1f}"
+    ]
