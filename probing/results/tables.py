@@ -609,12 +609,13 @@ def wanting(every: Iterable[Figure]) -> list[str]:
 
 def _place(name: str) -> tuple[int, int]:
     """Where a representation stands among others: as in the published table, then by layer, then differences."""
-    kind, _, layer = name.partition("_")
+    (kind, _, layer), kinds = name.partition("_"), ("mix", "top", "heads")
     if name in MAIN:
         return MAIN.index(name), 0
     if name == "heads":
         return 9, 0
-    return (10 + ("mix", "top", "heads").index(kind), int(layer)) if layer.isdigit() else (20, 0)
+    # a difference may end like a layer: mix - mix_0
+    return (10 + kinds.index(kind), int(layer)) if kind in kinds and layer.isdigit() else (20, 0)
 
 
 def _measured_on(every: Iterable[Figure]) -> str:

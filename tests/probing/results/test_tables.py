@@ -587,6 +587,15 @@ def test_columns_are_chosen(tmp_path):
         tables.build(runs.load([tmp_path]), samples=100, columns=["lex", "cat"])
 
 
+def test_differences_stand_behind_what_they_are_of(tmp_path):
+    for name in ("mix_0", "mix_10", "mix"):
+        write(tmp_path, "pos", "mine", name, 0.9)
+    results = sorted(runs.load([tmp_path]), key=lambda result: result.representation != "mix_0")  # asked for first
+    (table, *_) = tables.build(results, samples=20, differences=True).tables
+    names = ["mix", "mix_0", "mix_10", "mix - mix_0", "mix_10 - mix_0"]
+    assert table.header[2:] == [f"mine {name}" for name in names]
+
+
 def test_what_the_same_shape_with_random_weights_has(tmp_path):
     write(tmp_path, "pos", "mine", "mix", 0.9)
     write(tmp_path, "pos", "mine, random weights (seed 0)", "mix", 0.6, control="random_encoder")
