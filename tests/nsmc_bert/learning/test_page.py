@@ -174,7 +174,7 @@ def test_a_row_by_its_record(figures):
 
 def test_published_figures():
     rows = {row.model: row for row in page.published()}
-    assert len(rows) == 24
+    assert len(rows) == 25
     assert rows["Dialog-KoELECTRA-small"][1:3] == (14, 90.01)
     assert rows["Multilingual BERT"][1:3] == (167, 87.08)
     assert rows["KcELECTRA-base-v2022"].protocol == "the highest of nine evaluations on test"
