@@ -22,7 +22,10 @@ from nsmc_bert.base.text_files import decompressed
 from nsmc_bert.base.text_tables import one_line
 from nsmc_bert.base.usage import Usage
 from nsmc_bert.data import table_writer, tables, texts
-from nsmc_bert.data.tables import STDIN, Row, Table
+from nsmc_bert.data.binary_rows import package
+from nsmc_bert.data.columns import locate, shorten_names
+from nsmc_bert.data.rows import Problem, Row, text_at
+from nsmc_bert.data.tables import STDIN, Table
 from nsmc_bert.model import answers
 
 if TYPE_CHECKING:
@@ -239,10 +242,10 @@ class _Source:
         table = Table(path, self._layout)
         if self.table and self.table.format == table.format == "jsonl" and table.columns:
             table.columns = self.table.columns  # what its objects have beside is strange, as in the first file
-        (at,) = tables.locate(table, {"--text_column": (FLAGS.text_column, "text")})
+        (at,) = locate(table, {"--text_column": (FLAGS.text_column, "text")})
         if self.table and table.columns != self.table.columns:
-            expected = f"those of {self.table.name}, {tables.shorten_names(self.table.columns)}"
-            raise Located(table.name, 1, f"the columns {tables.shorten_names(table.columns)}", expected)
+            expected = f"those of {self.table.name}, {shorten_names(self.table.columns)}"
+            raise Located(table.name, 1, f"the columns {shorten_names(table.columns)}", expected)
         return table, at
 
     def _rows(self, table: Table, at: int, paths: Sequence[str]) -> Iterator[Review]:
@@ -253,7 +256,7 @@ class _Source:
                 say(f"{table.name}: {table.note}")
             with table:
                 for row in table:
-                    text, problem = tables.text_at(row, at, table.columns[at])
+                    text, problem = text_at(row, at, table.columns[at])
                     if row.strange:
                         problem = problem or self._problem(row)
                     if problem is None:
@@ -263,7 +266,7 @@ class _Source:
             if table.quoting:
                 say(f"{table.name}: {table.quoting}")
 
-    def _problem(self, row: Row) -> tables.Problem | None:
+    def _problem(self, row: Row) -> Problem | None:
         """What keeps an object with names that are no columns from being written."""
         found = "which the first line's object has not"
         if self.form == "jsonl":
@@ -272,7 +275,7 @@ class _Source:
         if self.form == "text":
             return None
         expected = "the same names in each; --output=jsonl keeps what each has"
-        return row.line, f"{tables.shorten_names(sorted(row.strange))}, {found}", expected
+        return row.line, f"{shorten_names(sorted(row.strange))}, {found}", expected
 
 
 def _source() -> _Source:
@@ -320,7 +323,7 @@ def _output(output: str, source: _Source) -> tuple[str, Path | None]:
     if os.path.exists(target) and any(os.path.samefile(path, target) for path in source.files if path != STDIN):
         raise UserError(f"--output={output}: found one of the files that are read, expected another name")
     if form in ("parquet", "xlsx"):
-        tables.package("pyarrow" if form == "parquet" else "openpyxl", output)  # before reviews are read
+        package("pyarrow" if form == "parquet" else "openpyxl", output)  # before reviews are read
     return form, Path(target)
 
 

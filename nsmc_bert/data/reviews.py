@@ -12,7 +12,9 @@ from nsmc_bert import bundled
 from nsmc_bert.base.classes import SENTIMENT, Classes
 from nsmc_bert.base.errors import Located, UserError, counted, shorten
 from nsmc_bert.data import tables
+from nsmc_bert.data.columns import locate
 from nsmc_bert.data.labels import LEFT_OUT, MOST, Labelling, classes_of, plain
+from nsmc_bert.data.rows import Problem, composed, text_at, text_of
 
 if TYPE_CHECKING:  # imported where it is used: predicting from a pipe starts without it
     import numpy as np
@@ -139,8 +141,8 @@ class _Reader:
         self.classes = how.labelling.classes
         self.missing = self.left_out = self.empty = self._bad_rows = 0
         # the first of either kind: the table's name, and what is wrong
-        self._bad: tuple[str, tables.Problem] | None = None
-        self._unlabelled: tuple[str, tables.Problem] | None = None
+        self._bad: tuple[str, Problem] | None = None
+        self._unlabelled: tuple[str, Problem] | None = None
         self._others: set[str] = set()
         self._of_tables: list[str] = []  # notes
         self._found: dict[str, tuple[int, str]] = {}  # by its plain form a label's place among those met, and itself
@@ -151,16 +153,16 @@ class _Reader:
             "--text_column": (self._how.text_column, "text"),
             "--label_column": (self._how.label_column, "label"),
         }
-        text_at, label_at = tables.locate(table, wanted)
+        text_place, label_place = locate(table, wanted)
         self._note(table.note)
         numbers: dict[str, int | None] = {}  # of the labels lately met
         for row in table:
-            text, problem = tables.text_at(row, text_at, table.columns[text_at])
+            text, problem = text_at(row, text_place, table.columns[text_place])
             if problem is None and self._how.skip_empty and not text.strip():
                 self.empty += 1
                 continue
             if problem is None:
-                spelt = tables.text_of(row.values[label_at])
+                spelt = text_of(row.values[label_place])
                 if spelt not in numbers:
                     if len(numbers) == DIFFERENT:
                         numbers.clear()
@@ -179,7 +181,7 @@ class _Reader:
                 problem = row.line, f"the label {shorten(spelt)}", self._labelling.expected
                 if self._labelling.is_rating(spelt) or spelt.strip() and not self._skip:
                     self._others |= {spelt, *(known for known, number in numbers.items() if number is not None)}
-                    raise Located(table.name, *self._advised(problem, table, label_at))
+                    raise Located(table.name, *self._advised(problem, table, label_place))
                 if not spelt.strip():
                     if not self._skip:
                         expected = f"{self._labelling.expected}; --skip_bad_rows leaves out what has no label"
@@ -211,11 +213,11 @@ class _Reader:
         key = plain(label)
         return self._found.setdefault(key, (len(self._found), label))[0] if key else None
 
-    def _advised(self, problem: tables.Problem, table: tables.Table, label_at: int) -> tables.Problem:
+    def _advised(self, problem: Problem, table: tables.Table, label_at: int) -> Problem:
         """A label's problem with what to do, which the labels below it tell."""
         for row in table:
             if row.problem is None and len(self._others) < DIFFERENT:
-                self._others.add(tables.text_of(row.values[label_at]))
+                self._others.add(text_of(row.values[label_at]))
         line, found, expected = problem
         return line, found, expected + self._advice({other for other in self._others if other.strip()})
 
@@ -279,7 +281,7 @@ def contradictions(corpus: Corpus) -> tuple[int, int]:
     """(texts that stand in a corpus with more labels than one, the reviews that these are)."""
     labels_of: dict[str, list[int]] = {}
     for text, label in zip(corpus.texts, corpus.labels.tolist()):
-        labels_of.setdefault(tables.composed(text), []).append(label)
+        labels_of.setdefault(composed(text), []).append(label)
     both = [labels for labels in labels_of.values() if len(set(labels)) > 1]
     return len(both), sum(map(len, both))
 
@@ -378,7 +380,7 @@ def _shuffled(texts: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, 
     if seed < 0:
         raise UserError(f"found {seed} as the seed of the split, expected 0 or more")
     numbers: dict[str, int] = {}
-    text_of = np.array([numbers.setdefault(tables.composed(text), len(numbers)) for text in texts], np.int64)
+    text_of = np.array([numbers.setdefault(composed(text), len(numbers)) for text in texts], np.int64)
     if len(numbers) < 2:
         found = f"the same text {len(texts)} times" if len(texts) > 1 else counted(len(texts), "review")
         raise UserError(f"found {found}, expected at least 2 different ones, one to train on and one to validate on")
@@ -407,8 +409,8 @@ def unseen(texts: Iterable[str], known: Iterable[str]) -> np.ndarray:
     """Which of n texts do not stand word for word in `known`, as syllables or taken apart: bool [n]."""
     import numpy as np
 
-    seen = set(map(tables.composed, known))
-    return np.array([tables.composed(text) not in seen for text in texts], bool)
+    seen = set(map(composed, known))
+    return np.array([composed(text) not in seen for text in texts], bool)
 
 
 def sample() -> tuple[Corpus, Corpus]:

@@ -16,7 +16,10 @@ from typing import Any, BinaryIO
 
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.base.text_files import BOM
-from nsmc_bert.data.tables import FORMATS, Row, Table, package, shorten_names, text_of
+from nsmc_bert.data.binary_rows import package
+from nsmc_bert.data.columns import shorten_names
+from nsmc_bert.data.rows import Row, text_of
+from nsmc_bert.data.tables import FORMATS, Table
 
 BATCH = 4096  # rows of a Parquet file that are written together
 SHEET_ROWS, CELL_CHARACTERS = 1 << 20, 32767  # what a workbook holds

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from nsmc_bert.base.errors import Located, UserError, counted, shorten
 from nsmc_bert.base.text_files import BOM, Stream, Utf8, check_text, decompressed, readable, undecodable
 from nsmc_bert.data import tables
+from nsmc_bert.data.columns import locate
+from nsmc_bert.data.rows import composed, text_at, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +166,7 @@ def documents(
         else:
             rows = ((text, 0) for text in look_for_tabs(_lines(path, layout.encoding, on_bad), path, flag, _raise))
         for text, rating in rows:
-            if not text or (same := tables.composed(text)) in seen:
+            if not text or (same := composed(text)) in seen:
                 continue
             seen.add(same)
             texts.append(text)
@@ -200,14 +202,14 @@ def _rows(
     if rating_column:
         wanted["--rating_column"] = rating_column, "rating"
     with tables.Table(path, layout) as table:
-        at = tables.locate(table, wanted)
+        at = locate(table, wanted)
         if table.note:
             log(f"{table.name}: {table.note}")
         for row in table:
-            text, problem = tables.text_at(row, at[0], table.columns[at[0]])
+            text, problem = text_at(row, at[0], table.columns[at[0]])
             rating = 0
             if problem is None and rating_column:
-                value = tables.text_of(row.values[at[1]])
+                value = text_of(row.values[at[1]])
                 if re.fullmatch(r"([1-9]\d?|100)(\.0+)?", value, re.ASCII):
                     rating = int(float(value))
                 else:

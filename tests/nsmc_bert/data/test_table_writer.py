@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsmc_bert.data import table_writer
-from nsmc_bert.data.tables import AS_NAMED, Layout, Row, Table, text_of
+from nsmc_bert.data.rows import Row, text_of
+from nsmc_bert.data.tables import AS_NAMED, Layout, Table
+from tests.nsmc_bert.data.make import cells, read
 from tests.nsmc_bert.data.test_reviews import error_of, write
-from tests.nsmc_bert.data.test_tables import cells, read
 
 ADDED = ["label", "negative", "positive"]
 SAID = ["positive", 0.25, 0.75]
