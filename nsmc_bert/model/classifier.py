@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import functools
-import itertools
 import math
 import os
 import tempfile
@@ -35,6 +34,7 @@ from nsmc_bert.model import (
     metrics,
     ordinal,
     packing,
+    text_inputs,
     tokenizers,
 )
 from nsmc_bert.model.optimizers import adamw
@@ -317,10 +317,10 @@ class SentimentClassifier(PackedModel):
         Raises:
             UserError: the data are none of that, or a callback is another Keras' than tf.keras.
         """
-        _check_callbacks(callbacks)
+        text_inputs.check_callbacks(callbacks)
         options.update(verbose=verbose, callbacks=callbacks)
         self._eval_data_handler = None  # of a `fit` that was interrupted, on whose data Keras would validate this one
-        x, is_text = _peek(x, y is not None)
+        x, is_text = text_inputs.peek(x, y is not None)
         if not is_text:
             return super().fit(
                 x,
@@ -334,14 +334,14 @@ class SentimentClassifier(PackedModel):
                 sample_weight=sample_weight,
                 **options,
             )
-        _refuse(options, "steps_per_epoch", "validation_steps")
+        text_inputs.refuse(options, "steps_per_epoch", "validation_steps")
         texts, labels, weights = self._learnable(x, y, sample_weight)
         if validation_split:
-            train = _training_part(len(texts), validation_split)
+            train = text_inputs.training_part(len(texts), validation_split)
             validation_data = texts[train:], labels[train:], weights[train:]
             texts, labels, weights = texts[:train], labels[:train], weights[:train]
         if class_weight is not None:
-            weights = weights * _of_classes(class_weight, len(self.classes))[labels]
+            weights = weights * text_inputs.weights_of_classes(class_weight, len(self.classes))[labels]
         encoded, seed, epoch = self.encode(texts), self.seed if shuffle else None, options.get("initial_epoch", 0)
         # the passes that one call after the other makes have orders of their own, as those of one call have
         first = epoch if "initial_epoch" in options else self._passes
@@ -356,7 +356,7 @@ class SentimentClassifier(PackedModel):
         if rows is None and self._is_compiled_whole:  # for one shape, that of the pass that has most
             rows = max(plan(number).rows for number in numbers)
         held_out = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
-        if validation_data is not None and _is_text(held_out[0]):
+        if validation_data is not None and text_inputs.is_text(held_out[0]):
             validation_size = options.pop("validation_batch_size", None) or batch_size
             validation_data, options["validation_steps"] = self._measurable(
                 *self._learnable(*held_out), validation_size
@@ -388,10 +388,10 @@ class SentimentClassifier(PackedModel):
     ) -> float | list[float] | dict[str, float]:
         """Keras' evaluate, which also takes text and its labels, as `fit` does."""
         options["verbose"] = verbose
-        x, is_text = _peek(x, y is not None)
+        x, is_text = text_inputs.peek(x, y is not None)
         if not is_text:
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, **options)
-        _refuse(options, "steps")
+        text_inputs.refuse(options, "steps")
         batches, steps = self._measurable(*self._learnable(x, y, sample_weight), batch_size)
         return super().evaluate(batches, steps=steps, **options)
 
@@ -409,11 +409,11 @@ class SentimentClassifier(PackedModel):
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Keras' predict_on_batch, which also takes text, as `predict` does."""
-        return self.predict(x) if _is_text(x) else super().predict_on_batch(x)
+        return self.predict(x) if text_inputs.is_text(x) else super().predict_on_batch(x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """A batch as Keras takes it: of text its token ids, a row each, with labels and weights."""
-        if not _is_text(x):
+        if not text_inputs.is_text(x):
             return x, y, sample_weight
         texts, labels, weights = self._learnable(x, y, sample_weight)
         padded = packing.padded(self.encode(texts), self.tokenizer.pad_id, self.max_length)
@@ -421,7 +421,7 @@ class SentimentClassifier(PackedModel):
 
     def _learnable(self, x: Any, y: Any = None, weights: Any = None) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Texts, labels of this model's classes and weights from the forms that `fit` takes."""
-        return _learnable(x, y, weights, classes=len(self.classes))
+        return text_inputs.learnable(x, y, weights, classes=len(self.classes))
 
     def _measurable(
         self, texts: Sequence[str], labels: np.ndarray, weights: np.ndarray, batch_size: int | None
@@ -449,12 +449,12 @@ class SentimentClassifier(PackedModel):
         Raises:
             UserError: an element is no string, a missing value for one, or bytes that are no UTF-8.
         """
-        x, is_text = _peek(x, labelled=False)
+        x, is_text = text_inputs.peek(x, labelled=False)
         if not is_text and x is not None:
             return super().predict(x, batch_size=batch_size, verbose=verbose, **options)
         if options:
             raise TypeError(f"predict of text got unexpected arguments: {', '.join(options)}")
-        encoded = self.encode(_texts(x))
+        encoded = self.encode(text_inputs.texts_of(x))
         if encoded.truncated.any():
             warnings.warn(
                 f"{encoded.truncated.sum()} of {len(encoded)} texts are longer than {self.max_length - 2} pieces: "
@@ -683,138 +683,3 @@ def _one_a_row(
         flat = tf.nn.softmax(tf.reshape(y_pred.op.inputs[0], [-1, y_pred.shape[-1]]))
     weights = None if sample_weight is None else tf.reshape(sample_weight, [-1])
     return tf.reshape(y, [-1, *y.shape[2:]]), flat, weights
-
-
-def _is_text(x: Any) -> bool:
-    """Whether x is text in one of the forms that `predict` takes."""
-    if isinstance(x, tf.data.Dataset):
-        spec = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
-        return getattr(spec, "dtype", None) == tf.string
-    if isinstance(x, (dict, keras.utils.Sequence, tf.distribute.DistributedDataset)):
-        return False
-    dtype = getattr(x, "dtype", None)
-    if isinstance(dtype, tf.DType):
-        return dtype == tf.string
-    return dtype is None or getattr(dtype, "kind", "O") in "OUST" or not len(x)
-
-
-def _peek(x: Any, labelled: bool) -> tuple[Any, bool]:
-    """x, and whether it is text. An iterator is text if its first element is, or if there are labels beside it."""
-    if x is None or isinstance(x, tf.data.Iterator) or not isinstance(x, collections.abc.Iterator):
-        return x, x is not None and _is_text(x)
-    if labelled:
-        return x, True
-    first = list(itertools.islice(x, 1))
-    return itertools.chain(first, x), not first or isinstance(first[0], (str, bytes))
-
-
-def _check_callbacks(callbacks: Any) -> None:
-    """Raises UserError where Keras would fail within: what is imported from `keras` or `tensorflow.keras` may be Keras
-    3's, whose callbacks lack methods of Keras 2's.
-    """
-    for callback in tf.nest.flatten(callbacks) if callbacks else ():
-        if isinstance(callback, keras.callbacks.CallbackList) or hasattr(callback, "_implements_train_batch_hooks"):
-            continue
-        kind, found, expected = type(callback), shorten(callback), "Callback or a subclass"
-        if any(base.__module__.split(".")[0] == "keras" for base in kind.__mro__):
-            own = kind.__module__.split(".")[0] != "keras"
-            found = f"{kind.__module__ if own else 'keras.callbacks'}.{kind.__name__} of Keras 3"
-            expected = expected if own else kind.__name__
-        raise UserError(f"callbacks: found {found}, expected tf.keras.callbacks.{expected}")
-
-
-def _refuse(options: Mapping[str, Any], *names: str) -> None:
-    for name in names:
-        if options.get(name) is not None:
-            raise UserError(f"{name}: not for text, of which each pass reads all; leave it out")
-
-
-def _texts(x: Any) -> list[str]:
-    """A list of str from any of those forms."""
-    if isinstance(x, (str, bytes)) or x is None:
-        x = [x]
-    elif isinstance(x, collections.abc.Iterator):
-        x = list(x)
-    elif isinstance(x, tf.data.Dataset):
-        elements = (element[0] if isinstance(element, tuple) else element for element in x.as_numpy_iterator())
-        x = [text for element in elements for text in np.ravel(element)]
-    elif not isinstance(x, (list, tuple)):
-        x = np.asarray(x, object)
-        if x.ndim > 1:
-            raise UserError(f"text: found an array of shape {x.shape}, expected one dimension")
-        x = np.atleast_1d(x).tolist()
-    texts = list(x)
-    for i, text in enumerate(texts):
-        if isinstance(text, bytes):
-            try:
-                text = texts[i] = text.decode("utf-8")
-            except UnicodeDecodeError:
-                raise UserError(
-                    f"text {i}: found bytes that are no UTF-8, {shorten(bytes(text))}, expected UTF-8; decode them "
-                    "first: text.decode('cp949')"
-                ) from None
-        if not isinstance(text, str):
-            advice = "of a pandas Series dropna() leaves missing values out, fillna('') keeps them"
-            raise UserError(f"text {i}: found {shorten(text)}, expected a string; {advice}")
-    return texts
-
-
-def _learnable(x: Any, y: Any, weights: Any, *, classes: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Texts, a list of str, with labels, int32 [n], and weights, float32 [n], from the forms that `fit` takes."""
-    if isinstance(x, tf.data.Dataset):
-        if (
-            y is not None
-            or weights is not None
-            or not isinstance(x.element_spec, tuple)
-            or len(x.element_spec) not in (2, 3)
-        ):
-            raise UserError(
-                "a dataset of text to learn from: expected elements (text, label), or (text, label, weight), and no y "
-                "beside it"
-            )
-        if x.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise UserError(
-                "a dataset of text to learn from: found one without end, expected it without repeat(); `epochs` says "
-                "how often"
-            )
-        columns = list(zip(*x.as_numpy_iterator())) or [()] * len(x.element_spec)
-        x, y, *further = ([each for part in column for each in np.ravel(part)] for column in columns)
-        weights = further[0] if further else None
-    texts = _texts(x)
-    if not texts:
-        raise UserError("found no text to learn from or to measure on, expected at least one")
-    labels = np.asarray(y if y is not None else ())
-    if labels.shape == (len(texts), classes) and (np.sort(labels, 1) == [*[0] * (classes - 1), 1]).all():
-        labels = labels.argmax(1)
-    if labels.shape == (len(texts), 1):
-        labels = labels[:, 0]
-    if labels.shape != (len(texts),) or not np.isin(labels, range(classes)).all():
-        raise UserError(
-            f"labels: found shape {labels.shape}, values {shorten(np.unique(labels)[:5].tolist())}; expected "
-            f"one {'0 or 1' if classes == 2 else f'of 0 to {classes - 1}'} for each of {len(texts)} texts"
-        )
-    weights = np.ones(len(texts), np.float32) if weights is None else np.asarray(weights, np.float32)
-    if weights.shape != labels.shape or not np.isfinite(weights).all() or (weights < 0).any():
-        raise UserError(
-            f"weights: found shape {weights.shape}; expected a number from 0 for each of {len(texts)} texts"
-        )
-    return texts, labels.astype(np.int32), weights
-
-
-def _training_part(texts: int, validation_split: float) -> int:
-    """How many texts, from the first, are learned from; the others are held out."""
-    if 0 < validation_split < 1 and 0 < (train := round(texts * (1 - validation_split))) < texts:
-        return train
-    raise UserError(
-        f"validation_split: found {validation_split} of {texts} texts, expected a share from 0 to below 1 that leaves "
-        "some to learn from and some to validate on"
-    )
-
-
-def _of_classes(class_weight: Mapping[int, float], classes: int) -> np.ndarray:
-    """float32 [classes], the weight of each."""
-    try:
-        return np.array([class_weight[label] for label in range(classes)], np.float32)
-    except (KeyError, IndexError, TypeError, ValueError):
-        wanted = ", ".join(f"{label}: weight" for label in range(classes))
-        raise UserError(f"class_weight: found {shorten(class_weight)}, expected {{{wanted}}}") from None
