@@ -142,11 +142,13 @@ def _check_each(metric: Any, classes: int) -> None:
 
 def _has_value_for_each(function: Callable[[tf.Tensor, tf.Tensor], Any], classes: int) -> bool:
     """Whether a function of labels [n, 1] and probabilities [n, classes] has a value for each text."""
-    try:
-        value = function(tf.constant([[0.0], [1.0]]), tf.fill([2, classes], 1.0 / classes))
-    except Exception:  # of one's own: Keras says what is wrong with it where it is called
-        return True
-    return np.ndim(value) > 0
+    for dtype in (tf.int32, tf.float32):  # as losses get labels, and as metrics do
+        try:
+            value = function(tf.constant([[0], [1]], dtype), tf.fill([2, classes], 1.0 / classes))
+        except Exception:  # of one's own: Keras says what is wrong with it where it is called
+            continue
+        return np.ndim(value) > 0
+    return True
 
 
 def _name(function: Any) -> str:
@@ -155,11 +157,14 @@ def _name(function: Any) -> str:
 
 def adapted_loss(loss: Any, classes: int = 2) -> Any:
     """The `loss` of Keras' compile, ready for int labels [...] and probabilities [..., classes]: a loss of Keras' that
-    wants one-hot labels gets them; any other, one of the user's own among them, is given back as it is.
+    wants one-hot labels gets them; any other, one of the user's own among them, is given back as it is. So is each of a
+    list or dict of them.
 
     Raises:
         UserError: it would count what is empty in a packed batch: it has one value for all, or adds the texts' up.
     """
+    if isinstance(loss, (list, tuple, dict)):
+        return tf.nest.map_structure(lambda each: adapted_loss(each, classes), loss)
     found = _LOSSES.get(loss) if isinstance(loss, str) else loss
     is_loss = isinstance(found, _LOSSES.Loss)
     if is_loss and found.reduction not in (_LOSSES.Reduction.AUTO, _LOSSES.Reduction.SUM_OVER_BATCH_SIZE):

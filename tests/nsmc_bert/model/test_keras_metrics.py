@@ -180,10 +180,25 @@ def test_losses_of_numbers_and_of_ones_own_are_left_alone():
         assert keras_metrics.adapted_loss(loss) is loss
 
 
+@pytest.mark.parametrize("form", [list, lambda losses: {"output_1": losses[0]}], ids=["list", "dict"])
+def test_each_loss_of_several_is_adapted(form):
+    """Keras lets squares of numbers of classes and probabilities broadcast."""
+    (found,) = tf.nest.flatten(keras_metrics.adapted_loss(form(["mse"])))
+    assert float(found(tf.constant(LABELS[:, None]), tf.constant(PROBABILITIES))) == pytest.approx(0.91 / 5)
+    with pytest.raises(UserError, match="loss: found f1"):
+        keras_metrics.adapted_loss(form([f1]))
+
+
+def of_numbers(y_true, y_pred):
+    """A loss that knows labels in whole numbers alone, as Keras gives them."""
+    return -tf.reduce_mean(tf.math.log(tf.gather(y_pred, y_true, batch_dims=1)))
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
         (f1, "loss: found f1, which has one value for a batch"),
+        (of_numbers, "loss: found of_numbers, which has one value for a batch"),
         (keras.losses.Huber(reduction="sum"), "found huber_loss with the reduction sum, expected sum_over_batch_size"),
         (keras.losses.Huber(reduction="none"), "with the reduction none"),
     ],
