@@ -172,6 +172,11 @@ class SentimentClassifier(PackedModel):
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         return self._probabilities(inputs, training)
 
+    def _set_save_spec(self, inputs: Mapping[str, tf.Tensor], *others: Any, **options: Any) -> None:
+        """Keras' own, of what a SavedModel takes: that without what a batch has for training and figures alone."""
+        inputs = {name: value for name, value in inputs.items() if name not in ("step", "scale")}
+        super()._set_save_spec(inputs, *others, **options)
+
     @tf.autograph.experimental.do_not_convert  # its ifs are Python's; rewriting them is half of what tracing takes
     def _probabilities(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         dropout = None

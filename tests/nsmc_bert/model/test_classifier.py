@@ -638,6 +638,20 @@ def test_a_training_loop_of_ones_own(make_model):
     assert (draws[0] != draws[1]).any() and (draws[1] != draws[2]).any()
 
 
+def test_a_savedmodel_takes_what_was_learned_from_and_no_more(make_model, tmp_path):
+    model = make_model()
+    model.compile()
+    features = packing.filled(model.encode(TEXTS[:2]), model.tokenizer.pad_id, 2, 8)
+    model.fit(features, np.array([1, 0]), verbose=0)
+    tf.saved_model.save(model, str(tmp_path / "ids"))
+    (found,) = tf.saved_model.load(str(tmp_path / "ids")).signatures["serving_default"](**features).values()
+    np.testing.assert_allclose(found, model.predict(TEXTS[:2]), atol=1e-6)
+    model = make_model()
+    model.compile()
+    model.evaluate(TEXTS[:2], [1, 0], verbose=0)
+    assert set(model.save_spec()[0][0]) == {"input_ids", "segments", "positions", "firsts"}
+
+
 @pytest.mark.parametrize("labels", [None, [0], [0, 2], ["0", "1"]])
 def test_labels_that_do_not_fit_are_refused(model, labels):
     model.compile()
