@@ -18,6 +18,7 @@ from nsmc_bert.base.files import Lock
 from nsmc_bert.base.json_files import read_json
 from nsmc_bert.data import perturbation, reviews
 from nsmc_bert.data.find import SPLIT_SEED, VALIDATION, Data
+from nsmc_bert.data.rows import composed
 from nsmc_bert.learning import cross_validation, distillation, provenance, run_folder
 from nsmc_bert.learning.card import model_card
 from nsmc_bert.learning.evaluation import confident_errors, evaluate
@@ -420,7 +421,7 @@ def _check_folds(train: reviews.Corpus) -> None:
     """Raises UserError where a class has one text alone, which the models of other folds cannot know."""
     texts: dict[int, set[str]] = {}
     for text, label in zip(train.texts, train.labels.tolist()):
-        texts.setdefault(label, set()).add(text)
+        texts.setdefault(label, set()).add(composed(text))
     alone = [train.classes.names[label] for label, of in sorted(texts.items()) if len(of) == 1]
     if alone and not train.classes.is_ordered:
         raise UserError(

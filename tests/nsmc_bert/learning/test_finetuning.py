@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -285,6 +286,10 @@ def test_a_class_of_one_text_cannot_be_cross_validated(devices, tiny_config):
     data = own(10, THREE)
     data.train.labels[:] = [0, 1] * 4 + [2, 0]
     with pytest.raises(UserError, match="a.csv: found one text alone labelled 칭찬, expected of each label two diff"):
+        finetuning.prepare(data, FineTuning(folds="2"), Start(tiny_config), devices)
+    data.train.labels[-1] = 2
+    data.train.texts[-2:] = "칭찬", unicodedata.normalize("NFD", "칭찬")
+    with pytest.raises(UserError, match="found one text alone labelled 칭찬"):
         finetuning.prepare(data, FineTuning(folds="2"), Start(tiny_config), devices)
 
 
