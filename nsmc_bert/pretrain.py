@@ -87,8 +87,7 @@ flags.DEFINE_integer(
     lower_bound=0,
 )
 options.define_optimizer_flags(
-    "1e-3, and 1.5e-3 for batches of 32,768 tokens or more, which suit small encoders and random weights; a "
-    "pretrained base wants 5e-5",
+    "1e-3, which suits small encoders and random weights; a pretrained base wants 5e-5",
     Pretraining,
 )
 flags.DEFINE_float(

@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # TensorFlow is imported when a run begins: the commands' fla
     from nsmc_bert.model.language_model import LanguageModel
 
 TOKEN_BUDGETS = {"CPU": 4096, "GPU": 32768, "TPU": 32768}
-LARGE_BUDGET = 32768  # tokens of a batch from which on the higher of the rates suits
-RATE, LARGE_RATE = 1e-3, 1.5e-3  # peaks of the learning rate for small encoders and random weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +43,8 @@ class Pretraining:
         max_length: pieces of a text that are read, the two special ones included.
         epochs: passes over the texts.
         token_budget: tokens a batch, padding included, over all devices; 0 goes by the hardware.
-        learning_rate: peak of AdamW's; None goes by the batch, see `learning_rate`.
+        learning_rate: peak of AdamW's. The default suits small encoders and random weights, in batches of 4,096 tokens
+            as in those of 32,768.
         warmup: share of all steps, from 0 to 1, over which the rate rises; it then falls linearly to 0.
         weight_decay: AdamW's, on everything but biases and layer normalisation.
         clip_norm: global norm that gradients are scaled down to.
@@ -68,7 +67,7 @@ class Pretraining:
     max_length: int = 128
     epochs: int = 1
     token_budget: int = 0
-    learning_rate: float | None = None
+    learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -83,11 +82,6 @@ class Pretraining:
     precision: str = "auto"
     xla: str = "auto"
     strategy: str = "auto"
-
-
-def learning_rate(budget: int) -> float:
-    """The peak of pretraining's learning rate that suits batches of this many tokens."""
-    return LARGE_RATE if budget >= LARGE_BUDGET else RATE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +279,7 @@ def _settings(how: Pretraining, start: Start, devices: runtime.Runtime) -> "Sett
     return Settings(
         epochs=how.epochs,
         token_budget=budget,
-        learning_rate=learning_rate(budget) if how.learning_rate is None else how.learning_rate,
+        learning_rate=how.learning_rate,
         warmup=how.warmup,
         weight_decay=how.weight_decay,
         clip_norm=how.clip_norm,

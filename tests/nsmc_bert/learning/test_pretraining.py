@@ -32,11 +32,6 @@ def prepare(devices, tiny_config):
     return prepare
 
 
-@pytest.mark.parametrize(("budget", "rate"), [(4096, 1e-3), (32767, 1e-3), (32768, 1.5e-3), (65536, 1.5e-3)])
-def test_learning_rates_go_by_the_batch(budget, rate):
-    assert pretraining.learning_rate(budget) == rate
-
-
 def test_some_texts_are_held_out_and_all_are_used(prepare):
     prepared = prepare(ratings=np.arange(50, dtype=np.int32) % 5, seed=3)
     (learned, ratings), (held_out, held_out_ratings) = prepared.train_set, prepared.validation_set
