@@ -223,7 +223,7 @@ class _Bench:
                 rate = self._worker(*arguments, xla, steps, env=env)
                 seconds = time.monotonic() - began
                 chosen = chosen or rate
-                yield _row(f"{kind} {shape.replace(' ', ' x ', 1)}, {name} ({seconds:.0f} s)", rate, chosen)
+                yield _row(f"{kind} {' x '.join(shape.split()[:2])}, {name} ({seconds:.0f} s)", rate, chosen)
 
     def predict(self) -> Iterator[Row]:
         """Prediction, with the peer's batches of several sizes."""
