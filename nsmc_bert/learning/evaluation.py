@@ -29,7 +29,7 @@ from nsmc_bert.learning.provenance import (
     record_of,
 )
 from nsmc_bert.model import checkpoints, metrics
-from nsmc_bert.model.comparison import compare
+from nsmc_bert.model.comparison import compare, relation
 
 if TYPE_CHECKING:
     from nsmc_bert.model.classifier import SentimentClassifier
@@ -230,11 +230,10 @@ def _of_comparison(other: Mapping[str, Any]) -> Iterator[str]:
         f"against {other['model']}, accuracy {100 * other['accuracy']:.2f} %: {100 * other['difference']:+.2f} points "
         f"(95 % interval {low:+.2f} to {high:+.2f})"
     )
-    p = other["mcnemar_p"]
     yield (
         f"  both right on {other['both_right']}, this one alone on {other['this_alone']}, the other alone on "
         f"{other['other_alone']}, neither on {other['neither']}; McNemar's exact test: p "
-        + (f"= {p:.4f}" if p >= 0.0001 else "< 0.0001")
+        + " ".join(relation(other["mcnemar_p"]))
     )
     if "mae_difference" in other:
         low, high = other["mae_interval95"]

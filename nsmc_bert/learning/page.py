@@ -14,6 +14,7 @@ from nsmc_bert.base.errors import counted
 from nsmc_bert.data.find import NSMC
 from nsmc_bert.learning.provenance import measured_parts, none_in_training, record_of
 from nsmc_bert.model import metrics
+from nsmc_bert.model.comparison import relation
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 CAVEAT = (
@@ -246,7 +247,7 @@ def _against(others: Sequence[Mapping[str, Any]]) -> str:
     for other in others:
         low, high = (f"{100 * end:+.2f}" for end in other["interval95"])
         difference = f"{100 * other['difference']:+.2f}"
-        p = f"{other['mcnemar_p']:.4f}" if other["mcnemar_p"] >= 0.0001 else "<0.0001"
+        p = "".join(relation(other["mcnemar_p"])).removeprefix("=")
         alone = [str(other[name]) for name in ("this_alone", "other_alone")]
         row = [other["model"], f"{100 * other['accuracy']:.2f}", difference, f"{low} to {high}", *alone, p]
         lines.append([*row, other["supervision"][1]])

@@ -82,6 +82,11 @@ class Comparison:
         return {"mae_difference": difference, "mae_interval95": interval}
 
 
+def relation(p: float) -> tuple[str, str]:
+    """How a p is written, with four digits: what stands before a number, "=" or "<", and the number."""
+    return ("=", f"{p:.4f}") if p >= 0.0001 else ("<", "0.0001")
+
+
 def compare(first: ArrayLike, second: ArrayLike, labels: ArrayLike, *, classes: Classes = SENTIMENT) -> Comparison:
     """Holds two classifiers' answers beside each other.
 

@@ -383,6 +383,8 @@ def make_tokenizer_json(folder):
 def make_sentencepiece(folder):
     import sentencepiece
 
+    from nsmc_bert.model.tokenizers.unigram import TRAINER
+
     texts = [
         "이 영화 정말 재미있다",
         "최고의 영화 (다시 보고 싶다)",
@@ -394,16 +396,8 @@ def make_sentencepiece(folder):
             sentence_iterator=iter(texts),
             model_writer=file,
             vocab_size=60,
-            model_type="unigram",
-            pad_id=0,
-            unk_id=1,
-            bos_id=-1,
-            eos_id=-1,
-            pad_piece="[PAD]",
-            unk_piece="[UNK]",
-            control_symbols=["[CLS]", "[SEP]", "[MASK]"],
-            minloglevel=2,
             hard_vocab_limit=False,
+            **TRAINER,
         )
 
 

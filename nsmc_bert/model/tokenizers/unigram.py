@@ -19,6 +19,17 @@ from nsmc_bert.base.json_files import read_json
 from nsmc_bert.model.tokenizers.tokenizer import SPECIAL, Tokenizer, surround
 from nsmc_bert.model.tokenizers.wordpiece import read_bytes, read_vocabulary
 
+TRAINER: dict[str, Any] = dict(  # of SentencePiece, for a model with BERT's special tokens as its first pieces
+    model_type="unigram",
+    pad_id=0,
+    unk_id=1,
+    bos_id=-1,
+    eos_id=-1,
+    pad_piece="[PAD]",
+    unk_piece="[UNK]",
+    control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+    minloglevel=2,
+)
 # what str.split parts at, as regular expressions of any kind have it
 SPACES = r"[\x{9}-\x{d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
 
@@ -218,17 +229,9 @@ def learn(texts: Iterable[str], vocab_size: int, folder: str | os.PathLike[str],
                     sentence_iterator=iter(texts),
                     model_writer=file,
                     vocab_size=vocab_size,
-                    model_type="unigram",
                     character_coverage=0.9995,
-                    pad_id=0,
-                    unk_id=1,
-                    bos_id=-1,
-                    eos_id=-1,
-                    pad_piece="[PAD]",
-                    unk_piece="[UNK]",
-                    control_symbols=["[CLS]", "[SEP]", "[MASK]"],
                     normalization_rule_name="nmt_nfkc",
-                    minloglevel=2,
+                    **TRAINER,
                 )
         except RuntimeError as error:
             reason = str(error).strip().split("\n")[-1][:200]

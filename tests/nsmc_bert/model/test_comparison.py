@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsmc_bert.base.classes import ratings
-from nsmc_bert.model.comparison import Comparison, compare
+from nsmc_bert.model.comparison import Comparison, compare, relation
 
 
 def test_counts_by_hand():
@@ -67,3 +67,10 @@ def test_ratings_differ_by_their_distance_too():
     assert "mae_difference" not in compare(first, second, [0, 1, 2, 0]).figures
     for few in (0, 1):  # an interval without ends is no JSON
         assert compare(first[:few], second[:few], [0, 1, 2][:few], classes=ratings([1, 2, 3])).error is None
+
+
+@pytest.mark.parametrize(
+    ("p", "written"), [(1.0, "= 1.0000"), (0.0001, "= 0.0001"), (9.9e-5, "< 0.0001"), (0.0, "< 0.0001")]
+)
+def test_a_small_p_is_no_zero(p, written):
+    assert " ".join(relation(p)) == written

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nsmc_bert import bundled
 from nsmc_bert.base.errors import UserError
 from nsmc_bert.model import tokenizers
+from nsmc_bert.model.tokenizers import unigram
 from tests.nsmc_bert.model.tokenizers.make import (
     REVIEWS,
     rows,
@@ -85,20 +86,7 @@ ROLES = {role + "_token": token for role, token in tokenizers.SPECIAL.items()}
 def write_sentencepiece(folder, **options):
     import sentencepiece
 
-    settings = dict(
-        model_type="unigram",
-        vocab_size=120,
-        hard_vocab_limit=False,
-        character_coverage=1.0,
-        pad_id=0,
-        unk_id=1,
-        bos_id=-1,
-        eos_id=-1,
-        pad_piece="[PAD]",
-        unk_piece="[UNK]",
-        control_symbols=["[CLS]", "[SEP]", "[MASK]"],
-        minloglevel=2,
-    )
+    settings = {**unigram.TRAINER, "vocab_size": 120, "hard_vocab_limit": False, "character_coverage": 1.0}
     with open(folder / "spiece.model", "wb") as file:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(CORPUS), model_writer=file, **{**settings, **options}
